@@ -1,0 +1,43 @@
+"""The exceptions of the package; every message says what is wrong and how to mend it.
+
+All of them derive from :class:`RmtJacobianError`.  Those that report bad input are
+:class:`ValueError` as well, so that callers need not know this package to catch them.
+"""
+
+__all__ = [
+    "ConvergenceError",
+    "HypothesisError",
+    "InfeasibleError",
+    "ParameterError",
+    "RmtJacobianError",
+    "SpecificationError",
+    "UndefinedTransformError",
+]
+
+
+class RmtJacobianError(Exception):
+    """Base class of every error raised on purpose by this package."""
+
+
+class ParameterError(RmtJacobianError, ValueError):
+    """An argument lies outside its domain, or its name is unknown."""
+
+
+class InfeasibleError(ParameterError):
+    """The equations asked for have no admissible solution, e.g. a variance would be negative."""
+
+
+class HypothesisError(RmtJacobianError, ValueError):
+    """A theory was asked about a case outside its hypotheses (untied, bi-invariant, free, ...)."""
+
+
+class UndefinedTransformError(RmtJacobianError, ValueError):
+    """A transform does not exist for this law, e.g. the S-transform of a law with mean zero."""
+
+
+class SpecificationError(RmtJacobianError, ValueError):
+    """A cell specification cannot be analysed, e.g. an update that is not pointwise."""
+
+
+class ConvergenceError(RmtJacobianError, ArithmeticError):
+    """A solver did not converge; its last iterate is not an answer."""
