@@ -1,0 +1,116 @@
+"""The equations of a cell as functions on arrays, in any namespace."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import sympy as sp
+
+from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.cells.activations import stable_sigmoid
+from rmt_jacobian.cells.specification import Cell, Table
+
+__all__ = ["CompiledCell", "StepDerivatives", "array_function", "compile_cell"]
+
+# Names that the generated code may use, and where each comes from in an array namespace.
+_ELEMENTARY = ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "abs", "sign")
+
+
+@cache
+def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Callable[..., Any]:
+    """Turn a sympy expression into a function of arrays.
+
+    The namespace is that of the arguments; an expression that is constant in them is returned as
+    a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = sp.Symbol("x")
+    >>> array_function((x,), sp.tanh(x) ** 2)(np.zeros(2))
+    array([0., 0.])
+    """
+    compiled: dict[Any, Callable[..., Any]] = {}
+
+    def evaluate(*arrays: Any) -> Any:
+        xp = array_namespace(*arrays)
+        if xp not in compiled:
+            names: dict[str, Any] = {
+                name: getattr(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
+            }
+            names["sigmoid"] = stable_sigmoid
+            compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=True)
+        return compiled[xp](*arrays)
+
+    return evaluate
+
+
+@dataclass(frozen=True)
+class StepDerivatives:
+    """The diagonals of one step's Jacobian at the drawn sites.
+
+    Keys are (row, column) indices into states and preactivations; entries that vanish
+    identically are left out.  Each value is an array over sites or a number.
+    """
+
+    state: Mapping[tuple[int, int], Any]
+    gate: Mapping[tuple[int, int], Any]
+    source_state: Mapping[tuple[int, int], Any]
+    source_gate: Mapping[tuple[int, int], Any]
+
+
+@dataclass(frozen=True)
+class CompiledCell:
+    """A cell whose equations and derivatives evaluate on arrays over sites."""
+
+    cell: Cell
+
+    def source(self, k: int, states: Sequence[Any], gates: Sequence[Any]) -> Any:
+        """Return y_k from the states and the preactivations before the k-th."""
+        arguments = (*self.cell.states, *self.cell.gates[:k])
+        return array_function(arguments, self.cell.sources[k])(*states, *gates[:k])
+
+    def update(self, states: Sequence[Any], gates: Sequence[Any], x: Any) -> list[Any]:
+        """Return the new states."""
+        return [
+            array_function(self._site_symbols, update)(*states, *gates, x)
+            for update in self.cell.updates
+        ]
+
+    def derivatives(self, states: Sequence[Any], gates: Sequence[Any], x: Any) -> StepDerivatives:
+        """Return the diagonals of the Jacobian of this step."""
+
+        def table(entries: Table) -> dict[tuple[int, int], Any]:
+            return {
+                (i, j): array_function(self._site_symbols, entry)(*states, *gates, x)
+                for i, row in enumerate(entries)
+                for j, entry in enumerate(row)
+                if entry != 0
+            }
+
+        cell = self.cell
+        return StepDerivatives(
+            table(cell.state_derivatives),
+            table(cell.gate_derivatives),
+            table(cell.source_state_derivatives),
+            table(cell.source_gate_derivatives),
+        )
+
+    @property
+    def _site_symbols(self) -> tuple[sp.Symbol, ...]:
+        return (*self.cell.states, *self.cell.gates, self.cell.input)
+
+
+@cache
+def compile_cell(cell: Cell) -> CompiledCell:
+    """Return the cell's equations as functions on arrays.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmt_jacobian.cells import vanilla
+    >>> compile_cell(vanilla).update([np.ones(2)], [np.zeros(2)], np.ones(2))
+    [array([0., 0.])]
+    """
+    return CompiledCell(cell)

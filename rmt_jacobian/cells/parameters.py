@@ -1,0 +1,187 @@
+"""Hyperparameters of a cell, in words, checked against its specification."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+from rmt_jacobian.cells.specification import Cell
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.inputs import InputKind, InputLaw
+
+__all__ = ["Parameters", "PreactivationParameters"]
+
+
+@dataclass(frozen=True)
+class PreactivationParameters:
+    """The random matrices of one preactivation e = W y + V x + b.
+
+    Attributes
+    ----------
+    weight_std
+        sigma_w: W has entry variance sigma_w^2 / N (Gaussian) or is sigma_w times orthogonal.
+    input_std
+        sigma_v: V has entry variance sigma_v^2 / N.
+    bias_mean, bias_std
+        b ~ N(bias_mean, bias_std^2), independent over sites.
+    """
+
+    weight_std: float
+    input_std: float = 0.0
+    bias_mean: float = 0.0
+    bias_std: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value):
+                raise ParameterError(f"{field.name} must be a finite number, not {value}")
+            if field.name != "bias_mean" and value < 0:
+                raise ParameterError(
+                    f"{field.name} is a standard deviation and must be >= 0, not {value}"
+                )
+
+    def preactivation_variance(self, source_variance: float, input_variance: float) -> float:
+        r"""Return :math:`q = \sigma_w^2 E[y^2] + \sigma_v^2 R + \sigma_b^2`.
+
+        References
+        ----------
+        :cite:t:`Chen2018`, eqs. (2), (6), (17) and (22).
+        """
+        return self.preactivation_covariance(source_variance, input_variance)
+
+    def preactivation_covariance(self, source_covariance: float, input_covariance: float) -> float:
+        """Return the covariance of e in two networks that share W, V and b."""
+        return (
+            self.weight_std**2 * source_covariance
+            + self.input_std**2 * input_covariance
+            + self.bias_std**2
+        )
+
+
+_GROUP_FIELDS = tuple(field.name for field in fields(PreactivationParameters))
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """All hyperparameters of a cell: one group for each preactivation, and the input law.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> Parameters.of(minimalrnn, weight_std=2, input_std=1, input_variance=0.5)["update"]
+    PreactivationParameters(weight_std=2.0, input_std=1.0, bias_mean=0.0, bias_std=0.0)
+    >>> Parameters.of(minimalrnn, {"update.weight_std": 2}, input_std=1, input_variance=1).named()
+    {'weight_std': 2.0, 'input_std': 1.0, 'bias_mean': 0.0, 'bias_std': 0.0, 'input_variance': 1.0}
+    """
+
+    groups: tuple[tuple[str, PreactivationParameters], ...]
+    input_variance: float
+    input_kind: InputKind = "gaussian"
+
+    def __post_init__(self) -> None:
+        InputLaw(self.input_variance, self.input_kind)  # its checks are ours
+
+    @classmethod
+    def of(
+        cls,
+        cell: Cell,
+        named: Mapping[str, float] | None = None,
+        /,
+        *,
+        input_kind: InputKind = "gaussian",
+        **keywords: float,
+    ) -> "Parameters":
+        """Build the parameters of a cell from names and numbers.
+
+        Parameters
+        ----------
+        cell
+            The cell whose preactivations name the groups.
+        named, keywords
+            ``weight_std``, ``input_std``, ``bias_mean``, ``bias_std`` for all groups, or
+            ``"group.weight_std"`` for one of them; ``input_variance``.  Weight and input standard
+            deviations and the input variance have no default but that of the cell's
+            ``typical_parameters``, which are used only when nothing at all is given.
+        input_kind
+            The input law, ``"gaussian"`` or ``"tanh"``.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown, a value is out of its domain, or one is missing.
+        """
+        given = {**(named or {}), **keywords}
+        values = _numbers(given) if given else dict(cell.typical_parameters)
+        names = [preactivation.name for preactivation in cell.preactivations]
+        _refuse_unknown(cell.name, names, values)
+        groups = tuple((name, _group(cell.name, name, values)) for name in names)
+        if "input_variance" not in values:
+            raise ParameterError(f"{cell.name} needs input_variance, the variance E[x^2] of inputs")
+        return cls(groups, values["input_variance"], input_kind)
+
+    def __getitem__(self, name: str) -> PreactivationParameters:
+        return dict(self.groups)[name]
+
+    @property
+    def only(self) -> PreactivationParameters:
+        """The one group of a cell with a single preactivation."""
+        ((_, group),) = self.groups
+        return group
+
+    @cached_property
+    def inputs(self) -> InputLaw:
+        """The law of the input of one site."""
+        return InputLaw(self.input_variance, self.input_kind)
+
+    def with_values(self, **values: float) -> "Parameters":
+        """Return a copy in which the named values are replaced, in every group that has them."""
+        input_variance = values.pop("input_variance", self.input_variance)
+        groups = tuple((name, replace(group, **values)) for name, group in self.groups)
+        return replace(self, groups=groups, input_variance=input_variance)
+
+    def named(self) -> dict[str, Any]:
+        """Return names and values in the form that :meth:`of` reads."""
+        prefix = len(self.groups) > 1
+        values = {
+            f"{name}.{key}" if prefix else key: value
+            for name, group in self.groups
+            for key, value in asdict(group).items()
+        }
+        return {**values, "input_variance": self.input_variance}
+
+
+def _numbers(given: Mapping[str, float]) -> dict[str, float]:
+    numbers = {}
+    for name, value in given.items():
+        try:
+            numbers[name] = float(value)
+        except (TypeError, ValueError):
+            raise ParameterError(f"{name} must be a number, not {value!r}") from None
+    return numbers
+
+
+def _refuse_unknown(cell: str, groups: list[str], values: Mapping[str, float]) -> None:
+    known = [*_GROUP_FIELDS, "input_variance"]
+    known += [f"{group}.{field}" for group in groups for field in _GROUP_FIELDS]
+    for name in values:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+            raise ParameterError(f"{cell} has no parameter {name!r}: {hint}")
+
+
+def _group(cell: str, group: str, values: Mapping[str, float]) -> PreactivationParameters:
+    chosen = {
+        field: values.get(f"{group}.{field}", values.get(field))
+        for field in _GROUP_FIELDS
+        if f"{group}.{field}" in values or field in values
+    }
+    for needed in ("weight_std", "input_std"):
+        if needed not in chosen:
+            raise ParameterError(
+                f"{cell} needs {needed} (of preactivation {group!r}): give a number"
+            )
+    return PreactivationParameters(**chosen)  # pyright: ignore[reportArgumentType]

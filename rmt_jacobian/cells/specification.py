@@ -1,0 +1,162 @@
+"""A recurrent cell as equations; everything else about it is derived from them.
+
+A cell has states s, preactivations e_k = W_k y_k + V_k x + b_k whose sources y_k are pointwise
+in the states and in earlier preactivations, and pointwise updates s' = f(s, e, x).  The Jacobian
+of one state with respect to the last is then a polynomial in the W_k and in diagonal matrices,
+
+    dE_k = W_k dY_k,   dY_k = (dy_k/ds) dS + sum_{j<k} (dy_k/de_j) dE_j,
+    dS'  = (df/ds) dS + sum_k (df/de_k) dE_k,
+
+whose diagonal entries are the derivatives kept here.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import sympy as sp
+
+from rmt_jacobian.errors import SpecificationError
+
+__all__ = ["Cell", "Preactivation", "Table"]
+
+Table: TypeAlias = tuple[tuple[sp.Expr, ...], ...]
+"""Rows of expressions in the site variables."""
+
+
+@dataclass(frozen=True)
+class Preactivation:
+    """One preactivation e = W y + V x + b of a cell.
+
+    Attributes
+    ----------
+    name
+        The name of its parameter group, e.g. ``"update"``.
+    symbol
+        The symbol that stands for e in sources and updates.
+    source
+        y, the variable that W multiplies: pointwise in the states and earlier preactivations.
+    """
+
+    name: str
+    symbol: sp.Symbol
+    source: sp.Expr
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell given by its symbolic equations.
+
+    Attributes
+    ----------
+    name
+        How the cell is called on the command line.
+    states
+        One symbol for each state variable of a site.
+    input
+        The symbol of the site's input x.
+    preactivations
+        In an order in which every source only reads earlier ones.
+    updates
+        The new value of each state, pointwise in states, preactivations and input.
+    typical_parameters
+        Hyperparameters of a known critical point, used where none are given.
+
+    Raises
+    ------
+    SpecificationError
+        If a source or an update reads something that is not a variable of its site, a source
+        reads its own or a later preactivation, or names repeat.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> h, x, e = sp.symbols("h x e")
+    >>> candidate = Preactivation("candidate", e, h)
+    >>> leaky = Cell("leaky", (h,), x, (candidate,), (h / 2 + sp.tanh(e) / 2,))
+    >>> leaky.state_derivatives[0][0]
+    1/2
+    """
+
+    name: str
+    states: tuple[sp.Symbol, ...]
+    input: sp.Symbol
+    preactivations: tuple[Preactivation, ...]
+    updates: tuple[sp.Expr, ...]
+    typical_parameters: tuple[tuple[str, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.states or len(self.states) != len(self.updates):
+            raise SpecificationError(
+                f"cell {self.name!r} has {len(self.states)} states and {len(self.updates)} "
+                "updates: give one update for each state, and at least one"
+            )
+        self._check_names()
+        self._check_pointwise()
+
+    def _check_names(self) -> None:
+        symbols = [*self.states, self.input, *self.gates]
+        if len(set(symbols)) < len(symbols):
+            raise SpecificationError(
+                f"cell {self.name!r} uses a symbol twice: name states, input and "
+                "preactivations differently"
+            )
+        names = [preactivation.name for preactivation in self.preactivations]
+        if len(set(names)) < len(names):
+            raise SpecificationError(f"cell {self.name!r} names two preactivations alike")
+
+    def _check_pointwise(self) -> None:
+        readable = set(self.states)
+        for preactivation in self.preactivations:
+            self._check_reads(f"source of {preactivation.name!r}", preactivation.source, readable)
+            readable.add(preactivation.symbol)
+        readable.add(self.input)
+        for state, update in zip(self.states, self.updates, strict=True):
+            self._check_reads(f"update of {state}", update, readable)
+
+    def _check_reads(self, what: str, expression: sp.Expr, readable: set[sp.Symbol]) -> None:
+        foreign = sp.sympify(expression).free_symbols - readable
+        if foreign:
+            names = ", ".join(sorted(str(symbol) for symbol in foreign))
+            known = ", ".join(sorted(str(symbol) for symbol in readable))
+            raise SpecificationError(
+                f"cell {self.name!r}: the {what} reads {names}, which it cannot: "
+                f"it must be pointwise in {known}"
+            )
+
+    @property
+    def gates(self) -> tuple[sp.Symbol, ...]:
+        """The symbols of the preactivations, in order."""
+        return tuple(preactivation.symbol for preactivation in self.preactivations)
+
+    @property
+    def sources(self) -> tuple[sp.Expr, ...]:
+        """The variables that the W_k multiply, in order."""
+        return tuple(preactivation.source for preactivation in self.preactivations)
+
+    @cached_property
+    def state_derivatives(self) -> Table:
+        """df/ds, shape (states, states): the part of the Jacobian that passes no W."""
+        return _jacobian(self.updates, self.states)
+
+    @cached_property
+    def gate_derivatives(self) -> Table:
+        """df/de, shape (states, preactivations): the diagonal to the left of W_k."""
+        return _jacobian(self.updates, self.gates)
+
+    @cached_property
+    def source_state_derivatives(self) -> Table:
+        """dy/ds, shape (preactivations, states): the diagonal to the right of W_k."""
+        return _jacobian(self.sources, self.states)
+
+    @cached_property
+    def source_gate_derivatives(self) -> Table:
+        """dy/de, strictly lower triangular: sources that read earlier preactivations."""
+        return _jacobian(self.sources, self.gates)
+
+
+def _jacobian(expressions: tuple[sp.Expr, ...], variables: tuple[sp.Symbol, ...]) -> Table:
+    return tuple(
+        tuple(sp.factor(expression.diff(variable)) for variable in variables)
+        for expression in expressions
+    )

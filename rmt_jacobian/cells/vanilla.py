@@ -1,0 +1,24 @@
+"""The vanilla recurrent network, h' = tanh(W h + V x + b) (:cite:t:`Chen2018`, eq. 1)."""
+
+import sympy as sp
+
+from rmt_jacobian.cells.specification import Cell, Preactivation
+
+__all__ = ["vanilla"]
+
+_h, _x, _e = sp.symbols("h x e", real=True)
+
+vanilla = Cell(
+    name="vanilla",
+    states=(_h,),
+    input=_x,
+    preactivations=(Preactivation("candidate", _e, _h),),
+    updates=(sp.tanh(_e),),
+    typical_parameters=(
+        ("weight_std", 1.05),
+        ("input_std", 0.025),
+        ("bias_mean", 0.0),
+        ("bias_std", 0.0),
+        ("input_variance", 1.0),
+    ),
+)

@@ -1,0 +1,197 @@
+"""Two input sequences through one network: correlation map, fixed point, slope, timescale."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy as sp
+
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.gaussian import bivariate_rule
+from rmt_jacobian.mean_field.averages import pair_average, single_site
+from rmt_jacobian.mean_field.site_law import SiteLaw
+from rmt_jacobian.solvers import Solution, roots_in
+
+__all__ = [
+    "CorrelationMap",
+    "stable_correlation",
+    "timescale",
+    "variance_slope",
+]
+
+# Starting grid for the stable fixed point; the last entries resolve c* close to 1.
+_GRID = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999]
+
+
+@dataclass(frozen=True)
+class CorrelationMap:
+    r"""The map of the state correlation C = E[h_1 h_2] / E[h^2] over one step.
+
+    Both networks share W, V and b; their inputs have correlation Sigma_12, and their preactivations
+    then
+
+    .. math:: c = (\sigma_w^2 Q^* C + \sigma_v^2 R \Sigma_{12} + \sigma_b^2) / q^*.
+
+    Parameters
+    ----------
+    law
+        The stationary law of one site.
+    input_correlation
+        Sigma_12 in [-1, 1].
+
+    Notes
+    -----
+    Assumes untied weights and biases and a state at its stationary variance.  The slope is exact
+    for any bias variance; eqs. (8) and (9) of the reference equal it at sigma_b = 0 only.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, eqs. (2), (37)-(39).
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
+    >>> from rmt_jacobian.mean_field import site_law
+    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
+    >>> round(CorrelationMap(law, 1.0).next(1.0), 12)
+    1.0
+    """
+
+    law: SiteLaw
+    input_correlation: float
+
+    def __post_init__(self) -> None:
+        if not -1 <= self.input_correlation <= 1:
+            raise ParameterError(
+                f"the input correlation must lie in [-1, 1], not {self.input_correlation}"
+            )
+
+    @cached_property
+    def input_covariance(self) -> float:
+        """R Sigma_12."""
+        return self.law.parameters.input_variance * self.input_correlation
+
+    def preactivation_correlation(self, state_correlation: float) -> float:
+        """Return c for a state correlation C; (c is 1 where the preactivation does not vary)."""
+        q = self.law.preactivation_variance
+        if q == 0.0:
+            return 1.0
+        covariance = self.law.parameters.only.preactivation_covariance(
+            self.law.state_variance * state_correlation, self.input_covariance
+        )
+        return min(1.0, max(-1.0, covariance / q))
+
+    def next(self, state_correlation: float) -> float:
+        """Return C one step later."""
+        Q = self.law.state_variance
+        return self._average(self.law.cell.updates[0], state_correlation) / Q if Q else 1.0
+
+    def slope(self, state_correlation: float) -> float:
+        r"""Return chi_c, the derivative of the map.
+
+        .. math:: \chi_c = E[A_1 A_2] + \sigma_w^2 E[B_1 B_2],
+                  \quad A = \partial h' / \partial h, \quad B = \partial h' / \partial e
+
+        By Price's theorem the derivative of an average with respect to the covariance of e is the
+        average of the derivatives.
+
+        References
+        ----------
+        :cite:t:`Chen2018`, eqs. (4), (9) and (40).
+        """
+        cell, weights = self.law.cell, self.law.parameters.only
+        direct = self._average(cell.state_derivatives[0][0], state_correlation)
+        through_weights = self._average(cell.gate_derivatives[0][0], state_correlation)
+        return direct + weights.weight_std**2 * through_weights
+
+    def _average(self, expression: sp.Expr, state_correlation: float) -> float:
+        law = self.law
+        rule = bivariate_rule(
+            law.parameters.only.bias_mean,
+            law.preactivation_variance,
+            self.preactivation_correlation(state_correlation),
+        )
+        return pair_average(
+            law.cell,
+            expression,
+            rule,
+            law.state_moment(1),
+            law.state_variance * state_correlation,
+            self.input_covariance,
+        )
+
+
+def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
+    """Find the stable fixed point C* of the state correlation.
+
+    With equal inputs C = 1 is a fixed point, stable in the ordered phase (chi_1 <= 1).  In the
+    chaotic phase, and with different inputs, C* < 1.
+
+    Returns
+    -------
+    Solution
+        The fixed point; where several are stable, the one nearest to the input correlation.
+    """
+
+    def gap(correlation: float) -> float:
+        return correlation_map.next(correlation) - correlation
+
+    if correlation_map.law.state_variance == 0.0:
+        return Solution(1.0, True, 0.0, 1)
+    equal_inputs = correlation_map.input_correlation == 1.0
+    distance = correlation_map.law.chi1 - 1  # from the order-chaos line
+    if equal_inputs and distance <= 0:
+        return Solution(1.0, True, abs(gap(1.0)), 1)
+    # The unstable point C = 1 is left out: to its left the gap has the sign of the slope there.
+    last = 1 - min(5e-4, 0.01 * distance) if equal_inputs else 1.0
+    if equal_inputs and gap(last) >= 0:
+        return Solution(1.0, True, abs(gap(1.0)), 2)  # on the line, within rounding
+    found = [
+        root
+        for root in roots_in(gap, [*_GRID, last])
+        if root.converged and correlation_map.slope(root.value) < 1
+    ]
+    if not found:
+        return Solution(math.nan, False, math.inf, len(_GRID), "check the input correlation")
+    return min(found, key=lambda root: abs(root.value - correlation_map.input_correlation))
+
+
+def timescale(slope: float) -> float:
+    r"""Return :math:`\tau = -1 / \log \chi` in steps; infinite at :math:`\chi \ge 1`.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, section 3.1 and eq. (35).
+
+    Examples
+    --------
+    >>> timescale(0.5), timescale(1.0)
+    (1.44269504..., inf)
+    """
+    if slope >= 1:
+        return math.inf
+    return 0.0 if slope <= 0 else -1 / math.log(slope)
+
+
+def variance_slope(law: SiteLaw) -> float:
+    r"""Return the slope of the map of the state variance at its fixed point.
+
+    .. math:: \frac{dQ'}{dQ} = E[A^2] + \frac{\sigma_w^2}{2} E[\partial_e^2 (h')^2]
+
+    Its timescale is xi_Q of the reference.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, eqs. (25)-(36); in (30)-(31) one square root is misplaced and (36) lacks a
+    factor z.
+    """
+    _, _, e = single_site(law.cell)
+    curvature = _second_derivative_of_square(law.cell.updates[0], e)
+    bending = sum(law.average(term) for term in curvature)
+    return law.direct_gain + 0.5 * law.parameters.only.weight_std**2 * bending
+
+
+def _second_derivative_of_square(update: sp.Expr, e: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
+    """Return the two terms of (f^2)'' = 2 f'^2 + 2 f f''."""
+    first = sp.factor(update.diff(e))
+    return 2 * first**2, 2 * update * sp.factor(first.diff(e))

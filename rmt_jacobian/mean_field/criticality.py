@@ -1,0 +1,207 @@
+"""Where gradients neither explode nor vanish: critical initialisation and the order-chaos line."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import InfeasibleError, ParameterError
+from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
+from rmt_jacobian.solvers import roots_in
+
+__all__ = [
+    "CriticalInitialization",
+    "critical_initialization",
+    "feasible_preactivation_variances",
+    "order_chaos_line",
+]
+
+
+@dataclass(frozen=True)
+class CriticalInitialization:
+    """Hyperparameters at which chi_1 = 1.
+
+    Attributes
+    ----------
+    parameters
+        The hyperparameters, with ``bias_std`` = 0.
+    preactivation_variance, state_variance
+        q*, as asked for, and Q*, with which the state should start.
+    """
+
+    parameters: Parameters
+    preactivation_variance: float
+    state_variance: float
+
+
+def critical_initialization(
+    cell: Cell, *, preactivation_variance: float, bias_mean: float, input_variance: float
+) -> CriticalInitialization:
+    r"""Find the weight and input standard deviations at which gradients keep their norm.
+
+    .. math:: \sigma_w^2 = \frac{1 - E[A^2]}{E[B^2]}, \qquad
+              \sigma_v^2 = \frac{q^* - \sigma_w^2 Q^*}{R}, \qquad \sigma_b = 0
+
+    with A = dh'/dh and B = dh'/de averaged at e ~ N(mu_b, q*).
+
+    Parameters
+    ----------
+    cell
+        A cell with one state and one preactivation.
+    preactivation_variance
+        q* > 0.
+    bias_mean
+        mu_b.
+    input_variance
+        R > 0.
+
+    Raises
+    ------
+    InfeasibleError
+        If sigma_v^2 would be negative; the message names values of q* that work.
+
+    Notes
+    -----
+    Assumes untied weights and N -> infinity.  For the minimalRNN sigma_w^2 Q* does not depend on R,
+    so whether a solution exists depends on (q*, mu_b) alone.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, Algorithm 1.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> found = critical_initialization(
+    ...     minimalrnn, preactivation_variance=20.0, bias_mean=4.0, input_variance=0.46)
+    >>> round(found.parameters.only.weight_std**2, 2), round(found.parameters.only.input_std**2, 2)
+    (37.04, 23.03)
+    """
+    for name, value in (
+        ("preactivation_variance", preactivation_variance),
+        ("input_variance", input_variance),
+    ):
+        if not (math.isfinite(value) and value > 0):
+            raise ParameterError(f"{name} must be a finite number above 0, not {value}")
+    weight_variance, input_weight_variance, state_variance = _critical_variances(
+        cell, preactivation_variance, bias_mean, input_variance
+    )
+    if input_weight_variance < 0:
+        raise InfeasibleError(
+            f"no critical point at preactivation_variance = {preactivation_variance:g}, "
+            f"bias_mean = {bias_mean:g}: input_std^2 would be {input_weight_variance:.4g}; "
+            + _remedy(cell, bias_mean, input_variance)
+        )
+    parameters = Parameters.of(
+        cell,
+        weight_std=math.sqrt(weight_variance),
+        input_std=math.sqrt(input_weight_variance),
+        bias_mean=bias_mean,
+        bias_std=0.0,
+        input_variance=input_variance,
+    )
+    return CriticalInitialization(parameters, preactivation_variance, state_variance)
+
+
+def feasible_preactivation_variances(
+    cell: Cell,
+    *,
+    bias_mean: float,
+    input_variance: float,
+    low: float = 1e-3,
+    high: float = 1e4,
+    resolution: int = 120,
+) -> list[tuple[float, float]]:
+    """Return the intervals of q* in [low, high] at which a critical initialisation exists.
+
+    Parameters
+    ----------
+    cell, bias_mean, input_variance
+        As in :func:`critical_initialization`.
+    low, high
+        Ends of the search; an interval that reaches one of them may go on beyond it.
+    resolution
+        Number of points of the logarithmic grid; intervals narrower than its spacing are missed.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> ((left, right),) = feasible_preactivation_variances(
+    ...     minimalrnn, bias_mean=0.0, input_variance=0.46)
+    >>> round(left, 3), right
+    (14.293, 10000.0)
+    """
+
+    def margin(q: float) -> float:
+        return _critical_variances(cell, q, bias_mean, input_variance)[1]
+
+    grid = [float(q) for q in np.geomspace(low, high, resolution)]
+    edges = [low, *(root.unwrap() for root in roots_in(margin, grid)), high]
+    return [
+        (left, right)
+        for left, right in pairwise(edges)
+        if right > left and margin(math.sqrt(left * right)) >= 0
+    ]
+
+
+def order_chaos_line(
+    cell: Cell, parameters: Parameters, *, solve_for: str, search: Sequence[float]
+) -> list[float]:
+    """Return the values of one hyperparameter at which chi_1 = 1, the others held fixed.
+
+    Parameters
+    ----------
+    cell, parameters
+        The cell, and the hyperparameters that stay.
+    solve_for
+        Name of the hyperparameter to solve for, e.g. ``"bias_mean"`` or ``"weight_std"``.
+    search
+        Increasing grid; one value is found in each interval over which chi_1 - 1 changes sign.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, section 3.1 and Figure 1.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
+    >>> line = order_chaos_line(minimalrnn, Parameters.of(minimalrnn),
+    ...                         solve_for="bias_mean", search=[-2.0, 2.0])
+    >>> [round(value, 3) for value in line]
+    [0.014]
+    """
+    if solve_for not in parameters.with_values().named():
+        known = ", ".join(parameters.named())
+        raise ParameterError(f"cannot solve for {solve_for!r}: choose one of {known}")
+
+    def excess(value: float) -> float:
+        return site_law(cell, parameters.with_values(**{solve_for: value})).chi1 - 1
+
+    return [root.unwrap() for root in roots_in(excess, [float(value) for value in search])]
+
+
+def _critical_variances(
+    cell: Cell, q: float, bias_mean: float, input_variance: float
+) -> tuple[float, float, float]:
+    """Return (sigma_w^2, sigma_v^2, Q*) of Algorithm 1; sigma_v^2 may come out negative."""
+    # The stationary law at a given q does not ask for the weights that produce this q.
+    given = Parameters.of(
+        cell, weight_std=0.0, input_std=0.0, bias_mean=bias_mean, input_variance=input_variance
+    )
+    law = SiteLaw(cell, given, q)
+    weight_variance = (1 - law.direct_gain) / law.weight_gain
+    state_variance = law.state_variance
+    return weight_variance, (q - weight_variance * state_variance) / input_variance, state_variance
+
+
+def _remedy(cell: Cell, bias_mean: float, input_variance: float) -> str:
+    intervals = feasible_preactivation_variances(
+        cell, bias_mean=bias_mean, input_variance=input_variance
+    )
+    if not intervals:
+        return "no preactivation_variance up to 10000 works here: change bias_mean"
+    left, right = intervals[-1]
+    return f"choose preactivation_variance between {left:.6g} and {right:.6g}"

@@ -1,0 +1,171 @@
+"""The stationary law of one site under untied weights, and its self-consistent variance."""
+
+import math
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.gaussian import NormalRule, normal_rule
+from rmt_jacobian.mean_field.averages import single_site, site_average
+from rmt_jacobian.solvers import Solution, fixed_point_from
+
+__all__ = ["SiteLaw", "site_law", "solve_site_law"]
+
+
+@dataclass(frozen=True)
+class SiteLaw:
+    r"""The stationary joint law of (h, x, e) at one site.
+
+    The preactivation is Gaussian, e ~ N(mu_b, q), and drawn afresh at every step, so the state h
+    is independent of the e and x that update it.  The moments of h follow from
+    h' = a(e) h + c(e, x) by stationarity,
+
+    .. math:: E[h^n] \left(1 - E[a^n]\right) = \sum_{k<n} \binom{n}{k} E[a^k c^{n-k}] E[h^k].
+
+    Notes
+    -----
+    Assumes untied weights *and* biases, N -> infinity, and an update that is linear in the state.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, eqs. (7), (21) for n = 2.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
+    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
+    >>> round(law.preactivation_variance, 6), round(law.state_variance, 6)
+    (15.936223, 0.317897)
+    """
+
+    cell: Cell
+    parameters: Parameters
+    preactivation_variance: float
+
+    @cached_property
+    def rule(self) -> NormalRule:
+        """The quadrature over the preactivation."""
+        return normal_rule(self.parameters.only.bias_mean, self.preactivation_variance)
+
+    @property
+    def state_variance(self) -> float:
+        """The second moment E[h^2] of the state (its variance when the mean vanishes)."""
+        return self.state_moment(2)
+
+    def state_moment(self, order: int) -> float:
+        """Return E[h^order] in the stationary state."""
+        return _state_moment(self, order)
+
+    def average(self, expression: sp.Expr) -> float:
+        """Return the average over the site of an expression in the cell's symbols (h, x, e)."""
+        return site_average(
+            self.cell, expression, self.rule, self.state_moment, self.parameters.inputs.moment
+        )
+
+    @cached_property
+    def direct_gain(self) -> float:
+        """mu_1 = E[A^2], A = dh'/dh: what reaches the next state without W."""
+        return self.average(self.cell.state_derivatives[0][0] ** 2)
+
+    @cached_property
+    def weight_gain(self) -> float:
+        """mu_2 / sigma_w^2 = E[B^2], B = dh'/de."""
+        return self.average(self.cell.gate_derivatives[0][0] ** 2)
+
+    @property
+    def chi1(self) -> float:
+        r"""The growth rate of gradients, :math:`\chi_1 = E[A^2] + \sigma_w^2 E[B^2]`.
+
+        References
+        ----------
+        :cite:t:`Chen2018`, eqs. (11) and (13).
+        """
+        return self.direct_gain + self.parameters.only.weight_std**2 * self.weight_gain
+
+    @property
+    def implied_preactivation_variance(self) -> float:
+        """The variance of e that the stationary state would produce; q itself at a fixed point."""
+        return self.parameters.only.preactivation_variance(
+            self.state_variance, self.parameters.input_variance
+        )
+
+
+@cache
+def _linear_update(cell: Cell) -> tuple[sp.Expr, sp.Expr]:
+    """Return (a, c) of the update h' = a(e) h + c(e, x)."""
+    h, x, _ = single_site(cell)
+    update = cell.updates[0]
+    slope = cell.state_derivatives[0][0]
+    if slope.has(h) or slope.has(x):
+        raise HypothesisError(
+            f"cell {cell.name!r}: the update is not a(e) h + c(e, x), so the moments of the state "
+            "do not close; use a cell whose gate multiplies the state"
+        )
+    return slope, update.subs(h, 0)
+
+
+@cache
+def _state_moment(law: SiteLaw, order: int) -> float:
+    if order == 0:
+        return 1.0
+    kept, written = _linear_update(law.cell)
+
+    def fresh(k: int) -> float:
+        """E[a^k c^(order - k)]; neither factor reads the state."""
+        expression = kept**k * written ** (order - k)
+        return site_average(law.cell, expression, law.rule, _no_state, law.parameters.inputs.moment)
+
+    earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
+    return earlier / (1 - fresh(order))
+
+
+def _no_state(power: int) -> float:
+    assert power == 0, "a and c do not read the state"
+    return 1.0
+
+
+def solve_site_law(
+    cell: Cell, parameters: Parameters, *, start_variance: float = 1.0
+) -> Solution[SiteLaw]:
+    r"""Solve for the self-consistent stationary law, and say whether the solver converged.
+
+    .. math:: q^* = \sigma_w^2 E[h^2] + \sigma_v^2 R + \sigma_b^2,
+              \quad e \sim N(\mu_b, q^*)
+
+    Parameters
+    ----------
+    cell, parameters
+        A cell with one state and one preactivation.
+    start_variance
+        The orbit E[h^2]^t from this value selects the fixed point where there are several.
+
+    References
+    ----------
+    :cite:t:`Chen2018`, eqs. (6)-(7), (21)-(24); Poole et al. (2016) for the vanilla network.
+    """
+    single_site(cell)
+
+    def next_variance(state_variance: float) -> float:
+        q = parameters.only.preactivation_variance(state_variance, parameters.input_variance)
+        return SiteLaw(cell, parameters, q).state_variance
+
+    found = fixed_point_from(
+        next_variance, start_variance, remedy="try another start_variance or smaller weight_std"
+    )
+    q = parameters.only.preactivation_variance(found.value, parameters.input_variance)
+    law = SiteLaw(cell, parameters, q)
+    return Solution(law, found.converged, found.residual, found.iterations, found.remedy)
+
+
+def site_law(cell: Cell, parameters: Parameters, *, start_variance: float = 1.0) -> SiteLaw:
+    """Return the self-consistent stationary law; see :func:`solve_site_law`.
+
+    Raises
+    ------
+    ConvergenceError
+        If no fixed point is found.
+    """
+    return solve_site_law(cell, parameters, start_variance=start_variance).unwrap()

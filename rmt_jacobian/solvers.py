@@ -1,0 +1,150 @@
+"""Scalar solvers that say whether they converged.
+
+Every solver returns a :class:`Solution`.  Its value is an answer only where ``converged`` is
+true; :meth:`Solution.unwrap` turns an unconverged one into an error instead of a number.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+from scipy.optimize import brentq
+
+from rmt_jacobian.errors import ConvergenceError
+
+__all__ = ["Solution", "bracketed_root", "fixed_point_from", "roots_in"]
+
+Value = TypeVar("Value")
+
+# Brent's method ends at 4 machine epsilons; tighter requests are refused by scipy.
+_RELATIVE_TOLERANCE = 4 * np.finfo(float).eps
+
+
+@dataclass(frozen=True)
+class Solution(Generic[Value]):
+    """What a solver found, and whether it is an answer.
+
+    Attributes
+    ----------
+    value
+        The last iterate.
+    converged
+        Whether the solver's criterion was met.
+    residual
+        The absolute residual of the equation at ``value``.
+    iterations
+        The number of function evaluations.
+    remedy
+        What to try when it did not converge.
+    """
+
+    value: Value
+    converged: bool
+    residual: float
+    iterations: int
+    remedy: str = ""
+
+    def unwrap(self) -> Value:
+        """Return the value, or raise :class:`ConvergenceError` if it is not an answer."""
+        if not self.converged:
+            raise ConvergenceError(
+                f"no convergence after {self.iterations} evaluations (residual "
+                f"{self.residual:.3g}); {self.remedy or 'try another starting point'}"
+            )
+        return self.value
+
+
+def bracketed_root(
+    function: Callable[[float], float], low: float, high: float, *, remedy: str = ""
+) -> Solution[float]:
+    """Find a zero of a continuous function between two points of opposite sign.
+
+    Brent's method [1]_, to 4 machine epsilons.
+
+    References
+    ----------
+    .. [1] R. P. Brent (1973), Algorithms for Minimization without Derivatives, ch. 4.
+
+    Examples
+    --------
+    >>> bracketed_root(lambda x: x * x - 2, 0, 2).unwrap()
+    1.41421356237309...
+    """
+    at_low, at_high = function(low), function(high)
+    if at_low == 0.0:
+        return Solution(low, True, 0.0, 2)
+    if at_high == 0.0:
+        return Solution(high, True, 0.0, 2)
+    if not at_low * at_high < 0:
+        return Solution(low, False, min(abs(at_low), abs(at_high)), 2, remedy)
+    root, info = brentq(
+        function, low, high, xtol=1e-300, rtol=_RELATIVE_TOLERANCE, maxiter=500, full_output=True
+    )
+    return Solution(
+        float(root), bool(info.converged), abs(function(root)), info.function_calls + 3, remedy
+    )
+
+
+def roots_in(function: Callable[[float], float], grid: list[float]) -> list[Solution[float]]:
+    """Find one zero in every interval of an increasing grid over which the sign changes.
+
+    Zeros of even multiplicity, and pairs that fall between two neighbours of the grid, are missed.
+
+    Examples
+    --------
+    >>> [round(root.unwrap(), 12) for root in roots_in(lambda x: x * (x - 1), [-1, 0.5, 2])]
+    [0.0, 1.0]
+    """
+    values = [function(point) for point in grid]
+    found = []
+    for k in range(len(grid) - 1):
+        if values[k] == 0.0:
+            found.append(Solution(grid[k], True, 0.0, len(grid)))
+        elif values[k] * values[k + 1] < 0:
+            found.append(bracketed_root(function, grid[k], grid[k + 1]))
+    if values[-1] == 0.0:
+        found.append(Solution(grid[-1], True, 0.0, len(grid)))
+    return found
+
+
+def fixed_point_from(
+    function: Callable[[float], float], start: float, *, growth: float = 1.1, remedy: str = ""
+) -> Solution[float]:
+    """Find the fixed point on (0, inf) to which the orbit of an increasing map runs from ``start``.
+
+    The orbit of an increasing map is monotone, so it ends at the first fixed point in the
+    direction of its first move.  That point is bracketed by a geometric walk and polished by
+    Brent's method, which stays fast where the orbit itself would be slow (slope near 1).
+
+    Parameters
+    ----------
+    function
+        A continuous increasing map of the positive half line to itself.
+    start
+        Where the orbit begins; positive.
+    growth
+        Ratio of neighbouring points of the walk; fixed points closer than that may be missed.
+
+    Examples
+    --------
+    >>> fixed_point_from(lambda x: 1 + x / 2, start=0.1).unwrap()
+    2.0
+    """
+
+    def gap(x: float) -> float:
+        return function(x) - x
+
+    here, move, walked = start, gap(start), 1
+    if move == 0.0:
+        return Solution(start, True, 0.0, 1)
+    factor = growth if move > 0 else 1 / growth
+    while 1e-30 < here * factor < 1e300:
+        there = here * factor
+        if gap(there) * move <= 0:
+            found = bracketed_root(gap, min(here, there), max(here, there), remedy=remedy)
+            return replace(found, iterations=found.iterations + walked)
+        here, walked = there, walked + 1
+    # Nothing between start and the end of the half line: 0 is the answer if it is a fixed point.
+    at_zero = function(0.0)
+    return Solution(0.0, move < 0 and at_zero == 0.0, abs(at_zero), walked, remedy)
