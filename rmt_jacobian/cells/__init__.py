@@ -6,7 +6,7 @@ from rmt_jacobian.cells.activations import sigmoid
 from rmt_jacobian.cells.minimalrnn import minimalrnn
 from rmt_jacobian.cells.numeric import CompiledCell, array_function, compile_cell
 from rmt_jacobian.cells.parameters import Parameters, PreactivationParameters
-from rmt_jacobian.cells.specification import Cell, Preactivation
+from rmt_jacobian.cells.specification import Cell, Preactivation, derivative
 from rmt_jacobian.cells.vanilla import vanilla
 from rmt_jacobian.errors import ParameterError
 
@@ -19,6 +19,7 @@ __all__ = [
     "array_function",
     "cell_named",
     "compile_cell",
+    "derivative",
     "minimalrnn",
     "sigmoid",
     "vanilla",

@@ -12,13 +12,13 @@ whose diagonal entries are the derivatives kept here.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sympy as sp
 
 from rmt_jacobian.errors import SpecificationError
 
-__all__ = ["Cell", "Preactivation", "Table"]
+__all__ = ["Cell", "Preactivation", "Table", "derivative"]
 
 Table: TypeAlias = tuple[tuple[sp.Expr, ...], ...]
 """Rows of expressions in the site variables."""
@@ -155,8 +155,20 @@ class Cell:
         return _jacobian(self.sources, self.gates)
 
 
+def derivative(expression: Any, symbol: sp.Symbol) -> Any:
+    """Return the derivative, as a product where it is one: such averages keep their digits.
+
+    Examples
+    --------
+    >>> x, y = sp.symbols("x y")
+    >>> derivative(sp.exp(x) * (1 - y), x)
+    (1 - y)*exp(x)
+    """
+    return sp.gcd_terms(expression.diff(symbol))
+
+
 def _jacobian(expressions: tuple[sp.Expr, ...], variables: tuple[sp.Symbol, ...]) -> Table:
     return tuple(
-        tuple(sp.factor(expression.diff(variable)) for variable in variables)
+        tuple(derivative(expression, variable) for variable in variables)
         for expression in expressions
     )

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import sympy as sp
 
+from rmt_jacobian.cells import derivative
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.gaussian import bivariate_rule
 from rmt_jacobian.mean_field.averages import pair_average, single_site
@@ -193,5 +194,5 @@ def variance_slope(law: SiteLaw) -> float:
 
 def _second_derivative_of_square(update: sp.Expr, e: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
     """Return the two terms of (f^2)'' = 2 f'^2 + 2 f f''."""
-    first = sp.factor(update.diff(e))
-    return 2 * first**2, 2 * update * sp.factor(first.diff(e))
+    first = derivative(update, e)
+    return 2 * first**2, 2 * update * derivative(first, e)

@@ -1,0 +1,114 @@
+"""Every task of the project: ``nox`` runs the default ones, ``nox -s NAME`` runs one.
+
+The tasks run in the environment that nox itself is installed in.  Arguments after ``--`` go to
+the tool, for instance ``nox -s tests -- -m "not slow" tests/freeprob``.
+"""
+
+import atexit
+import shutil
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]  # the tests end the output
+
+ROOT = Path(__file__).parent
+NOTEBOOK_TIMEOUT = 600  # seconds for one cell
+
+
+def python(session: nox.Session, *arguments: str, **options: object) -> None:
+    """Run this interpreter, so that the environment need not be activated."""
+    session.run(sys.executable, *arguments, external=True, **options)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format with ruff."""
+    python(session, "-m", "ruff", "check", *session.posargs)
+    python(session, "-m", "ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of the package with pyright."""
+    environment = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}  # no notice about newer versions
+    python(
+        session,
+        "-m",
+        "pyright",
+        "--pythonpath",
+        sys.executable,
+        *session.posargs,
+        env=environment,
+    )
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that no module imports from one above it."""
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    python(session, "-c", command, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, which runs every notebook; a warning is an error."""
+    build = ROOT / "docs" / "_build"
+    shutil.rmtree(build, ignore_errors=True)
+    options = ["-W", "--keep-going", "-b", "html", "-d", str(build / "doctrees")]
+    python(session, "-m", "sphinx", *options, *session.posargs, "docs", str(build / "html"))
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Run every notebook from top to bottom and discard what it prints."""
+    import jupytext
+    from nbclient import NotebookClient
+
+    paths = sorted((ROOT / "notebooks").glob("*.md"))
+    if not paths:
+        session.error("there is no notebook in notebooks/")
+    for path in paths:
+        session.log(f"running {path.relative_to(ROOT)}")
+        NotebookClient(
+            jupytext.read(path),
+            timeout=NOTEBOOK_TIMEOUT,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(path.parent)}},
+        ).execute()
+    session.log(f"{len(paths)} notebooks ran")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """Time the package and print a table."""
+    options = ["--benchmark-only", "--benchmark-columns=min,median,stddev,rounds"]
+    python(session, "-m", "pytest", "benchmarks", *options, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests and the doctests on two processes."""
+    report = ROOT / ".cache" / "pytest.xml"
+    report.unlink(missing_ok=True)
+    atexit.register(repeat_counts, report)
+    # The benchmark plugin warns that it cannot time on several processes, and warnings are errors.
+    options = ["-n", "2", "-p", "no:benchmark", f"--junitxml={report}"]
+    python(session, "-m", "pytest", *options, *session.posargs)
+
+
+def repeat_counts(report: Path) -> None:
+    """Repeat the counts of pytest below the table that nox prints when it ends."""
+    if not report.exists():
+        return
+    counts = next(ET.parse(report).getroot().iter("testsuite")).attrib
+    total, failed, errors, skipped = (
+        int(counts[key]) for key in ("tests", "failures", "errors", "skipped")
+    )
+    line = f"{total - failed - errors - skipped} passed, {skipped} skipped"
+    line = f"{failed} failed, {errors} errors, {line}" if failed or errors else line
+    print(f" {line} in {float(counts['time']):.2f}s ".center(80, "="), flush=True)

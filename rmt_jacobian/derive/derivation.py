@@ -1,0 +1,147 @@
+"""A derived expression that knows what its symbols mean and can be turned into a number."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.derive.quantities import (
+    Quantity,
+    SCoefficient,
+    Shorthand,
+    SiteAverage,
+    Steps,
+    WeightStd,
+)
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
+from rmt_jacobian.mean_field import SiteLaw, site_law
+
+__all__ = ["Derivation"]
+
+# Closed forms in T cancel where two of their rates are close, e.g. near chi_1 = 1.  Averages enter
+# as exact numbers, so extra digits in the arithmetic undo the cancellation.
+_DIGITS = 60
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """An exact expression for a moment of J J^T at large width.
+
+    Attributes
+    ----------
+    cell
+        The cell whose Jacobian it is about.
+    quantity
+        What the expression is, in words.
+    expression
+        A sympy expression; every symbol of it is a key of ``symbols``.
+    symbols
+        What each symbol stands for.
+    hypotheses
+        Under which the expression holds.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, vanilla
+    >>> from rmt_jacobian.derive import one_step_moment
+    >>> mean = one_step_moment(vanilla, 1)
+    >>> mean.text()
+    'E_B2*sigma_w**2'
+    >>> round(mean.evaluate(Parameters.of(vanilla), weights="orthogonal"), 6)
+    0.992968
+    """
+
+    cell: Cell
+    quantity: str
+    expression: sp.Expr
+    symbols: Mapping[sp.Symbol, Quantity]
+    hypotheses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        used: set[sp.Basic] = set()
+        waiting: list[sp.Basic] = [*self.expression.free_symbols]
+        while waiting:
+            symbol = waiting.pop()
+            if symbol not in self.symbols:
+                raise HypothesisError(f"symbol {symbol} of {self.quantity} has no meaning")
+            used.add(symbol)
+            quantity = self.symbols[symbol]
+            if isinstance(quantity, Shorthand):
+                waiting += quantity.expression.free_symbols - used
+        kept = {symbol: self.symbols[symbol] for symbol in self.symbols if symbol in used}
+        object.__setattr__(self, "symbols", kept)
+
+    def text(self) -> str:
+        """Return the expression as plain text that sympy reads back."""
+        return str(self.expression)
+
+    def latex(self) -> str:
+        """Return the expression as LaTeX, averages in angle brackets."""
+        names = {symbol: quantity.latex for symbol, quantity in self.symbols.items()}
+        return sp.latex(self.expression, symbol_names=names)
+
+    def meanings(self) -> dict[str, str]:
+        """Return what each symbol stands for, by name."""
+        return {str(symbol): quantity.meaning for symbol, quantity in self.symbols.items()}
+
+    def evaluate(
+        self, given: Parameters | SiteLaw, *, weights: str = "gaussian", steps: int | None = None
+    ) -> float:
+        """Turn the expression into a number.
+
+        Parameters
+        ----------
+        given
+            Hyperparameters, for which the mean field is solved first, or its solution.
+        weights
+            ``"gaussian"`` or ``"orthogonal"``.
+        steps
+            T, where the expression has it.
+
+        Raises
+        ------
+        ParameterError
+            If the ensemble is unknown or T is missing.
+        ConvergenceError
+            If the mean field has no solution.
+        """
+        law = given if isinstance(given, SiteLaw) else site_law(self.cell, given)
+        values = {
+            symbol: sp.Float(self._number(symbol, quantity, law, weights, steps), _DIGITS)
+            for symbol, quantity in self.symbols.items()
+            if not isinstance(quantity, Shorthand)
+        }
+        expression = self.expression
+        while not expression.free_symbols <= values.keys():
+            expression = expression.subs(self._shorthands)
+        number = expression.subs(values).evalf(_DIGITS)
+        if not number.is_finite:
+            raise ConvergenceError(
+                f"{self.quantity} is 0/0 here, because two rates of its closed form coincide; "
+                "iterate it with diagonal_valued_recursion(cell).evaluate(...)"
+            )
+        return float(number)
+
+    @property
+    def _shorthands(self) -> dict[sp.Symbol, sp.Expr]:
+        return {
+            symbol: quantity.expression
+            for symbol, quantity in self.symbols.items()
+            if isinstance(quantity, Shorthand)
+        }
+
+    def _number(
+        self, symbol: sp.Symbol, quantity: Quantity, law: SiteLaw, weights: str, steps: int | None
+    ) -> float:
+        match quantity:
+            case SiteAverage() | WeightStd():
+                return quantity.evaluate(law)
+            case SCoefficient():
+                return quantity.evaluate(weights)
+            case Steps():
+                if steps is None or steps < 1:
+                    raise ParameterError(f"{self.quantity} needs steps, a whole number above 0")
+                return steps
+            case _:
+                raise HypothesisError(f"no number for symbol {symbol}: {quantity.meaning}")

@@ -1,0 +1,92 @@
+"""Moments of J J^T over one step, from words and R-diagonal cumulants."""
+
+from functools import cache
+
+import sympy as sp
+
+from rmt_jacobian.cells import Cell
+from rmt_jacobian.derive.derivation import Derivation
+from rmt_jacobian.derive.jacobian import jacobian_polynomial, weight_cumulants
+from rmt_jacobian.derive.quantities import AverageBook
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.freeprob import diagonal_trace, power_trace
+
+__all__ = ["ONE_STEP_HYPOTHESES", "one_step_moment", "one_step_variance"]
+
+ONE_STEP_HYPOTHESES = (
+    "N -> infinity",
+    "W bi-invariant and free from the site diagonals",
+    "sites independent and identically distributed",
+)
+
+
+@cache
+def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivation:
+    r"""Derive the k-th moment of J J^T for one step.
+
+    .. math:: m_k = \tau\bigl((J J^T)^k\bigr), \qquad J = A + B W
+
+    Parameters
+    ----------
+    cell
+        A cell with one state and any number of preactivations.
+    k
+        Order of the moment, at least 1.
+    independent
+        Whether to treat the diagonal letters as independent of each other, E[A^2 B^2] =
+        E[A^2] E[B^2].  In a gated cell they are not: A and B read the same preactivation.
+
+    Raises
+    ------
+    ParameterError
+        If k is below 1.
+    HypothesisError
+        If the cell has several states.
+
+    References
+    ----------
+    :cite:t:`NicaSpeicher2006`, Lectures 14 and 15; :cite:t:`Chen2018`, eq. (11) for k = 1.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> one_step_moment(minimalrnn, 1).text()
+    'E_A2 + E_B2*sigma_w**2'
+    """
+    if k < 1:
+        raise ParameterError(f"the order of a moment must be a whole number above 0, not {k}")
+    J = jacobian_polynomial(cell)
+    cumulants, symbols = weight_cumulants(cell, k)
+    letters = dict(J.letters)
+    groups = tuple(frozenset([letter]) for letter in letters) if independent else ()
+    average = AverageBook(letters, groups)
+    moment = power_trace(J.words, k, cumulants, diagonal_trace(average))
+    hypotheses = (*ONE_STEP_HYPOTHESES, *(["A and B independent"] if independent else []))
+    return Derivation(
+        cell,
+        f"moment {k} of J J^T over one step",
+        sp.expand(moment),
+        {**average.quantities, **symbols},
+        hypotheses,
+    )
+
+
+@cache
+def one_step_variance(cell: Cell, *, independent: bool = False) -> Derivation:
+    r"""Derive the variance m_2 - m_1^2 of the spectrum of J J^T for one step.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import vanilla
+    >>> one_step_variance(vanilla).text()
+    '-E_B2**2*s_1*sigma_w**4 - E_B2**2*sigma_w**4 + E_B4*sigma_w**4'
+    """
+    mean = one_step_moment(cell, 1, independent=independent)
+    square = one_step_moment(cell, 2, independent=independent)
+    return Derivation(
+        cell,
+        "variance of the spectrum of J J^T over one step",
+        sp.expand(square.expression - mean.expression**2),
+        {**mean.symbols, **square.symbols},
+        square.hypotheses,
+    )

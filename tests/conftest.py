@@ -1,0 +1,43 @@
+"""Fixtures and settings that all tests share."""
+
+import os
+import warnings
+from typing import Any
+
+import array_api_compat.numpy
+import array_api_strict
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
+
+# A shared machine can stall any single example; the time of the whole suite is what is watched.
+settings.register_profile("local", deadline=None)
+if "CI" not in os.environ:  # hypothesis has its own profile there: no deadline, fixed examples
+    settings.load_profile("local")
+
+
+def _cupy_or_skip() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # CuPy warns where it finds no CUDA
+        cupy = pytest.importorskip("cupy", reason="CuPy is not installed", exc_type=ImportError)
+        import array_api_compat.cupy
+    try:
+        devices = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        pytest.skip(f"no CUDA device: {error}")
+    if devices == 0:
+        pytest.skip("no CUDA device")
+    return array_api_compat.cupy
+
+
+@pytest.fixture(
+    params=["numpy", "array_api_strict", pytest.param("cupy", marks=pytest.mark.gpu)],
+)
+def xp(request: pytest.FixtureRequest) -> Any:
+    """Return an array namespace: NumPy, the strict reference, and CuPy where there is a GPU."""
+    if request.param == "numpy":
+        return array_api_compat.numpy
+    if request.param == "array_api_strict":
+        return array_api_strict
+    return _cupy_or_skip()

@@ -1,0 +1,96 @@
+"""What the files of the project promise about each other."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import rmt_jacobian
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SOURCES = sorted((ROOT / "rmt_jacobian").rglob("*.py"))
+MODULES = sorted(module.name for module in pkgutil.iter_modules(rmt_jacobian.__path__))
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def source_id(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_readme_shows_the_command_that_ci_runs() -> None:
+    command = text(".ci/run").splitlines()[-1]
+    assert command.startswith("python3 -m venv .venv && ")
+    assert command in text("README.md").splitlines()
+
+
+def test_readme_shows_the_command_that_verifies() -> None:
+    command = "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/rmt-jacobian verify"
+    assert command in text("README.md").splitlines()
+
+
+def test_version_is_the_same_everywhere() -> None:
+    version = PROJECT["project"]["version"]
+    assert rmt_jacobian.__version__ == version
+    assert f"## [{version}]" in text("CHANGELOG.md")
+    assert f"version: {version}" in text("CITATION.cff").splitlines()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=source_id)
+def test_module_is_under_500_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 500
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=source_id)
+def test_module_never_executes_text(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        place = f"{name} at line {node.lineno}"
+        assert name not in {"eval", "exec", "pickle.load", "pickle.loads"}, place
+        assert name.split(".")[-1] != "parse_expr", place
+        if name.split(".")[-1] == "sympify":  # which evaluates strings, unless it is strict
+            options = {option.arg: ast.unparse(option.value) for option in node.keywords}
+            assert options.get("strict") == "True", f"{place} needs strict=True"
+
+
+def test_import_is_light() -> None:
+    code = "import sys, rmt_jacobian; print(*sorted({'sympy', 'matplotlib'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
+
+
+def test_top_level_names_resolve() -> None:
+    assert len(set(rmt_jacobian.__all__)) == len(rmt_jacobian.__all__)
+    for name in rmt_jacobian.__all__:
+        assert getattr(rmt_jacobian, name) is not None
+    assert set(rmt_jacobian.__all__) <= set(dir(rmt_jacobian))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_declares_its_public_names(name: str) -> None:
+    module = importlib.import_module(f"rmt_jacobian.{name}")
+    assert len(set(module.__all__)) == len(module.__all__)
+    for public in module.__all__:
+        assert not public.startswith("_")
+        assert getattr(module, public) is not None
+
+
+def test_architecture_page_lists_the_modules_in_the_order_of_the_contract() -> None:
+    layers = PROJECT["tool"]["importlinter"]["contracts"][0]["layers"]
+    expected = [layer.strip("()") for layer in reversed(layers)]
+    expected = [layer for layer in expected if layer in MODULES]
+    listed = re.findall(r"^\| `(\w+)(?:\.py|/)` \|", text("docs/architecture.md"), re.MULTILINE)
+    assert listed == expected
+    assert sorted(listed) == MODULES
