@@ -115,7 +115,7 @@ class Cell:
             self._check_reads(f"update of {state}", update, readable)
 
     def _check_reads(self, what: str, expression: sp.Expr, readable: set[sp.Symbol]) -> None:
-        foreign = sp.sympify(expression).free_symbols - readable
+        foreign = sp.sympify(expression, strict=True).free_symbols - readable
         if foreign:
             names = ", ".join(sorted(str(symbol) for symbol in foreign))
             known = ", ".join(sorted(str(symbol) for symbol in readable))

@@ -324,7 +324,7 @@ class _SiteLetters:
 
     def split(self, expression: Any) -> Any:
         """Return an expression in letters and site variables as a polynomial in letters, h, x."""
-        return sp.sympify(expression).subs(self.diagonals)
+        return sp.sympify(expression, strict=True).subs(self.diagonals)
 
     def _by_letters(self, expression: Any, name: str) -> Any:
         try:
@@ -333,7 +333,7 @@ class _SiteLetters:
             raise HypothesisError(
                 f"{expression} is not a polynomial in {self.h} and {self.x}"
             ) from error
-        gate, rest = sp.sympify(expression).as_independent(self.h, self.x, as_Add=False)
+        gate, rest = sp.sympify(expression, strict=True).as_independent(self.h, self.x, as_Add=False)
         if not rest.has(self.e):
             return self._letter(gate, name, expression) * rest
         return sp.Add(
@@ -400,7 +400,7 @@ def _derivation(
     cell: Cell, quantity: str, expression: Any, symbols: Mapping[sp.Symbol, Quantity]
 ) -> Derivation:
     hypotheses = (*ONE_STEP_HYPOTHESES, "untied weights and biases")
-    return Derivation(cell, quantity, sp.sympify(expression), symbols, hypotheses)
+    return Derivation(cell, quantity, sp.sympify(expression, strict=True), symbols, hypotheses)
 
 
 @cache

@@ -6,11 +6,10 @@ form is.
 
 import numpy as np
 
-from rmt_jacobian.derive.quantities import SCoefficient
 from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.gaussian import bivariate_rule
 from rmt_jacobian.mean_field import CorrelationMap, SiteLaw
-from rmt_jacobian.mean_field.averages import site_terms
 
 __all__ = [
     "printed_correlation_slope",
@@ -35,7 +34,7 @@ def printed_second_moment(law: SiteLaw, *, weights: str, steps: int) -> float:
     Parameters
     ----------
     law
-        The stationary law of a gated cell with update a(e) h + b(e) x, or of the vanilla cell.
+        The stationary law of the minimalRNN.
     weights, steps
         The ensemble of W, and T.
 
@@ -51,27 +50,20 @@ def printed_second_moment(law: SiteLaw, *, weights: str, steps: int) -> float:
     >>> round(printed_second_moment(law, weights="orthogonal", steps=20), 6)
     16.070582
     """
-    direct = law.cell.state_derivatives[0][0]
-    gate = law.cell.gate_derivatives[0][0]
+    _require_minimalrnn(law)
+    u = 1 / (1 + np.exp(-law.rule.nodes))
+    slope = u * (1 - u)
+    Q, R = law.state_variance, law.parameters.input_variance
     sigma_w2 = law.parameters.only.weight_std**2
-    s_1 = SCoefficient(1).evaluate(weights)
-    mu_1, mu_2 = law.direct_gain, sigma_w2 * law.weight_gain
-    variance_1 = law.average(direct**2 * direct**2) - mu_1**2
-    variance_2 = sigma_w2**2 * _printed_fourth_moment(law, gate) - mu_2**2
+    s_1 = float(s_coefficients_of_weights(weights, 1)[0])
+    average = law.rule.average
+    mu_1 = average(u**2)
+    variance_1 = -(mu_1**2) + average(u**4)
+    mu_2 = sigma_w2 * (Q + R) * average(slope**2)
+    variance_2 = -(mu_2**2) + sigma_w2**2 * (Q**2 + R**2) * average(slope**4)
     chi = mu_1 + mu_2
     bracket = 2 * (mu_1 - s_1) * mu_2 + variance_1 + variance_2
     return chi ** (2 * steps) * (1 + steps * bracket / chi**2)
-
-
-def _printed_fourth_moment(law: SiteLaw, gate: object) -> float:
-    """E[sigma'^4] (Q^2 + R^2), where E[sigma'^4 (h - x)^4] should stand."""
-    squares = {(1, 0): law.state_variance**2, (0, 1): law.parameters.input_variance**2}
-    squares[0, 0] = 1.0
-    return sum(
-        law.rule.average(term.on(law.cell, law.rule.nodes) ** 4)
-        * squares[term.state_power, term.input_power]
-        for term in site_terms(law.cell, gate)  # pyright: ignore[reportArgumentType]
-    )
 
 
 def printed_correlation_slope(correlations: CorrelationMap, state_correlation: float) -> float:
@@ -113,8 +105,7 @@ def printed_variance_slope(law: SiteLaw) -> float:
     :cite:t:`Chen2018`, eq. (36); the corrected form is eq. (34), our
     :func:`~rmt_jacobian.mean_field.variance_slope`.
     """
-    z, u, factor, Q, R = _variance_slope_parts(law)
-    del z
+    _, u, factor, Q, R = _variance_slope_parts(law)
     return law.rule.average(u**2 + factor * ((Q + R) * u - R) * u * (1 - u))
 
 

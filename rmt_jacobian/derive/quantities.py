@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
-from rmt_jacobian.freeprob.ensembles import s_coefficients_of_weights
+from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw
 
 __all__ = [
@@ -171,7 +171,7 @@ class AverageBook:
 
     def __call__(self, expression: Any) -> Any:
         """Return the average of a polynomial in the letters, in terms of named symbols."""
-        polynomial = sp.Poly(sp.sympify(expression), *self.letters)
+        polynomial = sp.Poly(sp.sympify(expression, strict=True), *self.letters)
         return sp.Add(
             *(
                 coefficient * self._monomial(dict(zip(self.letters, powers, strict=True)))

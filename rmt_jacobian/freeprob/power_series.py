@@ -31,7 +31,7 @@ Series: TypeAlias = tuple[sp.Expr, ...]
 
 def expression(value: Scalar) -> sp.Expr:
     """Turn a number into a sympy expression, exactly where the number is exact."""
-    converted = sp.sympify(value)
+    converted = sp.sympify(value, strict=True)
     if not isinstance(converted, sp.Expr):
         raise ParameterError(f"{value!r} is not a number; pass a number or a sympy expression")
     return converted

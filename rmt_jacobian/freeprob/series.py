@@ -30,8 +30,6 @@ __all__ = [
     "free_cumulants_from_moments",
     "moments_from_free_cumulants",
     "moments_from_s_series",
-    "multiply_series",
-    "power_of_series",
     "s_coefficients",
     "s_series_from_moments",
 ]

@@ -158,8 +158,9 @@ def mixed_moment(
         The determining sequence :math:`(\alpha_1, \alpha_2, \ldots)` of each R-diagonal name, see
         :func:`r_diagonal_cumulants`.
     trace : callable
-        Takes a non-empty tuple of free letters, in cyclic order with neighbouring diagonal
-        letters merged, to its trace.  The trace of the empty word is one and is not asked for.
+        Takes a non-empty tuple of free letters, in cyclic order from any of them on and with
+        neighbouring diagonal letters merged, to its trace.  The trace of the empty word is one
+        and is not asked for.
 
     Raises
     ------

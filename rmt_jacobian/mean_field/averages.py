@@ -60,7 +60,7 @@ def site_terms(cell: Cell, expression: sp.Expr) -> tuple[SiteTerm, ...]:
     """
     h, x, _ = single_site(cell)
     # The factor that reads e alone stays whole: expanded, u^8 (1 - u)^8 would lose its digits.
-    gate_factor, rest = sp.sympify(expression).as_independent(h, x, as_Add=False)
+    gate_factor, rest = sp.sympify(expression, strict=True).as_independent(h, x, as_Add=False)
     try:
         polynomial = sp.Poly(rest, h, x)
     except sp.PolynomialError as error:

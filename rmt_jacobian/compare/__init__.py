@@ -1,0 +1,24 @@
+"""Theory against samples: rows, z-scores, verdicts and reports."""
+
+from rmt_jacobian.compare.report import to_json, to_markdown, to_text
+from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
+from rmt_jacobian.compare.verification import (
+    EnsembleDifference,
+    SCoefficientMeasurement,
+    Verification,
+    verify,
+)
+
+__all__ = [
+    "Comparison",
+    "EnsembleDifference",
+    "Estimate",
+    "Row",
+    "SCoefficientMeasurement",
+    "Verification",
+    "to_json",
+    "to_markdown",
+    "to_text",
+    "verdict",
+    "verify",
+]

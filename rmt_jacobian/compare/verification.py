@@ -1,0 +1,203 @@
+"""The main job: every route to the moments of J J^T, side by side with samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.compare.rows import Comparison, Estimate, Row
+from rmt_jacobian.derive import (
+    diagonal_valued_recursion,
+    printed_second_moment,
+    s_transform_moment,
+)
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.freeprob import s_coefficients_of_weights
+from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.sampling import MomentSamples, Weights, sample_moments
+
+__all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class SCoefficientMeasurement:
+    """s_1 of W W^T, inferred from one-step products, and its exact value."""
+
+    weights: Weights
+    exact: float
+    measured: Estimate
+
+
+@dataclass(frozen=True)
+class EnsembleDifference:
+    """Second moment with orthogonal W minus that with Gaussian W, by theory and sampled."""
+
+    steps: int
+    exact: float
+    measured: Estimate
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Theory against samples for one cell at one point.
+
+    Attributes
+    ----------
+    law
+        The mean field of the cell.
+    rows
+        One for each ensemble and number of steps.
+    s_1
+        Measured for each ensemble.
+    differences
+        Between the two ensembles, for each number of steps; empty unless both were sampled.
+    width, samples, seed, tied
+        Of the sampled networks.
+    """
+
+    law: SiteLaw
+    rows: tuple[Row, ...]
+    s_1: tuple[SCoefficientMeasurement, ...]
+    differences: tuple[EnsembleDifference, ...]
+    width: int
+    samples: int
+    seed: int
+    tied: bool
+
+    @property
+    def hypotheses(self) -> str:
+        """Under which hypotheses the theory columns hold, and whether the samples meet them."""
+        if self.tied:
+            return (
+                "The theory is that of untied weights; the sampled networks are tied, so it is "
+                "an approximation here and a deviation is no error of the formula."
+            )
+        return "Untied weights and biases, N -> infinity, W bi-invariant."
+
+
+def verify(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: Sequence[Weights] = ("gaussian", "orthogonal"),
+    steps: Sequence[int] = (1, 2, 5, 10),
+    width: int = 512,
+    samples: int = 64,
+    seed: int = 0,
+    tied: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Verification:
+    """Compare every route to the moments of J J^T with sampled networks.
+
+    Parameters
+    ----------
+    cell, parameters
+        A cell with one state and one preactivation.
+    weights
+        Ensembles of W.
+    steps
+        Numbers of steps T.
+    width, samples, seed
+        N, the number of networks for each ensemble, and the seed.
+    tied
+        Whether the sampled networks keep one W for all steps; the theory stays untied.
+    workers, progress
+        How many networks run at a time; whether to show progress bars.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its domain.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> found = verify(minimalrnn, Parameters.of(minimalrnn), weights=["gaussian"], steps=[1],
+    ...                width=32, samples=4, workers=1)
+    >>> round(found.rows[0].second_moment.exact, 4)
+    4.4233
+    """
+    if not weights or not steps:
+        raise ParameterError("give at least one ensemble of weights and one number of steps")
+    law = site_law(cell, parameters)
+    drawn = {
+        name: sample_moments(
+            cell,
+            parameters,
+            weights=name,
+            steps=steps,
+            width=width,
+            samples=samples,
+            seed=seed,
+            tied=tied,
+            workers=workers,
+            progress=progress,
+        )
+        for name in dict.fromkeys(weights)
+    }
+    rows = tuple(_row(law, found, j) for found in drawn.values() for j in range(len(found.steps)))
+    return Verification(
+        law, rows, tuple(_measured_s_1(found) for found in drawn.values()), _differences(rows),
+        width, samples, seed, tied,
+    )  # fmt: skip
+
+
+def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
+    T = found.steps[j]
+    mean_exact = law.chi1**T
+    exact = diagonal_valued_recursion(law.cell).evaluate(law, weights=found.weights, steps=T)
+    free = s_transform_moment(law.cell, 2).evaluate(law, weights=found.weights, steps=T)
+    printed = None
+    if law.cell.name == "minimalrnn":
+        printed = printed_second_moment(law, weights=found.weights, steps=T)
+    mean, second = found.mean[:, j], found.second_moment[:, j]
+    paired_mean, paired_second = found.paired_mean[:, j], found.paired_second_moment[:, j]
+    return Row(
+        found.weights,
+        T,
+        Estimate.of(mean),
+        mean_exact,
+        _comparison(printed, free, exact, second, paired_second),
+        _comparison(
+            printed,
+            free - mean_exact**2,
+            exact - mean_exact**2,
+            second - mean**2,
+            paired_second - paired_mean**2,
+        ),
+    )
+
+
+def _comparison(
+    printed: float | None, free: float, exact: float, sampled: np.ndarray, paired: np.ndarray
+) -> Comparison:
+    remaining = Estimate.of(sampled - paired)
+    return Comparison(
+        printed,
+        free,
+        exact,
+        float(paired.mean()),
+        Estimate.of(sampled),
+        remaining.standard_error,
+    )
+
+
+def _measured_s_1(found: MomentSamples) -> SCoefficientMeasurement:
+    exact = float(s_coefficients_of_weights(found.weights, 1)[0])
+    return SCoefficientMeasurement(found.weights, exact, Estimate.of(found.s_1))
+
+
+def _differences(rows: Sequence[Row]) -> tuple[EnsembleDifference, ...]:
+    by_key = {(row.weights, row.steps): row.second_moment for row in rows}
+    found = []
+    for T in dict.fromkeys(row.steps for row in rows):
+        if ("gaussian", T) not in by_key or ("orthogonal", T) not in by_key:
+            continue
+        orthogonal, gaussian = by_key["orthogonal", T], by_key["gaussian", T]
+        left, right = orthogonal.without_site_noise, gaussian.without_site_noise
+        error = float(np.hypot(left.standard_error, right.standard_error))
+        measured = Estimate(left.value - right.value, error)
+        found.append(EnsembleDifference(T, orthogonal.exact - gaussian.exact, measured))
+    return tuple(found)

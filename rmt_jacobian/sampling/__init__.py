@@ -1,0 +1,37 @@
+"""Sampled networks: weight ensembles, forward runs, Jacobian products and their spectra."""
+
+from rmt_jacobian.sampling.ensembles import (
+    DenseMatrix,
+    HouseholderMatrix,
+    WeightMatrix,
+    Weights,
+    checked_weights,
+    draw_image,
+    draw_weights,
+)
+from rmt_jacobian.sampling.network import NetworkStep, run_network, stationary_states
+from rmt_jacobian.sampling.parallel import map_samples
+from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
+from rmt_jacobian.sampling.runs import MomentSamples, sample_moments, sample_singular_values
+from rmt_jacobian.sampling.signals import sample_correlations
+
+__all__ = [
+    "DenseMatrix",
+    "HouseholderMatrix",
+    "MomentSamples",
+    "NetworkStep",
+    "WeightMatrix",
+    "Weights",
+    "checked_weights",
+    "draw_image",
+    "draw_weights",
+    "jacobian_products",
+    "map_samples",
+    "product_moments",
+    "run_network",
+    "sample_correlations",
+    "sample_moments",
+    "sample_singular_values",
+    "singular_values",
+    "stationary_states",
+]

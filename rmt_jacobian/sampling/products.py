@@ -1,0 +1,89 @@
+"""Products of Jacobians over many steps, their spectra and their moments."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.linalg import blas
+
+from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.sampling.network import NetworkStep
+
+__all__ = ["jacobian_products", "product_moments", "singular_values"]
+
+
+def jacobian_products(
+    run: Iterator[NetworkStep], at_steps: Sequence[int]
+) -> Iterator[tuple[int, NetworkStep, Any]]:
+    """Multiply the Jacobians of a run, latest on the left.
+
+    Parameters
+    ----------
+    run
+        The steps of a network.
+    at_steps
+        Numbers of steps T at which the product is wanted.
+
+    Yields
+    ------
+    tuple
+        (t, the t-th step, the product J_t ... J_1, or None where t is not in ``at_steps``); with
+        n states the product has shape (n N, n N).
+
+    Raises
+    ------
+    ParameterError
+        If a number of steps is below 1, or the run is shorter than the largest of them.
+    """
+    if min(at_steps) < 1:
+        raise ParameterError(f"steps must be whole numbers above 0, not {min(at_steps)}")
+    blocks: list[Any] | None = None
+    t = 0
+    for t, step in enumerate(run, start=1):
+        if blocks is None:
+            blocks = _identity(step)
+        blocks = step.times(blocks)
+        yield t, step, array_namespace(blocks[0]).concat(blocks) if t in at_steps else None
+        if t == max(at_steps):
+            return
+    raise ParameterError(f"the run has {t} steps, but {max(at_steps)} are wanted")
+
+
+def _identity(step: NetworkStep) -> list[Any]:
+    """Return the identity on all states, one row block for each."""
+    xp = array_namespace(step.x)
+    states, width = len(step.states), step.x.shape[0]
+    whole = xp.eye(states * width, dtype=step.x.dtype)
+    return [whole[i * width : (i + 1) * width, :] for i in range(states)]
+
+
+def product_moments(product: Any) -> tuple[float, float]:
+    r"""Return :math:`m_k = \frac1N \mathrm{tr} (J J^T)^k` for k = 1, 2.
+
+    Examples
+    --------
+    >>> product_moments(2 * np.eye(3))
+    (4.0, 16.0)
+    """
+    width = product.shape[0]
+    if isinstance(product, np.ndarray) and product.dtype == np.float64:
+        # Half the work of a full product: only one triangle of J J^T is computed.
+        triangle = blas.dsyrk(1.0, product)
+        diagonal = triangle.diagonal()
+        off = float(np.vdot(triangle, triangle)) - float(diagonal @ diagonal)
+        return float(diagonal.sum()) / width, (2 * off + float(diagonal @ diagonal)) / width
+    xp = array_namespace(product)
+    square = product @ product.T
+    return float(xp.sum(product * product)) / width, float(xp.sum(square * square)) / width
+
+
+def singular_values(product: Any) -> Any:
+    """Return the singular values, largest first; shape (n N,).
+
+    Examples
+    --------
+    >>> singular_values(np.diag([1.0, 3.0]))
+    array([3., 1.])
+    """
+    return array_namespace(product).linalg.svdvals(product)

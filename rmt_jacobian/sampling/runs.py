@@ -1,0 +1,204 @@
+"""Ensembles of sampled networks: moments with their paired theory, and spectra."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.derive import PairedMoments
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.freeprob import s_coefficients_of_weights
+from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.network import NetworkStep, run_network
+from rmt_jacobian.sampling.parallel import map_samples
+from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
+
+__all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
+
+
+@dataclass(frozen=True)
+class MomentSamples:
+    """Moments of J J^T of sampled networks, beside the theory on their own sites.
+
+    Arrays of moments have shape (samples, number of steps asked for).
+
+    Attributes
+    ----------
+    weights, steps, width, tied
+        The ensemble of W, the numbers of steps T in increasing order, N, and whether W is tied.
+    mean, second_moment
+        m_1 and m_2 of each sample.
+    paired_mean, paired_second_moment
+        What the untied theory says on the sites of each sample.
+    s_1
+        s_1 of W W^T inferred from the one-step product of each sample, shape (samples,).
+    """
+
+    weights: Weights
+    steps: tuple[int, ...]
+    width: int
+    tied: bool
+    mean: np.ndarray
+    second_moment: np.ndarray
+    paired_mean: np.ndarray
+    paired_second_moment: np.ndarray
+    s_1: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Setting:
+    cell: Cell
+    parameters: Parameters
+    weights: Weights
+    width: int
+    steps: tuple[int, ...]
+    tied: bool
+
+
+def sample_moments(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: Weights,
+    steps: Sequence[int],
+    width: int = 512,
+    samples: int = 16,
+    seed: Seed = 0,
+    tied: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> MomentSamples:
+    r"""Sample products of Jacobians and compare each with the theory on its own sites.
+
+    Parameters
+    ----------
+    cell, parameters
+        A cell with one state and one preactivation.
+    weights
+        ``"gaussian"`` or ``"orthogonal"``.
+    steps
+        The numbers of steps T; every sample serves all of them.
+    width, samples
+        N and the number of independent networks, at least 2.
+    seed
+        The k-th sample depends on the seed and on k alone.
+    tied
+        Whether one W serves all steps; the paired theory remains that of untied weights.
+    workers
+        How many networks run at a time.
+    progress
+        Whether to show a progress bar.
+
+    Notes
+    -----
+    On given sites the theory of one step is linear in s_1,
+    :math:`m_2 = m_2|_{s_1=0} - s_1 (\sigma_w^2 \langle B^2 \rangle)^2`, which is solved for s_1.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> found = sample_moments(minimalrnn, Parameters.of(minimalrnn), weights="gaussian",
+    ...                        steps=[1, 2], width=16, samples=3, workers=1)
+    >>> found.second_moment.shape
+    (3, 2)
+    """
+    single_site(cell)
+    if samples < 2:
+        raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
+    setting = _Setting(
+        cell, parameters, checked_weights(weights), width, tuple(sorted(set(steps))), tied
+    )
+    rows = map_samples(
+        lambda rng: _one_sample(setting, rng),
+        spawn(seed, samples),
+        workers=workers,
+        progress=_title(setting) if progress else None,
+    )
+    moments, s_1 = (np.array(column) for column in zip(*rows, strict=True))
+    columns = np.moveaxis(moments, 2, 0)
+    return MomentSamples(weights, setting.steps, width, tied, *columns, s_1=s_1)
+
+
+def _title(setting: _Setting) -> str:
+    return f"{setting.cell.name}, {setting.weights} W{', tied' if setting.tied else ''}"
+
+
+def _one_sample(setting: _Setting, rng: np.random.Generator) -> tuple[list[list[float]], float]:
+    s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
+    weight_variance = setting.parameters.only.weight_std**2
+    rows: list[list[float]] = []
+    inferred = float("nan")
+    paired: PairedMoments | None = None
+    for t, step, product in jacobian_products(_run(setting, rng), (1, *setting.steps)):
+        A, B = _site_diagonals(step)
+        paired = paired or PairedMoments.identity(B)
+        paired = paired.step(A, B, weight_variance=weight_variance, s_1=s_1)
+        if product is None:
+            continue
+        sampled = product_moments(product)
+        if t == 1:
+            through_weights = weight_variance * float(np.mean(B * B))
+            missing = paired.second_moment - sampled[1]
+            inferred = s_1 + missing / through_weights**2 if through_weights else float("nan")
+        if t in setting.steps:
+            rows.append([*sampled, paired.mean, paired.second_moment])
+    return rows, inferred
+
+
+def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
+    return run_network(
+        setting.cell,
+        setting.parameters,
+        weights=setting.weights,
+        width=setting.width,
+        steps=max(setting.steps),
+        rng=rng,
+        tied=setting.tied,
+    )
+
+
+def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:
+    """Return A and B of J = A + B W, as arrays over sites."""
+    zeros = np.zeros_like(step.x)
+    return step.derivatives.state.get((0, 0), 0.0) + zeros, step.derivatives.gate[0, 0] + zeros
+
+
+def sample_singular_values(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: Weights,
+    steps: int,
+    width: int = 512,
+    samples: int = 16,
+    seed: Seed = 0,
+    tied: bool = False,
+    workers: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Sample the singular values of T-step products; shape (samples, N), largest first.
+
+    Parameters are those of :func:`sample_moments`, with one number of steps.  The product is
+    formed as it stands, so values below 1e-16 of the largest are rounding noise.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import vanilla
+    >>> values = sample_singular_values(vanilla, Parameters.of(vanilla), weights="orthogonal",
+    ...                                 steps=1, width=8, samples=2, workers=1)
+    >>> values.shape
+    (2, 8)
+    """
+    if samples < 1:
+        raise ParameterError(f"samples must be a whole number above 0, not {samples}")
+    setting = _Setting(cell, parameters, checked_weights(weights), width, (steps,), tied)
+
+    def one(rng: np.random.Generator) -> np.ndarray:
+        *_, (_, _, product) = jacobian_products(_run(setting, rng), setting.steps)
+        return singular_values(product)
+
+    title = _title(setting) if progress else None
+    return np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))
