@@ -1,3 +1,135 @@
-"""Free probability and random-matrix spectra of recurrent-network Jacobians."""
+"""Free probability and random-matrix spectra of recurrent-network Jacobians.
+
+The spectrum of the state-to-state Jacobian of a random recurrent network, three ways: derived
+(:mod:`~rmt_jacobian.derive`), solved (:mod:`~rmt_jacobian.mean_field`) and sampled
+(:mod:`~rmt_jacobian.sampling`); :mod:`~rmt_jacobian.compare` puts them side by side.
+
+Names are imported when they are first used, so that importing the package stays fast.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rmt_jacobian.cells import (
+        Cell,
+        Parameters,
+        Preactivation,
+        cell_named,
+        minimalrnn,
+        vanilla,
+    )
+    from rmt_jacobian.compare import Verification, verify
+    from rmt_jacobian.derive import (
+        Derivation,
+        exact_mean,
+        exact_second_moment,
+        exact_variance,
+        one_step_moment,
+        one_step_variance,
+        s_transform_moment,
+        s_transform_variance,
+    )
+    from rmt_jacobian.errors import (
+        ConvergenceError,
+        HypothesisError,
+        InfeasibleError,
+        ParameterError,
+        RmtJacobianError,
+        SpecificationError,
+        UndefinedTransformError,
+    )
+    from rmt_jacobian.mean_field import (
+        MeanField,
+        SiteLaw,
+        critical_initialization,
+        feasible_preactivation_variances,
+        order_chaos_line,
+        site_law,
+        trajectory,
+    )
+    from rmt_jacobian.sampling import run_network, sample_moments, sample_singular_values
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Cell",
+    "ConvergenceError",
+    "Derivation",
+    "HypothesisError",
+    "InfeasibleError",
+    "MeanField",
+    "ParameterError",
+    "Parameters",
+    "Preactivation",
+    "RmtJacobianError",
+    "SiteLaw",
+    "SpecificationError",
+    "UndefinedTransformError",
+    "Verification",
+    "__version__",
+    "cell_named",
+    "critical_initialization",
+    "exact_mean",
+    "exact_second_moment",
+    "exact_variance",
+    "feasible_preactivation_variances",
+    "minimalrnn",
+    "one_step_moment",
+    "one_step_variance",
+    "order_chaos_line",
+    "run_network",
+    "s_transform_moment",
+    "s_transform_variance",
+    "sample_moments",
+    "sample_singular_values",
+    "site_law",
+    "trajectory",
+    "vanilla",
+    "verify",
+]
+
+_HOMES = {
+    "cells": ("Cell", "Parameters", "Preactivation", "cell_named", "minimalrnn", "vanilla"),
+    "compare": ("Verification", "verify"),
+    "derive": (
+        "Derivation",
+        "exact_mean",
+        "exact_second_moment",
+        "exact_variance",
+        "one_step_moment",
+        "one_step_variance",
+        "s_transform_moment",
+        "s_transform_variance",
+    ),
+    "errors": (
+        "ConvergenceError",
+        "HypothesisError",
+        "InfeasibleError",
+        "ParameterError",
+        "RmtJacobianError",
+        "SpecificationError",
+        "UndefinedTransformError",
+    ),
+    "mean_field": (
+        "MeanField",
+        "SiteLaw",
+        "critical_initialization",
+        "feasible_preactivation_variances",
+        "order_chaos_line",
+        "site_law",
+        "trajectory",
+    ),
+    "sampling": ("run_network", "sample_moments", "sample_singular_values"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """A derived expression that knows what its symbols mean and can be turned into a number."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -13,6 +13,7 @@ from rmt_jacobian.derive.quantities import (
     SiteAverage,
     Steps,
     WeightStd,
+    steps_symbol,
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field import SiteLaw, site_law
@@ -114,7 +115,7 @@ class Derivation:
         }
         expression = self.expression
         while not expression.free_symbols <= values.keys():
-            expression = expression.subs(self._shorthands)
+            expression = expression.subs(self.shorthands())
         number = expression.subs(values).evalf(_DIGITS)
         if not number.is_finite:
             raise ConvergenceError(
@@ -123,8 +124,18 @@ class Derivation:
             )
         return float(number)
 
-    @property
-    def _shorthands(self) -> dict[sp.Symbol, sp.Expr]:
+    def at_steps(self, steps: int) -> "Derivation":
+        """Return the expression for a given number of steps in place of the symbol T."""
+        if steps < 1:
+            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+        return replace(
+            self,
+            quantity=self.quantity.replace("over T steps", f"over {steps} steps"),
+            expression=self.expression.subs(steps_symbol, steps),
+        )
+
+    def shorthands(self) -> dict[sp.Symbol, sp.Expr]:
+        """Return the symbols that stand for expressions in other symbols."""
         return {
             symbol: quantity.expression
             for symbol, quantity in self.symbols.items()

@@ -1,0 +1,69 @@
+"""The command line.  Thin: it reads arguments, calls the package and writes results.
+
+Heavy modules are imported by the commands that need them, so that ``--help`` is immediate.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from rmt_jacobian import __version__
+from rmt_jacobian.cli.derive import derive_command
+from rmt_jacobian.cli.solve import critical_init_command, mean_field_command
+from rmt_jacobian.cli.spectrum import spectrum_command
+from rmt_jacobian.cli.verify import verify_command
+from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def _commands() -> None:
+    """Spectra of random recurrent-network Jacobians: derived, solved and sampled.
+
+    Start with:  rmt-jacobian verify
+    """
+
+
+for _command in (
+    verify_command,
+    derive_command,
+    mean_field_command,
+    critical_init_command,
+    spectrum_command,
+):
+    _commands.add_command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 2 bad input, 1 no convergence, 130 interrupted."""
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        status = _commands.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="rmt-jacobian",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        return _complain(error.format_message(), 2)
+    except ConvergenceError as error:
+        return _complain(str(error), 1)
+    except RmtJacobianError as error:
+        return _complain(str(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of standard output has left, e.g. ``| head``; nothing more can be said.
+        sys.stderr.close()
+        return 0
+    return status if isinstance(status, int) else 0
+
+
+def _complain(message: str, status: int) -> int:
+    click.echo(f"rmt-jacobian: {' '.join(message.split())}", err=True)
+    return status

@@ -1,0 +1,143 @@
+"""``rmt-jacobian derive``: exact expressions for the moments of J J^T."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rmt_jacobian.cli.options import (
+    cell_argument,
+    json_option,
+    needs_parameters,
+    prepare_json,
+    read_cell_and_parameters,
+    say,
+    weights_choice,
+    write_json,
+)
+from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rmt_jacobian.cells import Cell
+    from rmt_jacobian.derive import Derivation
+
+__all__ = ["derive_command"]
+
+
+@click.command("derive")
+@cell_argument()
+@click.option("--moment", type=click.IntRange(min=1), help="Order k of the moment.")
+@click.option("--variance", is_flag=True, help="The variance m_2 - m_1^2 instead of a moment.")
+@click.option(
+    "--route",
+    type=click.Choice(["exact", "s-transform"]),
+    default="exact",
+    show_default=True,
+    help="Over several steps: diagonal-valued (exact), or product of S-transforms.",
+)
+@click.option(
+    "--steps",
+    default="1",
+    show_default=True,
+    metavar="T",
+    help='Number of steps: a whole number, or the letter "T" to keep it a symbol.',
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "latex"]),
+    default="text",
+    show_default=True,
+)
+@needs_parameters
+@click.option(
+    "--weights",
+    type=weights_choice,
+    help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
+)
+@json_option
+def derive_command(
+    cell: str,
+    moment: int | None,
+    variance: bool,
+    route: str,
+    steps: str,
+    output_format: str,
+    assignments: tuple[str, ...],
+    config: str | None,
+    inputs: str,
+    weights: str | None,
+    json_path: str | None,
+) -> None:
+    """Derive a moment or the variance of J J^T as an exact expression.
+
+    The expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
+    apart.
+    """
+    if variance == (moment is not None):
+        raise ParameterError("give either --moment K or --variance")
+    prepare_json(json_path)
+    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+    number = _parse_steps(steps)
+    found = _derivation(found_cell, moment, route, number)
+    value: float | None = None
+    if weights is not None:
+        if number is None:
+            raise ParameterError("--weights asks for a number: give --steps a whole number")
+        value = found.evaluate(parameters, weights=weights, steps=number)
+    elif assignments or config:
+        raise ParameterError("parameters are only used to evaluate: add --weights")
+    say(found.text() if output_format == "text" else found.latex(), json_path)
+    say("", json_path)
+    for name, meaning in found.meanings().items():
+        say(f"  {name}: {meaning}", json_path)
+    say(f"  holds for: {'; '.join(found.hypotheses)}", json_path)
+    content: dict[str, Any] = {
+        "cell": found_cell.name,
+        "quantity": found.quantity,
+        "steps": number if number is not None else "T",
+        "route": route,
+        "expression": found.text(),
+        "latex": found.latex(),
+        "symbols": found.meanings(),
+        "shorthands": {name: str(entry) for name, entry in found.shorthands().items()},
+        "hypotheses": list(found.hypotheses),
+    }
+    if value is not None:
+        say(f"  value with {weights} W: {value:.10g}", json_path)
+        content |= {"weights": weights, "parameters": parameters.named(), "value": value}
+    write_json(json_path, content)
+
+
+def _parse_steps(text: str) -> int | None:
+    """Return the number of steps, or None for the symbol T."""
+    if text == "T":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ParameterError(
+            f"--steps must be a whole number above 0, or the letter T, not {text!r}"
+        )
+    return int(text)
+
+
+def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None) -> "Derivation":
+    from rmt_jacobian import derive
+
+    if steps == 1:
+        if moment is None:
+            return derive.one_step_variance(cell)
+        return derive.one_step_moment(cell, moment)
+    if route == "s-transform":
+        if moment is None:
+            found = derive.s_transform_variance(cell)
+        else:
+            found = derive.s_transform_moment(cell, moment)
+    elif moment is None:
+        found = derive.exact_variance(cell)
+    elif moment <= 2:
+        found = derive.exact_mean(cell) if moment == 1 else derive.exact_second_moment(cell)
+    else:
+        raise ParameterError(
+            f"moment {moment} over several steps has no exact expression here: "
+            "give --steps 1, or --route s-transform for the approximation by free steps"
+        )
+    return found if steps is None else found.at_steps(steps)

@@ -1,0 +1,190 @@
+"""Options that the commands share, and how their values become parameters and files."""
+
+import json
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.files import check_writable, write_whole
+
+if TYPE_CHECKING:
+    from rmt_jacobian.cells import Cell, Parameters
+
+__all__ = [
+    "cell_argument",
+    "json_option",
+    "needs_parameters",
+    "parse_assignments",
+    "prepare_json",
+    "read_cell_and_parameters",
+    "read_values",
+    "sampling_options",
+    "say",
+    "weights_choice",
+    "write_json",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+weights_choice = click.Choice(["gaussian", "orthogonal"])
+
+_PARAMETER_HELP = (
+    "weight_std, input_std, bias_mean, bias_std or input_variance; repeatable; "
+    "what is not given is taken from the cell's own critical point."
+)
+
+
+def cell_argument(*, default: str | None = None) -> Callable[[Command], Command]:
+    """Add the CELL argument."""
+    return click.argument("cell", required=default is None, default=default)
+
+
+def needs_parameters(command: Command) -> Command:
+    """Add -p, --config and --inputs."""
+    for option in (
+        click.option(
+            "--inputs",
+            type=click.Choice(["gaussian", "tanh"]),
+            default="gaussian",
+            show_default=True,
+            help="Law of the inputs: Gaussian, or the tanh of a Gaussian.",
+        ),
+        click.option(
+            "--config", type=click.Path(), help="TOML file with parameters, or a table of them."
+        ),
+        click.option(
+            "-p",
+            "assignments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help=_PARAMETER_HELP,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def sampling_options(*, samples: int) -> Callable[[Command], Command]:
+    """Add --width, --samples, --seed, --tied and --workers."""
+
+    def add(command: Command) -> Command:
+        whole = click.IntRange(min=1)
+        for option in (
+            click.option("--workers", type=whole, help="Networks run at once; default: all cores."),
+            click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--samples", type=whole, default=samples, show_default=True,
+                         help="Number of networks."),
+            click.option("--width", type=whole, default=512, show_default=True,
+                         help="Number of sites N."),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+json_option = click.option(
+    "--json", "json_path", metavar="FILE", help='Write the results as JSON; "-" is standard output.'
+)
+
+
+def parse_assignments(assignments: tuple[str, ...]) -> dict[str, float]:
+    """Turn ``name=value`` strings into numbers.
+
+    Raises
+    ------
+    ParameterError
+        If one has no ``=`` or its value is not a number.
+    """
+    values = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise ParameterError(f"-p {text!r} is not of the form name=value")
+        values[name.strip()] = _number(name.strip(), value)
+    return values
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} must be a number, not {value!r}") from None
+
+
+def read_values(assignments: tuple[str, ...], config: str | None) -> dict[str, float]:
+    """Return named values from a TOML file and from -p, which has the last word."""
+    values = _read_config(config) if config else {}
+    return {**values, **parse_assignments(assignments)}
+
+
+def _read_config(path: str) -> dict[str, float]:
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not valid TOML: {error}") from error
+    table = content.get("parameters", content)
+    if not isinstance(table, Mapping):
+        raise ParameterError(f"{path}: 'parameters' must be a table of name = value lines")
+    return dict(_flattened(table, ""))
+
+
+def _flattened(table: Mapping[str, Any], prefix: str) -> list[tuple[str, float]]:
+    values = []
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            values += _flattened(value, f"{prefix}{name}.")
+        else:
+            values.append((prefix + name, _number(prefix + name, value)))
+    return values
+
+
+def read_cell_and_parameters(
+    cell: str, assignments: tuple[str, ...], config: str | None, inputs: str
+) -> "tuple[Cell, Parameters]":
+    """Return the cell of that name and its parameters; the cell's own point fills the gaps."""
+    from rmt_jacobian.cells import Parameters, cell_named
+
+    found = cell_named(cell)
+    values = {**dict(found.typical_parameters), **read_values(assignments, config)}
+    return found, Parameters.of(found, values, input_kind=inputs)  # pyright: ignore[reportArgumentType]
+
+
+def prepare_json(path: str | None) -> None:
+    """Refuse a path that could not be written later."""
+    if path not in (None, "-"):
+        check_writable(path)
+
+
+def write_json(path: str | None, content: Mapping[str, Any]) -> None:
+    """Write JSON whole to a file, or to standard output for "-"; infinities become null."""
+    if path is None:
+        return
+    text = json.dumps(_strict(content), indent=2, ensure_ascii=False) + "\n"
+    if path == "-":
+        click.echo(text, nl=False)
+    else:
+        write_whole(path, lambda file: file.write(text.encode()))
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _strict(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def say(text: str, json_path: str | None) -> None:
+    """Print for the reader; on standard error where standard output carries JSON."""
+    click.echo(text, err=json_path == "-")

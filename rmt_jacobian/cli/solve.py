@@ -1,0 +1,128 @@
+"""``rmt-jacobian mean-field`` and ``rmt-jacobian critical-init``."""
+
+import math
+
+import click
+
+from rmt_jacobian.cli.options import (
+    cell_argument,
+    json_option,
+    needs_parameters,
+    prepare_json,
+    read_cell_and_parameters,
+    read_values,
+    say,
+    write_json,
+)
+from rmt_jacobian.errors import ParameterError
+
+__all__ = ["critical_init_command", "mean_field_command"]
+
+
+@click.command("mean-field")
+@cell_argument()
+@needs_parameters
+@click.option(
+    "--input-correlation",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Correlation Sigma_12 of two input sequences, in [-1, 1].",
+)
+@json_option
+def mean_field_command(
+    cell: str,
+    assignments: tuple[str, ...],
+    config: str | None,
+    inputs: str,
+    input_correlation: float,
+    json_path: str | None,
+) -> None:
+    """Solve the mean field: variances, correlation c*, slopes and timescales."""
+    prepare_json(json_path)
+    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+
+    from rmt_jacobian.mean_field import mean_field
+
+    found = mean_field(found_cell, parameters, input_correlation=input_correlation)
+    results = {
+        "preactivation_variance": found.preactivation_variance,
+        "state_variance": found.state_variance,
+        "correlation": found.correlation,
+        "state_correlation": found.state_correlation,
+        "chi": found.chi,
+        "chi1": found.chi1,
+        "timescale": found.timescale,
+        "variance_timescale": found.variance_timescale,
+        "state_fourth_moment": found.law.state_moment(4),
+    }
+    words = {
+        "preactivation_variance": "q*",
+        "state_variance": "Q* = E[h^2]",
+        "correlation": "c* of the preactivations",
+        "state_correlation": "C* of the states",
+        "chi": "slope at c*",
+        "chi1": "slope at c = 1, growth rate of gradients",
+        "timescale": "-1 / log chi, in steps",
+        "variance_timescale": "xi_Q, of the state variance, in steps",
+        "state_fourth_moment": "E[h^4]",
+    }
+    for name, value in results.items():
+        say(f"{name:>24}  {value:<14.8g} {words[name]}", json_path)
+    header = {
+        "cell": found_cell.name,
+        "parameters": parameters.named(),
+        "input_correlation": input_correlation,
+    }
+    write_json(json_path, {**header, **results})
+
+
+_CRITICAL_NAMES = ("preactivation_variance", "bias_mean", "input_variance")
+
+
+@click.command("critical-init")
+@cell_argument()
+@click.option(
+    "-p",
+    "assignments",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="preactivation_variance (q*), bias_mean and input_variance; repeatable.",
+)
+@click.option("--config", type=click.Path(), help="TOML file with those values.")
+@json_option
+def critical_init_command(
+    cell: str, assignments: tuple[str, ...], config: str | None, json_path: str | None
+) -> None:
+    """Find weight and input standard deviations at which gradients keep their norm."""
+    prepare_json(json_path)
+    values = read_values(assignments, config)
+    for name in values:
+        if name not in _CRITICAL_NAMES:
+            raise ParameterError(
+                f"critical-init has no parameter {name!r}: use {', '.join(_CRITICAL_NAMES)}"
+            )
+    for name in _CRITICAL_NAMES:
+        if name not in values:
+            raise ParameterError(f"critical-init needs {name}: add -p {name}=VALUE")
+        if not math.isfinite(values[name]):
+            raise ParameterError(f"{name} must be a finite number, not {values[name]}")
+
+    from rmt_jacobian.cells import cell_named
+    from rmt_jacobian.mean_field import critical_initialization, site_law
+
+    found_cell = cell_named(cell)
+    found = critical_initialization(found_cell, **values)
+    group = found.parameters.only
+    achieved = site_law(found_cell, found.parameters, start_variance=found.state_variance)
+    results = {
+        "weight_std": group.weight_std,
+        "input_std": group.input_std,
+        "bias_std": group.bias_std,
+        "state_variance": found.state_variance,
+        "preactivation_variance": achieved.preactivation_variance,
+        "chi1": achieved.chi1,
+    }
+    for name, value in results.items():
+        say(f"{name:>24}  {value:.10g}", json_path)
+    write_json(json_path, {"cell": found_cell.name, **values, **results})
