@@ -68,5 +68,8 @@ def check_writable(path: Path | str) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise ParameterError(f"cannot write {path}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ParameterError(f"cannot write {path}: no permission in {folder}")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise ParameterError(f"cannot write {path}: {reason} in {folder}") from error

@@ -40,7 +40,9 @@ _PARAMETER_HELP = (
 
 def cell_argument(*, default: str | None = None) -> Callable[[Command], Command]:
     """Add the CELL argument."""
-    return click.argument("cell", required=default is None, default=default)
+    if default is None:
+        return click.argument("cell")
+    return click.argument("cell", default=default)
 
 
 def needs_parameters(command: Command) -> Command:

@@ -48,9 +48,8 @@ def map_samples(
     """
     if workers is not None and workers < 1:
         raise ParameterError(f"workers must be a whole number above 0, not {workers}")
-    bar = tqdm(
-        total=len(tasks), desc=progress, unit="sample", disable=progress is None, mininterval=0.5
-    )
+    silent = progress is None
+    bar = tqdm(total=len(tasks), desc=progress, unit="sample", disable=silent, mininterval=0.5)
     with (
         bar,
         threadpool_limits(1),
