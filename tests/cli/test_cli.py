@@ -1,0 +1,223 @@
+"""Every command as a user types it: results, exit codes, one clear line for bad input."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from rmt_jacobian.cli import main
+
+FIGURE_1 = {"weight_std": 6.88, "input_std": 1.39, "input_variance": 0.46, "bias_mean": 0.0}
+POINT = [part for name, value in FIGURE_1.items() for part in ("-p", f"{name}={value}")]
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run a command line in an empty folder; return exit status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_verify_writes_report_and_figure(run, tmp_path):
+    status, out, err = run(
+        "verify", *POINT, "--steps", 1, "--steps", 3, "--width", 64, "--samples", 4, "--seed", 1
+    )
+    assert status == 0, err
+    assert "verdict" in out
+    folder = tmp_path / "rmt-report"
+    content = json.loads((folder / "report.json").read_text())
+    assert len(content["rows"]) == 4
+    assert content["mean_field"]["preactivation_variance"] == pytest.approx(15.936222655949866)
+    assert (folder / "second_moment.png").read_bytes().startswith(b"\x89PNG")
+    assert "second_moment.png" in (folder / "report.md").read_text()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "report.json", "report.md", "second_moment.png",
+    ]  # fmt: skip
+
+
+def test_verify_json_on_standard_output_is_nothing_but_json(run):
+    status, out, err = run(
+        "verify", "vanilla", "--weights", "orthogonal", "--steps", 2, "--width", 32, "--samples", 3,
+        "--out", "elsewhere", "--json", "-", "--tied",
+    )  # fmt: skip
+    assert status == 0, err
+    content = json.loads(out)
+    assert content["settings"]["tied"] is True
+    assert [row["weights"] for row in content["rows"]] == ["orthogonal"]
+    assert "verdict" in err
+
+
+@pytest.mark.parametrize("cell", ["minimalrnn", "vanilla"])
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+def test_derive_moment_is_read_back_by_sympy(run, cell, k):
+    status, out, err = run("derive", cell, "--moment", k, "--json", "-")
+    assert status == 0, err
+    content = json.loads(out)
+    expression = sp.sympify(content["expression"])
+    assert {str(symbol) for symbol in expression.free_symbols} == set(content["symbols"])
+
+
+@pytest.mark.parametrize("route", ["exact", "s-transform"])
+@pytest.mark.parametrize("steps", ["T", "7"])
+def test_derive_over_many_steps(run, route, steps):
+    status, out, err = run(
+        "derive", "minimalrnn", "--variance", "--route", route, "--steps", steps, "--json", "-"
+    )
+    assert status == 0, err
+    content = json.loads(out)
+    expression = sp.sympify(content["expression"])
+    names = {str(symbol) for symbol in expression.free_symbols}
+    assert ("T" in names) == (steps == "T")
+    assert names <= set(content["symbols"])
+    assert set(content["shorthands"]) <= set(content["symbols"])
+
+
+def test_derive_evaluates_and_prints_latex(run):
+    status, out, _ = run(
+        "derive", "minimalrnn", "--moment", 2, "--steps", 20, "--weights", "orthogonal", *POINT,
+        "--format", "latex", "--json", "result.json",
+    )  # fmt: skip
+    assert status == 0
+    assert r"\langle" in out
+    with open("result.json") as file:
+        assert json.load(file)["value"] == pytest.approx(71.0562736691642, rel=1e-8)
+
+
+def test_mean_field_against_reference_values(run):
+    status, out, _ = run("mean-field", "minimalrnn", *POINT, "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    assert content["preactivation_variance"] == pytest.approx(15.936222655949866, rel=1e-10)
+    assert content["state_variance"] == pytest.approx(0.3178968499854297, rel=1e-10)
+    assert content["chi1"] == pytest.approx(0.9987795054968571, rel=1e-10)
+    assert content["correlation"] == pytest.approx(1.0)
+    assert content["timescale"] == pytest.approx(-1 / math.log(content["chi"]))
+
+
+def test_critical_init(run):
+    status, out, _ = run(
+        "critical-init", "minimalrnn", "-p", "preactivation_variance=20", "-p", "bias_mean=4",
+        "-p", "input_variance=0.46", "--json", "-",
+    )  # fmt: skip
+    assert status == 0
+    content = json.loads(out)
+    assert content["weight_std"] ** 2 == pytest.approx(37.04, abs=0.005)
+    assert content["input_std"] ** 2 == pytest.approx(23.03, abs=0.005)
+    assert content["chi1"] == pytest.approx(1.0, abs=1e-10)
+
+
+def test_spectrum_file_needs_no_pickle(run, tmp_path):
+    status, _, err = run(
+        "spectrum", "minimalrnn", *POINT, "--steps", 2, "--weights", "orthogonal", "--width", 24,
+        "--samples", 3, "--out", "values.npz", "--figure", "picture.png",
+    )  # fmt: skip
+    assert status == 0, err
+    with np.load(tmp_path / "values.npz", allow_pickle=False) as file:
+        assert file["singular_values"].shape == (3, 24)
+        assert json.loads(str(file["metadata"]))["steps"] == 2
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_parameters_from_a_file_and_the_command_line(run, tmp_path):
+    (tmp_path / "point.toml").write_text("[parameters]\nweight_std = 5\nbias_mean = 1.5\n")
+    status, out, _ = run(
+        "mean-field", "minimalrnn", "--config", "point.toml", "-p", "bias_mean=2", "--json", "-"
+    )
+    assert status == 0
+    parameters = json.loads(out)["parameters"]
+    assert (parameters["weight_std"], parameters["bias_mean"]) == (5.0, 2.0)
+
+
+def test_groups_of_a_file_name_preactivations(run, tmp_path):
+    (tmp_path / "point.toml").write_text("input_variance = 0.5\n[update]\nweight_std = 3\n")
+    status, out, _ = run("mean-field", "minimalrnn", "--config", "point.toml", "--json", "-")
+    assert status == 0
+    assert json.loads(out)["parameters"]["weight_std"] == 3.0
+
+
+BAD = [
+    (["mean-field", "minimalrnn", "-p", "weight_std=-1"], "must be >= 0"),
+    (["mean-field", "minimalrnn", "-p", "weight_std=nan"], "finite"),
+    (["mean-field", "minimalrnn", "-p", "bias_mean=inf"], "finite"),
+    (["mean-field", "minimalrnn", "-p", "input_variance=-0.1"], "input_variance"),
+    (["mean-field", "minimalrnn", "-p", "weight_std"], "name=value"),
+    (["mean-field", "minimalrnn", "-p", "weight_std=__import__('os')"], "must be a number"),
+    (["mean-field", "minimalrnn", "-p", "wieght_std=1"], "did you mean weight_std"),
+    (["mean-field", "minimalrn"], "did you mean minimalrnn"),
+    (["mean-field", "minimalrnn", "--input-correlation", "2"], "[-1, 1]"),
+    (["mean-field", "minimalrnn", "--config", "missing.toml"], "No such file"),
+    (["mean-field", "minimalrnn", "--json", "point.toml/x.json"], "not a folder"),
+    (["mean-field"], "Missing argument"),
+    (["derive", "minimalrnn"], "--moment"),
+    (["derive", "minimalrnn", "--moment", "2", "--variance"], "either"),
+    (["derive", "minimalrnn", "--moment", "0"], "x>=1"),
+    (["derive", "minimalrnn", "--moment", "3", "--steps", "4"], "--route s-transform"),
+    (["derive", "minimalrnn", "--variance", "--steps", "0"], "whole number above 0"),
+    (["derive", "minimalrnn", "--variance", "--steps", "many"], "whole number above 0"),
+    (["derive", "minimalrnn", "--variance", "-p", "weight_std=2"], "add --weights"),
+    (["derive", "minimalrnn", "--variance", "--steps", "T", "--weights", "gaussian"], "--steps"),
+    (
+        ["critical-init", "minimalrnn", "-p", "preactivation_variance=1", "-p", "bias_mean=0",
+         "-p", "input_variance=0.46"],
+        "choose preactivation_variance between",
+    ),
+    (["critical-init", "minimalrnn", "-p", "bias_mean=0"], "needs preactivation_variance"),
+    (["critical-init", "minimalrnn", "-p", "weight_std=1"], "no parameter 'weight_std'"),
+    (["verify", "--width", "0"], "x>=1"),
+    (["verify", "--steps", "0"], "x>=1"),
+    (["verify", "--samples", "1"], "at least 2"),
+    (["verify", "--seed", "-1"], "x>=0"),
+    (["verify", "--weights", "unitary"], "'gaussian', 'orthogonal'"),
+    (["verify", "--out", "point.toml"], "not a folder"),
+    (["spectrum", "vanilla"], "--out"),
+    (["spectrum", "vanilla", "--out", "values.txt"], ".npz"),
+    (["spectrum", "vanilla", "--out", "v.npz", "--figure", "f.xyz"], "xyz"),
+    (["nonsense"], "nonsense"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_gets_one_line_and_leaves_nothing(run, tmp_path, arguments, words):
+    (tmp_path / "point.toml").write_text("")
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert err.count("\n") == 1
+    assert words in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["point.toml"]
+
+
+def test_invalid_toml_is_named(run, tmp_path):
+    (tmp_path / "bad.toml").write_text("weight_std = \n")
+    status, _, err = run("mean-field", "vanilla", "--config", "bad.toml")
+    assert status == 2
+    assert "bad.toml is not valid TOML" in err
+
+
+def test_help_lists_every_command(run):
+    status, out, _ = run("--help")
+    assert status == 0
+    for command in ("verify", "derive", "mean-field", "critical-init", "spectrum"):
+        assert command in out
+
+
+def test_help_imports_neither_sympy_nor_scipy_nor_matplotlib():
+    code = (
+        "import sys\nfrom rmt_jacobian.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'sympy', 'scipy', 'matplotlib', 'numpy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,62 @@
+import json
+import math
+
+import pytest
+
+from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.compare import to_json, to_markdown, to_text, verify
+
+
+@pytest.fixture(scope="module")
+def found():
+    return verify(minimalrnn, Parameters.of(minimalrnn), steps=[1, 2], width=32, samples=4)
+
+
+def test_json_has_the_promised_keys_and_is_strict(found):
+    content = to_json(found)
+    assert {"cell", "parameters", "mean_field", "rows"} <= content.keys()
+    assert content["mean_field"].keys() == {"preactivation_variance", "state_variance", "chi1"}
+    assert [(row["weights"], row["steps"]) for row in content["rows"]] == [
+        ("gaussian", 1), ("gaussian", 2), ("orthogonal", 1), ("orthogonal", 2),
+    ]  # fmt: skip
+    columns = {
+        "printed", "s_transform", "exact", "paired", "sampled", "standard_error",
+        "paired_standard_error",
+    }  # fmt: skip
+    for row in content["rows"]:
+        assert row["mean"].keys() == {"exact", "sampled", "standard_error"}
+        assert columns <= row["second_moment"].keys()
+        assert row["second_moment"].keys() == row["variance"].keys()
+    json.dumps(content, allow_nan=False)
+
+
+def test_printed_is_the_same_right_hand_side_in_both_columns(found):
+    for row in to_json(found)["rows"]:
+        assert row["variance"]["printed"] == row["second_moment"]["printed"]
+        difference = row["second_moment"]["exact"] - row["variance"]["exact"]
+        assert difference == pytest.approx(row["mean"]["exact"] ** 2)
+
+
+def test_text_table_is_aligned_and_complete(found):
+    lines = to_text(found).splitlines()
+    header = next(k for k, line in enumerate(lines) if "S-transform" in line and "verdict" in line)
+    table = lines[header : header + 2 + len(found.rows)]
+    assert len({len(line) for line in table}) == 1
+    assert all("exact" in line for line in table[2:])
+
+
+def test_markdown_names_figure_and_every_quantity(found):
+    text = to_markdown(found, figure="picture.png")
+    assert "](picture.png)" in text
+    for heading in ("Second moment", "Mean", "s₁", "Orthogonal minus Gaussian"):
+        assert heading in text
+
+
+def test_report_without_printed_value_and_second_ensemble():
+    found = verify(
+        vanilla, Parameters.of(vanilla), weights=["gaussian"], steps=[1], width=16, samples=3
+    )
+    assert to_json(found)["rows"][0]["second_moment"]["printed"] is None
+    assert to_json(found)["orthogonal_minus_gaussian"] == []
+    assert " - " in to_text(found)
+    assert math.isfinite(to_json(found)["s_1"][0]["sampled"])

@@ -1,0 +1,111 @@
+"""The comparison finds what is right and what is wrong, at the power it promises."""
+
+import math
+
+import pytest
+
+from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.compare import Estimate, verify
+from rmt_jacobian.errors import ParameterError
+
+FIGURE_1 = Parameters.of(minimalrnn)
+OTHER_POINT = Parameters.of(
+    minimalrnn, weight_std=6.086, input_std=4.7986, bias_mean=4.0, input_variance=0.46
+)
+
+
+@pytest.fixture(scope="module")
+def one_step():
+    return verify(minimalrnn, FIGURE_1, steps=[1], width=512, samples=16, seed=3)
+
+
+def test_paired_check_resolves_two_percent_at_width_512_with_16_samples(one_step):
+    for row in one_step.rows:
+        found = row.second_moment
+        paired = Estimate(found.sampled.value, found.paired_standard_error)
+        assert abs(paired.z(found.paired)) < 4
+        assert abs(paired.z(1.02 * found.paired)) > 3
+        assert abs(paired.z(0.98 * found.paired)) > 3
+        # The raw sample could not have told.
+        assert abs(found.sampled.z(1.02 * found.paired)) < 3
+
+
+def test_s_1_tells_the_ensembles_apart(one_step):
+    gaussian, orthogonal = (measured.measured for measured in one_step.s_1)
+    assert abs(gaussian.z(-1.0)) < 4
+    assert abs(gaussian.z(0.0)) > 4
+    assert abs(orthogonal.z(0.0)) < 4
+    assert abs(orthogonal.z(-1.0)) > 4
+
+
+def test_ensembles_differ_as_predicted(one_step):
+    (difference,) = one_step.differences
+    # -s_1 mu_2^2 of the Gaussian ensemble; mu_2 computed independently.
+    assert difference.exact == pytest.approx(-(0.5901175473061484**2), rel=1e-9)
+    assert abs(difference.measured.z(difference.exact)) < 4
+    assert abs(difference.measured.z(0.0)) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
+def test_exact_route_holds_and_the_others_fail(parameters):
+    found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10, 20], width=512, samples=32, seed=1)
+    for row in found.rows:
+        z = row.second_moment.z()
+        assert abs(z["paired"]) < 4, (row.weights, row.steps)
+        assert abs(row.variance.z()["exact"]) < 4
+        assert abs(row.mean.z(row.mean_exact)) < 4
+    at = {(row.weights, row.steps): row.second_moment.z() for row in found.rows}
+    assert at["orthogonal", 2]["printed"] < -4
+    assert at["orthogonal", 20]["printed"] < -4
+    assert at["orthogonal", 2]["s_transform"] < -4
+
+
+def test_vanilla_has_no_printed_value_and_both_routes_agree():
+    found = verify(vanilla, Parameters.of(vanilla), steps=[3], width=128, samples=8, seed=2)
+    for row in found.rows:
+        assert row.second_moment.printed is None
+        assert row.second_moment.s_transform == pytest.approx(row.second_moment.exact, rel=1e-12)
+        assert "printed" not in row.verdict
+
+
+def test_tied_samples_are_labelled():
+    found = verify(
+        minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2, tied=True
+    )
+    assert "approximation" in found.hypotheses
+    untied = verify(minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2)
+    assert "approximation" not in untied.hypotheses
+
+
+def test_same_seed_same_bits_whatever_the_number_of_workers():
+    def run(workers):
+        found = verify(
+            minimalrnn, FIGURE_1, steps=[1, 3], width=48, samples=5, seed=9, workers=workers
+        )
+        return [row.second_moment.sampled for row in found.rows]
+
+    assert run(1) == run(2) == run(5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": []}, "number of steps"),
+        ({"weights": []}, "ensemble"),
+        ({"weights": ["unitary"]}, "unknown weights 'unitary'"),
+        ({"steps": [0]}, "steps must be"),
+        ({"width": 0}, "width must be"),
+        ({"samples": 1}, "samples must be at least 2"),
+        ({"seed": -1}, "seed must be"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ParameterError, match=message):
+        verify(minimalrnn, FIGURE_1, **{"width": 8, "samples": 2, "steps": [1], **arguments})
+
+
+def test_site_noise_is_removed_from_the_standard_error(one_step):
+    for row in one_step.rows:
+        assert row.second_moment.paired_standard_error < row.second_moment.sampled.standard_error
+        assert math.isfinite(row.second_moment.paired_standard_error)
