@@ -99,7 +99,7 @@ def derive_command(
         "expression": found.text(),
         "latex": found.latex(),
         "symbols": found.meanings(),
-        "shorthands": {name: str(entry) for name, entry in found.shorthands().items()},
+        "shorthands": {str(name): str(entry) for name, entry in found.shorthands().items()},
         "hypotheses": list(found.hypotheses),
     }
     if value is not None:
