@@ -94,3 +94,12 @@ def test_architecture_page_lists_the_modules_in_the_order_of_the_contract() -> N
     listed = re.findall(r"^\| `(\w+)(?:\.py|/)` \|", text("docs/architecture.md"), re.MULTILINE)
     assert listed == expected
     assert sorted(listed) == MODULES
+
+
+@pytest.mark.slow
+def test_readme_example_runs(capsys):
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert block is not None
+    exec(compile(block[1], "README.md", "exec"), {})  # our own file
+    exact, free = capsys.readouterr().out.splitlines()[1].split()
+    assert f"{float(exact):.2f} and {float(free):.2f}" in block[1]

@@ -72,6 +72,7 @@ def mean_field_command(
     header = {
         "cell": found_cell.name,
         "parameters": parameters.named(),
+        "inputs": inputs,
         "input_correlation": input_correlation,
     }
     write_json(json_path, {**header, **results})

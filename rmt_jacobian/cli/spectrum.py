@@ -59,9 +59,7 @@ def spectrum_command(
     prepare_json(json_path)
     if out.suffix != ".npz":
         raise ParameterError(f"--out must end in .npz, not {out.name!r}")
-    for path in (out, figure):
-        if path is not None:
-            check_writable(path)
+    check_writable(out)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
     import numpy as np

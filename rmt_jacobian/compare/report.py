@@ -100,6 +100,7 @@ def to_json(found: Verification) -> dict[str, Any]:
             "samples": found.samples,
             "seed": found.seed,
             "tied": found.tied,
+            "inputs": law.parameters.input_kind,
         },
         "hypotheses": found.hypotheses,
         "mean_field": {

@@ -160,7 +160,7 @@ def signal_propagation(
     seed: int = 0,
     with_tied: bool = True,
     paper_size: bool = False,
-    resolution: int = 49,
+    resolution: int = 33,
     workers: int | None = None,
     progress: bool = False,
 ) -> SignalPropagation:

@@ -62,6 +62,12 @@ def pair_average(f: Function, g: Function, mean: float, variance: float, c: floa
     return float(w @ (f(mean + std * z)[:, None] * g(mean + std * rest)) @ w)
 
 
+def difference_quotient(f: Callable[[float], float], x: float, step: float = 1e-3) -> float:
+    """Central differences, Richardson extrapolated; the error is of order step^4."""
+    one, two = ((f(x + h) - f(x - h)) / (2 * h) for h in (step, 2 * step))
+    return (4 * one - two) / 3
+
+
 # The minimalRNN
 
 
@@ -116,7 +122,9 @@ def vanilla_stationary(point: Point) -> tuple[float, float]:
 def vanilla_next_correlation(point: Point, c: float, sigma_12: float) -> float:
     """The correlation of the preactivations one step later."""
     _, q = vanilla_stationary(point)
-    return pair_covariance(point, pair_average(np.tanh, np.tanh, point.bias_mean, q, c), sigma_12) / q
+    return (
+        pair_covariance(point, pair_average(np.tanh, np.tanh, point.bias_mean, q, c), sigma_12) / q
+    )
 
 
 # Networks
@@ -220,9 +228,3 @@ def stationary_states(point: Point, width: int, rng: np.random.Generator) -> Arr
         u = expit(point.bias_mean + math.sqrt(q) * rng.standard_normal(width))
         h = u * h + (1 - u) * math.sqrt(point.input_variance) * rng.standard_normal(width)
     return h
-
-
-def mean_and_error(values: Array) -> tuple[Array, Array]:
-    """Mean and standard error over the first axis."""
-    values = np.asarray(values)
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / math.sqrt(len(values))

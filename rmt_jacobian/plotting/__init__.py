@@ -1,0 +1,21 @@
+"""Figures of results: functions that take axes and return them, and whole figures.
+
+No function here touches pyplot, so none needs a display and none keeps global state.
+"""
+
+from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
+from rmt_jacobian.plotting.saving import check_figure_path, save_figure
+from rmt_jacobian.plotting.signal_propagation import chen2018_figure1
+from rmt_jacobian.plotting.spectra import plot_singular_values, spectrum_figure
+
+__all__ = [
+    "check_figure_path",
+    "check_figure_path",
+    "chen2018_figure1",
+    "plot_ratio",
+    "plot_second_moment",
+    "plot_singular_values",
+    "save_figure",
+    "spectrum_figure",
+    "verification_figure",
+]
