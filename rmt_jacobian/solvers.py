@@ -20,6 +20,9 @@ Value = TypeVar("Value")
 # Brent's method ends at 4 machine epsilons; tighter requests are refused by scipy.
 _RELATIVE_TOLERANCE = 4 * np.finfo(float).eps
 
+# A residual above this share of the values at the ends of the bracket is a jump, not a zero.
+_JUMP = 1e-4
+
 
 @dataclass(frozen=True)
 class Solution(Generic[Value]):
@@ -60,7 +63,8 @@ def bracketed_root(
 ) -> Solution[float]:
     """Find a zero of a continuous function between two points of opposite sign.
 
-    Brent's method [1]_, to 4 machine epsilons.
+    Brent's method [1]_, to 4 machine epsilons.  A change of sign by a jump is reported as not
+    converged.
 
     References
     ----------
@@ -81,9 +85,11 @@ def bracketed_root(
     root, info = brentq(
         function, low, high, xtol=1e-300, rtol=_RELATIVE_TOLERANCE, maxiter=500, full_output=True
     )
-    return Solution(
-        float(root), bool(info.converged), abs(function(root)), info.function_calls + 3, remedy
-    )
+    residual = abs(function(root))
+    # At a jump the bracket shrinks to nothing while the function does not.
+    vanishes = residual <= _JUMP * max(abs(at_low), abs(at_high))
+    converged = bool(info.converged) and vanishes
+    return Solution(float(root), converged, residual, info.function_calls + 3, remedy)
 
 
 def roots_in(function: Callable[[float], float], grid: list[float]) -> list[Solution[float]]:

@@ -27,7 +27,6 @@ _INPUT_CORRELATIONS = (1.0, 0.99, 0.0)
 # Below this |c* - c^t| is rounding noise of the fixed point.
 _RESOLVED = 1e-9
 # A root of chi_1 - 1 has a residual of rounding size; a jump across 1 leaves half its height.
-_ON_THE_LINE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -185,9 +184,9 @@ def signal_propagation(
         Whether to sample networks with tied weights as well.
     paper_size
         Take the reference's 8192 and 1000 for the default width and samples.  With all other
-        defaults and on one core this takes about half an hour without tied networks and a day
-        with them: one pair of networks costs 0.11 s untied, and 6 s and 1.1 GB of memory tied,
-        because only tied ones need W and V as matrices.
+        defaults and on one core this takes about half an hour without tied networks and, by
+        extrapolation, three days with them: one network costs 0.1 s untied, and 20 s and 1.1 GB
+        of memory tied, because only tied ones need W and V as matrices.
     resolution
         Number of bias means at which the fixed points are solved.
     workers, progress
@@ -215,7 +214,7 @@ def signal_propagation(
     >>> found = signal_propagation(bias_means=[-2.0], steps=20, width=32, samples=2,
     ...                            with_tied=False, resolution=2, workers=1)
     >>> found.paths[0].theory[[8, 9, 19]].round(3)
-    array([0.   , 0.049, 0.93 ])
+    array([0.   , 0.049, 0.985])
     """
     width = (8192 if paper_size else 512) if width is None else width
     samples = (1000 if paper_size else 16) if samples is None else samples
@@ -279,7 +278,7 @@ def _transitions(cell: Cell, parameters: Parameters, grid: np.ndarray) -> tuple[
         return site_law(cell, parameters.with_values(bias_mean=mean)).chi1 - 1
 
     return tuple(
-        Transition(root.value, root.residual < _ON_THE_LINE)
+        Transition(root.value, continuous=root.converged)
         for root in roots_in(excess, grid.tolist())
     )
 

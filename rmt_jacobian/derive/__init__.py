@@ -9,6 +9,7 @@ from rmt_jacobian.derive.diagonal_valued import (
     exact_variance,
 )
 from rmt_jacobian.derive.jacobian import JacobianPolynomial, jacobian_polynomial
+from rmt_jacobian.derive.ledger import LEDGER, LedgerEntry, ledger_markdown
 from rmt_jacobian.derive.one_step import one_step_moment, one_step_variance
 from rmt_jacobian.derive.paired import PairedMoments
 from rmt_jacobian.derive.printed import (
@@ -20,8 +21,10 @@ from rmt_jacobian.derive.printed import (
 from rmt_jacobian.derive.s_transform_route import s_transform_moment, s_transform_variance
 
 __all__ = [
+    "LEDGER",
     "Derivation",
     "JacobianPolynomial",
+    "LedgerEntry",
     "MomentRecursion",
     "PairedMoments",
     "diagonal_valued_recursion",
@@ -29,6 +32,7 @@ __all__ = [
     "exact_second_moment",
     "exact_variance",
     "jacobian_polynomial",
+    "ledger_markdown",
     "one_step_moment",
     "one_step_variance",
     "printed_correlation_slope",

@@ -74,7 +74,7 @@ class CorrelationMap:
 
     def preactivation_correlation(self, state_correlation: float) -> float:
         """Return c for a state correlation C; (c is 1 where the preactivation does not vary)."""
-        q = self.law.preactivation_variance
+        q = self.law.implied_preactivation_variance  # exactly the covariance at C = Sigma_12 = 1
         if q == 0.0:
             return 1.0
         covariance = self.law.parameters.only.preactivation_covariance(

@@ -159,7 +159,9 @@ def order_chaos_line(
     solve_for
         Name of the hyperparameter to solve for, e.g. ``"bias_mean"`` or ``"weight_std"``.
     search
-        Increasing grid; one value is found in each interval over which chi_1 - 1 changes sign.
+        Increasing grid; one value is found in each interval over which chi_1 - 1 changes sign
+        continuously.  Where the stationary variance itself jumps from one fixed point to another,
+        chi_1 may jump across 1; that is no critical point and is left out.
 
     References
     ----------
@@ -180,7 +182,8 @@ def order_chaos_line(
     def excess(value: float) -> float:
         return site_law(cell, parameters.with_values(**{solve_for: value})).chi1 - 1
 
-    return [root.unwrap() for root in roots_in(excess, [float(value) for value in search])]
+    found = roots_in(excess, [float(value) for value in search])
+    return [root.value for root in found if root.converged]
 
 
 def _critical_variances(

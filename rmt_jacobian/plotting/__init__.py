@@ -10,7 +10,6 @@ from rmt_jacobian.plotting.spectra import plot_singular_values, spectrum_figure
 
 __all__ = [
     "check_figure_path",
-    "check_figure_path",
     "chen2018_figure1",
     "plot_ratio",
     "plot_second_moment",

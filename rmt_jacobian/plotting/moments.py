@@ -8,7 +8,13 @@ from textwrap import fill
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from matplotlib.ticker import (
+    FixedFormatter,
+    FixedLocator,
+    LogLocator,
+    NullLocator,
+    StrMethodFormatter,
+)
 
 from rmt_jacobian.compare import Comparison, Row, Verification, verdict
 from rmt_jacobian.errors import ParameterError
@@ -20,6 +26,7 @@ _SECOND_MOMENT = r"second moment $m_2$ of $J J^{\mathsf{T}}$"
 # Larger ranges are drawn on a logarithmic scale.
 _LINEAR_RANGE = 20.0
 _LINEAR_STEPS = 25.0
+_FEW_DECADES = 1e4
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def plot_second_moment(found: Verification, weights: str, ax: Axes) -> Axes:
         _line(ax, route, steps, values, route.label)
     positive = [height for height in heights if height > 0]
     if len(positive) == len(heights) and max(heights) > _LINEAR_RANGE * min(heights):
-        ax.set_yscale("log")
+        _log_axis(ax, max(heights) / min(heights))
     _steps_axis(ax, steps)
     ax.set_ylabel(_SECOND_MOMENT)
     ax.legend(loc="best")
@@ -143,7 +150,7 @@ def verification_figure(found: Verification) -> Figure:
     for column, weights in enumerate(ensembles):
         upper, lower = axes[:, column]
         plot_second_moment(found, weights, upper).set_xlabel("")
-        upper.set_title(f"{weights} W{', tied' if found.tied else ''}")
+        upper.set_title(f"{weights.capitalize()} W{', tied' if found.tied else ''}")
         plot_ratio(found, weights, lower)
     figure.suptitle(_title(found, 66 * columns), fontsize="medium")
     return figure
@@ -186,6 +193,15 @@ def _steps_axis(ax: Axes, steps: list[int]) -> None:
     if len(set(steps)) == 1:
         ax.set_xlim(0.5 * steps[0], 1.6 * steps[0])
     ax.set_xlabel(_STEPS)
+
+
+def _log_axis(ax: Axes, span: float) -> None:
+    """Make the scale logarithmic, with plain numbers at its ticks where it has few decades."""
+    ax.set_yscale("log")
+    if span < _FEW_DECADES:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _title(found: Verification, characters: int) -> str:

@@ -68,23 +68,3 @@ def check_figure_path(path: Path | str) -> str:
         raise ParameterError(f"cannot write {path}: end its name in .png, .pdf or .svg")
     check_writable(path)
     return kind
-
-
-def check_figure_path(path: Path | str) -> None:
-    """Raise now if a figure could not be saved later, before time is spent on its content.
-
-    Raises
-    ------
-    ParameterError
-        If the suffix is unknown or the path cannot be written.
-    """
-    _kind(path)
-    check_writable(path)
-
-
-def _kind(path: Path | str) -> str:
-    """Return the format that the suffix of a path names."""
-    kind = Path(path).suffix.lower().removeprefix(".")
-    if kind not in _METADATA:
-        raise ParameterError(f"cannot write {path}: end its name in .png, .pdf or .svg")
-    return kind

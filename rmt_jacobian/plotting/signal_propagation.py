@@ -207,7 +207,7 @@ def _entry(label: str, color: Any, style: Any, width: float) -> Line2D:
     return Line2D([], [], color=color, linestyle=style, linewidth=width, label=label)
 
 
-def _legend(ax: Axes, where: str, entries: list[Line2D], **options: Any) -> Legend:
+def _legend(ax: Axes, where: Any, entries: list[Line2D], **options: Any) -> Legend:
     return ax.legend(handles=entries, loc=where, **options)
 
 

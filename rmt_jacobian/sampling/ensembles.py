@@ -151,8 +151,8 @@ def draw_image(
 ) -> np.ndarray:
     """Draw W y for a fresh W without drawing W; the law is exact at every width.
 
-    For Gaussian W the image is Gaussian of variance sigma_w^2 |y|^2 / N, for Haar W it is uniform
-    on the sphere of radius sigma_w |y|.
+    For Gaussian W the image is Gaussian with sigma_w^2 times the mean square of y as variance, for
+    Haar W it is uniform on the sphere whose radius is sigma_w times the length of y.
     """
     z = rng.standard_normal(y.shape)
     spread = np.sqrt(y.size) if checked_weights(weights) == "gaussian" else np.linalg.norm(z)

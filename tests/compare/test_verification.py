@@ -49,7 +49,7 @@ def test_ensembles_differ_as_predicted(one_step):
 @pytest.mark.slow
 @pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
 def test_exact_route_holds_and_the_others_fail(parameters):
-    found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10, 20], width=512, samples=16, seed=1)
+    found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10], width=512, samples=16, seed=1)
     for row in found.rows:
         z = row.second_moment.z()
         assert abs(z["paired"]) < 4, (row.weights, row.steps)
@@ -57,7 +57,7 @@ def test_exact_route_holds_and_the_others_fail(parameters):
         assert abs(row.mean.z(row.mean_exact)) < 4
     at = {(row.weights, row.steps): row.second_moment.z() for row in found.rows}
     assert at["orthogonal", 2]["printed"] < -4
-    assert at["orthogonal", 20]["printed"] < -4
+    assert at["orthogonal", 5]["printed"] < -4
     assert at["orthogonal", 2]["s_transform"] < -4
 
 

@@ -148,12 +148,13 @@ def transposed_image(
     X: Array, Y: Array, p: Array, std: float, weights: str, rng: np.random.Generator
 ) -> Array:
     """W^T p, given that W X = Y."""
+    gram = X.T @ X
     fresh = rng.standard_normal(len(p))
-    fresh -= X @ np.linalg.lstsq(X, fresh, rcond=None)[0]
-    known = X @ np.linalg.solve(X.T @ X, Y.T @ p)
+    fresh -= X @ np.linalg.solve(gram, X.T @ fresh)
+    known = X @ np.linalg.solve(gram, Y.T @ p)
     if weights == "gaussian":
         return known + std / math.sqrt(len(p)) * np.linalg.norm(p) * fresh
-    unmet = p - Y @ np.linalg.lstsq(Y, p, rcond=None)[0]
+    unmet = p - Y @ np.linalg.solve(Y.T @ Y, Y.T @ p)
     return known + std * np.linalg.norm(unmet) / np.linalg.norm(fresh) * fresh
 
 

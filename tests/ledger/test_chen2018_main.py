@@ -157,7 +157,7 @@ def test_equation_3():
     printed_covariance = moment(lambda d: d[0] * d[1], 1.0) / printed_mass
     assert abs(printed_mass - mass) > 0.4
     assert abs(printed_covariance - q[0, 1]) > 0.2
-    documented("(3)", printed_mass, mass, printed_covariance, q[0, 1])
+    documented("(3)", printed_mass, printed_covariance, q[0, 1])
 
 
 def vanilla_fixed_point(point, sigma_12):
@@ -275,6 +275,15 @@ def test_equation_9():
     assert abs(printed - right) > 0.04
     documented("(9)", printed, right)
 
+    # At c = 1 with equal inputs (9) ought to be chi_1 of (13).
+    kept = average(lambda e: expit(e) ** 2, point.bias_mean, q)
+    slopes = average(lambda e: slope_of_sigmoid(e) ** 2, point.bias_mean, q)
+    printed = kept + (q + weights * point.input_variance) * slopes
+    ours = CorrelationMap(solved(point), 1.0)
+    assert printed_correlation_slope(ours, 1.0) == pytest.approx(printed, rel=1e-9)
+    assert ours.slope(1.0) == pytest.approx(printed - point.bias_std**2 * slopes, rel=1e-9)
+    documented("(9)", printed, ours.slope(1.0))
+
 
 def test_text_3_1a():
     """Equal states and inputs of correlation Sigma_12."""
@@ -298,9 +307,8 @@ def test_text_3_1b():
     slopes = []
     for sigma_12 in (0.0, 0.9):
         c = vanilla_fixed_point(VANILLA, sigma_12)
-        right = difference_quotient(
-            partial(vanilla_next_correlation, VANILLA, sigma_12=sigma_12), c
-        )
+        following = partial(vanilla_next_correlation, VANILLA, sigma_12=sigma_12)
+        right = difference_quotient(following, c)
         ours = CorrelationMap(law, sigma_12)
         assert ours.slope(stable_correlation(ours).unwrap()) == pytest.approx(right, rel=1e-7)
         slopes.append(right)

@@ -22,7 +22,7 @@ from tests.ledger.independent import (
     stationary,
 )
 from tests.ledger.near import SIGMA_12, one_step, simulated
-from tests.ledger.verdicts import agrees, differs, parameters, solved
+from tests.ledger.verdicts import agrees, differs, documented, parameters, solved
 
 POINTS = [FIGURE_1, LONG_MEMORY, BIASED]
 
@@ -109,7 +109,7 @@ def test_equation_19():
 def test_equation_20():
     """Exact if b is redrawn with W and V; not if a bias of positive variance stays."""
     for point in (BIASED, FIGURE_1):
-        Q, q = stationary(point)
+        Q, _ = stationary(point)
         ours = CorrelationMap(solved(point), SIGMA_12)
         expected = [ours.law.state_variance, Q * ours.next(0.4)]
         start = [
@@ -123,7 +123,9 @@ def test_equation_20():
             BIASED, stationary(BIASED)[0], 0.4, seed=21, steps=20, width=20_000, keep_bias=True
         )
     ]
+    agrees(kept, 0.2814)
     differs(kept, solved(BIASED).state_variance)
+    documented("Hypotheses", 0.2814, solved(BIASED).state_variance)
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -42,6 +42,6 @@ def documented(equation: str, *numbers: float) -> None:
     """The section of the page on this equation quotes these numbers, to four digits."""
     sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     (section,) = [text for text in sections if equation in text.splitlines()[0]]
-    quoted = set(re.findall(r"-?\d+(?:\.\d+)?", section))
+    quoted = {float(text) for text in re.findall(r"-?\d+(?:\.\d+)?", section)}
     for number in numbers:
-        assert f"{number:#.4g}".rstrip(".") in quoted, (equation, f"{number:#.4g}")
+        assert float(f"{number:.4g}") in quoted, (equation, f"{number:.4g}")

@@ -1,0 +1,112 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.errors import ParameterError
+from tests.cells.two_gates import two_gates
+
+positive = st.floats(0, 1e6)
+
+
+@given(st.tuples(positive, positive, st.floats(-1e6, 1e6), positive, positive))
+def test_named_values_read_back(values: tuple[float, ...]) -> None:
+    names = ("weight_std", "input_std", "bias_mean", "bias_std", "input_variance")
+    given_values = dict(zip(names, values, strict=True))
+    parameters = Parameters.of(minimalrnn, **given_values)
+    assert parameters.named() == given_values
+    assert Parameters.of(minimalrnn, parameters.named()) == parameters
+
+
+def test_groups_by_name_go_before_values_for_all() -> None:
+    named = {"reset.weight_std": 3, "candidate.bias_mean": -1, "weight_std": 2}
+    parameters = Parameters.of(two_gates, named, input_std=1, input_variance=0.5)
+    assert [parameters[g].weight_std for g in ("reset", "candidate")] == [3, 2]
+    assert [parameters[g].bias_mean for g in ("reset", "candidate")] == [0, -1]
+    assert Parameters.of(two_gates, parameters.named()) == parameters
+
+
+def test_typical_values_only_where_nothing_is_given() -> None:
+    assert Parameters.of(minimalrnn).only.weight_std == 6.88
+    with pytest.raises(ParameterError, match="needs weight_std"):
+        Parameters.of(minimalrnn, input_std=1, input_variance=1)
+
+
+@pytest.mark.parametrize("missing", ["weight_std", "input_std", "input_variance"])
+def test_missing_values_are_named(missing: str) -> None:
+    values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0}
+    del values[missing]
+    with pytest.raises(ParameterError, match=f"vanilla needs {missing}"):
+        Parameters.of(vanilla, values)
+
+
+def test_a_cell_without_typical_values_asks_for_them() -> None:
+    with pytest.raises(ParameterError, match="two gates needs weight_std"):
+        Parameters.of(two_gates)
+
+
+@pytest.mark.parametrize("name", ["weight_std", "input_std", "bias_std", "input_variance"])
+@pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, -math.inf])
+def test_values_out_of_domain(name: str, value: float) -> None:
+    values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0, name: value}
+    with pytest.raises(ParameterError, match=name):
+        Parameters.of(vanilla, values)
+
+
+def test_a_bias_mean_may_be_negative_but_not_infinite() -> None:
+    values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0}
+    assert Parameters.of(vanilla, values, bias_mean=-3).only.bias_mean == -3
+    with pytest.raises(ParameterError, match="bias_mean"):
+        Parameters.of(vanilla, values, bias_mean=math.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("weight_sd", "did you mean weight_std"),
+        ("updat.weight_std", "did you mean update.weight_std"),
+        ("forget.weight_std", "did you mean|known"),
+        ("zzz", "known: weight_std"),
+    ],
+)
+def test_unknown_names_get_a_hint(name: str, hint: str) -> None:
+    values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0, name: 1.0}
+    with pytest.raises(ParameterError, match=hint):
+        Parameters.of(minimalrnn, values)
+
+
+@pytest.mark.parametrize("value", ["two", None, [1.0]])
+def test_values_that_are_not_numbers(value: object) -> None:
+    with pytest.raises(ParameterError, match="weight_std must be a number"):
+        Parameters.of(vanilla, weight_std=value, input_std=1, input_variance=1)  # pyright: ignore
+
+
+def test_with_values_replaces_in_every_group() -> None:
+    parameters = Parameters.of(two_gates, weight_std=2, input_std=1, input_variance=0.5)
+    changed = parameters.with_values(weight_std=3.0, input_variance=0.25)
+    assert [group.weight_std for _, group in changed.groups] == [3.0, 3.0]
+    assert changed.input_variance == 0.25
+    assert changed["reset"].input_std == 1.0
+    with pytest.raises(ParameterError, match="weight_std"):
+        parameters.with_values(weight_std=-1.0)
+
+
+def test_tanh_inputs_have_a_variance_below_one() -> None:
+    with pytest.raises(ParameterError, match="below 1"):
+        Parameters.of(vanilla, input_kind="tanh")
+
+
+@given(positive, positive, positive, positive, positive, st.floats(-1, 1))
+def test_preactivation_covariance(w: float, v: float, b: float, y: float, r: float, c: float):
+    group = Parameters.of(
+        vanilla, weight_std=w, input_std=v, bias_std=b, input_variance=0.5
+    ).only
+    expected = np.array([w, v, b]) ** 2 @ np.array([y * c, r * c, 1.0])
+    size = np.array([w, v, b]) ** 2 @ np.array([y, r, 1.0])
+    assert group.preactivation_covariance(y * c, r * c) == pytest.approx(
+        expected, abs=4e-16 * size + 1e-300
+    )
+    assert group.preactivation_variance(y, r) == group.preactivation_covariance(y, r)
