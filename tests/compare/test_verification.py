@@ -48,17 +48,25 @@ def test_ensembles_differ_as_predicted(one_step):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
-def test_exact_route_holds_and_the_others_fail(parameters):
+def test_exact_route_holds_and_the_printed_formula_fails(parameters):
     found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10], width=512, samples=16, seed=1)
     for row in found.rows:
         z = row.second_moment.z()
         assert abs(z["paired"]) < 4, (row.weights, row.steps)
         assert abs(row.variance.z()["exact"]) < 4
         assert abs(row.mean.z(row.mean_exact)) < 4
-    at = {(row.weights, row.steps): row.second_moment.z() for row in found.rows}
-    assert at["orthogonal", 2]["printed"] < -4
-    assert at["orthogonal", 5]["printed"] < -4
-    assert at["orthogonal", 2]["s_transform"] < -4
+        if row.weights == "orthogonal":
+            assert z["printed"] < -4, row.steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
+def test_two_gated_steps_are_not_free(parameters):
+    # 64 samples, because the routes differ by 3 to 6 % at T = 2 and 16 samples resolve 1 to 2 %.
+    found = verify(minimalrnn, parameters, steps=[2], width=512, samples=64, seed=0)
+    for row in found.rows:
+        assert abs(row.second_moment.z()["exact"]) < 4
+        assert row.second_moment.z()["s_transform"] < -4, row.weights
 
 
 def test_vanilla_has_no_printed_value_and_both_routes_agree():
