@@ -72,7 +72,7 @@ def test_normal_rule_integrates_polynomials(mean: float, log_variance: float, or
         for k in range(0, order + 1, 2)
     )
     size = float(rule.weights @ abs(rule.nodes) ** order)
-    assert abs(rule.average(rule.nodes**order) - expected) <= 1e-12 * size
+    assert abs(rule.average(rule.nodes**order) - expected) <= 1e-11 * size
 
 
 def test_a_rule_without_variance_is_one_point() -> None:
@@ -82,14 +82,12 @@ def test_a_rule_without_variance_is_one_point() -> None:
 
 
 def test_error_estimate_is_an_upper_bound_that_shrinks_quadratically() -> None:
-    # The gate sigmoid(3 e) has poles closer than the rule is made for, so errors can be seen.
-    rule = normal_rule(0.3, 25.0)
-    values = gl.sigmoid(3 * rule.nodes) ** 2
-    error = abs(
-        rule.average(values) - gl.normal_average(lambda e: gl.sigmoid(e) ** 2, 0.9, 225.0)
-    )
-    estimate = rule.error_estimate(values)
-    assert 0 < error < estimate
+    # The gate sigmoid(20 e) has poles closer than the rule is made for, so errors can be seen.
+    rule = normal_rule(0.05, 25.0)
+    values = gl.sigmoid(20 * rule.nodes) ** 2
+    expected = gl.normal_average(lambda e: gl.sigmoid(e) ** 2, 1.0, 1e4)
+    error, estimate = abs(rule.average(values) - expected), rule.error_estimate(values)
+    assert 1e-14 < error < estimate
     assert error < 100 * estimate**2
 
 

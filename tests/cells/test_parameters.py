@@ -101,9 +101,7 @@ def test_tanh_inputs_have_a_variance_below_one() -> None:
 
 @given(positive, positive, positive, positive, positive, st.floats(-1, 1))
 def test_preactivation_covariance(w: float, v: float, b: float, y: float, r: float, c: float):
-    group = Parameters.of(
-        vanilla, weight_std=w, input_std=v, bias_std=b, input_variance=0.5
-    ).only
+    group = Parameters.of(vanilla, weight_std=w, input_std=v, bias_std=b, input_variance=0.5).only
     expected = np.array([w, v, b]) ** 2 @ np.array([y * c, r * c, 1.0])
     size = np.array([w, v, b]) ** 2 @ np.array([y, r, 1.0])
     assert group.preactivation_covariance(y * c, r * c) == pytest.approx(

@@ -83,7 +83,9 @@ def test_cells_are_found_by_name(cell: Cell) -> None:
     assert cell_named(cell.name) is cell
 
 
-@pytest.mark.parametrize(("name", "hint"), [("minimalrn", "did you mean minimalrnn"), ("q", "known")])
+@pytest.mark.parametrize(
+    ("name", "hint"), [("minimalrn", "did you mean minimalrnn"), ("q", "known")]
+)
 def test_unknown_cells(name: str, hint: str) -> None:
     with pytest.raises(ParameterError, match=hint):
         cell_named(name)

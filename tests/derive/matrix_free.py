@@ -39,7 +39,9 @@ def quarter_circle(width: int) -> np.ndarray:
     """Singular values at the quantiles of the law of sqrt(4 - s^2) / pi on [0, 2]."""
 
     def excess(s: float, p: float) -> float:
-        return (s * math.sqrt(max(0.0, 4 - s * s)) / 2 + 2 * math.asin(min(1.0, s / 2))) / math.pi - p
+        return (
+            s * math.sqrt(max(0.0, 4 - s * s)) / 2 + 2 * math.asin(min(1.0, s / 2))
+        ) / math.pi - p
 
     coarse = (np.arange(4096) + 0.5) / 4096
     values = [brentq(excess, 0.0, 2.0, args=(p,)) for p in coarse]

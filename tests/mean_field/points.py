@@ -45,9 +45,7 @@ def point(cell: Cell, memory: int, kind: str = "gaussian", **values: float) -> P
 
 
 POINTS = {
-    "figure 1": point(
-        minimalrnn, 40, weight_std=6.88, input_std=1.39, input_variance=0.46
-    ),
+    "figure 1": point(minimalrnn, 40, weight_std=6.88, input_std=1.39, input_variance=0.46),
     "figure 1, tanh inputs": point(
         minimalrnn, 40, "tanh", weight_std=6.88, input_std=1.39, input_variance=0.46
     ),

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,17 +17,33 @@ from rmt_jacobian.mean_field import (
 from tests import gauss_legendre as gl
 
 
-def input_weight_variance(cell: Cell, q: float, bias_mean: float, R: float) -> float:
-    """sigma_v^2 of the critical point, from the printed algorithm and the reference rule."""
+def next_variance(cell: Cell, Q: float, q: float, bias_mean: float, R: float) -> float:
+    """E[h'^2] from independent h of variance Q, at e ~ N(bias_mean, q), by the reference rule."""
+    if cell is vanilla:
+        return gl.normal_average(lambda e: np.tanh(e) ** 2, bias_mean, q)
+    kept = gl.normal_average(lambda e: gl.sigmoid(e) ** 2, bias_mean, q)
+    return kept * Q + R * gl.normal_average(lambda e: gl.sigmoid(-e) ** 2, bias_mean, q)
+
+
+def by_brute_force(cell: Cell, q: float, bias_mean: float, R: float) -> tuple[float, float]:
+    """Return sigma_v^2 of the critical point and the slope of the map of Q there.
+
+    Where the slope exceeds 1 the point repels: no network stays at it.
+    """
+    Q = next_variance(cell, 0.0, q, bias_mean, R)
     if cell is vanilla:
         weight = 1 / gl.normal_average(lambda e: gl.tanh_slope(e) ** 2, bias_mean, q)
-        return (q - weight * gl.normal_average(lambda e: np.tanh(e) ** 2, bias_mean, q)) / R
-    kept = gl.normal_average(lambda e: gl.sigmoid(e) ** 2, bias_mean, q)
-    new = gl.normal_average(lambda e: gl.sigmoid(-e) ** 2, bias_mean, q)
-    bent = gl.normal_average(lambda e: gl.sigmoid_slope(e) ** 2, bias_mean, q)
-    Q = R * new / (1 - kept)
-    weight = (1 - kept) / ((Q + R) * bent)
-    return (q - weight * Q) / R
+    else:
+        kept = gl.normal_average(lambda e: gl.sigmoid(e) ** 2, bias_mean, q)
+        Q /= 1 - kept
+        bent = gl.normal_average(lambda e: gl.sigmoid_slope(e) ** 2, bias_mean, q)
+        weight = (1 - kept) / ((Q + R) * bent)
+    step = 1e-4 * min(Q, q / weight)
+    f = [
+        next_variance(cell, Q + k * step, q + weight * k * step, bias_mean, R)
+        for k in (-2, -1, 1, 2)
+    ]
+    return (q - weight * Q) / R, (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step)
 
 
 @settings(max_examples=40)
@@ -37,7 +54,7 @@ def input_weight_variance(cell: Cell, q: float, bias_mean: float, R: float) -> f
     R=st.floats(0.05, 3),
 )
 def test_critical_points_are_critical(cell: Cell, q: float, bias_mean: float, R: float) -> None:
-    expected = input_weight_variance(cell, q, bias_mean, R)
+    expected, slope = by_brute_force(cell, q, bias_mean, R)
 
     def solve():
         return critical_initialization(
@@ -48,8 +65,8 @@ def test_critical_points_are_critical(cell: Cell, q: float, bias_mean: float, R:
         with pytest.raises(InfeasibleError, match="input_std"):
             solve()
         return
-    if expected < 1e-9 * q / R:
-        return  # on the border to rounding
+    if expected < 1e-9 * q / R or slope > 1 - 1e-4:
+        return  # on the border to rounding, or repelling, see below
     found = solve()
     assert found.parameters.only.input_std**2 == pytest.approx(expected, rel=1e-9, abs=1e-9 * q / R)
     # Plugged back: start from its own Q*, in case there are other fixed points.
@@ -68,10 +85,23 @@ def test_feasible_intervals_against_brute_force(cell: Cell, bias_mean: float) ->
     for left, right in intervals:
         assert 1e-2 <= left < right <= 1e3
     for q in np.geomspace(1.0001e-2, 0.9999e3, 150):
-        margin = input_weight_variance(cell, float(q), bias_mean, 0.46)
+        margin, slope = by_brute_force(cell, float(q), bias_mean, 0.46)
         inside = any(left <= q <= right for left, right in intervals)
-        if abs(margin) > 1e-9 * q:
-            assert inside == (margin > 0), q
+        if abs(margin) > 1e-9 * q and abs(slope - 1) > 1e-6:
+            assert inside == (margin > 0 and slope < 1), q
+
+
+@pytest.mark.parametrize("bias_mean", [3.5, 4.0, 5.0, 6.0])
+def test_points_that_repel_the_variance_are_not_offered(bias_mean: float) -> None:
+    # sigma_v^2 > 0, but the slope of the map of Q exceeds 1: simulated sites leave this point for
+    # another one, where chi_1 is up to 1.5.
+    margin, slope = by_brute_force(minimalrnn, 2.0, bias_mean, 0.46)
+    assert margin > 0.1
+    assert slope > 1.003
+    with pytest.raises(InfeasibleError):
+        critical_initialization(
+            minimalrnn, preactivation_variance=2.0, bias_mean=bias_mean, input_variance=0.46
+        )
 
 
 def test_the_message_names_values_that_work() -> None:
@@ -119,7 +149,7 @@ def test_the_order_chaos_line(solve_for: str) -> None:
 
     found = order_chaos_line(minimalrnn, parameters, solve_for=solve_for, search=search)
     signs = [chi1(value) > 1 for value in search]
-    assert len(found) == sum(a != b for a, b in zip(signs, signs[1:], strict=False)) >= 1
+    assert len(found) == sum(a != b for a, b in pairwise(signs)) >= 1
     for value in found:
         assert chi1(value) == pytest.approx(1.0, abs=1e-12)
 

@@ -1,0 +1,262 @@
+import math
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rmt_jacobian.arrays import to_numpy
+from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.mean_field import mean_field, trajectory
+from rmt_jacobian.sampling import (
+    jacobian_products,
+    map_samples,
+    product_moments,
+    run_network,
+    sample_correlations,
+    sample_moments,
+    sample_singular_values,
+    singular_values,
+)
+from tests import gauss_legendre as gl
+from tests.cells.two_gates import two_gates
+from tests.mean_field.points import POINTS
+
+FIGURE_1 = Parameters.of(minimalrnn)
+
+
+@pytest.mark.parametrize("width", [1, 2, 9, 40])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_product_moments_are_those_of_the_singular_values(width: int, order: str) -> None:
+    J = np.random.default_rng(width).standard_normal((width, width)).astype(float, order=order)
+    squared = np.linalg.svd(J, compute_uv=False) ** 2
+    m_1, m_2 = product_moments(J)
+    assert m_1 == pytest.approx(np.mean(squared), rel=1e-13)
+    assert m_2 == pytest.approx(np.mean(squared**2), rel=1e-13)
+    assert singular_values(J) ** 2 == pytest.approx(squared, rel=1e-11, abs=1e-13)
+
+
+def test_product_moments_in_every_namespace(xp: Any) -> None:
+    J = np.random.default_rng(1).standard_normal((6, 6))
+    assert product_moments(xp.asarray(J)) == pytest.approx(product_moments(J), rel=1e-13)
+    found = to_numpy(singular_values(xp.asarray(J)))
+    assert found == pytest.approx(np.linalg.svd(J, compute_uv=False), rel=1e-12)
+
+
+def test_products_at_some_steps_only() -> None:
+    def run(steps: int):
+        return run_network(minimalrnn, FIGURE_1, width=6, steps=steps, rng=np.random.default_rng(0))
+
+    found = {t: product for t, _, product in jacobian_products(run(5), [2, 4])}
+    assert sorted(found) == [1, 2, 3, 4]
+    assert found[1] is None
+    assert found[3] is None
+    steps = list(run(5))
+    expected = np.eye(6)
+    for t, step in enumerate(steps[:4], start=1):
+        (expected,) = step.times([expected])
+        if t in (2, 4):
+            assert found[t] == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(ParameterError, match="5 steps, but 6"):
+        list(jacobian_products(iter(steps), [6]))
+    with pytest.raises(ParameterError, match="above 0"):
+        list(jacobian_products(iter(steps), [0, 2]))
+
+
+def same(left: Any, right: Any) -> bool:
+    names = ("mean", "second_moment", "paired_mean", "paired_second_moment", "s_1")
+    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in names)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_the_same_bits_for_any_number_of_workers(weights: Any) -> None:
+    def sampled(workers: int | None, seed: int = 5, samples: int = 5) -> Any:
+        return sample_moments(
+            minimalrnn,
+            FIGURE_1,
+            weights=weights,
+            steps=[1, 3],
+            width=48,
+            samples=samples,
+            seed=seed,
+            workers=workers,
+        )
+
+    one = sampled(1)
+    assert same(one, sampled(1))
+    assert same(one, sampled(3))
+    assert same(one, sampled(None))
+    assert not same(one, sampled(1, seed=6))
+    longer = sampled(2, samples=7)
+    assert np.array_equal(longer.second_moment[:5], one.second_moment)
+
+
+def test_steps_are_sorted_and_do_not_change_each_other() -> None:
+    def sampled(steps: list[int]) -> Any:
+        return sample_moments(
+            vanilla, Parameters.of(vanilla), weights="gaussian", steps=steps, width=16, samples=2
+        )
+
+    both, one = sampled([4, 2, 4]), sampled([2])
+    assert both.steps == (2, 4)
+    assert np.array_equal(both.second_moment[:, 0], one.second_moment[:, 0])
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_singular_values_belong_to_the_same_networks(weights: Any) -> None:
+    common: dict[str, Any] = {"weights": weights, "width": 32, "samples": 3, "seed": 8}
+    values = sample_singular_values(minimalrnn, FIGURE_1, steps=3, **common)
+    moments = sample_moments(minimalrnn, FIGURE_1, steps=[3], **common)
+    assert values.shape == (3, 32)
+    assert (np.diff(values, axis=1) <= 0).all()
+    assert np.mean(values**2, axis=1) == pytest.approx(moments.mean[:, 0], rel=1e-12)
+    assert np.mean(values**4, axis=1) == pytest.approx(moments.second_moment[:, 0], rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_s_1_is_measured(weights: Any) -> None:
+    found = sample_moments(
+        minimalrnn, FIGURE_1, weights=weights, steps=[1], width=256, samples=60, seed=2
+    )
+    error = found.s_1.std(ddof=1) / math.sqrt(60)
+    exact = -1.0 if weights == "gaussian" else 0.0
+    # 4.5 standard errors; a bias of a few / N comes on top.
+    assert abs(found.s_1.mean() - exact) < 4.5 * error + 12 / 256
+    assert error < 0.13
+
+
+# At the point of Figure 1.  Given e = W h + ..., two averages over W differ from those of a fresh W
+# by 1 / N: with z the standardised e and f the share of W h in its variance q,
+#     E[sum_j W_ij^2 | e] = sigma_w^2 (1 + f (z_i^2 - 1) / N) for Gaussian W, sigma_w^2 for Haar W,
+#     E[W_ii | e] = sigma_w^2 h_i e_i / (N q),
+# so m_1 = <A^2 + 2 A B W_ii + B^2 sum_j W_ij^2> exceeds the theory on its own sites by a known
+# multiple of 1 / N, here -0.44 / N and +0.07 / N.
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_the_bias_of_the_mean_at_finite_width(weights: Any) -> None:
+    width, samples = 64, 3000
+    found = sample_moments(
+        minimalrnn, FIGURE_1, weights=weights, steps=[1], width=width, samples=samples, seed=77
+    )
+    excess = width * (found.mean - found.paired_mean)[:, 0]
+    error = excess.std(ddof=1) / math.sqrt(samples)
+    law = mean_field(minimalrnn, FIGURE_1).law
+    q, Q, R = law.preactivation_variance, law.state_variance, FIGURE_1.input_variance
+
+    def at_site(e: np.ndarray) -> np.ndarray:
+        u, slope = gl.sigmoid(e), gl.sigmoid_slope(e)
+        diagonal = 2 * 6.88**2 * (Q / q) * u * slope * e
+        if weights == "orthogonal":
+            return diagonal
+        share = 6.88**2 * Q / q
+        return diagonal + share * 6.88**2 * (Q + R) * slope**2 * (e**2 / q - 1)
+
+    expected = gl.normal_average(at_site, 0.0, q)
+    # Next comes a term of order 1 / N relative to this one.
+    assert abs(excess.mean() - expected) < 4.5 * error + 3 * abs(expected) / width
+    assert error < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_paired_scores_are_standard_normal(weights: Any) -> None:
+    # z of 30 seeds: mean 0 but for the bias of order 1 / N, spread 1.
+    width, samples, scores = 128, 24, []
+    for seed in range(30):
+        found = sample_moments(
+            minimalrnn,
+            FIGURE_1,
+            weights=weights,
+            steps=[1, 4],
+            width=width,
+            samples=samples,
+            seed=seed,
+        )
+        difference = found.second_moment - found.paired_second_moment
+        error = difference.std(axis=0, ddof=1) / math.sqrt(samples)
+        relative = error / found.paired_second_moment.mean(axis=0)
+        scores.append(np.concatenate([difference.mean(axis=0) / error, relative]))
+    z, relative = np.array(scores).reshape(30, 2, 2).transpose(1, 0, 2)
+    # At widths 64 and 128 the bias is within 1 / N at T = 1 and about (5 +- 2) / N at T = 5.
+    shift = np.array([1, 5]) / width / relative.mean(axis=0)
+    # The mean of 30 scores of Student's t with 23 degrees (spread 1.05) within 4.5 / sqrt(30).
+    assert (abs(z.mean(axis=0)) < 4.5 * 1.05 / math.sqrt(30) + shift).all()
+    # Their spread: chi-square with 29 degrees of freedom between its 1e-5 quantiles.
+    assert (z.std(axis=0, ddof=1) > 0.5).all()
+    assert (z.std(axis=0, ddof=1) < 1.7).all()
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_too_few_samples(samples: int) -> None:
+    with pytest.raises(ParameterError, match="at least 2"):
+        sample_moments(minimalrnn, FIGURE_1, weights="gaussian", steps=[1], samples=samples)
+
+
+@pytest.mark.parametrize("steps", [[0], [-1, 2], []])
+def test_numbers_of_steps_out_of_domain(steps: list[int]) -> None:
+    with pytest.raises(ParameterError, match="steps"):
+        sample_moments(minimalrnn, FIGURE_1, weights="gaussian", steps=steps, width=4, samples=2)
+
+
+def test_cells_with_two_gates_are_refused() -> None:
+    parameters = Parameters.of(two_gates, weight_std=1, input_std=1, input_variance=1)
+    with pytest.raises(HypothesisError):
+        sample_moments(two_gates, parameters, weights="gaussian", steps=[1], width=4, samples=2)
+
+
+def test_map_samples_keeps_the_order_and_runs_side_by_side() -> None:
+    barrier = threading.Barrier(3, timeout=20)
+
+    def task(k: int) -> int:
+        barrier.wait()  # returns only if three tasks run at a time
+        return k * k
+
+    assert list(map_samples(task, range(6), workers=3)) == [0, 1, 4, 9, 16, 25]
+
+
+def test_map_samples_passes_errors_on() -> None:
+    def task(k: int) -> float:
+        return 1 / k
+
+    with pytest.raises(ZeroDivisionError):
+        list(map_samples(task, [1, 0, 2], workers=2))
+    with pytest.raises(ParameterError, match="workers"):
+        list(map_samples(task, [1], workers=0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tied", [False])
+@pytest.mark.parametrize("name", ["figure 1", "figure 1, tanh inputs", "random biases"])
+def test_sampled_correlations_follow_the_mean_field(name: str, tied: bool) -> None:
+    point, schedule = POINTS[name], [1.0, 1.0, -0.5, 0.3, 0.3]
+    found = sample_correlations(
+        point.cell,
+        point.parameters,
+        schedule,
+        width=2000,
+        samples=24,
+        seed=3,
+        tied=tied,
+        start_correlation=0.5,
+    )
+    law = mean_field(point.cell, point.parameters).law
+    path = trajectory(
+        point.cell,
+        point.parameters,
+        schedule,
+        start_variance=law.state_variance,
+        start_correlation=0.5,
+    )
+    error = found.std(axis=0, ddof=1) / math.sqrt(24)
+    # The cosine has a bias of order 1 / N on top of 4.8 standard errors (t, 23 degrees).
+    allowed = 4.8 * error + 4 / 2000
+    assert (abs(found.mean(axis=0) - path.preactivation_correlation) < allowed).all()
+
+
+def test_correlations_of_equal_sequences() -> None:
+    for tied in (False, True):
+        found = sample_correlations(
+            minimalrnn, FIGURE_1, [1.0] * 3, width=30, samples=2, tied=tied, start_correlation=1.0
+        )
+        assert found == pytest.approx(np.ones((2, 3)), abs=1e-12)
