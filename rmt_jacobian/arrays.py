@@ -106,11 +106,15 @@ def generator(seed: Seed) -> np.random.Generator:
 def spawn(seed: Seed, count: int) -> list[np.random.Generator]:
     """Return ``count`` independent generators derived from one seed.
 
-    The k-th one depends on the seed and on k alone, so that samples can be drawn in any order.
+    The k-th one depends on the seed and on k alone, so that samples can be drawn in any order.  A
+    generator given as seed is advanced: spawning from it again gives other children.
 
     Examples
     --------
     >>> [rng.integers(100) for rng in spawn(0, 2)] == [rng.integers(100) for rng in spawn(0, 3)[:2]]
     True
     """
+    if isinstance(seed, np.random.SeedSequence):
+        # Spawning counts up inside the sequence; a copy starts from the same count every time.
+        seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
     return generator(seed).spawn(count)

@@ -2,9 +2,10 @@
 
 The trapezoidal rule on the whole line converges exponentially for functions that are analytic
 near the real axis, at a rate set by the distance of the nearest pole
-(:cite:`TrefethenWeideman2014`, Theorem 5.1).  The gates sigmoid and tanh of a Gaussian variable
-of standard deviation s have theirs at a distance of order 1/s, so the spacing shrinks with s.
-Gauss-Hermite nodes, whose spacing does not, lose all digits there.
+(:cite:`TrefethenWeideman2014`, Theorem 5.1).  Gates such as sigmoid(e) and tanh(e) have their poles
+at distances of order 1 from e = 0 however widely e is spread.  With e = sinh(t) the spacing is fine
+there and grows outwards, all poles move to the line Im t = pi/2, and the number of nodes grows only
+with the logarithm of the standard deviation.  Gauss-Hermite nodes lose all digits instead.
 """
 
 import math
@@ -16,12 +17,13 @@ from rmt_jacobian.errors import ParameterError
 
 __all__ = ["BivariateRule", "NormalRule", "bivariate_rule", "normal_rule"]
 
-# The weight beyond 9.2 standard deviations is below 1e-19.
-_REACH = 9.2
-# Spacing in standard deviations: _WIDEST for wide smooth integrands, _POLE_FRACTION / std where
-# poles at distance pi/2 (tanh) of high order limit the rate.
-_WIDEST = 0.4
-_POLE_FRACTION = 0.2
+# The weight beyond 13 standard deviations is below 1e-37; high powers of gates may live far out.
+_REACH = 13.0
+# Spacing of t.  exp(-sinh(t)^2) decays in the strip of half-width pi/4, so the error is below
+# exp(-2 pi (pi/4) / 0.1) = 4e-22 before the constants of high powers of the gates.
+_SPACING = 0.1
+# Spacing in standard deviations, where those are small: the error is exp(-2 pi^2 / 0.4^2).
+_RESOLUTION = 0.4
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     >>> round(rule.average(1 / (1 + np.exp(-rule.nodes))), 12)
     0.5
     """
-    z, weights = _standard_rule(_checked_std(mean, variance))
-    return NormalRule(mean + math.sqrt(variance) * z, weights)
+    nodes, weights = _sinh_rule(np.array(mean), _checked_std(mean, variance), _SPACING)
+    return NormalRule(nodes, weights)
 
 
 def bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
@@ -129,13 +131,12 @@ def bivariate_rule(mean: float, variance: float, correlation: float) -> Bivariat
     std = _checked_std(mean, variance)
     if not -1 <= correlation <= 1:
         raise ParameterError(f"correlation must lie in [-1, 1], not {correlation}")
-    z, weights = _standard_rule(std)
     independent = math.sqrt((1 - correlation) * (1 + correlation))
-    # The part of e_2 that is not in e_1 has standard deviation std * independent.
-    y, y_weights = _standard_rule(std * independent)
-    first = mean + std * z[:, None]
-    second = mean + std * (correlation * z[:, None] + independent * y[None, :])
-    return BivariateRule(first, second, weights[:, None] * y_weights[None, :])
+    own_std = std * independent  # of the part of e_2 that is not in e_1
+    first, weights = _sinh_rule(np.array(mean), std, _outer_spacing(mean, correlation, own_std))
+    conditional_mean = mean + correlation * (first - mean)
+    second, own_weights = _sinh_rule(conditional_mean, own_std, _SPACING)
+    return BivariateRule(first[:, None], second, weights[:, None] * own_weights)
 
 
 def _checked_std(mean: float, variance: float) -> float:
@@ -146,12 +147,28 @@ def _checked_std(mean: float, variance: float) -> float:
     return math.sqrt(variance)
 
 
-def _standard_rule(std: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights for a standard Gaussian seen by functions of std * z."""
+def _outer_spacing(mean: float, correlation: float, own_std: float) -> float:
+    """Return the spacing for e_1 at which functions of e_2 are resolved too.
+
+    Seen from e_1, what happens at e_2 = 0 is centred at mean (1 - 1/c), where the spacing is
+    larger than at 0, and smoothed over own_std / c.
+    """
+    if correlation == 0.0:
+        return _SPACING
+    centre = abs(mean * (1 - 1 / correlation))
+    smoothing = own_std / abs(correlation)
+    return _SPACING * min(1.0, (1 + smoothing) / (1 + centre))
+
+
+def _sinh_rule(mean: np.ndarray, std: float, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights for Gaussian variables of given means; nodes along the last axis."""
     if std == 0.0:
-        return np.zeros(1), np.ones(1)
-    spacing = min(_WIDEST, _POLE_FRACTION / std)
-    half = 2 * math.ceil(_REACH / (2 * spacing))  # even, so that leaving out every other node
-    z = spacing * np.arange(-half, half + 1)  # keeps both ends and the centre
-    weights = np.exp(-0.5 * z * z)
-    return z, weights / weights.sum()
+        return mean[..., None], np.ones((*mean.shape, 1))
+    low, high = np.arcsinh(mean - _REACH * std), np.arcsinh(mean + _REACH * std)
+    width = std / np.sqrt(1 + mean * mean)  # of the Gaussian, seen in t
+    needed = np.max((high - low) / np.minimum(spacing, _RESOLUTION * width))
+    count = 2 * math.ceil(needed / 2)  # even, so that every other node keeps both ends
+    t = low[..., None] + (high - low)[..., None] * np.arange(count + 1) / count
+    nodes = np.sinh(t)
+    weights = np.exp(-0.5 * ((nodes - mean[..., None]) / std) ** 2) * np.cosh(t)
+    return nodes, weights / weights.sum(axis=-1, keepdims=True)

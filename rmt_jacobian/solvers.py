@@ -80,16 +80,28 @@ def bracketed_root(
         return Solution(low, True, 0.0, 2)
     if at_high == 0.0:
         return Solution(high, True, 0.0, 2)
-    if not at_low * at_high < 0:
+    if not _differ_in_sign(at_low, at_high):
         return Solution(low, False, min(abs(at_low), abs(at_high)), 2, remedy)
     root, info = brentq(
-        function, low, high, xtol=1e-300, rtol=_RELATIVE_TOLERANCE, maxiter=500, full_output=True
+        function,
+        low,
+        high,
+        xtol=1e-300,
+        rtol=_RELATIVE_TOLERANCE,
+        maxiter=2000,  # a zero at 0 is approached through all the powers of 2
+        full_output=True,
+        disp=False,
     )
     residual = abs(function(root))
     # At a jump the bracket shrinks to nothing while the function does not.
     vanishes = residual <= _JUMP * max(abs(at_low), abs(at_high))
     converged = bool(info.converged) and vanishes
     return Solution(float(root), converged, residual, info.function_calls + 3, remedy)
+
+
+def _differ_in_sign(first: float, second: float) -> bool:
+    # Not by the sign of the product, which may underflow.
+    return (first < 0 < second) or (second < 0 < first)
 
 
 def roots_in(function: Callable[[float], float], grid: list[float]) -> list[Solution[float]]:
@@ -107,7 +119,7 @@ def roots_in(function: Callable[[float], float], grid: list[float]) -> list[Solu
     for k in range(len(grid) - 1):
         if values[k] == 0.0:
             found.append(Solution(grid[k], True, 0.0, len(grid)))
-        elif values[k] * values[k + 1] < 0:
+        elif _differ_in_sign(values[k], values[k + 1]):
             found.append(bracketed_root(function, grid[k], grid[k + 1]))
     if values[-1] == 0.0:
         found.append(Solution(grid[-1], True, 0.0, len(grid)))

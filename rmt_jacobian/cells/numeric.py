@@ -10,11 +10,13 @@ import sympy as sp
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.cells.activations import stable_sigmoid
 from rmt_jacobian.cells.specification import Cell, Table
+from rmt_jacobian.errors import SpecificationError
 
 __all__ = ["CompiledCell", "StepDerivatives", "array_function", "compile_cell"]
 
 # Names that the generated code may use, and where each comes from in an array namespace.
 _ELEMENTARY = ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "abs", "sign")
+_RENAMED = ("Abs",)  # sympy prints it as abs
 
 
 @cache
@@ -24,6 +26,11 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
     The namespace is that of the arguments; an expression that is constant in them is returned as
     a number.
 
+    Raises
+    ------
+    SpecificationError
+        If the expression uses a function that arrays do not have.
+
     Examples
     --------
     >>> import numpy as np
@@ -31,6 +38,12 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
     >>> array_function((x,), sp.tanh(x) ** 2)(np.zeros(2))
     array([0., 0.])
     """
+    expression = sp.sympify(expression, strict=True)
+    used = {function.func.__name__ for function in expression.atoms(sp.Function)}
+    if unknown := sorted(used - {"sigmoid", *_ELEMENTARY, *_RENAMED}):
+        raise SpecificationError(
+            f"no array function for {', '.join(unknown)}: use sigmoid, {', '.join(_ELEMENTARY)}"
+        )
     compiled: dict[Any, Callable[..., Any]] = {}
 
     def evaluate(*arrays: Any) -> Any:
@@ -74,7 +87,7 @@ class CompiledCell:
     def update(self, states: Sequence[Any], gates: Sequence[Any], x: Any) -> list[Any]:
         """Return the new states."""
         return [
-            array_function(self._site_symbols, update)(*states, *gates, x)
+            array_function(self.cell.site_symbols, update)(*states, *gates, x)
             for update in self.cell.updates
         ]
 
@@ -83,7 +96,7 @@ class CompiledCell:
 
         def table(entries: Table) -> dict[tuple[int, int], Any]:
             return {
-                (i, j): array_function(self._site_symbols, entry)(*states, *gates, x)
+                (i, j): array_function(self.cell.site_symbols, entry)(*states, *gates, x)
                 for i, row in enumerate(entries)
                 for j, entry in enumerate(row)
                 if entry != 0
@@ -96,10 +109,6 @@ class CompiledCell:
             table(cell.source_state_derivatives),
             table(cell.source_gate_derivatives),
         )
-
-    @property
-    def _site_symbols(self) -> tuple[sp.Symbol, ...]:
-        return (*self.cell.states, *self.cell.gates, self.cell.input)
 
 
 @cache

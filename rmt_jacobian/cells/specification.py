@@ -86,6 +86,8 @@ class Cell:
     typical_parameters: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        exact = tuple(sp.sympify(update, strict=True) for update in self.updates)
+        object.__setattr__(self, "updates", exact)
         if not self.states or len(self.states) != len(self.updates):
             raise SpecificationError(
                 f"cell {self.name!r} has {len(self.states)} states and {len(self.updates)} "
@@ -104,6 +106,12 @@ class Cell:
         names = [preactivation.name for preactivation in self.preactivations]
         if len(set(names)) < len(names):
             raise SpecificationError(f"cell {self.name!r} names two preactivations alike")
+        for name in names:
+            if not name.isidentifier():
+                raise SpecificationError(
+                    f"cell {self.name!r}: the name of preactivation {name!r} must consist of "
+                    "letters, digits and underscores"
+                )
 
     def _check_pointwise(self) -> None:
         readable = set(self.states)
@@ -128,6 +136,11 @@ class Cell:
     def gates(self) -> tuple[sp.Symbol, ...]:
         """The symbols of the preactivations, in order."""
         return tuple(preactivation.symbol for preactivation in self.preactivations)
+
+    @property
+    def site_symbols(self) -> tuple[sp.Symbol, ...]:
+        """All variables of a site: states, preactivations and the input."""
+        return (*self.states, *self.gates, self.input)
 
     @property
     def sources(self) -> tuple[sp.Expr, ...]:

@@ -14,8 +14,9 @@ vanilla = Cell(
     input=_x,
     preactivations=(Preactivation("candidate", _e, _h),),
     updates=(sp.tanh(_e),),
+    # On the order-chaos line, with weak inputs as in section 4.1 of Chen et al. (2018).
     typical_parameters=(
-        ("weight_std", 1.05),
+        ("weight_std", 1.0774),
         ("input_std", 0.025),
         ("bias_mean", 0.0),
         ("bias_std", 0.0),

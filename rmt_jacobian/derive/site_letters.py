@@ -6,6 +6,7 @@ from typing import Any
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.derive.quantities import unused_name
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field.averages import single_site
 
@@ -28,6 +29,7 @@ class SiteLetters:
     def __init__(self, cell: Cell, letters: Mapping[sp.Symbol, sp.Expr]) -> None:
         self.h, self.x, self.e = single_site(cell)
         self.meanings: dict[sp.Symbol, sp.Expr] = {}
+        self.diagonal_names = {letter.name for letter in letters}
         self.diagonals = {
             letter: self._by_letters(expression, letter.name)
             for letter, expression in letters.items()
@@ -66,10 +68,9 @@ class SiteLetters:
                 return letter
             if sp.expand(meaning + gate) == 0:
                 return -letter
-        if gate != whole and name == "B":
+        if gate != whole and name in self.diagonal_names:
             name = "G"  # B = G(e) times a function of state and input
-        taken = {letter.name for letter in self.meanings}
-        fresh = next(n for n in (name, *(f"{name}{k}" for k in range(1, 99))) if n not in taken)
-        letter = sp.Symbol(fresh, real=True)
+        taken = (*self.meanings, self.h, self.x, self.e)
+        letter = sp.Symbol(unused_name(name, taken), real=True)
         self.meanings[letter] = gate
         return letter

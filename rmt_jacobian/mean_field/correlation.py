@@ -20,8 +20,12 @@ __all__ = [
     "variance_slope",
 ]
 
-# Starting grid for the stable fixed point; the last entries resolve c* close to 1.
-_GRID = [-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.7, 0.85, 0.95, 0.99, 0.999]
+# Where sign changes of the gap are looked for, and how close to an unstable end.
+_GRID = (-1.0, -0.9, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.7, 0.85, 0.95, 0.99, 1.0)
+_CLOSE = tuple(10.0 ** (-k / 2) for k in range(3, 19))
+# Errors of the map and of its slope: the latter through the former, where C* is a near-double root.
+_ROUNDING = 1e-13
+_SLOPE_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -125,13 +129,15 @@ class CorrelationMap:
 def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     """Find the stable fixed point C* of the state correlation.
 
-    With equal inputs C = 1 is a fixed point, stable in the ordered phase (chi_1 <= 1).  In the
-    chaotic phase, and with different inputs, C* < 1.
+    C = 1 is a fixed point where the two networks see the same, and C = -1 where they see opposites
+    and the cell is odd; both are stable in the ordered phase (chi_1 <= 1).  In the chaotic phase,
+    and with different inputs, C* lies between.
 
     Returns
     -------
     Solution
         The fixed point; where several are stable, the one nearest to the input correlation.
+        Within 1e-7 of the order-chaos line, C* is known to that accuracy only.
     """
 
     def gap(correlation: float) -> float:
@@ -139,22 +145,27 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
 
     if correlation_map.law.state_variance == 0.0:
         return Solution(1.0, True, 0.0, 1)
-    equal_inputs = correlation_map.input_correlation == 1.0
-    distance = correlation_map.law.chi1 - 1  # from the order-chaos line
-    if equal_inputs and distance <= 0:
-        return Solution(1.0, True, abs(gap(1.0)), 1)
-    # The unstable point C = 1 is left out: to its left the gap has the sign of the slope there.
-    last = 1 - min(5e-4, 0.01 * distance) if equal_inputs else 1.0
-    if equal_inputs and gap(last) >= 0:
-        return Solution(1.0, True, abs(gap(1.0)), 2)  # on the line, within rounding
-    found = [
-        root
-        for root in roots_in(gap, [*_GRID, last])
-        if root.converged and correlation_map.slope(root.value) < 1
+    fixed_ends = [end for end in (-1.0, 1.0) if abs(gap(end)) <= _ROUNDING]
+    stable = [
+        Solution(end, True, abs(gap(end)), 1)
+        for end in fixed_ends
+        if correlation_map.slope(end) <= 1
     ]
-    if not found:
-        return Solution(math.nan, False, math.inf, len(_GRID), "check the input correlation")
-    return min(found, key=lambda root: abs(root.value - correlation_map.input_correlation))
+    # Next to an unstable end C* may be very close, as far as the gap stands out from rounding.
+    excess = max((correlation_map.slope(end) - 1 for end in fixed_ends), default=0.0)
+    close = [delta for delta in _CLOSE if delta * excess > 4e-15]
+    inner = sorted({*_GRID, *(end * (1 - delta) for end in fixed_ends for delta in close)})
+    grid = [point for point in inner if abs(point) < 1] if fixed_ends else inner
+    stable += [
+        root
+        for root in roots_in(gap, grid)
+        if root.converged and correlation_map.slope(root.value) < 1 + _SLOPE_ROUNDING
+    ]
+    if not stable and fixed_ends:  # on the line, within rounding
+        stable = [Solution(end, True, abs(gap(end)), len(grid)) for end in fixed_ends]
+    if not stable:
+        return Solution(math.nan, False, math.inf, len(grid), "try another input correlation")
+    return min(stable, key=lambda root: abs(root.value - correlation_map.input_correlation))
 
 
 def timescale(slope: float) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError, ParameterError
+from rmt_jacobian.mean_field.correlation import variance_slope
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 from rmt_jacobian.solvers import roots_in
 
@@ -61,7 +62,8 @@ def critical_initialization(
     Raises
     ------
     InfeasibleError
-        If sigma_v^2 would be negative; the message names values of q* that work.
+        If sigma_v^2 would be negative, or the state variance would not stay at Q* because the slope
+        of its map is 1 or more; the message names values of q* that work.
 
     Notes
     -----
@@ -86,24 +88,21 @@ def critical_initialization(
     ):
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} must be a finite number above 0, not {value}")
-    weight_variance, input_weight_variance, state_variance = _critical_variances(
-        cell, preactivation_variance, bias_mean, input_variance
-    )
-    if input_weight_variance < 0:
+    candidate = _candidate(cell, preactivation_variance, bias_mean, input_variance)
+    reason = None
+    if candidate.input_weight_variance < 0:
+        reason = f"input_std^2 would be {candidate.input_weight_variance:.4g}"
+    elif candidate.variance_slope >= 1:
+        reason = "the state variance would move away from its fixed point"
+    if reason is not None:
         raise InfeasibleError(
             f"no critical point at preactivation_variance = {preactivation_variance:g}, "
-            f"bias_mean = {bias_mean:g}: input_std^2 would be {input_weight_variance:.4g}; "
-            + _remedy(cell, bias_mean, input_variance)
+            f"bias_mean = {bias_mean:g}: {reason}; " + _remedy(cell, bias_mean, input_variance)
         )
-    parameters = Parameters.of(
-        cell,
-        weight_std=math.sqrt(weight_variance),
-        input_std=math.sqrt(input_weight_variance),
-        bias_mean=bias_mean,
-        bias_std=0.0,
-        input_variance=input_variance,
+    parameters = candidate.law.parameters.with_values(
+        input_std=math.sqrt(candidate.input_weight_variance)
     )
-    return CriticalInitialization(parameters, preactivation_variance, state_variance)
+    return CriticalInitialization(parameters, preactivation_variance, candidate.law.state_variance)
 
 
 def feasible_preactivation_variances(
@@ -136,7 +135,8 @@ def feasible_preactivation_variances(
     """
 
     def margin(q: float) -> float:
-        return _critical_variances(cell, q, bias_mean, input_variance)[1]
+        candidate = _candidate(cell, q, bias_mean, input_variance)
+        return min(candidate.input_weight_variance, 1 - candidate.variance_slope)
 
     grid = [float(q) for q in np.geomspace(low, high, resolution)]
     edges = [low, *(root.unwrap() for root in roots_in(margin, grid)), high]
@@ -186,18 +186,32 @@ def order_chaos_line(
     return [root.value for root in found if root.converged]
 
 
-def _critical_variances(
-    cell: Cell, q: float, bias_mean: float, input_variance: float
-) -> tuple[float, float, float]:
-    """Return (sigma_w^2, sigma_v^2, Q*) of Algorithm 1; sigma_v^2 may come out negative."""
-    # The stationary law at a given q does not ask for the weights that produce this q.
-    given = Parameters.of(
-        cell, weight_std=0.0, input_std=0.0, bias_mean=bias_mean, input_variance=input_variance
-    )
-    law = SiteLaw(cell, given, q)
-    weight_variance = (1 - law.direct_gain) / law.weight_gain
-    state_variance = law.state_variance
-    return weight_variance, (q - weight_variance * state_variance) / input_variance, state_variance
+@dataclass(frozen=True)
+class _Candidate:
+    """What Algorithm 1 computes, admissible or not."""
+
+    law: SiteLaw
+    input_weight_variance: float  # sigma_v^2, may come out negative
+    variance_slope: float
+
+
+def _candidate(cell: Cell, q: float, bias_mean: float, input_variance: float) -> _Candidate:
+    def law(weight_variance: float) -> SiteLaw:
+        # The stationary law at a given q does not ask for the input weights that produce this q.
+        given = Parameters.of(
+            cell,
+            weight_std=math.sqrt(weight_variance),
+            input_std=0.0,
+            bias_mean=bias_mean,
+            input_variance=input_variance,
+        )
+        return SiteLaw(cell, given, q)
+
+    without_weights = law(0.0)
+    weight_variance = (1 - without_weights.direct_gain) / without_weights.weight_gain
+    critical = law(weight_variance)
+    input_weight_variance = (q - weight_variance * critical.state_variance) / input_variance
+    return _Candidate(critical, input_weight_variance, variance_slope(critical))
 
 
 def _remedy(cell: Cell, bias_mean: float, input_variance: float) -> str:

@@ -68,6 +68,9 @@ def trajectory(
     single_site(cell)
     if not (start_variance > 0 and -1 <= start_correlation <= 1):
         raise ParameterError("the start needs a variance above 0 and a correlation in [-1, 1]")
+    for sigma_12 in input_correlations:
+        if not -1 <= sigma_12 <= 1:
+            raise ParameterError(f"input correlations must lie in [-1, 1], not {sigma_12}")
     rows = []
     mean, variance, covariance = start_mean, start_variance, start_variance * start_correlation
     for sigma_12 in input_correlations:

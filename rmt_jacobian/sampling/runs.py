@@ -108,6 +108,8 @@ def sample_moments(
     single_site(cell)
     if samples < 2:
         raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
+    if not steps:
+        raise ParameterError("give at least one number of steps")
     setting = _Setting(
         cell, parameters, checked_weights(weights), width, tuple(sorted(set(steps))), tied
     )
