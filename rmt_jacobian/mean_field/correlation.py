@@ -153,7 +153,7 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     ]
     # Next to an unstable end C* may be very close, as far as the gap stands out from rounding.
     excess = max((correlation_map.slope(end) - 1 for end in fixed_ends), default=0.0)
-    close = [delta for delta in _CLOSE if delta * excess > 4e-15]
+    close = [delta for delta in _CLOSE if delta * excess > 1e-15]
     inner = sorted({*_GRID, *(end * (1 - delta) for end in fixed_ends for delta in close)})
     grid = [point for point in inner if abs(point) < 1] if fixed_ends else inner
     stable += [
