@@ -18,6 +18,8 @@ nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]  # the tests
 
 ROOT = Path(__file__).parent
 NOTEBOOK_TIMEOUT = 600  # seconds for one cell
+# Two processes with two BLAS threads each wait for one another most of the time on two cores.
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def python(session: nox.Session, *arguments: str, **options: object) -> None:
@@ -98,7 +100,7 @@ def tests(session: nox.Session) -> None:
     atexit.register(repeat_counts, report)
     # The benchmark plugin warns that it cannot time on several processes, and warnings are errors.
     options = ["-n", "2", "-p", "no:benchmark", f"--junitxml={report}"]
-    python(session, "-m", "pytest", *options, *session.posargs)
+    python(session, "-m", "pytest", *options, *session.posargs, env=ONE_BLAS_THREAD)
 
 
 def repeat_counts(report: Path) -> None:

@@ -8,8 +8,11 @@ import array_api_compat.numpy
 import array_api_strict
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
+# Test processes share the cores; BLAS threads of several of them only wait for one another.
+threadpool_limits(1)
 
 # A shared machine can stall any single example; the time of the whole suite is what is watched.
 settings.register_profile("local", deadline=None)
