@@ -36,6 +36,11 @@ def write_whole(path: Path | str, write: Callable[[IO[bytes]], Any]) -> Path:
     path = Path(path)
     temporary: str | None = None
     try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as stream:  # a device or a pipe is written to, never replaced
+                write(stream)
+            return path
+        path = path.resolve()  # the file behind a link, not the link
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -65,6 +70,8 @@ def check_writable(path: Path | str) -> None:
     path = Path(path)
     if path.is_dir():
         raise ParameterError(f"cannot write {path}: it is a folder, give the name of a file")
+    if path.exists() and not path.is_file():
+        return
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir():
         raise ParameterError(f"cannot write {path}: {folder} is not a folder")

@@ -53,7 +53,7 @@ class InputLaw:
     def __post_init__(self) -> None:
         if self.kind not in get_args(InputKind):
             raise ParameterError(f"unknown input law {self.kind!r}: use 'gaussian' or 'tanh'")
-        if not (math.isfinite(self.variance) and self.variance >= 0):
+        if not 0 <= self.variance <= 1e50:
             raise ParameterError(
                 f"input_variance must be finite and >= 0, not {self.variance}: give E[x^2]"
             )

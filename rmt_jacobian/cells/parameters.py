@@ -1,6 +1,5 @@
 """Hyperparameters of a cell, in words, checked against its specification."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
@@ -12,6 +11,10 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
 
 __all__ = ["Parameters", "PreactivationParameters"]
+
+
+# Beyond this, fourth powers leave the range of floating-point numbers.
+_LARGEST = 1e50
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,10 @@ class PreactivationParameters:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not math.isfinite(value):
-                raise ParameterError(f"{field.name} must be a finite number, not {value}")
+            if not abs(value) <= _LARGEST:
+                raise ParameterError(
+                    f"{field.name} must be finite, of size up to {_LARGEST:g}, not {value:g}"
+                )
             if field.name != "bias_mean" and value < 0:
                 raise ParameterError(
                     f"{field.name} is a standard deviation and must be >= 0, not {value}"
@@ -158,7 +163,7 @@ def _numbers(given: Mapping[str, float]) -> dict[str, float]:
     for name, value in given.items():
         try:
             numbers[name] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ParameterError(f"{name} must be a number, not {value!r}") from None
     return numbers
 

@@ -49,6 +49,9 @@ def _status(arguments: Sequence[str] | None) -> int:
             prog_name="rmt-jacobian",
             standalone_mode=False,
         )
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
     except click.ClickException as error:
         return _complain(error.format_message(), 2)
     except ConvergenceError as error:

@@ -6,6 +6,7 @@ import click
 
 from rmt_jacobian.cli.options import (
     cell_argument,
+    describe,
     json_option,
     needs_parameters,
     prepare_json,
@@ -104,6 +105,7 @@ def derive_command(
     }
     if value is not None:
         say(f"  value with {weights} W: {value:.10g}", json_path)
+        say(f"  at {describe(found_cell, parameters)}", json_path)
         content |= {"weights": weights, "parameters": parameters.named(), "value": value}
     write_json(json_path, content)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cell_argument",
+    "describe",
     "json_option",
     "needs_parameters",
     "parse_assignments",
@@ -74,7 +75,7 @@ def sampling_options(*, samples: int) -> Callable[[Command], Command]:
     """Add --width, --samples, --seed, --tied and --workers."""
 
     def add(command: Command) -> Command:
-        whole = click.IntRange(min=1)
+        whole = click.IntRange(min=1, max=100_000)
         for option in (
             click.option("--workers", type=whole, help="Networks run at once; default: all cores."),
             click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps."),
@@ -117,14 +118,17 @@ def _number(name: str, value: Any) -> float:
         if isinstance(value, bool):
             raise ValueError
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ParameterError(f"{name} must be a number, not {value!r}") from None
 
 
 def read_values(assignments: tuple[str, ...], config: str | None) -> dict[str, float]:
     """Return named values from a TOML file and from -p, which has the last word."""
     values = _read_config(config) if config else {}
-    return {**values, **parse_assignments(assignments)}
+    given = parse_assignments(assignments)
+    # -p weight_std=... speaks for every group, so it also replaces update.weight_std of a file.
+    kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
+    return {**kept, **given}
 
 
 def _read_config(path: str) -> dict[str, float]:
@@ -138,6 +142,10 @@ def _read_config(path: str) -> dict[str, float]:
     table = content.get("parameters", content)
     if not isinstance(table, Mapping):
         raise ParameterError(f"{path}: 'parameters' must be a table of name = value lines")
+    if table is not content and (others := sorted(content.keys() - {"parameters"})):
+        raise ParameterError(
+            f"{path}: {', '.join(others)} stands outside [parameters]: move it inside"
+        )
     return dict(_flattened(table, ""))
 
 
@@ -160,6 +168,12 @@ def read_cell_and_parameters(
     found = cell_named(cell)
     values = {**dict(found.typical_parameters), **read_values(assignments, config)}
     return found, Parameters.of(found, values, input_kind=inputs)  # pyright: ignore[reportArgumentType]
+
+
+def describe(cell: "Cell", parameters: "Parameters") -> str:
+    """Return the cell and its parameters in one line."""
+    values = ", ".join(f"{name} = {value:g}" for name, value in parameters.named().items())
+    return f"{cell.name}: {values}"
 
 
 def prepare_json(path: str | None) -> None:

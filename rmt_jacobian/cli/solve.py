@@ -6,6 +6,7 @@ import click
 
 from rmt_jacobian.cli.options import (
     cell_argument,
+    describe,
     json_option,
     needs_parameters,
     prepare_json,
@@ -67,6 +68,7 @@ def mean_field_command(
         "variance_timescale": "xi_Q, of the state variance, in steps",
         "state_fourth_moment": "E[h^4]",
     }
+    say(describe(found_cell, parameters), json_path)
     for name, value in results.items():
         say(f"{name:>24}  {value:<14.8g} {words[name]}", json_path)
     header = {

@@ -9,6 +9,7 @@ import click
 from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     cell_argument,
+    describe,
     json_option,
     needs_parameters,
     prepare_json,
@@ -27,7 +28,9 @@ __all__ = ["spectrum_command"]
 @click.command("spectrum")
 @cell_argument()
 @needs_parameters
-@click.option("--steps", type=click.IntRange(min=1), default=1, show_default=True, metavar="T")
+@click.option(
+    "--steps", type=click.IntRange(min=1, max=100_000), default=1, show_default=True, metavar="T"
+)
 @click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
 @sampling_options(samples=16)
 @click.option(
@@ -105,6 +108,7 @@ def spectrum_command(
         "mean": float(squares.mean()),
         "second_moment": float((squares**2).mean()),
     }
+    say(describe(found_cell, parameters), json_path)
     say(f"largest singular value  {results['largest']:.6g}", json_path)
     say(f"median singular value   {results['median']:.6g}", json_path)
     say(f"mean of J J^T           {results['mean']:.6g}", json_path)

@@ -29,7 +29,7 @@ _FIGURE = "second_moment.png"
 @needs_parameters
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=100_000),
     multiple=True,
     default=(1, 2, 5, 10),
     show_default=True,

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from rmt_jacobian.compare.rows import Comparison, Row
+from rmt_jacobian.compare.rows import AGREES, Comparison, Row
 from rmt_jacobian.compare.verification import Verification
 
 __all__ = ["to_json", "to_markdown", "to_text"]
@@ -180,12 +180,18 @@ def _notes(found: Verification) -> list[str]:
         for s in found.s_1
     )
     notes = [
+        _count(found),
         "z is (theory - sampled) in standard errors, after the noise that samples share with the "
-        "theory on their own sites is removed; |z| > 4 fails.",
-        "printed is the right-hand side of eq. (12) of Chen et al. (2018), read as a second "
-        "moment; paired is the theory on the drawn sites.",
-        f"s_1 measured from one-step products: {s_1}.",
+        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails.",
+        "paired is the theory on the drawn sites, which shares their noise with sampled.",
     ]
+    if s_1:
+        notes.append(f"s_1 measured from one-step products: {s_1}.")
+    if any(row.second_moment.printed is not None for row in found.rows):
+        notes.append(
+            "printed is the right-hand side of eq. (12) of Chen et al. (2018), read as a second "
+            "moment."
+        )
     if found.differences:
         pairs = "; ".join(
             f"T = {d.steps}: {_estimate(d.measured.value, d.measured.standard_error)}, "
@@ -194,6 +200,17 @@ def _notes(found: Verification) -> list[str]:
         )
         notes.append(f"orthogonal minus Gaussian: {pairs}.")
     return [*notes, found.hypotheses]
+
+
+def _count(found: Verification) -> str:
+    """Say in one sentence how many rows each route passes."""
+    moments = [row.second_moment.z() for row in found.rows]
+    words = []
+    for key, name in (("printed", "printed"), ("s_transform", "S-transform"), ("exact", "exact")):
+        z = [value for row in moments if (value := row[key]) is not None]
+        if z:
+            words.append(f"{name} agrees in {sum(abs(v) <= AGREES for v in z)} of {len(z)} rows")
+    return f"In short: {', '.join(words)}."
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -218,13 +235,17 @@ def _number(value: float) -> str:
 
 
 def _z(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1f}"
+    if value is None:
+        return "-"
+    return f"{value:+.1f}" if abs(value) < 1e4 else f"{value:+.0e}"
 
 
 def _estimate(value: float, error: float) -> str:
     """Write a value and its error to the second digit of the error."""
     if not (math.isfinite(value) and error > 0):
         return f"{value:.4g}"
+    if max(abs(value), error) >= 1e6:
+        return f"{value:.4g} ± {error:.2g}"
     digits = max(0, 1 - math.floor(math.log10(error)))
     return (
         f"{value:.{digits}f} ± {error:.{digits}f}" if digits < 8 else f"{value:.4g} ± {error:.1g}"

@@ -52,6 +52,8 @@ class Comparison:
         The sampled mean and its standard error.
     paired_standard_error
         Standard error of (sampled - paired): what is left when the noise of the sites is removed.
+    finite_width
+        Size of the corrections that theory at infinite width leaves out, of order T / N relative.
     """
 
     printed: float | None
@@ -60,16 +62,21 @@ class Comparison:
     paired: float
     sampled: Estimate
     paired_standard_error: float
+    finite_width: float = 0.0
 
     @property
     def without_site_noise(self) -> Estimate:
         """The sampled value with (paired - exact) subtracted, a control variate.
 
         The noise that the drawn sites share with the theory on those sites cancels, and so does
-        their common bias at finite width.
+        their common bias at finite width.  The error combines the standard error with the
+        corrections of relative size T/N that remain.
         """
-        value = self.sampled.value - self.paired + self.exact
-        return Estimate(value, self.paired_standard_error)
+        return Estimate(self.sampled.value - self.paired + self.exact, self._remaining_error)
+
+    @property
+    def _remaining_error(self) -> float:
+        return math.hypot(self.paired_standard_error, self.finite_width)
 
     def z(self) -> dict[str, float | None]:
         """Return (theory - sampled) in standard errors, for each route.
@@ -82,7 +89,7 @@ class Comparison:
             "printed": None if self.printed is None else estimate.z(self.printed),
             "s_transform": estimate.z(self.s_transform),
             "exact": estimate.z(self.exact),
-            "paired": Estimate(self.sampled.value, self.paired_standard_error).z(self.paired),
+            "paired": Estimate(self.sampled.value, self._remaining_error).z(self.paired),
         }
 
     def raw_z(self) -> dict[str, float | None]:

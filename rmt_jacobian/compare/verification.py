@@ -139,7 +139,8 @@ def verify(
     }
     rows = tuple(_row(law, found, j) for found in drawn.values() for j in range(len(found.steps)))
     return Verification(
-        law, rows, tuple(_measured_s_1(found) for found in drawn.values()), _differences(rows),
+        law, rows, tuple(_measured_s_1(found) for found in drawn.values() if _sees_weights(found)),
+        _differences(rows),
         width, samples, seed, tied,
     )  # fmt: skip
 
@@ -159,19 +160,25 @@ def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
         T,
         Estimate.of(mean),
         mean_exact,
-        _comparison(printed, free, exact, second, paired_second),
+        _comparison(printed, free, exact, second, paired_second, T / found.width),
         _comparison(
             printed,
             free - mean_exact**2,
             exact - mean_exact**2,
             second - mean**2,
             paired_second - paired_mean**2,
+            T / found.width,
         ),
     )
 
 
 def _comparison(
-    printed: float | None, free: float, exact: float, sampled: np.ndarray, paired: np.ndarray
+    printed: float | None,
+    free: float,
+    exact: float,
+    sampled: np.ndarray,
+    paired: np.ndarray,
+    finite_width: float,
 ) -> Comparison:
     remaining = Estimate.of(sampled - paired)
     return Comparison(
@@ -181,7 +188,13 @@ def _comparison(
         float(paired.mean()),
         Estimate.of(sampled),
         remaining.standard_error,
+        abs(exact) * finite_width,
     )
+
+
+def _sees_weights(found: MomentSamples) -> bool:
+    """Tell whether W reaches J in every sample, so that its s_1 can be inferred."""
+    return bool(np.isfinite(found.s_1).all())
 
 
 def _measured_s_1(found: MomentSamples) -> SCoefficientMeasurement:

@@ -56,7 +56,7 @@ def jacobian_polynomial(cell: Cell) -> JacobianPolynomial:
     if len(cell.states) != 1:
         raise HypothesisError(
             f"cell {cell.name!r} has {len(cell.states)} states: symbolic moments are derived for "
-            "one state; sample the Jacobian instead"
+            "one state only"
         )
     letters: dict[sp.Symbol, sp.Expr] = {}
 

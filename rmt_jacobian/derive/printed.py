@@ -6,6 +6,7 @@ form is.
 
 import numpy as np
 
+from rmt_jacobian.cells.activations import stable_sigmoid
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.gaussian import bivariate_rule
@@ -51,7 +52,7 @@ def printed_second_moment(law: SiteLaw, *, weights: str, steps: int) -> float:
     16.070582
     """
     _require_minimalrnn(law)
-    u = 1 / (1 + np.exp(-law.rule.nodes))
+    u = stable_sigmoid(law.rule.nodes)
     slope = u * (1 - u)
     Q, R = law.state_variance, law.parameters.input_variance
     sigma_w2 = law.parameters.only.weight_std**2
@@ -85,7 +86,7 @@ def printed_correlation_slope(correlations: CorrelationMap, state_correlation: f
     weights = law.parameters.only
     c = correlations.preactivation_correlation(state_correlation)
     rule = bivariate_rule(weights.bias_mean, law.preactivation_variance, c)
-    u_1, u_2 = (1 / (1 + np.exp(-z)) for z in (rule.first, rule.second))
+    u_1, u_2 = stable_sigmoid(rule.first), stable_sigmoid(rule.second)
     prefactor = (
         law.preactivation_variance * c
         + (weights.weight_std**2 - weights.input_std**2) * correlations.input_covariance
@@ -133,7 +134,7 @@ def _variance_slope_parts(
     _require_minimalrnn(law)
     weights, q = law.parameters.only, law.preactivation_variance
     z = (law.rule.nodes - weights.bias_mean) / np.sqrt(q)
-    u = 1 / (1 + np.exp(-law.rule.nodes))
+    u = stable_sigmoid(law.rule.nodes)
     factor = weights.weight_std**2 / float(np.sqrt(q))
     return z, u, factor, law.state_variance, law.parameters.input_variance
 

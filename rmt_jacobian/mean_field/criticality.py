@@ -208,6 +208,10 @@ def _candidate(cell: Cell, q: float, bias_mean: float, input_variance: float) ->
         return SiteLaw(cell, given, q)
 
     without_weights = law(0.0)
+    if without_weights.weight_gain == 0.0:
+        raise InfeasibleError(
+            f"at bias_mean = {bias_mean:g} weights have no effect, to rounding: move it towards 0"
+        )
     weight_variance = (1 - without_weights.direct_gain) / without_weights.weight_gain
     critical = law(weight_variance)
     input_weight_variance = (q - weight_variance * critical.state_variance) / input_variance

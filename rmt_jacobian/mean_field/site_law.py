@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import single_site, site_average
 from rmt_jacobian.solvers import Solution, fixed_point_from
@@ -119,7 +119,13 @@ def _state_moment(law: SiteLaw, order: int) -> float:
         return site_average(law.cell, expression, law.rule, _no_state, law.parameters.inputs.moment)
 
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
-    return earlier / (1 - fresh(order))
+    forgotten = 1 - fresh(order)
+    if forgotten <= 0:
+        raise ParameterError(
+            "the gate keeps the state for ever, to rounding: there is no stationary state; "
+            "lower bias_mean"
+        )
+    return earlier / forgotten
 
 
 def _no_state(power: int) -> float:

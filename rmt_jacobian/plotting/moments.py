@@ -110,7 +110,7 @@ def plot_ratio(found: Verification, weights: str, ax: Axes) -> Axes:
     rows = _rows(found, weights)
     estimates = [row.second_moment.without_site_noise for row in rows]
     steps = np.array([float(row.steps) for row in rows])
-    relative = np.array([e.standard_error / abs(e.value) for e in estimates])
+    relative = np.array([e.standard_error / (abs(e.value) or 1.0) for e in estimates])
     edges = (steps, relative) if len(rows) > 1 else (steps * [0.7, 1.4], relative.repeat(2))
     for width, shade, label in ((2, 0.12, "± 2 standard errors"), (1, 0.25, "± 1 standard error")):
         ax.fill_between(
@@ -120,7 +120,7 @@ def plot_ratio(found: Verification, weights: str, ax: Axes) -> Axes:
     ax.axhline(1, color="black", linewidth=0.8)
     for route in _drawn(rows):
         ratios = [
-            float(route.of(row.second_moment) or 0.0) / estimate.value
+            float(route.of(row.second_moment) or 0.0) / (estimate.value or math.nan)
             for row, estimate in zip(rows, estimates, strict=True)
         ]
         _line(ax, route, steps.tolist(), ratios, f"{route.label}: {_judgement(rows, route)}")
@@ -180,7 +180,7 @@ def _judgement(rows: list[Row], route: _Route) -> str:
     """Say in words what the worst deviation of a route means."""
     deviations = [z for row in rows if (z := row.second_moment.z()[route.key]) is not None]
     worst = max(deviations, key=lambda z: math.inf if math.isnan(z) else abs(z))
-    return f"{verdict(worst)}, |z| ≤ {abs(worst):.1f}" if math.isfinite(worst) else "fails"
+    return f"{verdict(worst)}, max |z| = {abs(worst):.1f}" if math.isfinite(worst) else "fails"
 
 
 def _steps_axis(ax: Axes, steps: list[int]) -> None:

@@ -33,6 +33,10 @@ class WeightMatrix(Protocol):
         """Return W itself, shape (N, N)."""
         ...
 
+    def row_lengths(self) -> Any:
+        """Return the length of every row, shape (N,)."""
+        ...
+
 
 @dataclass(frozen=True)
 class DenseMatrix:
@@ -47,6 +51,10 @@ class DenseMatrix:
     def matrix(self) -> np.ndarray:
         """Return W itself."""
         return self.entries
+
+    def row_lengths(self) -> np.ndarray:
+        """Return the length of every row."""
+        return np.sqrt(np.einsum("ij,ij->i", self.entries, self.entries))
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,10 @@ class HouseholderMatrix:
     def matrix(self) -> np.ndarray:
         """Return W itself."""
         return self.apply(np.eye(len(self.signs)))
+
+    def row_lengths(self) -> np.ndarray:
+        """Return the length of every row, which is sigma."""
+        return np.full(len(self.signs), self.scale)
 
 
 def checked_weights(weights: str) -> Weights:

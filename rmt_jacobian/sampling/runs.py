@@ -32,7 +32,7 @@ class MomentSamples:
     mean, second_moment
         m_1 and m_2 of each sample.
     paired_mean, paired_second_moment
-        What the untied theory says on the sites of each sample.
+        What the untied theory says on the sites of each sample, the row lengths of W included.
     s_1
         s_1 of W W^T inferred from the one-step product of each sample, shape (samples,).
     """
@@ -130,19 +130,18 @@ def _title(setting: _Setting) -> str:
 
 def _one_sample(setting: _Setting, rng: np.random.Generator) -> tuple[list[list[float]], float]:
     s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
-    weight_variance = setting.parameters.only.weight_std**2
     rows: list[list[float]] = []
     inferred = float("nan")
     paired: PairedMoments | None = None
     for t, step, product in jacobian_products(_run(setting, rng), (1, *setting.steps)):
-        A, B = _site_diagonals(step)
-        paired = paired or PairedMoments.identity(B)
-        paired = paired.step(A, B, weight_variance=weight_variance, s_1=s_1)
+        A, BW = _site_diagonals(step)
+        paired = paired or PairedMoments.identity(BW)
+        paired = paired.step(A, BW, weight_variance=1.0, s_1=s_1)
         if product is None:
             continue
         sampled = product_moments(product)
         if t == 1:
-            through_weights = weight_variance * float(np.mean(B * B))
+            through_weights = float(np.mean(BW * BW))
             missing = paired.second_moment - sampled[1]
             inferred = s_1 + missing / through_weights**2 if through_weights else float("nan")
         if t in setting.steps:
@@ -163,9 +162,16 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
 
 
 def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:
-    """Return A and B of J = A + B W, as arrays over sites."""
+    """Return A, and B times the row lengths of W, of J = A + B W, as arrays over sites.
+
+    The length of a row is correlated with the preactivation that the row produced.  Counted among
+    the drawn site variables, it takes that correlation and most of the noise of W along; what is
+    left of W has rows of length 1, the same S-transform, and is free from the sites.
+    """
     zeros = np.zeros_like(step.x)
-    return step.derivatives.state.get((0, 0), 0.0) + zeros, step.derivatives.gate[0, 0] + zeros
+    (W,) = step.weights
+    B = step.derivatives.gate[0, 0] + zeros
+    return step.derivatives.state.get((0, 0), 0.0) + zeros, B * W.row_lengths()
 
 
 def sample_singular_values(

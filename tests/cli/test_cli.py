@@ -174,8 +174,8 @@ BAD = [
     ),
     (["critical-init", "minimalrnn", "-p", "bias_mean=0"], "needs preactivation_variance"),
     (["critical-init", "minimalrnn", "-p", "weight_std=1"], "no parameter 'weight_std'"),
-    (["verify", "--width", "0"], "x>=1"),
-    (["verify", "--steps", "0"], "x>=1"),
+    (["verify", "--width", "0"], "1<=x<=100000"),
+    (["verify", "--steps", "0"], "1<=x<=100000"),
     (["verify", "--samples", "1"], "at least 2"),
     (["verify", "--seed", "-1"], "x>=0"),
     (["verify", "--weights", "unitary"], "'gaussian', 'orthogonal'"),
@@ -184,6 +184,13 @@ BAD = [
     (["spectrum", "vanilla", "--out", "values.txt"], ".npz"),
     (["spectrum", "vanilla", "--out", "v.npz", "--figure", "f.xyz"], "xyz"),
     (["nonsense"], "nonsense"),
+    (["mean-field", "minimalrnn", "-p", "bias_mean=50"], "lower bias_mean"),
+    (["mean-field", "minimalrnn", "-p", "weight_std=1e160"], "up to 1e+50"),
+    (
+        ["critical-init", "vanilla", "-p", "preactivation_variance=1", "-p", "bias_mean=400",
+         "-p", "input_variance=1"],
+        "move it towards 0",
+    ),
 ]  # fmt: skip
 
 
@@ -197,6 +204,46 @@ def test_bad_input_gets_one_line_and_leaves_nothing(run, tmp_path, arguments, wo
     assert "Traceback" not in err
     assert out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["point.toml"]
+
+
+def test_without_a_command_the_help_is_shown(run):
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert "verify" in out
+
+
+def test_values_outside_the_table_of_a_file_are_refused(run, tmp_path):
+    (tmp_path / "point.toml").write_text("weight_std = 3\n[parameters]\ninput_std = 1\n")
+    status, _, err = run("mean-field", "minimalrnn", "--config", "point.toml")
+    assert status == 2
+    assert "weight_std stands outside [parameters]" in err
+
+
+def test_the_command_line_has_the_last_word_over_groups_too(run, tmp_path):
+    (tmp_path / "point.toml").write_text("[update]\nweight_std = 3\n")
+    status, out, _ = run(
+        "mean-field", "minimalrnn", "--config", "point.toml", "-p", "weight_std=6", "--json", "-"
+    )
+    assert status == 0
+    assert json.loads(out)["parameters"]["weight_std"] == 6.0
+
+
+def test_a_link_is_written_through(run, tmp_path):
+    (tmp_path / "link.json").symlink_to("target.json")
+    status, _, _ = run("mean-field", "vanilla", "--json", "link.json")
+    assert status == 0
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads((tmp_path / "target.json").read_text())["cell"] == "vanilla"
+
+
+@pytest.mark.parametrize("weight_std", ["0", "1000"])
+@pytest.mark.parametrize("cell", ["minimalrnn", "vanilla"])
+def test_extreme_weights_give_a_finite_report(run, cell, weight_std):
+    status, out, err = run(
+        "verify", cell, "-p", f"weight_std={weight_std}", "--width", 32, "--samples", 4
+    )
+    assert status == 0, err
+    assert "nan" not in out
 
 
 def test_invalid_toml_is_named(run, tmp_path):

@@ -393,6 +393,15 @@ def test_algorithm_1_domain(q, bias_mean):
         minimalrnn, bias_mean=bias_mean, input_variance=0.46
     )
     for edge in (left for left, _ in intervals if left > 1e-3):
-        assert algorithm_1(0.99 * edge, bias_mean, 0.46)[1] < 0
         assert algorithm_1(1.01 * edge, bias_mean, 0.46)[1] > 0
+        with pytest.raises(InfeasibleError) as refusal:
+            critical_initialization(
+                minimalrnn,
+                preactivation_variance=0.99 * edge,
+                bias_mean=bias_mean,
+                input_variance=0.46,
+            )
+        # Below an interval either sigma_v^2 is negative, or the variance leaves its fixed point.
+        negative = algorithm_1(0.99 * edge, bias_mean, 0.46)[1] < 0
+        assert negative == ("input_std" in str(refusal.value))
     documented("Algorithm 1", input_weight_variance)
