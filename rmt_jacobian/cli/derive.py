@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian.cli.options import (
+    WholeNumber,
     cell_argument,
     describe,
     json_option,
@@ -26,7 +27,7 @@ __all__ = ["derive_command"]
 
 @click.command("derive")
 @cell_argument()
-@click.option("--moment", type=click.IntRange(min=1), help="Order k of the moment.")
+@click.option("--moment", type=WholeNumber(min=1), help="Order k of the moment.")
 @click.option("--variance", is_flag=True, help="The variance m_2 - m_1^2 instead of a moment.")
 @click.option(
     "--route",

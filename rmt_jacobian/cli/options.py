@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell, Parameters
 
 __all__ = [
+    "WholeNumber",
     "cell_argument",
     "describe",
     "json_option",
@@ -30,6 +31,13 @@ __all__ = [
 ]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class WholeNumber(click.IntRange):
+    """A whole number in a range, and called that in messages."""
+
+    name = "whole number"
+
 
 weights_choice = click.Choice(["gaussian", "orthogonal"])
 
@@ -75,11 +83,11 @@ def sampling_options(*, samples: int) -> Callable[[Command], Command]:
     """Add --width, --samples, --seed, --tied and --workers."""
 
     def add(command: Command) -> Command:
-        whole = click.IntRange(min=1, max=100_000)
+        whole = WholeNumber(min=1, max=100_000)
         for option in (
             click.option("--workers", type=whole, help="Networks run at once; default: all cores."),
             click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True),
             click.option("--samples", type=whole, default=samples, show_default=True,
                          help="Number of networks."),
             click.option("--width", type=whole, default=512, show_default=True,

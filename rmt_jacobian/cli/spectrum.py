@@ -8,6 +8,7 @@ import click
 
 from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
+    WholeNumber,
     cell_argument,
     describe,
     json_option,
@@ -29,7 +30,7 @@ __all__ = ["spectrum_command"]
 @cell_argument()
 @needs_parameters
 @click.option(
-    "--steps", type=click.IntRange(min=1, max=100_000), default=1, show_default=True, metavar="T"
+    "--steps", type=WholeNumber(min=1, max=100_000), default=1, show_default=True, metavar="T"
 )
 @click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
 @sampling_options(samples=16)

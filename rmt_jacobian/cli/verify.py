@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from rmt_jacobian.cli.options import (
+    WholeNumber,
     cell_argument,
     json_option,
     needs_parameters,
@@ -29,7 +30,7 @@ _FIGURE = "second_moment.png"
 @needs_parameters
 @click.option(
     "--steps",
-    type=click.IntRange(min=1, max=100_000),
+    type=WholeNumber(min=1, max=100_000),
     multiple=True,
     default=(1, 2, 5, 10),
     show_default=True,

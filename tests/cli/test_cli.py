@@ -175,6 +175,7 @@ BAD = [
     (["critical-init", "minimalrnn", "-p", "bias_mean=0"], "needs preactivation_variance"),
     (["critical-init", "minimalrnn", "-p", "weight_std=1"], "no parameter 'weight_std'"),
     (["verify", "--width", "0"], "1<=x<=100000"),
+    (["verify", "--width", "wide"], "not a valid whole number"),
     (["verify", "--steps", "0"], "1<=x<=100000"),
     (["verify", "--samples", "1"], "at least 2"),
     (["verify", "--seed", "-1"], "x>=0"),
