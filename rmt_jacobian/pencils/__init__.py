@@ -1,0 +1,44 @@
+"""Linear pencils in diagonal and random matrices: their Dyson equation and the laws it gives."""
+
+from rmt_jacobian.pencils.calibration import calibrated
+from rmt_jacobian.pencils.chain import ProductChain
+from rmt_jacobian.pencils.chain_continuation import solve_chain
+from rmt_jacobian.pencils.chain_moments import chain_moments
+from rmt_jacobian.pencils.chain_newton import ChainSolution
+from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
+from rmt_jacobian.pencils.ensembles import (
+    BiInvariant,
+    GaussianWeights,
+    OrthogonalWeights,
+    TransformWeights,
+    ensemble,
+)
+from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
+from rmt_jacobian.pencils.series import pencil_moments
+from rmt_jacobian.pencils.singular_values import SingularValueLaw, exact_moments, singular_value_law
+from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites, low_discrepancy_sites
+
+__all__ = [
+    "BiInvariant",
+    "ChainSolution",
+    "GaussianWeights",
+    "OrthogonalWeights",
+    "Pencil",
+    "PencilSolution",
+    "ProductChain",
+    "RandomEntry",
+    "SingularValueLaw",
+    "SiteHistory",
+    "TransformWeights",
+    "calibrated",
+    "chain_moments",
+    "drawn_sites",
+    "ensemble",
+    "exact_moments",
+    "log_potential",
+    "low_discrepancy_sites",
+    "pencil_moments",
+    "singular_value_law",
+    "solve",
+    "solve_chain",
+]
