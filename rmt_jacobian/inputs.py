@@ -77,7 +77,11 @@ class InputLaw:
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         """Draw independent inputs."""
-        return self._shaped(self.gain * rng.standard_normal(shape))
+        return self.from_normal(rng.standard_normal(shape))
+
+    def from_normal(self, z: np.ndarray) -> np.ndarray:
+        """Return the inputs that standard normal variables stand for."""
+        return self._shaped(self.gain * z)
 
     def draw_pair(self, rng: np.random.Generator, width: int, correlation: float) -> np.ndarray:
         """Draw the inputs of two sequences at one time; shape (width, 2).

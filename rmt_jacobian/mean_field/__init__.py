@@ -12,6 +12,12 @@ from rmt_jacobian.mean_field.criticality import (
     feasible_preactivation_variances,
     order_chaos_line,
 )
+from rmt_jacobian.mean_field.lyapunov import (
+    FreeStepLaw,
+    free_step_exponents,
+    free_step_law,
+)
+from rmt_jacobian.mean_field.population import stationary_states
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law, solve_site_law
 from rmt_jacobian.mean_field.summary import MeanField, mean_field
 from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
@@ -19,16 +25,20 @@ from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
 __all__ = [
     "CorrelationMap",
     "CriticalInitialization",
+    "FreeStepLaw",
     "MeanField",
     "SiteLaw",
     "Trajectory",
     "critical_initialization",
     "feasible_preactivation_variances",
+    "free_step_exponents",
+    "free_step_law",
     "mean_field",
     "order_chaos_line",
     "site_law",
     "solve_site_law",
     "stable_correlation",
+    "stationary_states",
     "timescale",
     "trajectory",
     "variance_slope",

@@ -1,5 +1,6 @@
 """Sampled networks: weight ensembles, forward runs, Jacobian products and their spectra."""
 
+from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import (
     DenseMatrix,
     HouseholderMatrix,
@@ -9,8 +10,8 @@ from rmt_jacobian.sampling.ensembles import (
     draw_image,
     draw_weights,
 )
-from rmt_jacobian.sampling.network import NetworkStep, run_network, stationary_states
-from rmt_jacobian.sampling.parallel import map_samples
+from rmt_jacobian.sampling.lyapunov import LyapunovSamples, sample_lyapunov
+from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 from rmt_jacobian.sampling.runs import MomentSamples, sample_moments, sample_singular_values
 from rmt_jacobian.sampling.signals import sample_correlations
@@ -18,6 +19,7 @@ from rmt_jacobian.sampling.signals import sample_correlations
 __all__ = [
     "DenseMatrix",
     "HouseholderMatrix",
+    "LyapunovSamples",
     "MomentSamples",
     "NetworkStep",
     "WeightMatrix",
@@ -30,8 +32,8 @@ __all__ = [
     "product_moments",
     "run_network",
     "sample_correlations",
+    "sample_lyapunov",
     "sample_moments",
     "sample_singular_values",
     "singular_values",
-    "stationary_states",
 ]

@@ -1,6 +1,5 @@
 """Real networks run forward: states, preactivations and the Jacobian of every step."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from rmt_jacobian.cells import Cell, Parameters, PreactivationParameters, compile_cell
 from rmt_jacobian.cells.numeric import StepDerivatives
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.mean_field import site_law, stationary_states
 from rmt_jacobian.sampling.ensembles import (
     WeightMatrix,
     Weights,
@@ -19,7 +18,7 @@ from rmt_jacobian.sampling.ensembles import (
     draw_weights,
 )
 
-__all__ = ["NetworkStep", "run_network", "stationary_states"]
+__all__ = ["NetworkStep", "run_network"]
 
 
 @dataclass(frozen=True)
@@ -89,39 +88,6 @@ class _TiedMatrices:
     weight: WeightMatrix
     input_matrix: np.ndarray
     bias: np.ndarray
-
-
-def stationary_states(
-    law: SiteLaw, width: int, rng: np.random.Generator, *, forgetting: float = 1e-6
-) -> np.ndarray:
-    """Draw independent states from the mean-field law by running single sites.
-
-    The run starts from a Gaussian of the stationary mean and variance, so the first two moments
-    are right from the start and only the shape has to settle.
-
-    Parameters
-    ----------
-    law
-        The stationary law of one site.
-    width
-        Number of sites.
-    rng
-        The generator to draw from.
-    forgetting
-        How much of the initial fourth moment may be left, relative; runs end after 20,000 steps
-        in any case, which matters where gates stay open for longer than that.
-    """
-    compiled, group = compile_cell(law.cell), law.parameters.only
-    kept = law.average(law.cell.state_derivatives[0][0] ** 4)
-    settling = math.log(forgetting) / math.log(kept) if 0 < kept < 1 else 1.0
-    mean = law.state_moment(1)
-    h = mean + math.sqrt(max(0.0, law.state_variance - mean**2)) * rng.standard_normal(width)
-    std = math.sqrt(law.preactivation_variance)
-    for _ in range(min(20_000, max(1, math.ceil(settling)))):
-        e = group.bias_mean + std * rng.standard_normal(width)
-        x = law.parameters.inputs.draw(rng, (width,))
-        (h,) = compiled.update([h], [e], x)
-    return h
 
 
 def run_network(

@@ -11,9 +11,9 @@ from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
 from rmt_jacobian.sampling.network import NetworkStep, run_network
-from rmt_jacobian.sampling.parallel import map_samples
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]

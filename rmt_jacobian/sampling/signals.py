@@ -10,8 +10,8 @@ from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import site_law
 from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import draw_weights
-from rmt_jacobian.sampling.parallel import map_samples
 
 __all__ = ["sample_correlations"]
 

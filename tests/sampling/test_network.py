@@ -6,14 +6,13 @@ import pytest
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell, minimalrnn, vanilla
 from rmt_jacobian.errors import HypothesisError, ParameterError
-from rmt_jacobian.mean_field import site_law
+from rmt_jacobian.mean_field import site_law, stationary_states
 from rmt_jacobian.sampling import (
     DenseMatrix,
     NetworkStep,
     draw_weights,
     jacobian_products,
     run_network,
-    stationary_states,
 )
 from tests.cells.two_gates import biased_gate, leaky, two_gates, two_states
 from tests.mean_field.points import POINTS

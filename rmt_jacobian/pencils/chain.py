@@ -1,0 +1,299 @@
+r"""The pencil of a T-step product, a tridiagonal matrix at every site, and its Dyson equation.
+
+The singular values s of :math:`J_T \cdots J_1`, :math:`J_t = A_t + B_t W_t`, are the points where
+the Hermitian chain of blocks :math:`v_0, w_1, v_1, w_2, \ldots, w_T` is singular:
+
+.. math::
+    s \text{ at } v_0 \text{ and } w_T, \qquad
+    v_{t-1} \stackrel{-A_t - B_t W_t}{\longleftrightarrow} w_t
+    \stackrel{1}{\longleftrightarrow} v_t .
+
+Each :math:`W_t` enters through the self-energies of the two blocks that it couples.  At a site,
+
+.. math::
+    G_i = \bigl(L_{0,i}(s) - \mathrm{diag}(\Sigma_{v_0}, B_{1,i}^2 \Sigma_{w_1}, \Sigma_{v_1},
+    \ldots)\bigr)^{-1},
+
+and the averages :math:`g_v = \langle G_{vv} \rangle`, :math:`g_w = \langle B^2 G_{ww} \rangle` give
+back :math:`\Sigma_{w_t} = \gamma(u_t) g_{v_{t-1}}` and
+:math:`\Sigma_{v_{t-1}} = \gamma(u_t) g_{w_t}`, with
+:math:`u_t = \Sigma_{w_t} g_{w_t} = \Sigma_{v_{t-1}} g_{v_{t-1}}`.
+
+A site is solved by its cavities.  Let :math:`k_t` be what :math:`G_{v_t v_t}` would be without
+:math:`\Sigma_{v_t}` and all that is to the right, and :math:`r_t` the mirror image for
+:math:`w_t`.  Then :math:`k_0 = r_T = 1/s`,
+
+.. math::
+    k_t = \frac{A_t^2 k_{t-1}}{1 - k_{t-1} \Sigma_{v_{t-1}}} + B_t^2 \Sigma_{w_t}, \qquad
+    r_{t-1} = \frac{A_t^2 r_t}{1 - r_t B_t^2 \Sigma_{w_t}} + \Sigma_{v_{t-1}},
+
+.. math::
+    G_{v_t v_t} = k_t q_t, \qquad G_{w_t w_t} = r_t q_t, \qquad q_t = \frac{1}{1 - k_t r_t} .
+
+All of these lie in the closed lower half plane where the self-energies do.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from array_api_compat import is_numpy_array
+
+from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.pencils.ensembles import BiInvariant
+from rmt_jacobian.pencils.sites import SiteHistory
+
+__all__ = ["ProductChain", "Responses"]
+
+_PORTION = 16_384  # steps times sites that are worked on at a time, to fit into a fast cache
+
+
+@dataclass(frozen=True)
+class Responses:
+    """Averages of a chain with their derivatives.
+
+    Attributes
+    ----------
+    averages
+        g, shape (points, 2T).
+    matrix
+        dg_a / dSigma_b, symmetric, shape (points, 2T, 2T).
+    drift
+        dg / ds, shape (points, 2T).
+    """
+
+    averages: Any
+    matrix: Any
+    drift: Any
+
+
+@dataclass(frozen=True)
+class ProductChain:
+    r"""The chain of a T-step product on given sites.
+
+    Blocks are counted 0, ..., 2T - 1; block 2t - 2 is :math:`v_{t-1}` and block 2t - 1 is
+    :math:`w_t`.  Arrays of one entry for each block have shape (points, 2T).
+
+    Parameters
+    ----------
+    sites
+        The site diagonals of every step.
+    ensemble
+        The law of every :math:`W_t`; they are independent of each other and of the sites.
+
+    Notes
+    -----
+    Assumes fresh bi-invariant W at every step, free from all diagonals, N -> infinity for W alone.
+    """
+
+    sites: SiteHistory
+    ensemble: BiInvariant
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return self.sites.steps
+
+    @property
+    def blocks(self) -> int:
+        """The number of blocks, 2T."""
+        return 2 * self.sites.steps
+
+    @cached_property
+    def parts(self) -> "list[ProductChain]":
+        """The same chain on portions of the sites that fit into a fast cache, or one on a GPU."""
+        on_host = is_numpy_array(self.sites.direct)
+        size = max(64, _PORTION // self.steps) if on_host else self.sites.count
+        return [ProductChain(sites, self.ensemble) for sites in self.sites.portions(size)]
+
+    def averages(self, s: Any, sigma: Any) -> Any:
+        """Return g of every block, by one sweep to the right and one back.
+
+        Parameters
+        ----------
+        s
+            Spectral points in the closed upper half plane, not 0; shape (points,).
+        sigma
+            Self-energies in the closed lower half plane, shape (points, 2T).
+        """
+        averages: list[Any] = [None] * self.blocks
+        for part in self.parts:
+            k, _ = part._rightward(s, sigma)
+            for t, r in part._leftward(s, sigma):
+                q = 1 / (1 - k[t] * r)
+                if t < self.steps:
+                    averages[2 * t] = _plus(averages[2 * t], (k[t] * q) @ part._measure(2 * t))
+                if t > 0:
+                    w = 2 * t - 1
+                    averages[w] = _plus(averages[w], (r * q) @ part._measure(w))
+        return array_namespace(s).stack(averages, axis=1)
+
+    def responses(self, s: Any, sigma: Any) -> Responses:
+        r"""Return the averages and their derivatives.
+
+        .. math::
+            \frac{\partial g_a}{\partial \Sigma_b} = \langle c_a c_b G_{ab}^2 \rangle, \qquad
+            \frac{\partial g_a}{\partial s} = -\langle c_a (G_{a,v_0}^2 + G_{a,w_T}^2) \rangle
+
+        with c = 1 at v and B^2 at w.  Off the diagonal, for all blocks b to the right of v_t,
+
+        .. math::
+            G_{w_t b} = \frac{G_{v_t b}}{k_t}, \quad G_{w_t v_t} = q_t, \quad
+            G_{w_t b}^2 = \frac{A_{t+1}^2}{(1 - k_t \Sigma_{v_t})^2} G_{w_{t+1} b}^2 ,
+
+        so that a row follows from the next one.
+        """
+        xp = array_namespace(s)
+        blocks = self.blocks
+        averages: list[Any] = [None] * blocks
+        rows: list[Any] = [None] * blocks
+        ends: list[Any] = [None] * blocks
+        for part in self.parts:
+            for block, G, row, end in part._rows(s, sigma):
+                measure = part._measure(block)
+                averages[block] = _plus(averages[block], G @ measure)
+                rows[block] = _plus(rows[block], row @ measure)
+                ends[block] = _plus(ends[block], end @ measure)
+        upper = xp.stack([_padded(row, blocks) for row in rows], axis=1)
+        whole = upper + xp.matrix_transpose(xp.triu(upper, k=1))
+        # c of v_0 is 1, so that its row holds the plain squares of the first column.
+        drift = -whole[:, 0, :] - xp.stack(ends, axis=1)
+        return Responses(xp.stack(averages, axis=1), whole, drift)
+
+    def _rows(self, s: Any, sigma: Any) -> Iterator[tuple[int, Any, Any, Any]]:
+        """Yield block a, G_aa, c_b G_ab^2 for all b >= a, and G_{a,w_T}^2; the last block first."""
+        xp = array_namespace(s)
+        k, passing = self._rightward(s, sigma)
+        following: Any = None  # the row of w_{t+1}
+        end: Any = None
+        for t, r in self._leftward(s, sigma):
+            q = 1 / (1 - k[t] * r)
+            if t < self.steps:
+                squared_passing = passing[t] * passing[t] * self.sites.direct_squares[t]
+                through = squared_passing[:, None, :] * following
+                end = squared_passing * end
+                squared_k = k[t] * k[t]
+                G = k[t] * q
+                v_row = xp.concat([(G * G)[:, None, :], squared_k[:, None, :] * through], axis=1)
+                yield 2 * t, G, v_row, squared_k * end
+            if t > 0:
+                G = r * q
+                own = (G * G * self.sites.gate_squares[t - 1])[:, None, :]
+                if t == self.steps:
+                    following, end = own, G * G
+                else:
+                    following = xp.concat([own, (q * q)[:, None, :], through], axis=1)
+                yield 2 * t - 1, G, following, end
+
+    def _rightward(self, s: Any, sigma: Any) -> tuple[list[Any], list[Any]]:
+        """Return k_t for t = 0, ..., T and 1 / (1 - k_t Sigma_{v_t}) for t < T, at the sites."""
+        A2, B2 = self.sites.direct_squares, self.sites.gate_squares
+        k, passing = [1 / s[:, None] + 0 * A2[0]], []
+        for t in range(self.steps):
+            passing.append(1 / (1 - k[-1] * sigma[:, 2 * t, None]))
+            k.append(A2[t] * (k[-1] * passing[-1]) + B2[t] * sigma[:, 2 * t + 1, None])
+        return k, passing
+
+    def _leftward(self, s: Any, sigma: Any) -> Iterator[tuple[int, Any]]:
+        """Yield (t, r_t) for t = T, ..., 0, at the sites."""
+        A2, B2 = self.sites.direct_squares, self.sites.gate_squares
+        r = 1 / s[:, None] + 0 * A2[0]
+        yield self.steps, r
+        for t in reversed(range(self.steps)):
+            passed = r / (1 - r * (B2[t] * sigma[:, 2 * t + 1, None]))
+            r = A2[t] * passed + sigma[:, 2 * t, None]
+            yield t, r
+
+    def _measure(self, block: int) -> Any:
+        return self.sites.measures[block]
+
+    def couplings(self, sigma: Any, g: Any) -> Any:
+        """Return u of every step, the mean of its two expressions; shape (points, T)."""
+        products = sigma * g
+        return (products[:, 0::2] + products[:, 1::2]) / 2
+
+    def self_energies(self, sigma: Any, g: Any) -> Any:
+        """Return the self-energies that the averages give back."""
+        return _doubled(self.ensemble.gain(self.couplings(sigma, g))) * _swapped(g)
+
+    def step_matrix(self, sigma: Any, at: Responses) -> Any:
+        r"""Return the derivative of :meth:`self_energies` in the self-energies.
+
+        .. math:: d\Sigma_w = \gamma \, dg_v + \gamma' g_v \, du, \qquad
+                  du = \tfrac12 (g_w d\Sigma_w + \Sigma_w dg_w + g_v d\Sigma_v + \Sigma_v dg_v)
+        """
+        xp = array_namespace(sigma)
+        explicit = at.averages[:, :, None] * xp.eye(self.blocks, dtype=sigma.dtype)
+        return self._step_change(sigma, at, at.matrix, explicit)
+
+    def step_drift(self, sigma: Any, at: Responses) -> Any:
+        """Return the derivative of :meth:`self_energies` in s."""
+        return self._step_change(sigma, at, at.drift[:, :, None], 0.0)[:, :, 0]
+
+    def _step_change(self, sigma: Any, at: Responses, dg: Any, explicit: Any) -> Any:
+        u = self.couplings(sigma, at.averages)
+        gain, slope = self.ensemble.gain(u), self.ensemble.gain_derivative(u)
+        products = sigma[:, :, None] * dg + explicit
+        du = (products[:, 0::2, :] + products[:, 1::2, :]) / 2
+        carried = _swapped(at.averages)[:, :, None] * _doubled(slope[:, :, None] * du)
+        return _doubled(gain)[:, :, None] * _swapped(dg) + carried
+
+    def potential(self, s: Any, sigma: Any, g: Any) -> Any:
+        r"""Return the logarithmic potential of the chain.
+
+        .. math::
+            F(s) = \tau \log(s^2 - J J^T) = 2 \log s + \Bigl\langle \sum_{t<T}
+            \log(1 - k_t \Sigma_{v_t}) + \log(1 - k_T / s) \Bigr\rangle + \sum_t p(u_t)
+
+        F is stationary in the self-energies, so its error is quadratic in theirs.  On the axis
+        :math:`\mathrm{Im} F(s) / \pi` is the share of singular values above s.
+        """
+        xp = array_namespace(s)
+        last = xp.stack([1 / s], axis=1)
+        total = 2 * xp.log(s)
+        total = total + xp.sum(self.ensemble.potential(self.couplings(sigma, g)), axis=1)
+        for part in self.parts:
+            k, _ = part._rightward(s, sigma)
+            for t in range(self.steps + 1):
+                other = sigma[:, 2 * t, None] if t < self.steps else last
+                total = total + _log_passing(k[t], other) @ part._measure(0)
+        return total
+
+
+def _log_passing(k: Any, other: Any) -> Any:
+    """Return log(1 - k o) for k and o in the lower half plane, on the principal branch.
+
+    The product k o is never a positive number inside; on the border it is, and comes from below the
+    axis if k is positive and from above it if k is negative.
+    """
+    xp = array_namespace(k)
+    passing = 1 - k * other
+    height = xp.imag(passing)
+    side = xp.where(xp.real(k) < 0, -xp.ones_like(height), xp.ones_like(height))
+    angle = xp.where(
+        height == 0, side * xp.acos(xp.sign(xp.real(passing))), xp.atan2(height, xp.real(passing))
+    )
+    return xp.log(xp.abs(passing)) + 1j * angle
+
+
+def _plus(total: Any, term: Any) -> Any:
+    return term if total is None else total + term
+
+
+def _padded(row: Any, length: int) -> Any:
+    """Put zeros before a row that lacks its first entries."""
+    xp = array_namespace(row)
+    missing = xp.zeros((row.shape[0], length - row.shape[1]), dtype=row.dtype)
+    return xp.concat([missing, row], axis=1)
+
+
+def _doubled(values: Any) -> Any:
+    """Repeat the value of every step for both of its blocks."""
+    return array_namespace(values).repeat(values, 2, axis=1)
+
+
+def _swapped(values: Any) -> Any:
+    """Exchange the two blocks of every step along axis 1."""
+    xp = array_namespace(values)
+    return xp.reshape(xp.stack([values[:, 1::2, ...], values[:, 0::2, ...]], axis=2), values.shape)

@@ -1,0 +1,226 @@
+r"""Newton's method for the Dyson equation of a chain, with a certificate for every point.
+
+Above the real axis the fixed-point map takes the open lower half planes of all self-energies into
+themselves and has exactly one fixed point there.  On the axis a solution is the limit of that one
+if it continues into it, which the derivative shows:
+
+- a solution with :math:`\mathrm{Im}\, \Sigma_b < 0` for every b continues to s + i eta and stays in
+  the half planes, so however it was found, it is right;
+- a real solution, off the support, continues to :math:`\Sigma_b + i \eta \, d\Sigma_b / ds`, which
+  is in the half planes if :math:`d\Sigma_b / ds < 0` for every b.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.pencils.chain import ProductChain, Responses
+
+__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
+
+TOLERANCE = 1e-10
+_REAL = 1e-8  # imaginary parts below this share of the modulus count as zero
+_SWIFT = 0.1  # shortening of steps at which the derivative is good enough
+_LONGEST = 3.0  # steps of a logarithm are cut to this modulus
+_ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual explains
+
+
+@dataclass(frozen=True)
+class ChainSolution:
+    r"""Self-energies of a chain at spectral points, and whether they are an answer.
+
+    Attributes
+    ----------
+    s
+        The points, shape (points,).
+    sigma, averages
+        :math:`\Sigma` and g of every block, shape (points, 2T).
+    residual
+        The largest relative change that the fixed-point map makes to a self-energy.
+    error
+        The largest relative change that another step of Newton's method would make.
+    inside
+        Whether the point lies in the support (or above the axis): imaginary parts do not vanish.
+    converged
+        Whether the error is small and the solution is certified to be the right one.
+    sweeps
+        Evaluations of the averages.
+    """
+
+    s: Any
+    sigma: Any
+    averages: Any
+    residual: Any
+    error: Any
+    inside: Any
+    converged: Any
+    sweeps: int
+
+    @property
+    def cauchy(self) -> Any:
+        """G(s) of the symmetrised singular values, that of block v_0; nan if not converged."""
+        return self.where_converged(self.averages[:, 0])
+
+    def where_converged(self, values: Any) -> Any:
+        """Return values, one for each point, with nan where the point did not converge."""
+        xp = array_namespace(values)
+        return xp.where(self.converged, values, xp.full_like(values, xp.nan))
+
+
+def newton(
+    chain: ProductChain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
+) -> ChainSolution:
+    r"""Solve the Dyson equation of a chain from a starting point.
+
+    The equation has soft modes where few singular values are near s: the residual says little
+    there, and the length of the Newton step everything.  So steps are judged by the step that would
+    follow with the same derivative, which must be shorter; otherwise they are halved.  A derivative
+    costs O(T^2) at every site and a sweep O(T), so it is kept while steps shorten tenfold.
+
+    Parameters
+    ----------
+    chain
+        T steps on weighted sites.
+    s
+        Spectral points in the closed upper half plane, shape (points,).
+    start
+        Self-energies with Im <= 0, shape (points, 2T).
+    tolerance
+        Bound on the relative change that the last step makes.
+    max_sweeps
+        Evaluations after which the points that are left are given up.
+
+    References
+    ----------
+    The uniqueness of the fixed point: :cite:t:`HeltonFarSpeicher2007`, section 2.  The test of the
+    steps: :cite:t:`Deuflhard2011`, section 3.3.
+    """
+    xp = array_namespace(s)
+    here = _iterate(chain, s, start)
+    slope = _slope(chain, s, here.sigma)
+    step = xp.linalg.solve(slope, here.change[:, :, None])[:, :, 0]
+    length = xp.max(xp.abs(step), axis=1)
+    share, sweeps = xp.ones_like(length), 1
+    while sweeps < max_sweeps and bool(xp.any(~_rests(length, here.residual, tolerance))):
+        trial = _iterate(chain, s, _moved(here.sigma, share[:, None] * step))
+        sweeps += 1
+        following = xp.linalg.solve(slope, trial.change[:, :, None])[:, :, 0]
+        rest = xp.max(xp.abs(following), axis=1)
+        rest = xp.where(xp.isfinite(rest), rest, xp.full_like(rest, xp.inf))
+        shorter = (rest < (1 - share / 4) * length) | _rests(rest, trial.residual, tolerance)
+        swift = shorter & ((rest <= _SWIFT * length) | (rest <= tolerance))
+        here = here.replaced(shorter, trial)
+        step = xp.where(shorter[:, None], following, step)
+        length = xp.where(shorter, rest, length)
+        share = xp.where(shorter, xp.ones_like(share), share / 2)
+        if bool(xp.all(swift)):
+            continue
+        if bool(xp.any(shorter)):
+            slope = _slope(chain, s, here.sigma)
+            renewed = xp.linalg.solve(slope, here.change[:, :, None])[:, :, 0]
+            step, length = renewed, xp.max(xp.abs(renewed), axis=1)
+    return _certified(chain, s, here, length, sweeps, tolerance)
+
+
+def _rests(length: Any, residual: Any, tolerance: float) -> Any:
+    """Whether steps are short, or as short as rounding allows."""
+    return (length <= tolerance) | ((length <= _ROUNDED) & (residual <= _ROUNDING))
+
+
+@dataclass(frozen=True)
+class _Iterate:
+    """Self-energies, averages, and the change log f(Sigma) - log Sigma."""
+
+    sigma: Any
+    averages: Any
+    change: Any
+    residual: Any
+
+    def replaced(self, where: Any, other: "_Iterate") -> "_Iterate":
+        """Return the other iterate at the points that a mask selects."""
+        xp = array_namespace(where)
+        return _Iterate(
+            xp.where(where[:, None], other.sigma, self.sigma),
+            xp.where(where[:, None], other.averages, self.averages),
+            xp.where(where[:, None], other.change, self.change),
+            xp.where(where, other.residual, self.residual),
+        )
+
+
+def _iterate(chain: ProductChain, s: Any, sigma: Any) -> _Iterate:
+    xp = array_namespace(s)
+    averages = chain.averages(s, sigma)
+    image = chain.self_energies(sigma, averages)
+    change = xp.log(_nonzero(image) / _nonzero(sigma))
+    residual = xp.max(xp.abs(change), axis=1)
+    residual = xp.where(xp.isfinite(residual), residual, xp.full_like(residual, xp.inf))
+    return _Iterate(sigma, averages, change, residual)
+
+
+def _nonzero(sigma: Any) -> Any:
+    """Return the self-energies, 1 where they vanish."""
+    xp = array_namespace(sigma)
+    return xp.where(xp.abs(sigma) > 0, sigma, xp.ones_like(sigma))
+
+
+def _slope(chain: ProductChain, s: Any, sigma: Any) -> Any:
+    """Return the derivative of log Sigma - log f(Sigma) in log Sigma."""
+    return _log_slope(chain, sigma, chain.responses(s, sigma))
+
+
+def _log_slope(chain: ProductChain, sigma: Any, at: Responses) -> Any:
+    xp = array_namespace(sigma)
+    image = chain.self_energies(sigma, at.averages)
+    matrix = chain.step_matrix(sigma, at)
+    scaled = matrix * _nonzero(sigma)[:, None, :] / _nonzero(image)[:, :, None]
+    return xp.eye(chain.blocks, dtype=scaled.dtype)[None, :, :] - scaled
+
+
+def _moved(sigma: Any, step: Any) -> Any:
+    """Add a step to the logarithms, turned at most nine tenths of the way to the border."""
+    xp = array_namespace(sigma)
+    largest = xp.max(xp.abs(step), axis=1)
+    shrink = _LONGEST / xp.maximum(largest, _LONGEST * xp.ones_like(largest))
+    step = step * shrink[:, None]
+    angle, turn = xp.atan2(xp.imag(sigma), xp.real(sigma)), xp.imag(step)
+    # A positive self-energy may come with the imaginary part -0.0, a negative one with +0.0.
+    angle = xp.where(angle > 0, angle - 2 * math.pi, angle)
+    room = xp.where(turn > 0, -angle, angle + math.pi)
+    turn = xp.where(xp.abs(turn) > room + _REAL, 0.9 * xp.sign(turn) * room, turn)
+    moved = sigma * xp.exp(xp.real(step) + 1j * turn)
+    depth = xp.imag(moved)
+    return xp.real(moved) + 1j * xp.where(depth < 0, depth, xp.zeros_like(depth))
+
+
+def _certified(
+    chain: ProductChain, s: Any, last: _Iterate, length: Any, sweeps: int, tolerance: float
+) -> ChainSolution:
+    xp = array_namespace(s)
+    size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
+    vanishing = size == 0  # where sigma_w = 0 there is nothing to certify
+    rests = _rests(length, last.residual, tolerance)
+    interior = xp.all((depth > 0) | vanishing, axis=1)
+    real = xp.all(depth <= _REAL * size, axis=1) & (xp.imag(s) == 0)
+    certified = interior & ~real
+    if bool(xp.any(real & rests)):
+        falls = xp.real(_drift(chain, s, last.sigma)[0]) < 0
+        certified = certified | (real & xp.all(falls | vanishing, axis=1))
+    return ChainSolution(
+        s, last.sigma, last.averages, last.residual, length, ~real, rests & certified, sweeps
+    )
+
+
+def drift(chain: ProductChain, solution: ChainSolution) -> tuple[Any, Any]:
+    """Return the derivatives in s of the self-energies and of the averages; shape (points, 2T)."""
+    return _drift(chain, solution.s, solution.sigma)
+
+
+def _drift(chain: ProductChain, s: Any, sigma: Any) -> tuple[Any, Any]:
+    xp = array_namespace(s)
+    at = chain.responses(s, sigma)
+    slope, unit = _log_slope(chain, sigma, at), _nonzero(sigma)
+    moving = (
+        unit * xp.linalg.solve(slope, (chain.step_drift(sigma, at) / unit)[:, :, None])[:, :, 0]
+    )
+    return moving, at.drift + (at.matrix @ moving[:, :, None])[:, :, 0]

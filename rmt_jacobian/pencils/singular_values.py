@@ -1,0 +1,369 @@
+"""The limiting law of the singular values of a T-step product of Jacobians."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmt_jacobian.arrays import Seed, array_namespace, spawn, to_numpy
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.derive import diagonal_valued_recursion
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
+from rmt_jacobian.laws import Law
+from rmt_jacobian.laws.monotone import invert_increasing
+from rmt_jacobian.laws.solution import LawSolution
+from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.pencils.calibration import calibrated
+from rmt_jacobian.pencils.chain import ProductChain
+from rmt_jacobian.pencils.chain_continuation import solve_chain
+from rmt_jacobian.pencils.chain_moments import chain_moments
+from rmt_jacobian.pencils.chain_table import Table, tabulate
+from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
+from rmt_jacobian.pencils.sites import SiteHistory, low_discrepancy_sites
+
+__all__ = ["SingularValueLaw", "exact_moments", "singular_value_law"]
+
+_PROBES = 24  # quantiles at which replicates are compared
+_GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
+
+
+@dataclass(frozen=True, eq=False)
+class SingularValueLaw(Law):
+    r"""The law of the singular values s of :math:`J_T \cdots J_1`, or of their squares.
+
+    Both have total mass 1, so that moments of the squares are :math:`m_k = \tau((J J^T)^k)`.  Pdf,
+    cdf and quantiles come from a table of solutions of the Dyson equation, placed where the law
+    bends; :meth:`solve` gives the exact law of the sites at any points.
+
+    Parameters
+    ----------
+    chain
+        The pencil of the product on given sites.
+    squared
+        Whether the law is that of the squares, the spectrum of :math:`J J^T`.
+    tolerance
+        Bound on the error of the cdf between the nodes of the table.
+    replicates
+        Chains on other draws of the sites, for :attr:`error_estimate`.
+
+    Notes
+    -----
+    Assumes fresh W at every step, bi-invariant and free from all diagonals; N -> infinity.  The
+    sites are a finite sample of the site law unless they were given as the sites of interest.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
+    >>> chain = ProductChain(SiteHistory.of(np.zeros((1, 1)), np.ones((1, 1))), GaussianWeights(1.0))
+    >>> law = SingularValueLaw(chain)
+    >>> [round(float(x), 6) for x in (law.pdf(1.0), law.support()[1], law.moment(2))]
+    [0.551329, 2.0, 1.0]
+    """
+
+    chain: ProductChain
+    squared: bool = False
+    tolerance: float = 1e-6
+    replicates: tuple[ProductChain, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1e-12 <= self.tolerance <= 1e-2:
+            raise ParameterError(f"tolerance must lie between 1e-12 and 1e-2, not {self.tolerance}")
+        if self.chain.ensemble.variance == 0:
+            raise HypothesisError(
+                "with weight_std = 0 the product is diagonal: its singular values are those of "
+                "the sites; use laws.Empirical on them"
+            )
+
+    @cached_property
+    def table(self) -> Table:
+        """The tabulated law of the singular values."""
+        return tabulate(self.chain, tolerance=self.tolerance)
+
+    def squares(self) -> "SingularValueLaw":
+        """Return the law of the squared singular values, on the same table."""
+        return self._sibling(squared=True)
+
+    def roots(self) -> "SingularValueLaw":
+        """Return the law of the singular values themselves, on the same table."""
+        return self._sibling(squared=False)
+
+    def _sibling(self, *, squared: bool) -> "SingularValueLaw":
+        law = SingularValueLaw(self.chain, squared, self.tolerance, self.replicates)
+        if "table" in self.__dict__:
+            law.__dict__["table"] = self.table
+        return law
+
+    def support_intervals(self) -> tuple[tuple[float, float], ...]:
+        """Return the intervals of the law of the sites, in increasing order."""
+        return tuple((self._outward(low), self._outward(high)) for low, high in self.table.edges)
+
+    def atoms(self) -> tuple[tuple[float, float], ...]:
+        """Return ((0, mass),) where sites have A = B = 0 in some step, () otherwise."""
+        mass = _mass_at_zero(self.chain.sites)
+        return ((0.0, mass),) if mass > 0 else ()
+
+    @property
+    def edge_exponent_at_zero(self) -> float | None:
+        r"""The exponent a of :math:`\rho(x) \sim x^{-a}` at 0; None where no mass is close to 0."""
+        power = self.table.first_power
+        if power == 0:
+            return None
+        return 1 - (power / 2 if self.squared else power)
+
+    def cdf(self, x: ArrayLike) -> np.ndarray:
+        """Return the mass of the points up to and including x."""
+        x = np.asarray(x, dtype=float)
+        below = np.zeros(x.shape)
+        positive = x > 0
+        below[positive] = self._below(self._position(x[positive]))[0]
+        below[x == 0] = sum(mass for _, mass in self.atoms())
+        return np.where(np.isnan(x), np.nan, below)[()]
+
+    def ppf(self, p: ArrayLike) -> np.ndarray:
+        """Return the least x whose cdf is at least p; nan for p outside [0, 1]."""
+        p = np.asarray(p, dtype=float)
+        x = np.full(p.shape, np.nan)
+        at_zero = sum(mass for _, mass in self.atoms())
+        x[(p >= 0) & (p <= at_zero)] = 0.0
+        inner = (p > at_zero) & (p < 1)
+        x[inner] = self._outward(np.exp(self._quantile_position(p[inner])))
+        x[p == 1] = self.support()[1]
+        x[(p == 0) & (at_zero == 0)] = self.support()[0]
+        return x[()]
+
+    def solve(self, x: ArrayLike) -> LawSolution:
+        """Solve the Dyson equation at the given points x > 0, without the table.
+
+        The values are those of the law of the sites, certified one by one; those that are not
+        are nan.  The residual is the relative length of the last Newton step.
+        """
+        x = np.asarray(x, dtype=float)
+        if not np.all(x > 0):
+            raise ParameterError("the law is solved at points above 0: leave the others out")
+        s = np.sqrt(x) if self.squared else x
+        found = self._solved(s.ravel())
+        symmetric = to_numpy(found.cauchy).reshape(x.shape)
+        density = -2 / math.pi * np.imag(symmetric)
+        density = density / (2 * s) if self.squared else density
+        cauchy = symmetric / s if self.squared else self._cauchy_above(x + 0j)
+        density = np.where(density > 0, density, np.where(np.isnan(density), np.nan, 0.0))
+        error, converged = (to_numpy(a).reshape(x.shape) for a in (found.error, found.converged))
+        return LawSolution(x, cauchy, density, error, converged)
+
+    @property
+    def residual(self) -> float:
+        """The largest relative residual of the Dyson equation at the nodes of the table."""
+        return max(node.residual for node in self.table.nodes)
+
+    @cached_property
+    def error_estimate(self) -> float:
+        """The largest difference of the cdf on other draws of the sites, over the quantiles.
+
+        It is the Kolmogorov-Smirnov distance that is left between this law and the one of
+        infinitely many sites, up to a factor of order 1; nan without replicates.
+        """
+        if not self.replicates:
+            return math.nan
+        probes = (np.arange(_PROBES) + 0.5) / _PROBES
+        probes = probes[probes > 1.01 * sum(mass for _, mass in self.atoms())]
+        s = np.exp(self._quantile_position(probes))
+        own = self._below(np.log(s))[0]
+        return max(float(np.max(np.abs(_below(chain, s) - own))) for chain in self.replicates)
+
+    def _outward(self, s: Any) -> Any:
+        return s * s if self.squared else s
+
+    def _position(self, x: np.ndarray) -> np.ndarray:
+        return np.log(x) / (2 if self.squared else 1)
+
+    def _below(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cdf and its derivative in log s."""
+        below, slope = self.table.evaluate(position)
+        return np.maximum(below, sum(mass for _, mass in self.atoms())), slope
+
+    def _quantile_position(self, p: np.ndarray) -> np.ndarray:
+        """Return log s at quantiles above the atom."""
+        nodes = self.table.nodes
+        known = np.maximum.accumulate([node.below for node in nodes])
+        cuts = np.array([node.position for node in nodes])
+        last = np.searchsorted(known, p, side="left")
+        lower, upper = np.clip(last - 1, 0, None), np.clip(last, None, len(cuts) - 1)
+        start = (cuts[lower] + cuts[upper]) / 2
+        position = invert_increasing(self.table.evaluate, p, cuts[lower], cuts[upper], start)
+        tail = p < known[0]
+        if np.any(tail):
+            power = self.table.first_power
+            position[tail] = cuts[0] + np.log(p[tail] / known[0]) / power
+        return position
+
+    def _density(self, x: np.ndarray) -> np.ndarray:
+        slope = self._below(self._position(np.maximum(x, np.finfo(float).tiny)))[1]
+        with np.errstate(divide="ignore"):
+            density = slope / (x * (2 if self.squared else 1))
+        exponent = self.edge_exponent_at_zero
+        at_zero = math.inf if exponent is not None and exponent > 0 else 0.0
+        return np.where(x > 0, density, at_zero)
+
+    def _moment(self, n: int) -> float:
+        order = n if self.squared else n / 2
+        if order == int(order):
+            return chain_moments(self.chain, int(order))[-1]
+        return self._integral(lambda s: s**n)
+
+    def _integral(self, function: Any) -> Any:
+        """Integrate a function of s against the table; the part below the first node is a power."""
+        first, power = self.table.nodes[0], self.table.first_power
+        total = 0.0
+        if power:
+            t = (_GAUSS + 1) / 2
+            s = math.exp(first.position) * t ** (1 / power)
+            total = total + first.below * np.sum(_GAUSS_WEIGHTS / 2 * function(s), axis=-1)
+        for panel in self.table.panels:
+            start, length, _ = panel.polynomial
+            x = start + length * (_GAUSS + 1) / 2
+            position = panel.position(x)
+            _, slope = panel.evaluate(position)
+            speed = 1.0 if panel.edge is None else 2 * np.abs(x)
+            weight = _GAUSS_WEIGHTS / 2 * length * slope * speed
+            total = total + np.sum(weight * function(np.exp(position)), axis=-1)
+        return total
+
+    def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
+        r"""Return G; for singular values by :math:`2 G_{sym}(z) - \int \rho(s) ds / (z + s)`."""
+        flat = np.ravel(z)
+        if self.squared:
+            root = np.sqrt(flat)
+            root = np.where(np.imag(root) < 0, -root, root)
+            values = to_numpy(self._solved(root).cauchy) / root
+            return values.reshape(z.shape)
+        right = np.real(flat) > 0
+        values = np.empty_like(flat)
+        atom = sum(mass for _, mass in self.atoms())
+        if np.any(right):
+            mirrored = self._integral(lambda s: 1 / (flat[right][:, None] + s))
+            symmetric = to_numpy(self._solved(flat[right]).cauchy)
+            values[right] = 2 * symmetric - mirrored - atom / flat[right]
+        if not np.all(right):
+            left = flat[~right]
+            values[~right] = self._integral(lambda s: 1 / (left[:, None] - s)) + atom / left
+        return values.reshape(z.shape)
+
+    def _solved(self, s: np.ndarray) -> Any:
+        xp = array_namespace(self.chain.sites.direct)
+        points = xp.asarray(np.asarray(s, dtype=complex))
+        start = None
+        if np.all(np.imag(s) == 0):
+            start = xp.asarray(self.table.self_energies(np.log(np.real(s))))
+        return solve_chain(self.chain, points, start)
+
+
+def _below(chain: ProductChain, s: np.ndarray) -> np.ndarray:
+    """Return the cdf of the singular values of a chain at s."""
+    xp = array_namespace(chain.sites.direct)
+    found = solve_chain(chain, xp.asarray(s + 0j))
+    if not bool(xp.all(found.converged)):
+        raise ConvergenceError("a replicate was not solved: use other sites")
+    potential = chain.potential(found.s, found.sigma, found.averages)
+    return 1 - to_numpy(xp.imag(potential)) / math.pi
+
+
+def _mass_at_zero(sites: SiteHistory) -> float:
+    """Return the largest share of sites at which a step loses both of its diagonals."""
+    xp = array_namespace(sites.direct)
+    lost = (sites.direct == 0) & (sites.gate == 0)
+    share = xp.astype(lost, sites.direct.dtype) @ sites.weights
+    return float(xp.max(share))
+
+
+def singular_value_law(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: str | BiInvariant,
+    steps: int,
+    sites: int = 1024,
+    seed: Seed = 0,
+    squared: bool = False,
+    tolerance: float = 1e-6,
+    replicates: int = 2,
+    law: SiteLaw | None = None,
+) -> SingularValueLaw:
+    r"""Return the limiting law of the singular values of a T-step product of Jacobians.
+
+    Sites follow a randomised low-discrepancy sequence; their weights are tilted so that the first
+    two moments of :math:`J J^T` are those of the exact diagonal-valued recursion.
+
+    Parameters
+    ----------
+    cell, parameters
+        A cell with one state and one preactivation.
+    weights
+        ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale.
+    steps
+        T.
+    sites
+        How many sites stand for the site law; the error falls about like one over it.
+    seed
+        Of the randomisation.
+    squared
+        Whether to return the law of the squares.
+    tolerance
+        Bound on the error of the tabulated cdf.
+    replicates
+        Independent draws of the sites for the error estimate, which is computed when asked for.
+    law
+        The stationary law of the sites, by default solved for.
+
+    Notes
+    -----
+    Assumes untied weights and biases, W bi-invariant, N -> infinity, the stationary state.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, vanilla
+    >>> law = singular_value_law(vanilla, Parameters.of(vanilla), weights="orthogonal", steps=2,
+    ...                          sites=128, squared=True)
+    >>> bool(law.support()[1] > law.mean())
+    True
+    """
+    law = law or site_law(cell, parameters)
+    random = ensemble(weights, parameters.only.weight_std)
+    rngs = spawn(seed, 1 + replicates)
+    chains = [
+        _calibrated(law, ProductChain(low_discrepancy_sites(law, steps, sites, rng), random))
+        for rng in rngs
+    ]
+    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]))
+
+
+def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:
+    """Tilt the weights of the sites where that is possible; else leave them as they are."""
+    variance = law.parameters.only.weight_std**2
+    if not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
+        return chain  # an ensemble of another scale: the site law is not that of its network
+    try:
+        exact = exact_moments(law, chain.steps, chain.ensemble.s_1)
+    except HypothesisError:
+        return chain
+    return calibrated(chain, *exact) or chain
+
+
+def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
+    """Return m_1 and m_2 of J J^T from the diagonal-valued recursion, for any ensemble.
+
+    The recursion is affine in s_1, which is 0 for orthogonal and -1 for Gaussian W.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
+    >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]
+    [0.9939, 20.1812]
+    """
+    recursion = diagonal_valued_recursion(law.cell)
+    orthogonal = recursion.evaluate(law, weights="orthogonal", steps=steps)
+    gaussian = recursion.evaluate(law, weights="gaussian", steps=steps)
+    return law.chi1**steps, orthogonal - s_1 * (gaussian - orthogonal)
