@@ -10,6 +10,7 @@ import click
 
 from rmt_jacobian import __version__
 from rmt_jacobian.cli.derive import derive_command
+from rmt_jacobian.cli.lyapunov import lyapunov_command
 from rmt_jacobian.cli.solve import critical_init_command, mean_field_command
 from rmt_jacobian.cli.spectrum import spectrum_command
 from rmt_jacobian.cli.verify import verify_command
@@ -33,6 +34,7 @@ for _command in (
     mean_field_command,
     critical_init_command,
     spectrum_command,
+    lyapunov_command,
 ):
     _commands.add_command(_command)
 

@@ -79,7 +79,7 @@ def needs_parameters(command: Command) -> Command:
     return command
 
 
-def sampling_options(*, samples: int) -> Callable[[Command], Command]:
+def sampling_options(*, samples: int, width: int = 512) -> Callable[[Command], Command]:
     """Add --width, --samples, --seed, --tied and --workers."""
 
     def add(command: Command) -> Command:
@@ -90,7 +90,7 @@ def sampling_options(*, samples: int) -> Callable[[Command], Command]:
             click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True),
             click.option("--samples", type=whole, default=samples, show_default=True,
                          help="Number of networks."),
-            click.option("--width", type=whole, default=512, show_default=True,
+            click.option("--width", type=whole, default=width, show_default=True,
                          help="Number of sites N."),
         ):  # fmt: skip
             command = option(command)

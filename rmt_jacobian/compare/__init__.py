@@ -1,5 +1,13 @@
 """Theory against samples: rows, z-scores, verdicts and reports."""
 
+from rmt_jacobian.compare.distances import (
+    LineLaw,
+    finite_size_null,
+    ks_distance,
+    resampled_null,
+    wasserstein_distance,
+    wasserstein_null,
+)
 from rmt_jacobian.compare.report import to_json, to_markdown, to_text
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
 from rmt_jacobian.compare.signal_propagation import (
@@ -10,6 +18,7 @@ from rmt_jacobian.compare.signal_propagation import (
     Transition,
     signal_propagation,
 )
+from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.compare.verification import (
     EnsembleDifference,
     SCoefficientMeasurement,
@@ -23,16 +32,24 @@ __all__ = [
     "EnsembleDifference",
     "Estimate",
     "FixedPointCurve",
+    "LineLaw",
     "Row",
     "SCoefficientMeasurement",
     "SampledPath",
     "SignalPropagation",
+    "SpectrumComparison",
     "Transition",
     "Verification",
+    "compare_spectrum",
+    "finite_size_null",
+    "ks_distance",
+    "resampled_null",
     "signal_propagation",
     "to_json",
     "to_markdown",
     "to_text",
     "verdict",
     "verify",
+    "wasserstein_distance",
+    "wasserstein_null",
 ]

@@ -1,9 +1,12 @@
 """A verification as a table for the terminal, as Markdown and as JSON."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rmt_jacobian.compare.rows import AGREES, Comparison, Row
+from rmt_jacobian.compare.spectra import SpectrumComparison
 from rmt_jacobian.compare.verification import Verification
 
 __all__ = ["to_json", "to_markdown", "to_text"]
@@ -21,17 +24,23 @@ _HEADER = (
     "sampled",
     "verdict",
 )
+_SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict")
 
 
 def to_text(found: Verification) -> str:
-    """Return the table of second moments, aligned for a terminal."""
-    table = [_HEADER, *(_cells(row) for row in found.rows)]
-    widths = [max(len(line[k]) for line in table) for k in range(len(_HEADER))]
+    """Return the table of second moments, and that of spectra, aligned for a terminal."""
+    lines = [_headline(found), "", *_aligned([_HEADER, *(_cells(row) for row in found.rows)]), ""]
+    if found.spectra:
+        lines += [*_aligned(_spectrum_table(found.spectra)), ""]
+    return "\n".join([*lines, *_notes(found)])
+
+
+def _aligned(table: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
     lines = [
         "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in table
     ]
-    lines.insert(1, "-" * len(lines[0]))
-    return "\n".join([_headline(found), "", *lines, "", *_notes(found)])
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
 
 
 def to_markdown(found: Verification, *, figure: str | None = None) -> str:
@@ -85,6 +94,8 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
                 ]
             ),
         ]  # fmt: skip
+    if found.spectra:
+        parts += ["## Spectra", _markdown_table(_spectrum_table(found.spectra))]
     parts.append("\n".join(f"- {note}" for note in _notes(found)))
     return "\n\n".join(parts) + "\n"
 
@@ -141,6 +152,7 @@ def to_json(found: Verification) -> dict[str, Any]:
             }
             for d in found.differences
         ],
+        "spectra": [{**asdict(row), "verdict": row.verdict} for row in found.spectra],
     }
 
 
@@ -199,6 +211,12 @@ def _notes(found: Verification) -> list[str]:
             for d in found.differences
         )
         notes.append(f"orthogonal minus Gaussian: {pairs}.")
+    if found.spectra:
+        percent = 100 * found.spectra[0].quantile
+        notes.append(
+            f"null is what {percent:g} % of right laws stay below at this width and number of "
+            "networks; the verdict on a spectrum is that of KS, the Kolmogorov-Smirnov distance."
+        )
     return [*notes, found.hypotheses]
 
 
@@ -228,6 +246,23 @@ def _cells(row: Row) -> tuple[str, ...]:
         _estimate(moment.sampled.value, moment.sampled.standard_error),
         row.verdict,
     )
+
+
+def _spectrum_table(spectra: Sequence[SpectrumComparison]) -> list[tuple[str, ...]]:
+    return [
+        _SPECTRUM_HEADER,
+        *(
+            (
+                row.label,
+                f"{row.ks:.2g}",
+                f"{row.ks_null:.2g}",
+                f"{row.wasserstein:.2g}",
+                f"{row.wasserstein_null:.2g}",
+                row.verdict,
+            )
+            for row in spectra
+        ),
+    ]
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row
+from rmt_jacobian.compare.spectra import SpectrumComparison
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
     printed_second_moment,
@@ -54,6 +55,8 @@ class Verification:
         Between the two ensembles, for each number of steps; empty unless both were sampled.
     width, samples, seed, tied
         Of the sampled networks.
+    spectra
+        Sampled spectra beside their laws, where those were compared too.
     """
 
     law: SiteLaw
@@ -64,6 +67,7 @@ class Verification:
     samples: int
     seed: int
     tied: bool
+    spectra: tuple[SpectrumComparison, ...] = ()
 
     @property
     def hypotheses(self) -> str:

@@ -3,14 +3,26 @@
 No function here touches pyplot, so none needs a display and none keeps global state.
 """
 
+from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
 from rmt_jacobian.plotting.saving import check_figure_path, save_figure
 from rmt_jacobian.plotting.signal_propagation import chen2018_figure1
-from rmt_jacobian.plotting.spectra import plot_singular_values, spectrum_figure
+from rmt_jacobian.plotting.spectra import (
+    DrawableLaw,
+    overlay_figure,
+    plot_law,
+    plot_singular_values,
+    spectrum_figure,
+)
 
 __all__ = [
+    "DrawableLaw",
     "check_figure_path",
     "chen2018_figure1",
+    "lyapunov_figure",
+    "overlay_figure",
+    "plot_exponents",
+    "plot_law",
     "plot_ratio",
     "plot_second_moment",
     "plot_singular_values",

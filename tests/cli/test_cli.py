@@ -257,7 +257,7 @@ def test_invalid_toml_is_named(run, tmp_path):
 def test_help_lists_every_command(run):
     status, out, _ = run("--help")
     assert status == 0
-    for command in ("verify", "derive", "mean-field", "critical-init", "spectrum"):
+    for command in ("verify", "derive", "mean-field", "critical-init", "spectrum", "lyapunov"):
         assert command in out
 
 

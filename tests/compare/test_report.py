@@ -1,10 +1,13 @@
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.compare import to_json, to_markdown, to_text, verify
+from rmt_jacobian.compare import compare_spectrum, to_json, to_markdown, to_text, verify
+from rmt_jacobian.laws import QuarterCircle
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +63,27 @@ def test_report_without_printed_value_and_second_ensemble():
     assert to_json(found)["orthogonal_minus_gaussian"] == []
     assert " - " in to_text(found)
     assert math.isfinite(to_json(found)["s_1"][0]["sampled"])
+
+
+def test_spectra_stand_below_the_moments(found):
+    values = np.linalg.svd(
+        np.random.default_rng(0).standard_normal((4, 64, 64)) / 8, compute_uv=False
+    )
+    rows = (
+        compare_spectrum(QuarterCircle(), values, label="Gaussian W, T = 1"),
+        compare_spectrum(QuarterCircle(3.0), values, label="too wide"),
+    )
+    with_spectra = replace(found, spectra=rows)
+    lines = to_text(with_spectra).splitlines()
+    first = next(k for k, line in enumerate(lines) if "Wasserstein" in line)
+    assert len({len(line) for line in lines[first : first + 4]}) == 1
+    assert lines[first + 2].endswith("agrees")
+    assert lines[first + 3].endswith("fails")
+    assert "99 % of right laws" in to_text(with_spectra)
+    assert "## Spectra" in to_markdown(with_spectra)
+    content = to_json(with_spectra)["spectra"]
+    assert [row["verdict"] for row in content] == ["agrees", "fails"]
+    assert content[0]["ks"] < content[0]["ks_null"] < content[1]["ks"]
+    json.dumps(content, allow_nan=False)
+    assert to_json(found)["spectra"] == []
+    assert "Wasserstein" not in to_text(found) + to_markdown(found)

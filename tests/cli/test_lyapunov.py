@@ -1,0 +1,96 @@
+"""``rmt-jacobian lyapunov`` as a user types it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from rmt_jacobian.cells import Parameters, vanilla
+from rmt_jacobian.cli import main
+from rmt_jacobian.mean_field import free_step_exponents, site_law
+
+SMALL = ["--width", 16, "--steps", 30, "--samples", 2]
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main(["lyapunov", *(str(argument) for argument in arguments)])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+def test_json_holds_samples_and_theory(run, tmp_path):
+    status, out, err = run("vanilla", *SMALL, "--json", "found.json", "--figure", "found.png")
+    assert (status, err) == (0, "")
+    content = json.loads((tmp_path / "found.json").read_text())
+    keys = ["quantile", "exponents", "standard_error", "theory"]
+    assert [len(content[key]) for key in keys] == [16] * 4
+    assert content["quantile"][0] == 1 / 32
+    assert content["sampling"] == {"steps": 30, "transient": 3, "samples": 2, "tied": False,
+                                   "spread": content["sampling"]["spread"]}  # fmt: skip
+    p = Parameters.of(vanilla)
+    expected = free_step_exponents(vanilla, p, "gaussian", content["quantile"])
+    assert content["theory"] == pytest.approx(expected.tolist())
+    assert content["largest_theory"] == pytest.approx(math.log(site_law(vanilla, p).chi1) / 2)
+    assert np.mean(content["exponents"]) == pytest.approx(np.mean(content["theory"]), abs=0.2)
+    assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
+    assert "std. error" in out
+    assert len(out.splitlines()) == 2 + 10 + 1
+
+
+def test_gated_cells_are_sampled_beside_their_largest_exponent(run):
+    status, out, err = run("minimalrnn", *SMALL, "--tied", "--exponents", 2, "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    assert content["theory"] is None
+    assert len(content["exponents"]) == 2
+    assert content["largest_theory"] == pytest.approx(-0.00061062, rel=1e-4)
+    assert "no theory of all exponents" in err
+    assert "keep one W" in err
+
+
+def test_theory_only(run):
+    status, out, _ = run(
+        "vanilla", "--theory-only", "--width", 8, "--weights", "orthogonal", "--json", "-"
+    )
+    assert status == 0
+    content = json.loads(out)
+    assert content["sampling"] is content["exponents"] is content["standard_error"] is None
+    assert len(content["theory"]) == 8
+
+
+def test_a_single_network_has_no_standard_error(run):
+    status, out, _ = run("vanilla", *SMALL[:4], "--samples", 1, "--json", "-")
+    assert status == 0
+    assert json.loads(out)["standard_error"] is None
+
+
+def test_steps_that_kill_sites_are_named(run):
+    status, out, _ = run("vanilla", *SMALL, "-p", "weight_std=60")
+    assert status == 0
+    assert "singular to rounding" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["minimalrnn", "--theory-only"], "not free"),
+        (["vanilla", "--exponents", 300], "--exponents"),
+        (["vanilla", "--steps", 0], "steps"),
+        (["vanilla", "--figure", "figure.bmp"], ".png"),
+        (["vanilla", "-p", "weight_std=0", "--theory-only"], "weight_std"),
+    ],
+)
+def test_bad_input_gets_one_line(run, tmp_path, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert words in err
+    assert list(tmp_path.iterdir()) == []
