@@ -1,24 +1,44 @@
 """Probability laws on the line: densities, quantiles, moments and the transforms."""
 
+from rmt_jacobian.laws.affine import Affine
 from rmt_jacobian.laws.empirical import Empirical
 from rmt_jacobian.laws.free_poisson import FreePoisson
+from rmt_jacobian.laws.free_product import FreeProduct
+from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.fuss_catalan import FussCatalan
+from rmt_jacobian.laws.grid import trapezoidal_grid
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.marchenko_pastur import MarchenkoPastur
 from rmt_jacobian.laws.near_zero import r_transform_near_zero, s_transform_near_zero
+from rmt_jacobian.laws.notation import parse_law
+from rmt_jacobian.laws.operations import boxplus, boxplus_power, boxtimes, boxtimes_power
 from rmt_jacobian.laws.point_masses import PointMasses
 from rmt_jacobian.laws.quarter_circle import QuarterCircle
 from rmt_jacobian.laws.semicircle import Semicircle
+from rmt_jacobian.laws.solution import LawSolution
+from rmt_jacobian.laws.transformed import FromRTransform, FromSTransform
 
 __all__ = [
+    "Affine",
     "Empirical",
     "FreePoisson",
+    "FreeProduct",
+    "FreeSum",
+    "FromRTransform",
+    "FromSTransform",
     "FussCatalan",
     "Law",
+    "LawSolution",
     "MarchenkoPastur",
     "PointMasses",
     "QuarterCircle",
     "Semicircle",
+    "boxplus",
+    "boxplus_power",
+    "boxtimes",
+    "boxtimes_power",
+    "parse_law",
     "r_transform_near_zero",
     "s_transform_near_zero",
+    "trapezoidal_grid",
 ]

@@ -68,6 +68,34 @@ class AtomicLaw(Law):
     def _moment(self, n: int) -> float:
         return float(self._masses @ self._locations**n)
 
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return the self-energy; far from the atoms from a sum that has no cancellation.
+
+        .. math::
+            \Sigma(z) = m + \frac{q B}{q + B}, \qquad q = z - m, \quad
+            B(z) = \sum_k \frac{p_k (x_k - m)^2}{z - x_k}
+        """
+        q = z - self.mean()
+        far = np.abs(q) > 2 * (self._locations[-1] - self._locations[0])
+        sigma, slope = np.empty_like(z), np.empty_like(z)
+        b, b_slope = self._sums(z[far], self._masses * (self._locations - self.mean()) ** 2)
+        sigma[far] = self.mean() + q[far] * b / (q[far] + b)
+        slope[far] = (b_slope * q[far] ** 2 + b**2) / (q[far] + b) ** 2
+        g, g_slope = self._sums(z[~far], self._masses)
+        sigma[~far], slope[~far] = z[~far] - 1 / g, 1 + g_slope / g**2
+        return sigma, slope
+
+    def _sums(self, z: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sum of weights / (z - x_k), and its derivative."""
+        flat = z.ravel()
+        rows = max(1, _BLOCK // len(self._locations))
+        values, slopes = np.empty_like(flat), np.empty_like(flat)
+        for start in range(0, len(flat), rows):
+            inverse = 1 / (flat[start : start + rows, None] - self._locations)
+            values[start : start + rows] = inverse @ weights
+            slopes[start : start + rows] = -(inverse**2) @ weights
+        return values.reshape(z.shape), slopes.reshape(z.shape)
+
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         flat = z.ravel()
         rows = max(1, _BLOCK // len(self._locations))

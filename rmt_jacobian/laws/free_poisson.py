@@ -57,6 +57,11 @@ class FreePoisson(Law):
     def _same(self) -> MarchenkoPastur:
         return MarchenkoPastur(1 / self.rate, self.rate * self.jump)
 
+    @property
+    def edge_exponent_at_zero(self) -> float | None:
+        """The exponent 1/2 at rate 1; None at other rates, which have no hard edge."""
+        return self._same.edge_exponent_at_zero
+
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the bulk between the two edges."""
         return self._same.support_intervals()
@@ -86,6 +91,9 @@ class FreePoisson(Law):
 
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         return self._same._cauchy_above(z)
+
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self._same._self_energy(z)
 
     def _moment(self, n: int) -> float:
         return self._same._moment(n)

@@ -59,7 +59,7 @@ class FussCatalan(Law):
         object.__setattr__(self, "order", int(self.order))
 
     @property
-    def edge_exponent_at_zero(self) -> float:
+    def edge_exponent_at_zero(self) -> float | None:
         r"""The exponent :math:`p/(p+1)` of the hard edge, :math:`\rho \sim x^{-p/(p+1)}`."""
         return self.order / (self.order + 1)
 
@@ -104,6 +104,12 @@ class FussCatalan(Law):
         s, gap = curve.angle_of_point(x, self.order)
         _, inner, outer = curve.sines(s, gap, self.order)
         return outer / (x * inner) * np.exp(-1j * gap / (self.order + 1))
+
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        b = z * self._cauchy_above(z)
+        # z - 1/G = z (B - 1) / B = B^p, and B^(p+1) = z (B - 1) gives the slope of B.
+        slope = (b - 1) / ((self.order + 1) * b**self.order - z)
+        return b**self.order, self.order * b ** (self.order - 1) * slope
 
     def _moment(self, n: int) -> float:
         return _fuss_catalan_number(n, self.order)

@@ -17,6 +17,8 @@ from rmt_jacobian.arrays import generator
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.laws.near_zero import r_transform_near_zero, s_transform_near_zero
+from rmt_jacobian.laws.self_energy import self_energy_by_differences
+from rmt_jacobian.laws.solution import LawSolution
 from rmt_jacobian.laws.spectral import antiderivative
 
 __all__ = ["Law"]
@@ -61,6 +63,11 @@ class Law(ABC):
     @abstractmethod
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         """Return G on the closed upper half plane, where the imaginary part is never -0."""
+
+    @property
+    def edge_exponent_at_zero(self) -> float | None:
+        r"""The exponent a of a hard edge :math:`\rho \sim x^{-a}` at 0; None without one."""
+        return None
 
     def support(self) -> tuple[float, float]:
         """Return the least and the greatest point of the support."""
@@ -110,6 +117,15 @@ class Law(ABC):
         """Draw independent values, the quantiles of uniform variables."""
         rng = np.random.default_rng() if random_state is None else generator(random_state)
         return self.ppf(rng.random(size))
+
+    def solve(self, x: ArrayLike) -> LawSolution:
+        """Return the law at real points, with residuals and certificates.
+
+        A closed form is certified wherever it is a number, with residual 0.
+        """
+        x = np.asarray(x, dtype=float)
+        g, density = self.cauchy(x), self.pdf(x)
+        return LawSolution(x, g, density, np.zeros(x.shape), ~np.isnan(density))
 
     def moment(self, n: int) -> float:
         """Return the mean of the n-th power.
@@ -173,6 +189,34 @@ class Law(ABC):
             If the mean is zero.
         """
         return s_transform_near_zero(self, np.asarray(u, dtype=complex))[()]
+
+    def boxplus(self, other: "Law") -> "Law":
+        """Return the law of the sum with a free variable: :func:`.boxplus`."""
+        from rmt_jacobian.laws.operations import boxplus  # which knows the laws
+
+        return boxplus(self, other)
+
+    def boxtimes(self, other: "Law") -> "Law":
+        """Return the law of the product with a free variable: :func:`.boxtimes`."""
+        from rmt_jacobian.laws.operations import boxtimes
+
+        return boxtimes(self, other)
+
+    def boxplus_power(self, times: float) -> "Law":
+        """Return the free convolution of some copies: :func:`.boxplus_power`."""
+        from rmt_jacobian.laws.operations import boxplus_power
+
+        return boxplus_power(self, times)
+
+    def boxtimes_power(self, times: float) -> "Law":
+        """Return the free product of some copies: :func:`.boxtimes_power`."""
+        from rmt_jacobian.laws.operations import boxtimes_power
+
+        return boxtimes_power(self, times)
+
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return z - 1/G(z) and its derivative, on the closed upper half plane off the support."""
+        return self_energy_by_differences(self, z)
 
     def _moment(self, n: int) -> float:
         total = sum(mass * location**n for location, mass in self.atoms())

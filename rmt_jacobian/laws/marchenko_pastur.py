@@ -60,6 +60,11 @@ class MarchenkoPastur(Law):
         positive("ratio", self.ratio)
         positive("scale", self.scale)
 
+    @property
+    def edge_exponent_at_zero(self) -> float | None:
+        """The exponent 1/2 at ratio 1; None at other ratios, which have no hard edge."""
+        return 0.5 if self.ratio == 1 else None
+
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the bulk between the two edges."""
         root = math.sqrt(self.ratio)
@@ -100,6 +105,12 @@ class MarchenkoPastur(Law):
         add, subtract = linear + root, linear - root
         stable = np.abs(add) >= np.abs(subtract)
         return np.where(stable, 2 / add, subtract / (2 * self.ratio * self.scale * z))
+
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sigma = self.scale / (1 - self.scale * self.ratio * self._cauchy_above(z))
+        # With R in closed form, z = R(G) + 1/G gives the slope q / (q - 1), q = R'(G) G^2.
+        q = self.ratio * (sigma / (z - sigma)) ** 2
+        return sigma, q / (q - 1)
 
     def _moment(self, n: int) -> float:
         narayana = (

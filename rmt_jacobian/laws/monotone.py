@@ -16,6 +16,7 @@ def invert_increasing(
     low: np.ndarray | float,
     high: np.ndarray | float,
     start: np.ndarray,
+    rounding: float = 1.0,
 ) -> np.ndarray:
     r"""Solve :math:`f(x) = y` for every entry of an array, by Newton steps inside a bracket.
 
@@ -32,6 +33,8 @@ def invert_increasing(
         The bracket, with ``low <= start <= high``.
     start
         First guess, of the shape of ``target``.
+    rounding
+        The relative error of the values of the function, in machine epsilons.
 
     Examples
     --------
@@ -51,9 +54,10 @@ def invert_increasing(
         high = np.where(error > 0, x, high)
         low = np.where(error <= 0, x, low)
         following = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
+        following = np.where(error == 0, x, following)
         found.flat[moving] = following
         moves = np.abs(following - x) > 4 * _EPS * np.abs(following)
-        moves &= np.abs(error) > _EPS * np.abs(y)
+        moves &= np.abs(error) > rounding * _EPS * np.abs(y)
         if not np.any(moves):
             break
         moving, x, y = moving[moves], following[moves], y[moves]

@@ -7,11 +7,13 @@ import numpy as np
 
 from rmt_jacobian.laws.checks import positive
 from rmt_jacobian.laws.law import Law
+from rmt_jacobian.laws.self_energy import self_energy_by_differences
 
 __all__ = ["QuarterCircle"]
 
 _FAR = 3.0  # in units of the radius, where the closed form of G loses digits to its own growth
 _FAR_TERMS = 40
+_REMOVABLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,30 @@ class QuarterCircle(Law):
         series = [0.0, *(unit.moment(k) for k in range(_FAR_TERMS))]
         far = np.polynomial.polynomial.polyval(1 / zeta, series)
         return np.where(np.abs(zeta) < _FAR, near, far) / self.radius
+
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return the self-energy, with the slope of G from the equation that it solves.
+
+        .. math::
+            (\zeta^2 - 1) G' = \zeta G - 2 - \frac{4}{\pi \zeta}, \qquad \zeta = z / r
+
+        Far away the series of :math:`\Sigma = (z G - 1) / G` keeps the digits.
+        """
+        zeta = z / self.radius
+        g = self._cauchy_above(z) * self.radius
+        slope = (zeta * g - 2 - 4 / (np.pi * zeta)) / (zeta**2 - 1)
+        near = self.radius * (zeta - 1 / g), 1 + slope / g**2
+        unit = QuarterCircle(1.0)
+        series = np.array([0.0, *(unit.moment(k) for k in range(1, _FAR_TERMS))])
+        sums = np.polynomial.polynomial.polyval(1 / zeta, series)  # zeta G - 1
+        slopes = -np.polynomial.polynomial.polyval(1 / zeta, np.arange(_FAR_TERMS) * series) / zeta
+        sigma = sums / g
+        far = self.radius * sigma, (slopes - sigma * (slopes - g) / zeta) / g
+        isolated = np.abs(zeta) > _FAR
+        sigma, slope = (np.where(isolated, *pair) for pair in zip(far, near, strict=True))
+        removable = np.abs(zeta + 1) < _REMOVABLE  # where the equation gives 0 / 0
+        slope[removable] = self_energy_by_differences(self, z[removable])[1]
+        return sigma, slope
 
     def _moment(self, n: int) -> float:
         half = (n + 1) / 2

@@ -98,6 +98,12 @@ class Semicircle(Law):
         # One root for each edge, so that their product grows like z.
         return 2 / (z - self.centre + np.sqrt(z - low) * np.sqrt(z - high))
 
+    def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        g = self._cauchy_above(z)
+        # With R in closed form, z = R(G) + 1/G gives the slope q / (q - 1), q = R'(G) G^2.
+        q = self.var() * g**2
+        return self.centre + self.var() * g, q / (q - 1)
+
     def _moment(self, n: int) -> float:
         def centred(k: int) -> float:
             return math.comb(k, k // 2) / (k // 2 + 1) * (self.radius / 2) ** k

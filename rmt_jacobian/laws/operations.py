@@ -1,0 +1,197 @@
+"""Free convolutions of laws, and their powers."""
+
+import math
+from collections import Counter
+
+from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.laws.affine import Affine
+from rmt_jacobian.laws.free_product import FreeProduct
+from rmt_jacobian.laws.free_sum import FreeSum
+from rmt_jacobian.laws.law import Law
+from rmt_jacobian.laws.point_masses import PointMasses
+
+__all__ = ["boxplus", "boxplus_power", "boxtimes", "boxtimes_power"]
+
+
+def boxplus(mu: Law, nu: Law) -> Law:
+    r"""Return the law of the sum of two free variables.
+
+    .. math:: R_{\mu \boxplus \nu}(w) = R_\mu(w) + R_\nu(w)
+
+    Parameters
+    ----------
+    mu, nu
+        Any two laws, results of earlier convolutions included.
+
+    Returns
+    -------
+    Law
+        With its density on the axis itself, all edges and the exact atoms.
+
+    Raises
+    ------
+    HypothesisError
+        On first use, if the two have too many gaps to locate every edge.
+
+    References
+    ----------
+    See :class:`.FreeSum`.
+
+    Examples
+    --------
+    >>> coin = PointMasses((-1, 1), (0.5, 0.5))
+    >>> law = boxplus(coin, coin)  # the arcsine law
+    >>> law.support(), round(float(law.pdf(1.0)), 12), round(float(law.cdf(1.0)), 9)
+    ((-2.0, 2.0), 0.183776298474, 0.666666667)
+    """
+    for constant, other in ((mu, nu), (nu, mu)):
+        if (value := _constant(constant)) is not None:
+            return _moved(other, 1.0, value)
+    return FreeSum(_collected((*_terms(mu, FreeSum), *_terms(nu, FreeSum))))
+
+
+def boxtimes(mu: Law, nu: Law) -> Law:
+    r"""Return the law of the product :math:`X^{1/2} Y X^{1/2}` of two free positive variables.
+
+    .. math:: S_{\mu \boxtimes \nu}(u) = S_\mu(u) \, S_\nu(u)
+
+    Parameters
+    ----------
+    mu, nu
+        Any two laws on the half line, results of earlier convolutions included.
+
+    Returns
+    -------
+    Law
+        With its density on the axis itself, all edges and the exact atoms.
+
+    Raises
+    ------
+    HypothesisError
+        If a law has mass below 0; on first use, if there are too many gaps.
+
+    References
+    ----------
+    See :class:`.FreeProduct`.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.laws import MarchenkoPastur
+    >>> law = boxtimes(MarchenkoPastur(0.5), PointMasses.bernoulli(0.25))
+    >>> law.atoms()
+    ((0.0, 0.75),)
+    """
+    _check_positive(mu)
+    _check_positive(nu)
+    for constant, other in ((mu, nu), (nu, mu)):
+        if (value := _constant(constant)) is not None:
+            return _moved(other, value, 0.0) if value > 0 else constant
+    return FreeProduct(_collected((*_terms(mu, FreeProduct), *_terms(nu, FreeProduct))))
+
+
+def boxplus_power(law: Law, times: float) -> Law:
+    r"""Return the free additive convolution of some copies of a law.
+
+    .. math:: R(w) = T \, R_\mu(w), \qquad T \ge 1
+
+    Parameters
+    ----------
+    law
+        Any law.
+    times
+        The number T of copies, a real number from 1 on.
+
+    Raises
+    ------
+    ParameterError
+        If the number is below 1, or not finite.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.laws import Semicircle
+    >>> [round(end, 12) for end in boxplus_power(Semicircle(), 2.25).support()]
+    [-3.0, 3.0]
+    """
+    _check_times(times)
+    if times == 1:
+        return law
+    if (value := _constant(law)) is not None:
+        return _moved(law, 1.0, (times - 1) * value)
+    return FreeSum(tuple((factor, times * t) for factor, t in _terms(law, FreeSum)))
+
+
+def boxtimes_power(law: Law, times: float) -> Law:
+    r"""Return the free multiplicative convolution of some copies of a law.
+
+    .. math:: S(u) = S_\mu(u)^T, \qquad T \ge 1
+
+    Parameters
+    ----------
+    law
+        A law on the half line.
+    times
+        The number T of copies, a real number from 1 on.
+
+    Raises
+    ------
+    HypothesisError
+        If the law has mass below 0.
+    ParameterError
+        If the number is below 1, or not finite.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.laws import FussCatalan, MarchenkoPastur
+    >>> law = boxtimes_power(MarchenkoPastur(), 3)
+    >>> abs(law.pdf(2.0) - FussCatalan(3).pdf(2.0)) < 1e-13
+    np.True_
+    """
+    _check_times(times)
+    _check_positive(law)
+    if times == 1:
+        return law
+    if (value := _constant(law)) is not None:
+        return PointMasses((value**times,), (1.0,))
+    return FreeProduct(tuple((factor, times * t) for factor, t in _terms(law, FreeProduct)))
+
+
+def _constant(law: Law) -> float | None:
+    """Return the location of the only atom of a law without anything else."""
+    atoms = law.atoms()
+    return atoms[0][0] if len(atoms) == 1 and not law.support_intervals() else None
+
+
+def _moved(law: Law, scale: float, shift: float) -> Law:
+    """Return the law of a multiple plus a number, as simply as it can be written."""
+    if (value := _constant(law)) is not None:
+        return PointMasses((scale * value + shift,), (1.0,))
+    if isinstance(law, Affine):
+        return _moved(law.law, scale * law.scale, scale * law.shift + shift)
+    return law if (scale, shift) == (1.0, 0.0) else Affine(law, scale, shift)
+
+
+def _terms(law: Law, kind: type[FreeSum] | type[FreeProduct]) -> tuple[tuple[Law, float], ...]:
+    """Return the factors of a convolution of the same kind, so that nesting stays flat."""
+    return law.factors if isinstance(law, kind) else ((law, 1.0),)
+
+
+def _collected(factors: tuple[tuple[Law, float], ...]) -> tuple[tuple[Law, float], ...]:
+    """Count equal laws once, with the sum of their numbers."""
+    total: Counter[Law] = Counter()
+    for law, times in factors:
+        total[law] += times  # pyright: ignore[reportArgumentType]
+    return tuple((law, float(times)) for law, times in total.items())
+
+
+def _check_times(times: float) -> None:
+    if not (math.isfinite(times) and times >= 1):
+        raise ParameterError(f"a convolution power needs a finite number of copies >= 1: {times}")
+
+
+def _check_positive(law: Law) -> None:
+    low = law.support()[0]
+    if low < 0:
+        raise HypothesisError(
+            f"boxtimes needs laws on the half line x >= 0, and this support starts at {low:.6g}: "
+            "use the law of the square, X X^T"
+        )
