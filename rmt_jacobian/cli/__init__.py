@@ -9,7 +9,10 @@ from collections.abc import Sequence
 import click
 
 from rmt_jacobian import __version__
+from rmt_jacobian.cli.convolve import convolve_command
+from rmt_jacobian.cli.density import density_command
 from rmt_jacobian.cli.derive import derive_command
+from rmt_jacobian.cli.freeness import freeness_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
 from rmt_jacobian.cli.solve import critical_init_command, mean_field_command
 from rmt_jacobian.cli.spectrum import spectrum_command
@@ -34,7 +37,10 @@ for _command in (
     mean_field_command,
     critical_init_command,
     spectrum_command,
+    density_command,
     lyapunov_command,
+    freeness_command,
+    convolve_command,
 ):
     _commands.add_command(_command)
 

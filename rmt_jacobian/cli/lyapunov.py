@@ -21,12 +21,13 @@ from rmt_jacobian.cli.options import (
     weights_choice,
     write_json,
 )
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from rmt_jacobian.cells import Cell, Parameters
+    from rmt_jacobian.pencils import LyapunovExponents
     from rmt_jacobian.sampling import LyapunovSamples
 
 __all__ = ["lyapunov_command", "theoretical_exponents"]
@@ -37,17 +38,28 @@ _SINGULAR = 1e14  # from this spread on the lowest exponents are rounding noise
 
 def theoretical_exponents(
     cell: "Cell", parameters: "Parameters", weights: str, quantiles: "np.ndarray"
-) -> "np.ndarray":
+) -> "LyapunovExponents":
     """Return the Lyapunov exponents of untied networks at quantiles from the top.
+
+    Newman's law where steps are free of each other, else the wave of the chain of many steps.
 
     Raises
     ------
     HypothesisError
         If there is no theory for this cell.
+    ConvergenceError
+        If the sites of the cell remember too many steps, or block the product.
     """
-    from rmt_jacobian.mean_field import free_step_exponents
+    import numpy as np
 
-    return free_step_exponents(cell, parameters, weights, quantiles)
+    from rmt_jacobian.mean_field import free_step_exponents
+    from rmt_jacobian.pencils import LyapunovExponents, lyapunov_exponents
+
+    try:
+        exponents = free_step_exponents(cell, parameters, weights, quantiles)
+    except HypothesisError:
+        return lyapunov_exponents(cell, parameters, weights, quantiles)
+    return LyapunovExponents(quantiles, exponents, np.zeros_like(exponents))
 
 
 @click.command("lyapunov")
@@ -91,7 +103,7 @@ def lyapunov_command(
 ) -> None:
     """Sample the Lyapunov exponents of products of Jacobians and compare with theory.
 
-    Theory is Newman's law for cells without gates; for others it is the largest exponent only.
+    Theory is Newman's law for cells without gates, and the wave of many steps for gated ones.
     """
     prepare_json(json_path)
     if exponents is not None and exponents > width:
@@ -111,7 +123,7 @@ def lyapunov_command(
     theory, missing = None, ""
     try:
         theory = theoretical_exponents(found_cell, parameters, weights, quantiles)
-    except HypothesisError as error:
+    except (HypothesisError, ConvergenceError) as error:
         if theory_only:
             raise
         missing = str(error)
@@ -155,7 +167,7 @@ class _Exponents:
     """Exponents by theory and sampled; None for what there is not."""
 
     quantiles: "np.ndarray"
-    theory: "np.ndarray | None"
+    theory: "LyapunovExponents | None"
     missing: str
     largest: float
     sampled: "LyapunovSamples | None"
@@ -176,7 +188,7 @@ class _Exponents:
             "quantile": self.quantiles,
             "sampled": self.mean,
             "std. error": self.standard_error,
-            "theory": self.theory,
+            "theory": self.theory and self.theory.exponents,
         }
         shown = {name: values for name, values in columns.items() if values is not None}
         last = self.quantiles.size - 1
@@ -191,6 +203,8 @@ class _Exponents:
     def notes(self) -> list[str]:
         """Return what keeps theory and samples apart."""
         notes = [f"no theory of all exponents: {self.missing}"] if self.missing else []
+        if self.theory is not None and (error := float(self.theory.errors.max())) > 0:
+            notes.append(f"theory is on drawn sites: standard error up to {error:.1g}")
         if self.sampled is not None and self.sampled.tied:
             notes.append("the networks keep one W; theory is that of untied weights")
         if self.sampled is not None and self.sampled.spread > _SINGULAR:
@@ -212,7 +226,8 @@ class _Exponents:
             "quantile": self.quantiles.tolist(),
             "exponents": _listed(self.mean),
             "standard_error": _listed(self.standard_error),
-            "theory": _listed(self.theory),
+            "theory": _listed(self.theory and self.theory.exponents),
+            "theory_error": _listed(self.theory and self.theory.errors),
             "largest_theory": self.largest,
         }
 
@@ -235,7 +250,7 @@ def _draw(found: _Exponents, title: str, path: Path) -> None:
         title,
         sampled=found.mean,
         standard_error=found.standard_error,
-        theory=found.theory,
+        theory=found.theory and found.theory.exponents,
         largest_theory=found.largest,
     )
     save_figure(figure, path)

@@ -1,5 +1,6 @@
 """Theory against samples: rows, z-scores, verdicts and reports."""
 
+from rmt_jacobian.compare.diagonal_moments import DiagonalMoments, FreeMoments
 from rmt_jacobian.compare.distances import (
     LineLaw,
     finite_size_null,
@@ -7,6 +8,13 @@ from rmt_jacobian.compare.distances import (
     resampled_null,
     wasserstein_distance,
     wasserstein_null,
+)
+from rmt_jacobian.compare.freeness import (
+    CellFreeness,
+    FreenessRow,
+    FreenessTest,
+    freeness_of_cell,
+    freeness_test,
 )
 from rmt_jacobian.compare.report import to_json, to_markdown, to_text
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
@@ -27,11 +35,16 @@ from rmt_jacobian.compare.verification import (
 )
 
 __all__ = [
+    "CellFreeness",
     "Comparison",
     "CorrelationPath",
+    "DiagonalMoments",
     "EnsembleDifference",
     "Estimate",
     "FixedPointCurve",
+    "FreeMoments",
+    "FreenessRow",
+    "FreenessTest",
     "LineLaw",
     "Row",
     "SCoefficientMeasurement",
@@ -42,6 +55,8 @@ __all__ = [
     "Verification",
     "compare_spectrum",
     "finite_size_null",
+    "freeness_of_cell",
+    "freeness_test",
     "ks_distance",
     "resampled_null",
     "signal_propagation",

@@ -29,7 +29,8 @@ _SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict"
 
 def to_text(found: Verification) -> str:
     """Return the table of second moments, and that of spectra, aligned for a terminal."""
-    lines = [_headline(found), "", *_aligned([_HEADER, *(_cells(row) for row in found.rows)]), ""]
+    table = [(*_cells(row)[:-1], _short_verdict(row)) for row in found.rows]
+    lines = [_headline(found), "", *_aligned([_HEADER, *table]), ""]
     if found.spectra:
         lines += [*_aligned(_spectrum_table(found.spectra)), ""]
     return "\n".join([*lines, *_notes(found)])
@@ -194,7 +195,8 @@ def _notes(found: Verification) -> list[str]:
     notes = [
         _count(found),
         "z is (theory - sampled) in standard errors, after the noise that samples share with the "
-        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails.",
+        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails. "
+        "verdict: on printed / S-transform / exact.",
         "paired is the theory on the drawn sites, which shares their noise with sampled.",
     ]
     if s_1:
@@ -211,11 +213,13 @@ def _notes(found: Verification) -> list[str]:
             for d in found.differences
         )
         notes.append(f"orthogonal minus Gaussian: {pairs}.")
+    notes += [f"no law of the spectrum of {reason}" for reason in found.without_law]
     if found.spectra:
         percent = 100 * found.spectra[0].quantile
         notes.append(
-            f"null is what {percent:g} % of right laws stay below at this width and number of "
-            "networks; the verdict on a spectrum is that of KS, the Kolmogorov-Smirnov distance."
+            f"spectra are the singular values of {found.spectra[0].samples} networks; null is what "
+            f"{percent:g} % of right laws stay below at this width and number; the verdict is that "
+            "of KS, the Kolmogorov-Smirnov distance."
         )
     return [*notes, found.hypotheses]
 
@@ -246,6 +250,11 @@ def _cells(row: Row) -> tuple[str, ...]:
         _estimate(moment.sampled.value, moment.sampled.standard_error),
         row.verdict,
     )
+
+
+def _short_verdict(row: Row) -> str:
+    """Return the verdicts on printed, S-transform and exact alone, which fit into a terminal."""
+    return " / ".join(word or "-" for word in row.verdicts.values())
 
 
 def _spectrum_table(spectra: Sequence[SpectrumComparison]) -> list[tuple[str, ...]]:

@@ -114,16 +114,19 @@ class Row:
     variance: Comparison
 
     @property
-    def verdict(self) -> str:
-        """What the samples say of each route, in words."""
+    def verdicts(self) -> dict[str, str | None]:
+        """What the samples say of each route; None where there is no printed value."""
         z = self.second_moment.z()
         routes = {"printed": "printed", "s_transform": "S-transform", "exact": "exact"}
-        words = [
-            f"{name} {verdict(value)}"
+        return {
+            name: None if (value := z[key]) is None else verdict(value)
             for key, name in routes.items()
-            if (value := z[key]) is not None
-        ]
-        return ", ".join(words)
+        }
+
+    @property
+    def verdict(self) -> str:
+        """What the samples say of each route, in words."""
+        return ", ".join(f"{name} {word}" for name, word in self.verdicts.items() if word)
 
 
 def verdict(z: float) -> str:

@@ -1,24 +1,30 @@
 """The main job: every route to the moments of J J^T, side by side with samples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row
-from rmt_jacobian.compare.spectra import SpectrumComparison
+from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
     printed_second_moment,
     s_transform_moment,
 )
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import MomentSamples, Weights, sample_moments
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
+
+_MOST_STEPS = 20  # of a spectrum: the time of its law grows like their square
+# Networks whose spectra are compared, and sites and tolerance of the law: its error is then about a
+# third of what these networks resolve at width 512.
+_SPECTRA, _SITES, _TOLERANCE = 16, 1024, 3e-4
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,9 @@ class Verification:
     width, samples, seed, tied
         Of the sampled networks.
     spectra
-        Sampled spectra beside their laws, where those were compared too.
+        Sampled singular values beside their laws, where those were compared too.
+    without_law
+        Why spectra that were sampled are not among them.
     """
 
     law: SiteLaw
@@ -68,6 +76,7 @@ class Verification:
     seed: int
     tied: bool
     spectra: tuple[SpectrumComparison, ...] = ()
+    without_law: tuple[str, ...] = ()
 
     @property
     def hypotheses(self) -> str:
@@ -90,6 +99,7 @@ def verify(
     samples: int = 64,
     seed: int = 0,
     tied: bool = False,
+    spectra: bool = True,
     workers: int | None = None,
     progress: bool = False,
 ) -> Verification:
@@ -107,6 +117,9 @@ def verify(
         N, the number of networks for each ensemble, and the seed.
     tied
         Whether the sampled networks keep one W for all steps; the theory stays untied.
+    spectra
+        Whether to compare the singular values of 16 networks with their law too, at the largest
+        of the numbers of steps up to 20.
     workers, progress
         How many networks run at a time; whether to show progress bars.
 
@@ -119,13 +132,16 @@ def verify(
     --------
     >>> from rmt_jacobian.cells import minimalrnn
     >>> found = verify(minimalrnn, Parameters.of(minimalrnn), weights=["gaussian"], steps=[1],
-    ...                width=32, samples=4, workers=1)
+    ...                width=32, samples=4, workers=1, spectra=False)
     >>> round(found.rows[0].second_moment.exact, 4)
     4.4233
     """
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
     law = site_law(cell, parameters)
+    spectra_at = (
+        [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
+    )
     drawn = {
         name: sample_moments(
             cell,
@@ -138,14 +154,17 @@ def verify(
             tied=tied,
             workers=workers,
             progress=progress,
+            spectra_at=spectra_at,
+            spectra=_SPECTRA,
         )
         for name in dict.fromkeys(weights)
     }
     rows = tuple(_row(law, found, j) for found in drawn.values() for j in range(len(found.steps)))
+    compared, without_law = _spectra(law, drawn.values())
     return Verification(
         law, rows, tuple(_measured_s_1(found) for found in drawn.values() if _sees_weights(found)),
         _differences(rows),
-        width, samples, seed, tied,
+        width, samples, seed, tied, compared, without_law,
     )  # fmt: skip
 
 
@@ -174,6 +193,25 @@ def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
             T / found.width,
         ),
     )
+
+
+def _spectra(
+    law: SiteLaw, drawn: Iterable[MomentSamples]
+) -> tuple[tuple[SpectrumComparison, ...], tuple[str, ...]]:
+    """Compare the singular values that were kept with their laws, where those are found."""
+    compared, missing = [], []
+    for found in drawn:
+        for T, values in found.singular_values.items():
+            label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
+            try:
+                limit = singular_value_law(
+                    law.cell, law.parameters, weights=found.weights, steps=T, law=law,
+                    sites=_SITES, tolerance=_TOLERANCE, replicates=0,
+                )  # fmt: skip
+                compared.append(compare_spectrum(limit, values, label=label))
+            except (HypothesisError, ConvergenceError) as error:
+                missing.append(f"{label}: {error}")
+    return tuple(compared), tuple(missing)
 
 
 def _comparison(

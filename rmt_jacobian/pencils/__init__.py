@@ -13,6 +13,7 @@ from rmt_jacobian.pencils.ensembles import (
     TransformWeights,
     ensemble,
 )
+from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.series import pencil_moments
 from rmt_jacobian.pencils.singular_values import SingularValueLaw, exact_moments, singular_value_law
@@ -22,6 +23,8 @@ __all__ = [
     "BiInvariant",
     "ChainSolution",
     "GaussianWeights",
+    "LongChain",
+    "LyapunovExponents",
     "OrthogonalWeights",
     "Pencil",
     "PencilSolution",
@@ -30,6 +33,7 @@ __all__ = [
     "SingularValueLaw",
     "SiteHistory",
     "TransformWeights",
+    "Wave",
     "calibrated",
     "chain_moments",
     "drawn_sites",
@@ -37,6 +41,7 @@ __all__ = [
     "exact_moments",
     "log_potential",
     "low_discrepancy_sites",
+    "lyapunov_exponents",
     "pencil_moments",
     "singular_value_law",
     "solve",

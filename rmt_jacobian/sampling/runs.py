@@ -1,7 +1,7 @@
 """Ensembles of sampled networks: moments with their paired theory, and spectra."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,6 +35,9 @@ class MomentSamples:
         What the untied theory says on the sites of each sample, the row lengths of W included.
     s_1
         s_1 of W W^T inferred from the one-step product of each sample, shape (samples,).
+    singular_values
+        Those of the products of the first samples, for the numbers of steps that were asked for;
+        shape (samples, N).
     """
 
     weights: Weights
@@ -46,6 +49,7 @@ class MomentSamples:
     paired_mean: np.ndarray
     paired_second_moment: np.ndarray
     s_1: np.ndarray
+    singular_values: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,15 @@ class _Setting:
     width: int
     steps: tuple[int, ...]
     tied: bool
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Moments by number of steps, the inferred s_1, and singular values by number of steps."""
+
+    moments: list[list[float]]
+    s_1: float
+    spectra: dict[int, np.ndarray]
 
 
 def sample_moments(
@@ -70,6 +83,8 @@ def sample_moments(
     tied: bool = False,
     workers: int | None = None,
     progress: bool = False,
+    spectra_at: Sequence[int] = (),
+    spectra: int = 16,
 ) -> MomentSamples:
     r"""Sample products of Jacobians and compare each with the theory on its own sites.
 
@@ -91,6 +106,9 @@ def sample_moments(
         How many networks run at a time.
     progress
         Whether to show a progress bar.
+    spectra_at, spectra
+        Of which of the steps the singular values are kept too, and of how many of the samples: a
+        decomposition costs as much as several steps.
 
     Notes
     -----
@@ -110,27 +128,34 @@ def sample_moments(
         raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
     if not steps:
         raise ParameterError("give at least one number of steps")
+    if not set(spectra_at) <= set(steps):
+        raise ParameterError("spectra are kept at numbers of steps that are sampled: add them")
     setting = _Setting(
         cell, parameters, checked_weights(weights), width, tuple(sorted(set(steps))), tied
     )
-    rows = map_samples(
-        lambda rng: _one_sample(setting, rng),
-        spawn(seed, samples),
+    found = map_samples(
+        lambda task: _one_sample(setting, task[1], spectra_at if task[0] < spectra else ()),
+        list(enumerate(spawn(seed, samples))),
         workers=workers,
         progress=_title(setting) if progress else None,
     )
-    moments, s_1 = (np.array(column) for column in zip(*rows, strict=True))
-    columns = np.moveaxis(moments, 2, 0)
-    return MomentSamples(weights, setting.steps, width, tied, *columns, s_1=s_1)
+    rows = list(found)
+    columns = np.moveaxis(np.array([row.moments for row in rows]), 2, 0)
+    s_1 = np.array([row.s_1 for row in rows])
+    kept = {T: np.stack([row.spectra[T] for row in rows[:spectra]]) for T in spectra_at}
+    return MomentSamples(
+        weights, setting.steps, width, tied, *columns, s_1=s_1, singular_values=kept
+    )
 
 
 def _title(setting: _Setting) -> str:
     return f"{setting.cell.name}, {setting.weights} W{', tied' if setting.tied else ''}"
 
 
-def _one_sample(setting: _Setting, rng: np.random.Generator) -> tuple[list[list[float]], float]:
+def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequence[int]) -> _Sample:
     s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
     rows: list[list[float]] = []
+    spectra: dict[int, np.ndarray] = {}
     inferred = float("nan")
     paired: PairedMoments | None = None
     for t, step, product in jacobian_products(_run(setting, rng), (1, *setting.steps)):
@@ -146,7 +171,9 @@ def _one_sample(setting: _Setting, rng: np.random.Generator) -> tuple[list[list[
             inferred = s_1 + missing / through_weights**2 if through_weights else float("nan")
         if t in setting.steps:
             rows.append([*sampled, paired.mean, paired.second_moment])
-    return rows, inferred
+        if t in spectra_at:
+            spectra[t] = singular_values(product)
+    return _Sample(rows, inferred, spectra)
 
 
 def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:

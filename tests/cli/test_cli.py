@@ -38,6 +38,10 @@ def test_verify_writes_report_and_figure(run, tmp_path):
     folder = tmp_path / "rmt-report"
     content = json.loads((folder / "report.json").read_text())
     assert len(content["rows"]) == 4
+    assert [row["label"] for row in content["spectra"]] == [
+        "gaussian W, T = 3", "orthogonal W, T = 3",
+    ]  # fmt: skip
+    assert "Wasserstein-1" in out
     assert content["mean_field"]["preactivation_variance"] == pytest.approx(15.936222655949866)
     assert (folder / "second_moment.png").read_bytes().startswith(b"\x89PNG")
     assert "second_moment.png" in (folder / "report.md").read_text()
@@ -49,7 +53,7 @@ def test_verify_writes_report_and_figure(run, tmp_path):
 def test_verify_json_on_standard_output_is_nothing_but_json(run):
     status, out, err = run(
         "verify", "vanilla", "--weights", "orthogonal", "--steps", 2, "--width", 32, "--samples", 3,
-        "--out", "elsewhere", "--json", "-", "--tied",
+        "--out", "elsewhere", "--json", "-", "--tied", "--no-spectra",
     )  # fmt: skip
     assert status == 0, err
     content = json.loads(out)
@@ -241,8 +245,9 @@ def test_a_link_is_written_through(run, tmp_path):
 @pytest.mark.parametrize("cell", ["minimalrnn", "vanilla"])
 def test_extreme_weights_give_a_finite_report(run, cell, weight_std):
     status, out, err = run(
-        "verify", cell, "-p", f"weight_std={weight_std}", "--width", 32, "--samples", 4
-    )
+        "verify", cell, "-p", f"weight_std={weight_std}", "--width", 32, "--samples", 4,
+        "--no-spectra",
+    )  # fmt: skip
     assert status == 0, err
     assert "nan" not in out
 
@@ -257,7 +262,15 @@ def test_invalid_toml_is_named(run, tmp_path):
 def test_help_lists_every_command(run):
     status, out, _ = run("--help")
     assert status == 0
-    for command in ("verify", "derive", "mean-field", "critical-init", "spectrum", "lyapunov"):
+    for command in (
+        "verify",
+        "derive",
+        "mean-field",
+        "critical-init",
+        "spectrum",
+        "lyapunov",
+        "freeness",
+    ):
         assert command in out
 
 

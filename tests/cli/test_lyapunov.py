@@ -45,15 +45,23 @@ def test_json_holds_samples_and_theory(run, tmp_path):
     assert len(out.splitlines()) == 2 + 10 + 1
 
 
-def test_gated_cells_are_sampled_beside_their_largest_exponent(run):
+def test_gated_cells_have_a_theory_with_an_error(run):
     status, out, err = run("minimalrnn", *SMALL, "--tied", "--exponents", 2, "--json", "-")
     assert status == 0
     content = json.loads(out)
-    assert content["theory"] is None
+    assert content["theory"] == pytest.approx([-0.0577, -0.1545], abs=0.003)
+    assert all(0 < error < 2e-3 for error in content["theory_error"])
     assert len(content["exponents"]) == 2
     assert content["largest_theory"] == pytest.approx(-0.00061062, rel=1e-4)
-    assert "no theory of all exponents" in err
+    assert "on drawn sites" in err
     assert "keep one W" in err
+
+
+def test_cells_that_remember_too_long_are_sampled_beside_their_largest_exponent(run):
+    status, out, err = run("minimalrnn", *SMALL, "-p", "weight_std=0.001", "--json", "-")
+    assert status == 0
+    assert json.loads(out)["theory"] is json.loads(out)["theory_error"] is None
+    assert "no theory of all exponents" in err
 
 
 def test_theory_only(run):
@@ -81,7 +89,6 @@ def test_steps_that_kill_sites_are_named(run):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["minimalrnn", "--theory-only"], "not free"),
         (["vanilla", "--exponents", 300], "--exponents"),
         (["vanilla", "--steps", 0], "steps"),
         (["vanilla", "--figure", "figure.bmp"], ".png"),

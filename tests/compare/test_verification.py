@@ -16,7 +16,7 @@ OTHER_POINT = Parameters.of(
 
 @pytest.fixture(scope="module")
 def one_step():
-    return verify(minimalrnn, FIGURE_1, steps=[1], width=512, samples=16, seed=3)
+    return verify(minimalrnn, FIGURE_1, steps=[1], width=512, samples=16, seed=3, spectra=False)
 
 
 def test_paired_check_resolves_two_percent_at_width_512_with_16_samples(one_step):
@@ -49,7 +49,8 @@ def test_ensembles_differ_as_predicted(one_step):
 @pytest.mark.slow
 @pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
 def test_exact_route_holds_and_the_printed_formula_fails(parameters):
-    found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10], width=512, samples=16, seed=1)
+    found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10], width=512, samples=16, seed=1,
+                   spectra=False)  # fmt: skip
     for row in found.rows:
         z = row.second_moment.z()
         assert abs(z["paired"]) < 4, (row.weights, row.steps)
@@ -67,14 +68,15 @@ def test_exact_route_holds_and_the_printed_formula_fails(parameters):
 @pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
 def test_two_gated_steps_are_not_free(parameters):
     # 64 samples, because the routes differ by 3 to 6 % at T = 2 and 16 samples resolve 1 to 2 %.
-    found = verify(minimalrnn, parameters, steps=[2], width=512, samples=64, seed=0)
+    found = verify(minimalrnn, parameters, steps=[2], width=512, samples=64, seed=0, spectra=False)
     for row in found.rows:
         assert abs(row.second_moment.z()["exact"]) < 4
         assert row.second_moment.z()["s_transform"] < -4, row.weights
 
 
 def test_vanilla_has_no_printed_value_and_both_routes_agree():
-    found = verify(vanilla, Parameters.of(vanilla), steps=[3], width=128, samples=8, seed=2)
+    found = verify(vanilla, Parameters.of(vanilla), steps=[3], width=128, samples=8, seed=2,
+                   spectra=False)  # fmt: skip
     for row in found.rows:
         assert row.second_moment.printed is None
         assert row.second_moment.s_transform == pytest.approx(row.second_moment.exact, rel=1e-12)
@@ -83,17 +85,55 @@ def test_vanilla_has_no_printed_value_and_both_routes_agree():
 
 def test_tied_samples_are_labelled():
     found = verify(
-        minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2, tied=True
+        minimalrnn,
+        FIGURE_1,
+        weights=["gaussian"],
+        steps=[1],
+        width=32,
+        samples=2,
+        tied=True,
+        spectra=False,
     )
     assert "approximation" in found.hypotheses
-    untied = verify(minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2)
+    untied = verify(minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2,
+                    spectra=False)  # fmt: skip
     assert "approximation" not in untied.hypotheses
+
+
+def test_spectra_agree_with_their_law():
+    found = verify(minimalrnn, FIGURE_1, steps=[1, 3, 25], width=128, samples=24, seed=4)
+    assert [row.label for row in found.spectra] == ["gaussian W, T = 3", "orthogonal W, T = 3"]
+    for row in found.spectra:
+        assert (row.width, row.samples) == (128, 16)
+        assert row.verdict == "agrees"
+    assert found.without_law == ()
+
+
+def test_spectra_of_tied_networks_are_labelled_and_long_products_left_out():
+    common = {"weights": ["gaussian"], "width": 32, "samples": 2, "tied": True}
+    (row,) = verify(vanilla, Parameters.of(vanilla), steps=[2], **common).spectra
+    assert row.label == "gaussian W, T = 2, tied"
+    assert verify(vanilla, Parameters.of(vanilla), steps=[30], **common).spectra == ()
+
+
+def test_a_spectrum_without_a_law_is_named():
+    p = Parameters.of(minimalrnn, {**dict(minimalrnn.typical_parameters), "weight_std": 0.0})
+    found = verify(minimalrnn, p, weights=["gaussian"], steps=[1], width=16, samples=2)
+    assert found.spectra == ()
+    assert "weight_std = 0" in found.without_law[0]
 
 
 def test_same_seed_same_bits_whatever_the_number_of_workers():
     def run(workers):
         found = verify(
-            minimalrnn, FIGURE_1, steps=[1, 3], width=48, samples=5, seed=9, workers=workers
+            minimalrnn,
+            FIGURE_1,
+            steps=[1, 3],
+            width=48,
+            samples=5,
+            seed=9,
+            workers=workers,
+            spectra=False,
         )
         return [row.second_moment.sampled for row in found.rows]
 
@@ -128,6 +168,7 @@ def test_narrow_noise_does_not_turn_finite_width_into_a_failure():
     # With orthogonal W the paired noise of the vanilla network falls as 1 / N, like what theory at
     # infinite width leaves out: without an allowance for that, z would stay at -20 at every width.
     point = Parameters.of(vanilla, weight_std=1.1, input_std=0.025, input_variance=1.0)
-    found = verify(vanilla, point, weights=["orthogonal"], steps=[2, 10], width=256, samples=16)
+    found = verify(vanilla, point, weights=["orthogonal"], steps=[2, 10], width=256, samples=16,
+                   spectra=False)  # fmt: skip
     for row in found.rows:
         assert "exact agrees" in row.verdict

@@ -13,7 +13,7 @@ STEPS = (1, 2, 5)
 
 
 def small(cell, **options) -> Verification:
-    options = {"steps": STEPS, "width": 24, "samples": 4, "workers": 1, **options}
+    options = {"steps": STEPS, "width": 24, "samples": 4, "workers": 1, "spectra": False, **options}
     return verify(cell, Parameters.of(cell), **options)
 
 
