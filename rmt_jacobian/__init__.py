@@ -1,7 +1,7 @@
 """Free probability and random-matrix spectra of recurrent-network Jacobians.
 
 The spectrum of the state-to-state Jacobian of a random recurrent network, three ways: derived
-(:mod:`~rmt_jacobian.derive`), solved (:mod:`~rmt_jacobian.mean_field`) and sampled
+(:mod:`~rmt_jacobian.derive`), solved (:mod:`~rmt_jacobian.pencils`) and sampled
 (:mod:`~rmt_jacobian.sampling`); :mod:`~rmt_jacobian.compare` puts them side by side.
 
 Names are imported when they are first used, so that importing the package stays fast.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         minimalrnn,
         vanilla,
     )
-    from rmt_jacobian.compare import Verification, verify
+    from rmt_jacobian.compare import Verification, freeness_of_cell, freeness_test, verify
     from rmt_jacobian.derive import (
         Derivation,
         exact_mean,
@@ -48,7 +48,13 @@ if TYPE_CHECKING:
         site_law,
         trajectory,
     )
-    from rmt_jacobian.sampling import run_network, sample_moments, sample_singular_values
+    from rmt_jacobian.pencils import SingularValueLaw, lyapunov_exponents, singular_value_law
+    from rmt_jacobian.sampling import (
+        run_network,
+        sample_lyapunov,
+        sample_moments,
+        sample_singular_values,
+    )
 
 __version__ = "0.1.0"
 
@@ -63,6 +69,7 @@ __all__ = [
     "Parameters",
     "Preactivation",
     "RmtJacobianError",
+    "SingularValueLaw",
     "SiteLaw",
     "SpecificationError",
     "UndefinedTransformError",
@@ -74,6 +81,9 @@ __all__ = [
     "exact_second_moment",
     "exact_variance",
     "feasible_preactivation_variances",
+    "freeness_of_cell",
+    "freeness_test",
+    "lyapunov_exponents",
     "minimalrnn",
     "one_step_moment",
     "one_step_variance",
@@ -81,8 +91,10 @@ __all__ = [
     "run_network",
     "s_transform_moment",
     "s_transform_variance",
+    "sample_lyapunov",
     "sample_moments",
     "sample_singular_values",
+    "singular_value_law",
     "site_law",
     "trajectory",
     "vanilla",
@@ -91,7 +103,7 @@ __all__ = [
 
 _HOMES = {
     "cells": ("Cell", "Parameters", "Preactivation", "cell_named", "minimalrnn", "vanilla"),
-    "compare": ("Verification", "verify"),
+    "compare": ("Verification", "freeness_of_cell", "freeness_test", "verify"),
     "derive": (
         "Derivation",
         "exact_mean",
@@ -120,7 +132,8 @@ _HOMES = {
         "site_law",
         "trajectory",
     ),
-    "sampling": ("run_network", "sample_moments", "sample_singular_values"),
+    "pencils": ("SingularValueLaw", "lyapunov_exponents", "singular_value_law"),
+    "sampling": ("run_network", "sample_lyapunov", "sample_moments", "sample_singular_values"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
