@@ -24,6 +24,9 @@ __all__ = ["FreeConvolution"]
 _NODES = 121  # on every arm of a factor with few gaps
 _BUDGET = 40_000  # nodes in all
 _FEWEST = 13
+_LOST = 1e-11  # of the size of G: a smaller density is no number but rounding
+_ROOT = 0.05  # how far from a root of the distance the density may be next to an edge
+_SHIFTS = (1e-8, -1e-8, 1e-6, -1e-6)  # of an angle
 _MASS = 1e-8  # how far from 1 the total mass may be
 
 
@@ -87,6 +90,9 @@ class FreeConvolution(Law):
         x = np.asarray(x, dtype=float)
         inner, share = self._off_the_edges(x)
         g, residual, converged = self._solve(inner.astype(complex))
+        # Next to an atom G is so large that its rounding may hide the density.
+        lost = self._in_interval(x) & ~(-np.imag(g) > _LOST * np.abs(g))
+        converged &= ~lost & self._like_a_root(x, inner, g)
         g = np.real(g) + 1j * np.imag(g) * share
         density = np.where(self._in_interval(x), -np.imag(g) / np.pi, 0.0)
         g = np.where(converged, g, complex(np.nan, np.nan))
@@ -112,6 +118,20 @@ class FreeConvolution(Law):
             inner = np.where(close, end + sign * size, inner)
             share = np.where(close, 1 / ratio if end in hard else ratio, share)
         return inner, share
+
+    def _like_a_root(self, x: np.ndarray, inner: np.ndarray, g: np.ndarray) -> np.ndarray:
+        """Return whether the density near the edge changes as it is continued to moved points."""
+        right = np.ones(x.shape, dtype=bool)
+        moved = inner != x
+        if np.any(moved):
+            ends = np.array([end for pair in self._intervals for end in pair])
+            nearest = ends[np.argmin(np.abs(inner[moved, None] - ends), axis=1)]
+            further, _, _ = self._solve(nearest + 4 * (inner[moved] - nearest) + 0j)
+            with np.errstate(all="ignore"):
+                ratio = np.imag(further) / np.imag(g[moved])
+            power = np.where(np.isin(nearest, self._hard_edges()), -0.5, 0.5)
+            right[moved] = np.abs(ratio / 4**power - 1) <= _ROOT
+        return right
 
     @abstractmethod
     def _rounding_at(self, end: float) -> float:
@@ -205,13 +225,20 @@ class FreeConvolution(Law):
                 "factors to more similar scales, or nearer to 0"
             )
         angle = np.clip(angle, first, np.pi - last)
-        solution = self.solve(self._point(k, angle))
-        if not np.all(solution.converged):
+        rate = self.solve(self._point(k, angle)).density * self._stretch(k, angle)
+        for shift in _SHIFTS:  # over a few points that are not certified, next to a singular one
+            unknown = np.isnan(rate)
+            if not np.any(unknown):
+                return rate
+            near = angle[unknown] + shift
+            near = np.where((near > first) & (near < np.pi - last), near, angle[unknown])
+            rate[unknown] = self.solve(self._point(k, near)).density * self._stretch(k, near)
+        if np.any(np.isnan(rate)):
             raise ConvergenceError(
                 "the density was not found everywhere on the support, so there is no cdf; see "
                 "solve for the points"
             )
-        return solution.density * self._stretch(k, angle)
+        return rate
 
     def _stretch(self, k: int, angle: np.ndarray) -> np.ndarray:
         low, high = self._intervals[k]

@@ -24,9 +24,12 @@ __all__ = ["Solved", "System"]
 
 _SWEEPS = 30  # of the plain iteration, far above the axis
 _STARTS = 10
-_FACTORS = (4.0, 2.0, 1.4)  # by which the height falls; the next where the last one failed
+_FALLS = ((4.0, 1e-4), (2.0, 1e-4), (2.0, 1e-10), (1.4, 1e-15))
+"""By how much the height falls at a time, and from where to 0; the next where the last failed."""
 _CORRECTIONS = 4
 _FINAL = 60
+_GOOD, _POOR = 1e-12, 1e-8  # residuals: enough alone, and enough where the next step is small
+_STILL = 1e-6  # of the height of a point: the next step, where the residual is poor
 _GAP = 1e-9  # residual of a real solution, which a bracket holds
 _EPS = np.finfo(float).eps
 
@@ -44,8 +47,8 @@ class Solved:
     residual
         The largest residual of the equations, relative to the size of their terms.
     converged
-        Whether the residual is at rounding level and Newton's next step stays well inside the
-        upper half plane.
+        Whether Newton's next step stays well inside the upper half plane, and either the residual
+        is at rounding level or that step is very small.
     """
 
     points: np.ndarray
@@ -75,11 +78,11 @@ class System:
             points = np.zeros((len(self.laws), *v.shape), dtype=complex)
             return Solved(points, empty + 0j, empty + 0j, empty, empty == 0)
         with np.errstate(all="ignore"):
-            solved = self._continued(flat, _FACTORS[0])
-            for factor in _FACTORS[1:]:
+            solved = self._continued(flat, *_FALLS[0])
+            for factor, lowest in _FALLS[1:]:
                 left = np.flatnonzero(~solved.converged)
                 if left.size:
-                    again = self._continued(flat[left], factor)
+                    again = self._continued(flat[left], factor, lowest)
                     for name in ("points", "energy", "slope", "residual", "converged"):
                         getattr(solved, name)[..., left] = getattr(again, name)
         return Solved(
@@ -101,13 +104,13 @@ class System:
             residual = np.where(np.isinf(energy), 0.0, error / size)  # infinite where G is 0
         return Solved(u, energy, slope, residual, residual <= _GAP)
 
-    def _continued(self, v: np.ndarray, factor: float) -> Solved:
+    def _continued(self, v: np.ndarray, factor: float, lowest: float) -> Solved:
         top = np.maximum(self.height, np.imag(v))
         here = np.real(v) + 1j * top
         u = self._started(here)
         target, height = here, self.height
         while np.any(np.imag(target) > np.imag(v)):
-            height = height / factor if height > 1e-4 * self.height else 0.0
+            height = height / factor if height > lowest * self.height else 0.0
             following = np.real(v) + 1j * np.maximum(np.minimum(height, top), np.imag(v))
             _, slopes = self._energies(u)
             u = self._moved(u, self._tangent(slopes) * (following - target))
@@ -145,8 +148,11 @@ class System:
         # One point that is surely inside is enough: it fixes those of all other factors.
         inside = np.any(np.abs(step) <= 0.1 * np.imag(u), axis=0) & np.all(np.imag(u) > 0, axis=0)
         relative = residual / size
+        # Next to a pole of an energy rounding is worse, but the next step still tells the error.
+        still = np.all(np.abs(step) <= _STILL * np.imag(u), axis=0) & (relative <= _POOR)
+        certified = inside & ((relative <= _GOOD) | still)
         energy_slope = self._total(slopes * self._tangent(slopes))
-        return Solved(u, self._total(p), energy_slope, relative, inside & (relative <= 1e-12))
+        return Solved(u, self._total(p), energy_slope, relative, certified)
 
     def _energies(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         pairs = [self.chart.energy(law, row) for law, row in zip(self.laws, u, strict=True)]
@@ -183,13 +189,14 @@ class System:
         return result
 
     def _moved(self, u: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Add a step, shortened so that no point comes ten times closer to a border."""
+        """Add a step, with every rise cut so that no point comes ten times closer to a border.
+
+        A point at a border would hold up all others if the whole step were shortened with it.
+        """
         step = np.where(np.isfinite(step), step, 0)
         rise = np.imag(step)
         room = np.where(rise < 0, np.imag(u), self.chart.ceiling - np.imag(u))
-        with np.errstate(all="ignore"):
-            longest = np.where(rise == 0, np.inf, 0.9 * room / np.abs(rise))
-        return u + step * np.minimum(1.0, np.min(longest, axis=0))
+        return u + np.real(step) + 1j * np.clip(rise, -0.9 * room, 0.9 * room)
 
 
 def _interpolated(x: np.ndarray, nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
