@@ -18,6 +18,7 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 __all__ = ["calibrated"]
 
 _EXACT = 1e-12  # relative
+_LEAST = 1e-290  # moments below it have lost digits
 _MOST = 0.5  # loss of effective sites, 1 - (sum p^2)^-1 / sites, that is put up with
 
 
@@ -26,8 +27,8 @@ def calibrated(chain: ProductChain, mean: float, second_moment: float) -> Produc
 
     .. math:: p_i \propto p_i^{(0)} \exp(a d_i / m_1 + b \Phi_i / m_2)
 
-    with d the diagonal of :math:`J J^T` and :math:`\Phi` that of its square, so that the tilt acts on
-    the few sites that carry the moments and leaves the bulk of the law alone.
+    with d the diagonal of :math:`J J^T` and :math:`\Phi` that of its square, so that the tilt acts
+    on the few sites that carry the moments and leaves the bulk of the law alone.
 
     Parameters
     ----------
@@ -62,8 +63,14 @@ def calibrated(chain: ProductChain, mean: float, second_moment: float) -> Produc
 
     def gap(tilt: np.ndarray) -> list[float]:
         _, first, second = chain_moments(tilted(tilt), 2)
-        return [math.log(first / mean), math.log(second / second_moment)]
+        # A wild tilt leaves no weight at the sites that carry the moments.
+        return [
+            math.log(max(found, _LEAST)) - math.log(exact)
+            for found, exact in ((first, mean), (second, second_moment))
+        ]
 
+    if min(mean, second_moment) < _LEAST:
+        return None
     if max(map(abs, gap(np.zeros(2)))) <= _EXACT:
         return chain
     found = root(gap, np.zeros(2), method="hybr", options={"xtol": 1e-15})

@@ -46,7 +46,10 @@ from rmt_jacobian.pencils.sites import SiteHistory
 
 __all__ = ["ProductChain", "Responses"]
 
-_PORTION = 16_384  # steps times sites that are worked on at a time, to fit into a fast cache
+# Steps times sites that are worked on at a time: small enough for the cache, large enough for the
+# loop over steps not to matter.  Derivatives hold an array of as many numbers for every block.
+_SWEEP, _ROWS = 262_144, 65_536
+_FLAT, _TINY = 1e-12, 1e-300  # imaginary parts that are rounding, and what stands for them
 
 
 @dataclass(frozen=True)
@@ -100,12 +103,36 @@ class ProductChain:
         """The number of blocks, 2T."""
         return 2 * self.sites.steps
 
-    @cached_property
-    def parts(self) -> "list[ProductChain]":
-        """The same chain on portions of the sites that fit into a fast cache, or one on a GPU."""
+    def parts(self, size: int) -> "list[ProductChain]":
+        """Return the chain on portions of the sites, as many numbers each; on a GPU in one."""
         on_host = is_numpy_array(self.sites.direct)
-        size = max(64, _PORTION // self.steps) if on_host else self.sites.count
-        return [ProductChain(sites, self.ensemble) for sites in self.sites.portions(size)]
+        sites = max(64, size // self.steps) if on_host else self.sites.count
+        return self._cut(min(sites, self.sites.count))
+
+    def _cut(self, sites: int) -> "list[ProductChain]":
+        if sites not in self._portions:
+            cut = self.sites.portions(sites)
+            self._portions[sites] = [ProductChain(portion, self.ensemble) for portion in cut]
+        return self._portions[sites]
+
+    @cached_property
+    def _portions(self) -> "dict[int, list[ProductChain]]":
+        return {}
+
+    def leading(self, s: Any) -> Any:
+        """Return the self-energies to leading order in 1/s, shape (points, 2T)."""
+        xp = array_namespace(s)
+        A2, B2, p = self.sites.direct_squares, self.sites.gate_squares, self.sites.weights
+        variance, sigma = self.ensemble.variance, [0.0] * self.blocks
+        k = xp.ones_like(p)
+        for t in range(self.steps):
+            sigma[2 * t + 1] = variance * float(xp.sum(p * k))
+            k = A2[t] * k + B2[t] * sigma[2 * t + 1]
+        r = xp.ones_like(p)
+        for t in reversed(range(self.steps)):
+            sigma[2 * t] = variance * float(xp.sum(p * B2[t] * r))
+            r = A2[t] * r + sigma[2 * t]
+        return xp.asarray(sigma, dtype=s.dtype)[None, :] / s[:, None]
 
     def averages(self, s: Any, sigma: Any) -> Any:
         """Return g of every block, by one sweep to the right and one back.
@@ -118,7 +145,7 @@ class ProductChain:
             Self-energies in the closed lower half plane, shape (points, 2T).
         """
         averages: list[Any] = [None] * self.blocks
-        for part in self.parts:
+        for part in self.parts(_SWEEP):
             k, _ = part._rightward(s, sigma)
             for t, r in part._leftward(s, sigma):
                 q = 1 / (1 - k[t] * r)
@@ -149,12 +176,11 @@ class ProductChain:
         averages: list[Any] = [None] * blocks
         rows: list[Any] = [None] * blocks
         ends: list[Any] = [None] * blocks
-        for part in self.parts:
-            for block, G, row, end in part._rows(s, sigma):
-                measure = part._measure(block)
-                averages[block] = _plus(averages[block], G @ measure)
-                rows[block] = _plus(rows[block], row @ measure)
-                ends[block] = _plus(ends[block], end @ measure)
+        for part in self.parts(_ROWS):
+            for block, average, row, end in part._rows(s, sigma):
+                averages[block] = _plus(averages[block], average)
+                rows[block] = _plus(rows[block], row)
+                ends[block] = _plus(ends[block], end)
         upper = xp.stack([_padded(row, blocks) for row in rows], axis=1)
         whole = upper + xp.matrix_transpose(xp.triu(upper, k=1))
         # c of v_0 is 1, so that its row holds the plain squares of the first column.
@@ -162,29 +188,33 @@ class ProductChain:
         return Responses(xp.stack(averages, axis=1), whole, drift)
 
     def _rows(self, s: Any, sigma: Any) -> Iterator[tuple[int, Any, Any, Any]]:
-        """Yield block a, G_aa, c_b G_ab^2 for all b >= a, and G_{a,w_T}^2; the last block first."""
+        """Yield a block a and the averages of c_a times G_aa, c_b G_ab^2 for b >= a, G_{a,w_T}^2.
+
+        The last block comes first; one buffer holds c_b G_{w_t b}^2 at every site on the way.
+        """
         xp = array_namespace(s)
         k, passing = self._rightward(s, sigma)
-        following: Any = None  # the row of w_{t+1}
-        end: Any = None
+        row = xp.empty((s.shape[0], self.blocks, self.sites.count), dtype=sigma.dtype)
+        end = xp.zeros_like(k[0])
         for t, r in self._leftward(s, sigma):
             q = 1 / (1 - k[t] * r)
             if t < self.steps:
+                v, measure = 2 * t, self._measure(2 * t)
                 squared_passing = passing[t] * passing[t] * self.sites.direct_squares[t]
-                through = squared_passing[:, None, :] * following
+                row[:, v + 1 :, :] *= squared_passing[:, None, :]
                 end = squared_passing * end
-                squared_k = k[t] * k[t]
-                G = k[t] * q
-                v_row = xp.concat([(G * G)[:, None, :], squared_k[:, None, :] * through], axis=1)
-                yield 2 * t, G, v_row, squared_k * end
+                weighted, G = k[t] * k[t] * measure, k[t] * q
+                beyond = (row[:, v + 1 :, :] @ weighted[:, :, None])[:, :, 0]
+                first = ((G * G) @ measure)[:, None]
+                last = xp.sum(weighted * end, axis=1)
+                yield v, G @ measure, xp.concat([first, beyond], axis=1), last
+                row[:, v, :] = q * q
             if t > 0:
-                G = r * q
-                own = (G * G * self.sites.gate_squares[t - 1])[:, None, :]
-                if t == self.steps:
-                    following, end = own, G * G
-                else:
-                    following = xp.concat([own, (q * q)[:, None, :], through], axis=1)
-                yield 2 * t - 1, G, following, end
+                w, G = 2 * t - 1, r * q
+                row[:, w, :] = G * G * self.sites.gate_squares[t - 1]
+                end = G * G if t == self.steps else end
+                measure = self._measure(w)
+                yield w, G @ measure, row[:, w:, :] @ measure, end @ measure
 
     def _rightward(self, s: Any, sigma: Any) -> tuple[list[Any], list[Any]]:
         """Return k_t for t = 0, ..., T and 1 / (1 - k_t Sigma_{v_t}) for t < T, at the sites."""
@@ -245,29 +275,46 @@ class ProductChain:
         .. math::
             F(s) = \tau \log(s^2 - J J^T) = 2 \log s + \Bigl\langle \sum_{t<T}
             \log(1 - k_t \Sigma_{v_t}) + \log(1 - k_T / s) \Bigr\rangle + \sum_t p(u_t)
+            + \tfrac12 u_t \log \frac{\Sigma_{w_t} \Sigma_{v_{t-1}}}
+            {\gamma(u_t)^2 g_{w_t} g_{v_{t-1}}}
 
-        F is stationary in the self-energies, so its error is quadratic in theirs.  On the axis
+        The last term is 0 at a solution and makes F stationary there: with the averages that belong
+        to the self-energies, the error of F is quadratic in theirs.  On the axis
         :math:`\mathrm{Im} F(s) / \pi` is the share of singular values above s.
         """
         xp = array_namespace(s)
         last = xp.stack([1 / s], axis=1)
         total = 2 * xp.log(s)
-        total = total + xp.sum(self.ensemble.potential(self.couplings(sigma, g)), axis=1)
-        for part in self.parts:
+        u = _on_its_side(self.couplings(sigma, g), sigma[:, 1::2])
+        total = total + xp.sum(self.ensemble.potential(u), axis=1)
+        total = total + xp.sum(u * self._mismatch(sigma, g), axis=1)
+        for part in self.parts(_SWEEP):
             k, _ = part._rightward(s, sigma)
             for t in range(self.steps + 1):
                 other = sigma[:, 2 * t, None] if t < self.steps else last
                 total = total + _log_passing(k[t], other) @ part._measure(0)
         return total
 
+    def _mismatch(self, sigma: Any, g: Any) -> Any:
+        """Return the mean logarithm of the self-energies over what they give back, per step."""
+        xp = array_namespace(sigma)
+        image = self.self_energies(sigma, g)
+        moves = (sigma != 0) & (image != 0)
+        one = xp.ones_like(sigma)
+        logs = xp.log(xp.where(moves, sigma, one) / xp.where(moves, image, one))
+        return (logs[:, 0::2] + logs[:, 1::2]) / 2
+
 
 def _log_passing(k: Any, other: Any) -> Any:
     """Return log(1 - k o) for k and o in the lower half plane, on the principal branch.
 
     The product k o is never a positive number inside; on the border it is, and comes from below the
-    axis if k is positive and from above it if k is negative.
+    axis if k is positive and from above it if k is negative.  Rounding must not take k out of the
+    half plane, or a site counts on the wrong side.
     """
     xp = array_namespace(k)
+    depth = xp.imag(k)
+    k = xp.real(k) + 1j * xp.where(depth < 0, depth, xp.zeros_like(depth))
     passing = 1 - k * other
     height = xp.imag(passing)
     side = xp.where(xp.real(k) < 0, -xp.ones_like(height), xp.ones_like(height))
@@ -275,6 +322,19 @@ def _log_passing(k: Any, other: Any) -> Any:
         height == 0, side * xp.acos(xp.sign(xp.real(passing))), xp.atan2(height, xp.real(passing))
     )
     return xp.log(xp.abs(passing)) + 1j * angle
+
+
+def _on_its_side(u: Any, sigma: Any) -> Any:
+    r"""Return u with the sign that its imaginary part has in the limit from above.
+
+    For Haar W, :math:`1 + u = \zeta / (\zeta - \sigma_w^2)` with :math:`\zeta` a product of two
+    numbers above the axis that have the signs of the self-energies: on the cut of the logarithm u
+    comes from below if these are positive and from above if they are negative.
+    """
+    xp = array_namespace(u)
+    height = xp.where(xp.real(sigma) < 0, _TINY, -_TINY)
+    flat = xp.abs(xp.imag(u)) <= _FLAT * xp.abs(1 + u)
+    return xp.where(flat, xp.real(u) + 1j * height, u)
 
 
 def _plus(total: Any, term: Any) -> Any:

@@ -89,7 +89,8 @@ def descend(
     least
         The least modulus.
     unresolved
-        The descent also ends where :math:`\tau(m^2 / (m^2 + J J^T))` stands still to this share.
+        The descent also ends where :math:`\tau(m^2 / (m^2 + J J^T))` is this close to the mass
+        at 0.
     ratio
         Of the first neighbouring moduli; later steps are as long as they can be.
 
@@ -103,16 +104,16 @@ def descend(
     ConvergenceError
         If the descent stops short.
     """
-    xp = array_namespace(chain.sites.direct)
+    xp, lost = array_namespace(chain.sites.direct), chain.sites.lost
 
     def solved(position: float, start: Any, **settings: Any) -> ChainSolution:
         s = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
         return newton(chain, s, start, tolerance=_LOOSE, **settings)
 
     position, stride = math.log(_far(chain)), math.log(ratio)
-    start = -1j * chain.ensemble.variance * math.exp(-position)
-    here = solved(position, xp.full((1, chain.blocks), start, dtype=xp.complex128), max_sweeps=200)
-    rungs, before, share = [here], None, 1.0
+    far = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
+    here = solved(position, chain.leading(far), max_sweeps=200)
+    rungs, before = [here], None
     while position > math.log(least):
         there = max(math.log(least), position - stride)
         now = (position, here.sigma)
@@ -128,8 +129,8 @@ def descend(
         stride *= _GROWTH if found.sweeps <= _EASY else 1.0
         before, here, position = now, found, there
         rungs.append(here)
-        last, share = share, -math.exp(position) * float(xp.imag(here.averages[0, 0]))
-        if share < unresolved or (share < 0.5 and last - share < unresolved * last):
+        share = -math.exp(position) * float(xp.imag(here.averages[0, 0]))
+        if share - lost < unresolved:
             break
     return rungs
 
@@ -188,13 +189,18 @@ def solve_chain(
     --------
     >>> import numpy as np
     >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
-    >>> chain = ProductChain(SiteHistory.of(np.zeros((1, 1)), np.ones((1, 1))), GaussianWeights(1.0))
+    >>> sites = SiteHistory.of(np.zeros((1, 1)), np.ones((1, 1)))
+    >>> chain = ProductChain(sites, GaussianWeights(1.0))
     >>> found = solve_chain(chain, np.array([1.0 + 0j]))
     >>> complex(found.cauchy[0].round(10))  # quarter circle, (s - sqrt(s^2 - 4)) / 2
     (0.5-0.8660254038j)
     """
     xp = array_namespace(s)
     count = s.shape[0]
+    if count == 0:
+        empty = xp.zeros((0, chain.blocks), dtype=xp.complex128)
+        none, no = xp.zeros(0), xp.zeros(0, dtype=xp.bool)
+        return ChainSolution(s, empty, empty, none, none, no, no, 0)
     cuts = [slice(k, min(k + chunk, count)) for k in range(0, count, chunk)]
     if start is None and ladder is None:
         ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)

@@ -48,7 +48,8 @@ def chain_moments(chain: ProductChain, order: int) -> list[float]:
     --------
     >>> import numpy as np
     >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
-    >>> chain = ProductChain(SiteHistory.of(np.zeros((2, 1)), np.ones((2, 1))), GaussianWeights(1.0))
+    >>> sites = SiteHistory.of(np.zeros((2, 1)), np.ones((2, 1)))
+    >>> chain = ProductChain(sites, GaussianWeights(1.0))
     >>> chain_moments(chain, 4)  # Fuss-Catalan
     [1.0, 1.0, 3.0, 12.0, 55.0]
     """

@@ -14,6 +14,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.chain import ProductChain, Responses
 
@@ -21,7 +23,9 @@ __all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
 
 TOLERANCE = 1e-10
 _REAL = 1e-8  # imaginary parts below this share of the modulus count as zero
-_SWIFT = 0.1  # shortening of steps at which the derivative is good enough
+_SWIFT = 0.3  # shortening of steps at which the derivative is good enough
+_ALONG = 0.1  # of a step, what its image must have along it to teach something
+_LEAST_SHARE = 1e-4  # of a step, below which there is no way forward
 _LONGEST = 3.0  # steps of a logarithm are cut to this modulus
 _ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual explains
 
@@ -68,6 +72,7 @@ class ChainSolution:
         return xp.where(self.converged, values, xp.full_like(values, xp.nan))
 
 
+@np.errstate(all="ignore")  # iterates far off overflow, and are rejected
 def newton(
     chain: ProductChain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
 ) -> ChainSolution:
@@ -76,7 +81,8 @@ def newton(
     The equation has soft modes where few singular values are near s: the residual says little
     there, and the length of the Newton step everything.  So steps are judged by the step that would
     follow with the same derivative, which must be shorter; otherwise they are halved.  A derivative
-    costs O(T^2) at every site and a sweep O(T), so it is kept while steps shorten tenfold.
+    costs O(T^2) at every site and a sweep O(T), so it is kept, with Broyden's updates, while steps
+    shorten enough.
 
     Parameters
     ----------
@@ -98,29 +104,86 @@ def newton(
     """
     xp = array_namespace(s)
     here = _iterate(chain, s, start)
-    slope = _slope(chain, s, here.sigma)
-    step = xp.linalg.solve(slope, here.change[:, :, None])[:, :, 0]
-    length = xp.max(xp.abs(step), axis=1)
+    inverse = _Inverse.at(chain, s, here)
+    step = inverse.times(here.change)
+    length = _length(step)
     share, sweeps = xp.ones_like(length), 1
-    while sweeps < max_sweeps and bool(xp.any(~_rests(length, here.residual, tolerance))):
+    while sweeps < max_sweeps:
+        resting = _rests(length, here.residual, tolerance)
+        if bool(xp.all(resting | ~xp.isfinite(length) | (share < _LEAST_SHARE))):
+            break
         trial = _iterate(chain, s, _moved(here.sigma, share[:, None] * step))
         sweeps += 1
-        following = xp.linalg.solve(slope, trial.change[:, :, None])[:, :, 0]
-        rest = xp.max(xp.abs(following), axis=1)
-        rest = xp.where(xp.isfinite(rest), rest, xp.full_like(rest, xp.inf))
+        following = inverse.times(trial.change)
+        rest = _length(following)
         shorter = (rest < (1 - share / 4) * length) | _rests(rest, trial.residual, tolerance)
-        swift = shorter & ((rest <= _SWIFT * length) | (rest <= tolerance))
+        slow = shorter & (rest > _SWIFT * length) & (rest > tolerance)
+        moved = xp.log(_nonzero(trial.sigma) / _nonzero(here.sigma))
+        learnt = inverse.learnt(shorter, moved, step - following)
+        step = xp.where(shorter[:, None], learnt.latest(following), step)
         here = here.replaced(shorter, trial)
-        step = xp.where(shorter[:, None], following, step)
-        length = xp.where(shorter, rest, length)
+        inverse, length = learnt, xp.where(shorter, rest, length)
         share = xp.where(shorter, xp.ones_like(share), share / 2)
-        if bool(xp.all(swift)):
-            continue
-        if bool(xp.any(shorter)):
-            slope = _slope(chain, s, here.sigma)
-            renewed = xp.linalg.solve(slope, here.change[:, :, None])[:, :, 0]
-            step, length = renewed, xp.max(xp.abs(renewed), axis=1)
+        if bool(xp.any(slow)):
+            inverse = _Inverse.at(chain, s, here)
+            step = inverse.times(here.change)
+            length = _length(step)
     return _certified(chain, s, here, length, sweeps, tolerance)
+
+
+def _solved(slope: Any, right: Any) -> Any:
+    """Solve for steps at every point; nan at all of them if a matrix is singular."""
+    xp = array_namespace(right)
+    try:
+        return xp.linalg.solve(slope, right[:, :, None])[:, :, 0]
+    except np.linalg.LinAlgError:  # an iterate far off, which will be rejected
+        return xp.full_like(right, xp.nan)
+
+
+def _length(step: Any) -> Any:
+    """Return the largest modulus of a step, infinite where it is not a number."""
+    xp = array_namespace(step)
+    length = xp.max(xp.abs(step), axis=1)
+    return xp.where(xp.isfinite(length), length, xp.full_like(length, xp.inf))
+
+
+@dataclass(frozen=True)
+class _Inverse:
+    """The inverse derivative of log Sigma - log f(Sigma), with what steps have taught about it.
+
+    Broyden's update H + u d* H, with u = (d - H y) / d* H y, is made for every step d that
+    changed the function by y; H y is at hand as the difference of two steps.
+    """
+
+    slope: Any
+    updates: tuple[tuple[Any, Any], ...] = ()
+
+    @classmethod
+    def at(cls, chain: ProductChain, s: Any, here: "_Iterate") -> "_Inverse":
+        return cls(_slope(chain, s, here.sigma))
+
+    def times(self, change: Any) -> Any:
+        xp = array_namespace(change)
+        step = _solved(self.slope, change)
+        for u, d in self.updates:
+            step = step + u * xp.sum(xp.conj(d) * step, axis=1)[:, None]
+        return step
+
+    def latest(self, step: Any) -> Any:
+        """Return what the last update makes of a step that was found without it."""
+        xp = array_namespace(step)
+        u, d = self.updates[-1]
+        return step + u * xp.sum(xp.conj(d) * step, axis=1)[:, None]
+
+    def learnt(self, where: Any, d: Any, Hy: Any) -> "_Inverse":
+        """Return the inverse updated at the points that a mask selects."""
+        xp = array_namespace(d)
+        along = xp.sum(xp.conj(d) * Hy, axis=1)
+        size = xp.sum(xp.real(d) ** 2 + xp.imag(d) ** 2, axis=1)
+        sound = where & (xp.abs(along) > _ALONG * size) & (xp.abs(along) < size / _ALONG)
+        u = (d - Hy) / xp.where(sound, along, xp.ones_like(along))[:, None]
+        u, d = (xp.where(sound[:, None], array, xp.zeros_like(array)) for array in (u, d))
+        return _Inverse(self.slope, (*self.updates, (u, d)))
 
 
 def _rests(length: Any, residual: Any, tolerance: float) -> Any:
@@ -217,10 +280,7 @@ def drift(chain: ProductChain, solution: ChainSolution) -> tuple[Any, Any]:
 
 
 def _drift(chain: ProductChain, s: Any, sigma: Any) -> tuple[Any, Any]:
-    xp = array_namespace(s)
     at = chain.responses(s, sigma)
     slope, unit = _log_slope(chain, sigma, at), _nonzero(sigma)
-    moving = (
-        unit * xp.linalg.solve(slope, (chain.step_drift(sigma, at) / unit)[:, :, None])[:, :, 0]
-    )
+    moving = unit * _solved(slope, chain.step_drift(sigma, at) / unit)
     return moving, at.drift + (at.matrix @ moving[:, :, None])[:, :, 0]

@@ -1,7 +1,7 @@
 """The limiting law of the singular values of a T-step product of Jacobians."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +20,14 @@ from rmt_jacobian.pencils.calibration import calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
-from rmt_jacobian.pencils.chain_table import Table, tabulate
+from rmt_jacobian.pencils.chain_panels import Table
+from rmt_jacobian.pencils.chain_table import tabulate
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
-from rmt_jacobian.pencils.sites import SiteHistory, low_discrepancy_sites
+from rmt_jacobian.pencils.sites import low_discrepancy_sites
 
 __all__ = ["SingularValueLaw", "exact_moments", "singular_value_law"]
 
+_REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _PROBES = 24  # quantiles at which replicates are compared
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -48,6 +50,10 @@ class SingularValueLaw(Law):
         Bound on the error of the cdf between the nodes of the table.
     replicates
         Chains on other draws of the sites, for :attr:`error_estimate`.
+    progress
+        Title of a progress bar for the table; none by default.
+    source
+        The law whose table this one shares, if any.
 
     Notes
     -----
@@ -57,7 +63,8 @@ class SingularValueLaw(Law):
     Examples
     --------
     >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
-    >>> chain = ProductChain(SiteHistory.of(np.zeros((1, 1)), np.ones((1, 1))), GaussianWeights(1.0))
+    >>> sites = SiteHistory.of(np.zeros((1, 1)), np.ones((1, 1)))
+    >>> chain = ProductChain(sites, GaussianWeights(1.0))
     >>> law = SingularValueLaw(chain)
     >>> [round(float(x), 6) for x in (law.pdf(1.0), law.support()[1], law.moment(2))]
     [0.551329, 2.0, 1.0]
@@ -67,6 +74,8 @@ class SingularValueLaw(Law):
     squared: bool = False
     tolerance: float = 1e-6
     replicates: tuple[ProductChain, ...] = ()
+    progress: str | None = None
+    source: "SingularValueLaw | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:
@@ -80,7 +89,9 @@ class SingularValueLaw(Law):
     @cached_property
     def table(self) -> Table:
         """The tabulated law of the singular values."""
-        return tabulate(self.chain, tolerance=self.tolerance)
+        if self.source is not None:
+            return self.source.table
+        return tabulate(self.chain, tolerance=self.tolerance, progress=self.progress)
 
     def squares(self) -> "SingularValueLaw":
         """Return the law of the squared singular values, on the same table."""
@@ -91,18 +102,15 @@ class SingularValueLaw(Law):
         return self._sibling(squared=False)
 
     def _sibling(self, *, squared: bool) -> "SingularValueLaw":
-        law = SingularValueLaw(self.chain, squared, self.tolerance, self.replicates)
-        if "table" in self.__dict__:
-            law.__dict__["table"] = self.table
-        return law
+        return replace(self, squared=squared, source=self.source or self)
 
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the intervals of the law of the sites, in increasing order."""
         return tuple((self._outward(low), self._outward(high)) for low, high in self.table.edges)
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
-        """Return ((0, mass),) where sites have A = B = 0 in some step, () otherwise."""
-        mass = _mass_at_zero(self.chain.sites)
+        """Return ((0, mass),) where sites of a partial product vanish, () otherwise."""
+        mass = self.chain.sites.lost
         return ((0.0, mass),) if mass > 0 else ()
 
     @property
@@ -111,7 +119,8 @@ class SingularValueLaw(Law):
         power = self.table.first_power
         if power == 0:
             return None
-        return 1 - (power / 2 if self.squared else power)
+        exponent = 1 - (power / 2 if self.squared else power)
+        return 0.0 if abs(exponent) < _REGULAR else exponent
 
     def cdf(self, x: ArrayLike) -> np.ndarray:
         """Return the mass of the points up to and including x."""
@@ -119,14 +128,14 @@ class SingularValueLaw(Law):
         below = np.zeros(x.shape)
         positive = x > 0
         below[positive] = self._below(self._position(x[positive]))[0]
-        below[x == 0] = sum(mass for _, mass in self.atoms())
+        below[x == 0] = self.chain.sites.lost
         return np.where(np.isnan(x), np.nan, below)[()]
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the least x whose cdf is at least p; nan for p outside [0, 1]."""
         p = np.asarray(p, dtype=float)
         x = np.full(p.shape, np.nan)
-        at_zero = sum(mass for _, mass in self.atoms())
+        at_zero = self.chain.sites.lost
         x[(p >= 0) & (p <= at_zero)] = 0.0
         inner = (p > at_zero) & (p < 1)
         x[inner] = self._outward(np.exp(self._quantile_position(p[inner])))
@@ -168,10 +177,12 @@ class SingularValueLaw(Law):
         if not self.replicates:
             return math.nan
         probes = (np.arange(_PROBES) + 0.5) / _PROBES
-        probes = probes[probes > 1.01 * sum(mass for _, mass in self.atoms())]
+        probes = probes[probes > 1.01 * self.chain.sites.lost]
         s = np.exp(self._quantile_position(probes))
         own = self._below(np.log(s))[0]
-        return max(float(np.max(np.abs(_below(chain, s) - own))) for chain in self.replicates)
+        start = self.table.self_energies(np.log(s))  # other draws differ little
+        others = [_below(chain, s, start) for chain in self.replicates]
+        return max(float(np.max(np.abs(other - own))) for other in others)
 
     def _outward(self, s: Any) -> Any:
         return s * s if self.squared else s
@@ -181,8 +192,7 @@ class SingularValueLaw(Law):
 
     def _below(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the cdf and its derivative in log s."""
-        below, slope = self.table.evaluate(position)
-        return np.maximum(below, sum(mass for _, mass in self.atoms())), slope
+        return self.table.evaluate(position)
 
     def _quantile_position(self, p: np.ndarray) -> np.ndarray:
         """Return log s at quantiles above the atom."""
@@ -193,18 +203,20 @@ class SingularValueLaw(Law):
         lower, upper = np.clip(last - 1, 0, None), np.clip(last, None, len(cuts) - 1)
         start = (cuts[lower] + cuts[upper]) / 2
         position = invert_increasing(self.table.evaluate, p, cuts[lower], cuts[upper], start)
-        tail = p < known[0]
+        tail, power = p < known[0], self.table.first_power
         if np.any(tail):
-            power = self.table.first_power
-            position[tail] = cuts[0] + np.log(p[tail] / known[0]) / power
+            share = (p[tail] - self.table.lost) / self.table.tail
+            position[tail] = cuts[0] + np.log(share) / power if power else -math.inf
         return position
 
     def _density(self, x: np.ndarray) -> np.ndarray:
         slope = self._below(self._position(np.maximum(x, np.finfo(float).tiny)))[1]
         with np.errstate(divide="ignore"):
             density = slope / (x * (2 if self.squared else 1))
-        exponent = self.edge_exponent_at_zero
+        exponent, first = self.edge_exponent_at_zero, self.table.nodes[0]
         at_zero = math.inf if exponent is not None and exponent > 0 else 0.0
+        if exponent == 0:
+            at_zero = first.density / math.exp(first.position)
         return np.where(x > 0, density, at_zero)
 
     def _moment(self, n: int) -> float:
@@ -220,7 +232,7 @@ class SingularValueLaw(Law):
         if power:
             t = (_GAUSS + 1) / 2
             s = math.exp(first.position) * t ** (1 / power)
-            total = total + first.below * np.sum(_GAUSS_WEIGHTS / 2 * function(s), axis=-1)
+            total = total + self.table.tail * np.sum(_GAUSS_WEIGHTS / 2 * function(s), axis=-1)
         for panel in self.table.panels:
             start, length, _ = panel.polynomial
             x = start + length * (_GAUSS + 1) / 2
@@ -241,7 +253,7 @@ class SingularValueLaw(Law):
             return values.reshape(z.shape)
         right = np.real(flat) > 0
         values = np.empty_like(flat)
-        atom = sum(mass for _, mass in self.atoms())
+        atom = self.chain.sites.lost
         if np.any(right):
             mirrored = self._integral(lambda s: 1 / (flat[right][:, None] + s))
             symmetric = to_numpy(self._solved(flat[right]).cauchy)
@@ -260,22 +272,14 @@ class SingularValueLaw(Law):
         return solve_chain(self.chain, points, start)
 
 
-def _below(chain: ProductChain, s: np.ndarray) -> np.ndarray:
+def _below(chain: ProductChain, s: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the cdf of the singular values of a chain at s."""
     xp = array_namespace(chain.sites.direct)
-    found = solve_chain(chain, xp.asarray(s + 0j))
+    found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
     if not bool(xp.all(found.converged)):
         raise ConvergenceError("a replicate was not solved: use other sites")
     potential = chain.potential(found.s, found.sigma, found.averages)
     return 1 - to_numpy(xp.imag(potential)) / math.pi
-
-
-def _mass_at_zero(sites: SiteHistory) -> float:
-    """Return the largest share of sites at which a step loses both of its diagonals."""
-    xp = array_namespace(sites.direct)
-    lost = (sites.direct == 0) & (sites.gate == 0)
-    share = xp.astype(lost, sites.direct.dtype) @ sites.weights
-    return float(xp.max(share))
 
 
 def singular_value_law(
@@ -289,6 +293,7 @@ def singular_value_law(
     squared: bool = False,
     tolerance: float = 1e-6,
     replicates: int = 2,
+    progress: bool = False,
     law: SiteLaw | None = None,
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product of Jacobians.
@@ -314,6 +319,8 @@ def singular_value_law(
         Bound on the error of the tabulated cdf.
     replicates
         Independent draws of the sites for the error estimate, which is computed when asked for.
+    progress
+        Whether to show a progress bar while the table is made.
     law
         The stationary law of the sites, by default solved for.
 
@@ -336,13 +343,14 @@ def singular_value_law(
         _calibrated(law, ProductChain(low_discrepancy_sites(law, steps, sites, rng), random))
         for rng in rngs
     ]
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]))
+    title = f"{cell.name}, {steps} steps" if progress else None
+    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title)
 
 
 def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:
     """Tilt the weights of the sites where that is possible; else leave them as they are."""
     variance = law.parameters.only.weight_std**2
-    if not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
+    if variance == 0 or not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
         return chain  # an ensemble of another scale: the site law is not that of its network
     try:
         exact = exact_moments(law, chain.steps, chain.ensemble.s_1)

@@ -95,6 +95,20 @@ class SiteHistory:
         gated = [xp.astype(self.weights * b, xp.complex128) for b in self.gate_squares]
         return [gated[k // 2] if k % 2 else plain for k in range(2 * self.steps)]
 
+    @cached_property
+    def lost(self) -> float:
+        r"""The share of singular values that are 0.
+
+        A site of :math:`J_t \cdots J_1` vanishes if :math:`B_t = 0`, and :math:`A_t = 0` or the
+        site had vanished before; the rank of the whole product is that of its least part.
+        """
+        xp = array_namespace(self.direct)
+        lost, share = xp.zeros(self.weights.shape, dtype=xp.bool), 0.0
+        for A, B in zip(self.direct_squares, self.gate_squares, strict=True):
+            lost = (B == 0) & ((A == 0) | lost)
+            share = max(share, float(xp.sum(xp.where(lost, self.weights, 0 * self.weights))))
+        return share
+
     def first(self, steps: int) -> "SiteHistory":
         """Return the first steps."""
         return SiteHistory(self.direct[:steps, :], self.gate[:steps, :], self.weights)
@@ -204,7 +218,7 @@ def _history(law: SiteLaw, uniform: np.ndarray, rng: np.random.Generator) -> Sit
 
 
 def _state_quantiles(law: SiteLaw, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return quantiles of the stationary state, from a population of the exact mean and variance."""
+    """Return quantiles of the stationary state, from a population of its mean and variance."""
     if all(d == 0 for row in law.cell.state_derivatives for d in row) and not _reads_state(law):
         return np.zeros_like(p)
     population = np.sort(stationary_states(law, _POPULATION, rng))

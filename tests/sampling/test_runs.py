@@ -107,7 +107,8 @@ def test_steps_are_sorted_and_do_not_change_each_other() -> None:
 def test_singular_values_belong_to_the_same_networks(weights: Any) -> None:
     common: dict[str, Any] = {"weights": weights, "width": 32, "samples": 3, "seed": 8}
     values = sample_singular_values(minimalrnn, FIGURE_1, steps=3, **common)
-    moments = sample_moments(minimalrnn, FIGURE_1, steps=[3], **common)
+    moments = sample_moments(minimalrnn, FIGURE_1, steps=[3], spectra_at=[3], spectra=2, **common)
+    assert np.array_equal(moments.singular_values[3], values[:2])
     assert values.shape == (3, 32)
     assert (np.diff(values, axis=1) <= 0).all()
     assert np.mean(values**2, axis=1) == pytest.approx(moments.mean[:, 0], rel=1e-12)
@@ -257,3 +258,10 @@ def test_correlations_of_equal_sequences() -> None:
             minimalrnn, FIGURE_1, [1.0] * 3, width=30, samples=2, tied=tied, start_correlation=1.0
         )
         assert found == pytest.approx(np.ones((2, 3)), abs=1e-12)
+
+
+def test_spectra_are_kept_at_sampled_steps_only() -> None:
+    with pytest.raises(ParameterError, match="add them"):
+        sample_moments(
+            minimalrnn, FIGURE_1, weights="gaussian", steps=[1], spectra_at=[2], width=4, samples=2
+        )

@@ -1,0 +1,83 @@
+"""Newton's method and the certificate: right solutions pass, wrong ones do not."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rmt_jacobian.arrays import to_numpy
+from rmt_jacobian.pencils import GaussianWeights, solve_chain
+from rmt_jacobian.pencils.chain_newton import drift, newton
+from tests.pencils.chains import below_axis, constant, gated
+from tests.pencils.examples import ENSEMBLES
+
+named = pytest.mark.parametrize("name", ENSEMBLES)
+
+
+def quarter_circle(s: np.ndarray) -> np.ndarray:
+    return (s - np.sqrt(s - 2) * np.sqrt(s + 2)) / 2
+
+
+def test_one_step_of_gaussian_weights() -> None:
+    s = np.array([0.1, 1.0, 1.99, 2.1, 5.0, 1j, 0.5 + 0.1j])
+    found = newton(constant(0.0, 1.5), 1.5 * s, -1j * np.ones((7, 2)))
+    assert np.all(found.converged)
+    assert np.allclose(1.5 * found.cauchy, quarter_circle(s), rtol=1e-9)
+    assert np.array_equal(found.inside, (s.imag > 0) | (s.real < 2))
+
+
+@named
+def test_solutions_solve_the_equation_in_any_namespace(name: str, xp: Any) -> None:
+    chain, s = gated(name, 3, xp=xp), xp.asarray(np.array([0.4 + 0.1j, 1.5 + 0.5j]))
+    found = solve_chain(chain, s)
+    assert bool(xp.all(found.converged))
+    image = to_numpy(chain.self_energies(found.sigma, found.averages))
+    assert np.allclose(image, to_numpy(found.sigma), rtol=1e-9)
+    assert np.all(to_numpy(found.sigma).imag < 0)
+    assert np.all(to_numpy(found.residual) < 1e-8)
+
+
+@named
+@pytest.mark.parametrize("seed", range(5))
+def test_solutions_do_not_depend_on_the_start(name: str, seed: int) -> None:
+    chain, s = gated(name, 2), np.array([0.3 + 0j, 0.7 + 0.2j, 3.0 + 0j])
+    expected = solve_chain(chain, s)
+    again = newton(chain, s, expected.sigma * np.exp(0.3 * below_axis(3, 4, seed).real))
+    found = again.converged
+    assert np.all(expected.converged)
+    assert np.any(found)
+    assert np.allclose(again.sigma[found], expected.sigma[found], rtol=1e-8)
+
+
+def test_the_other_real_solution_is_refused() -> None:
+    s = np.array([2.5, 4.0]) + 0j
+    other = (s + np.sqrt(s * s - 4)) / 2  # of Sigma = 1 / (s - Sigma)
+    found = newton(constant(0.0, 1.0), s, np.stack([other, other], axis=1))
+    assert np.all(found.residual < 1e-12)
+    assert not np.any(found.converged)
+    assert np.all(np.isnan(found.cauchy))
+
+
+def test_too_few_sweeps_are_no_solution() -> None:
+    chain, s = gated("gaussian", 2), np.array([0.5 + 0j])
+    found = newton(chain, s, np.full((1, 4), -5j), max_sweeps=2)
+    assert not found.converged[0]
+    assert found.sweeps == 2
+
+
+@named
+def test_drift_is_the_derivative_of_the_solution(name: str) -> None:
+    chain, s, h = gated(name, 2), np.array([0.3 + 0j, 0.9 + 0.3j, 4.0 + 0j]), 1e-5
+    found = solve_chain(chain, s)
+    above, below = (solve_chain(chain, s + k * h) for k in (1, -1))
+    sigma_slope, slope = drift(chain, found)
+    assert np.allclose(sigma_slope, (above.sigma - below.sigma) / (2 * h), rtol=1e-5, atol=1e-7)
+    assert np.allclose(slope, (above.averages - below.averages) / (2 * h), rtol=1e-5, atol=1e-7)
+
+
+def test_weights_that_vanish_leave_diagonals() -> None:
+    chain = constant(0.5, 1.0, GaussianWeights(0.0), steps=2)
+    found = newton(chain, np.array([0.5 + 0.1j]), np.zeros((1, 4)) + 0j)
+    z = 0.5 + 0.1j
+    assert found.converged[0]
+    assert found.cauchy[0] == pytest.approx(z / (z * z - 0.25**2))
