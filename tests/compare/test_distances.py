@@ -46,8 +46,9 @@ STRONG = Parameters.of(vanilla, {"weight_std": 1.5, "input_std": 0.5, "bias_mean
                                  "bias_std": 0.1, "input_variance": 1.0})  # fmt: skip
 
 
-@pytest.mark.parametrize("law", [stats.norm(), stats.uniform(), stats.expon()], ids=["normal", "uniform", "exponential"])
-def test_continuous_laws_against_scipy(law):
+@pytest.mark.parametrize("name", ["norm", "uniform", "expon"])
+def test_continuous_laws_against_scipy(name):
+    law = getattr(stats, name)()
     for size in (1, 2, 7, 300):
         values = law.rvs(size, random_state=size)
         assert ks_distance(values, law) == pytest.approx(
