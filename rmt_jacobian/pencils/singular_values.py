@@ -28,6 +28,7 @@ from rmt_jacobian.pencils.sites import low_discrepancy_sites
 __all__ = ["SingularValueLaw", "exact_moments", "singular_value_law"]
 
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
+_FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -52,6 +53,9 @@ class SingularValueLaw(Law):
         Chains on other draws of the sites, for :attr:`error_estimate`.
     progress
         Title of a progress bar for the table; none by default.
+    grain
+        Mass of the lightest band at an end of the support that is a trait of the law and not of the
+        few sites behind it; 0 keeps every band of the law of the sites.
     source
         The law whose table this one shares, if any.
 
@@ -75,6 +79,7 @@ class SingularValueLaw(Law):
     tolerance: float = 1e-6
     replicates: tuple[ProductChain, ...] = ()
     progress: str | None = None
+    grain: float = 0.0
     source: "SingularValueLaw | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -105,8 +110,22 @@ class SingularValueLaw(Law):
         return replace(self, squared=squared, source=self.source or self)
 
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
-        """Return the intervals of the law of the sites, in increasing order."""
-        return tuple((self._outward(low), self._outward(high)) for low, high in self.table.edges)
+        """Return the intervals of the law, in increasing order.
+
+        Gaps with less than ``grain`` of the mass on one side of them are counted in.
+        """
+        kept: list[tuple[float, float]] = []
+        for low, high in self.table.edges:
+            if kept and not self._is_gap(low):
+                kept[-1] = (kept[-1][0], high)
+            else:
+                kept.append((low, high))
+        return tuple((self._outward(low), self._outward(high)) for low, high in kept)
+
+    def _is_gap(self, end: float) -> bool:
+        """Whether the gap that ends there splits the law, and not only its sites."""
+        below = float(self._below(np.log(np.array([end])))[0][0]) - self.chain.sites.lost
+        return self.grain <= below <= 1 - self.chain.sites.lost - self.grain
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """Return ((0, mass),) where sites of a partial product vanish, () otherwise."""
@@ -344,7 +363,8 @@ def singular_value_law(
         for rng in rngs
     ]
     title = f"{cell.name}, {steps} steps" if progress else None
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title)
+    grain = _FEW_SITES / sites
+    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
 
 
 def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:

@@ -232,3 +232,17 @@ SLOW = [0, 1, 13, 17, 20, 26, 30, 37, 38, 44, 54, 67, 69, 70, 73, 82, 266, 486]
 def test_a_part_of_the_sweep(seed: int) -> None:
     # Points at which an earlier solver or table went wrong are among them.
     assert checked(seed).verdict == "passed"
+
+
+def test_bands_of_few_sites_are_counted_in_and_true_gaps_are_not() -> None:
+    """Two groups of sites make two bands; one site far out makes a third."""
+    gate = np.concatenate([np.full(31, 0.05), np.full(32, 0.051), [1.2]])
+    direct = np.concatenate([np.full(31, 0.5), np.full(32, 2.0), [6.0]])
+    sites = SiteHistory.of(direct[None, :], gate[None, :])
+    chain = ProductChain(sites, GaussianWeights(1.0))
+    whole, coarse = SingularValueLaw(chain), SingularValueLaw(chain, grain=2 / 64)
+    assert len(whole.support_intervals()) == 3
+    assert len(coarse.support_intervals()) == 2
+    assert coarse.support() == whole.support()
+    gap = (whole.support_intervals()[1][1] + whole.support_intervals()[2][0]) / 2
+    assert coarse.pdf(gap) == 0
