@@ -50,7 +50,9 @@ def main():
         _drawn(right, _SITES, [seconds(20, n, what) for n in _SITES], label, colour)
     left.set(xlabel="steps $T$ (1024 sites)", ylabel="milliseconds at one point")
     right.set(xlabel="sites ($T = 20$)")
-    for ax in (left, right):
+    for ax, sizes in ((left, _STEPS), (right, _SITES)):
+        ax.set_xticks(sizes, [str(size) for size in sizes])
+        ax.minorticks_off()
         ax.legend(title="fitted exponent", fontsize="small", title_fontsize="small")
     save_figure(figure, parser.parse_args().figure)
 
