@@ -11,6 +11,8 @@ from rmt_jacobian.cli.options import WholeNumber, json_option, prepare_json, say
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from rmt_jacobian.laws import Law
 
 __all__ = ["convolve_command"]
@@ -24,8 +26,8 @@ _LAWS = (
 
 @click.command("convolve")
 @click.option("--law", "laws", multiple=True, metavar="LAW", help=_LAWS)
-@click.option("--add", "operation", flag_value="add", help="The law of the sum.")
-@click.option("--multiply", "operation", flag_value="multiply", help="The law of the product.")
+@click.option("--add", is_flag=True, help="The law of the sum.")
+@click.option("--multiply", is_flag=True, help="The law of the product.")
 @click.option(
     "--points",
     type=WholeNumber(min=2, max=1_000_000),
@@ -37,7 +39,8 @@ _LAWS = (
 @json_option
 def convolve_command(
     laws: tuple[str, ...],
-    operation: str | None,
+    add: bool,
+    multiply: bool,
     points: int,
     figure: Path | None,
     json_path: str | None,
@@ -46,8 +49,9 @@ def convolve_command(
 
     The density is solved for on the axis itself, and every value is certified.
     """
-    if operation is None:
+    if add == multiply:
         raise ParameterError("give either --add or --multiply")
+    operation = "add" if add else "multiply"
     if len(laws) < 2:
         raise ParameterError("give at least two laws, each with --law")
     prepare_json(json_path)
@@ -78,12 +82,15 @@ def _solved(law: "Law", points: int) -> dict[str, Any]:
     """Return the density where it bends, every value certified, and what is known exactly."""
     import numpy as np
 
-    from rmt_jacobian.laws import trapezoidal_grid
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of points that are refused below
-        x = trapezoidal_grid(law, points)
-    solution = law.solve(x)
+        x = _grid(law, points)
+    # Where the density is infinite or not known at an edge, the edge itself is left out.
+    ends = np.array(law.support_intervals()).ravel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        x = x[~np.isin(x, ends) | law.solve(x).converged]
+        solution = law.solve(x)
     if not np.all(solution.converged):
         raise ConvergenceError(
             f"{np.sum(~solution.converged)} of {points} points were not certified: choose other "
@@ -91,6 +98,8 @@ def _solved(law: "Law", points: int) -> dict[str, Any]:
         )
     atoms = law.atoms()
     mass = sum(mass for _, mass in atoms) + np.trapezoid(solution.density, x)
+    if not len(x) and abs(mass - 1) > 1e-9:
+        raise ConvergenceError("no interval of the support was found: use laws of similar scales")
     return {
         "x": x.tolist(),
         "density": solution.density.tolist(),
@@ -102,3 +111,13 @@ def _solved(law: "Law", points: int) -> dict[str, Any]:
         "residual": float(np.max(solution.residual, initial=0.0)),
         "error_estimate": float(abs(mass - 1)),
     }
+
+
+def _grid(law: "Law", points: int) -> "np.ndarray":
+    """Return points where the density bends, or equal angles where there is no cdf to tell."""
+    from rmt_jacobian.laws import angular_grid, trapezoidal_grid
+
+    try:
+        return trapezoidal_grid(law, points)
+    except ConvergenceError:
+        return angular_grid(law, points)

@@ -49,7 +49,7 @@ __all__ = ["density_command"]
     type=WholeNumber(min=16, max=1_000_000),
     default=1024,
     show_default=True,
-    help="Low-discrepancy samples of the site variables.",
+    help="Low-discrepancy samples of the site variables; fewer are faster and rougher.",
 )
 @sampling_options(samples=4)
 @click.option(

@@ -6,7 +6,7 @@ from rmt_jacobian.laws.free_poisson import FreePoisson
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.fuss_catalan import FussCatalan
-from rmt_jacobian.laws.grid import trapezoidal_grid
+from rmt_jacobian.laws.grid import angular_grid, trapezoidal_grid
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.marchenko_pastur import MarchenkoPastur
 from rmt_jacobian.laws.near_zero import r_transform_near_zero, s_transform_near_zero
@@ -33,6 +33,7 @@ __all__ = [
     "PointMasses",
     "QuarterCircle",
     "Semicircle",
+    "angular_grid",
     "boxplus",
     "boxplus_power",
     "boxtimes",

@@ -16,6 +16,8 @@ from rmt_jacobian.laws.semicircle import Semicircle
 
 __all__ = ["parse_law"]
 
+_LEAST = 1e-50  # powers of the numbers must not overflow
+
 _NAMES: dict[str, tuple[Callable[..., Law], tuple[str, ...]]] = {
     "marchenko-pastur": (MarchenkoPastur, ("ratio", "scale")),
     "semicircle": (Semicircle, ("radius", "centre")),
@@ -96,4 +98,9 @@ def _number(text: str) -> float:
         raise ParameterError(f"{text.strip()!r} is not a number") from None
     if not math.isfinite(value):
         raise ParameterError(f"{text.strip()!r} is not finite; the numbers of a law are")
+    if value != 0 and not _LEAST <= abs(value) <= 1 / _LEAST:
+        raise ParameterError(
+            f"{text.strip()} is out of range: the numbers of a law are 0 or of a size between "
+            f"{_LEAST:g} and {1 / _LEAST:g}; choose other units"
+        )
     return value

@@ -53,6 +53,8 @@ def calibrated(chain: ProductChain, mean: float, second_moment: float) -> Produc
     xp = array_namespace(chain.sites.direct)
     prior = to_numpy(chain.sites.weights)
     features = _features(chain)
+    if not np.all(np.isfinite(features)):
+        return None  # the moments are 0, or beyond the range of numbers
 
     def tilted(tilt: np.ndarray) -> ProductChain:
         exponent = features @ tilt
@@ -90,4 +92,5 @@ def _features(chain: ProductChain) -> np.ndarray:
         moments = moments.step(A, B, weight_variance=ensemble.variance, s_1=ensemble.s_1)
     squares = moments.apply(xp.ones_like(moments.diagonal))
     columns = [to_numpy(moments.diagonal), to_numpy(squares)]
-    return np.stack([column / column.mean() for column in columns], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.stack([column / column.mean() for column in columns], axis=1)

@@ -123,6 +123,11 @@ class _Tabulation:
         done: list[Panel] = []
         while waiting:
             waiting = self._round(waiting, done)
+        if not done:
+            raise ConvergenceError(
+                "no singular values were found in the range of numbers: the gates of all sites are "
+                "saturated; lower weight_std or input_std"
+            )
         done.sort(key=lambda panel: panel.left.position)
         table = Table(tuple(done), _edges(done), self.chain.sites.lost)
         falls = -min(np.diff([node.below for node in table.nodes]))

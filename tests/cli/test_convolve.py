@@ -108,3 +108,31 @@ def test_bad_text_is_refused_in_one_line(text):
     with pytest.raises(ParameterError) as raised:
         parse_law(text)
     assert "\n" not in str(raised.value)
+
+
+def test_sum_and_product_at_once_are_refused(capsys):
+    code, _, err = run(capsys, *["--law", "semicircle"] * 2, "--add", "--multiply")
+    assert code == 2
+    assert "either" in err
+
+
+def test_numbers_out_of_range_are_refused(capsys):
+    code, _, err = run(capsys, "--law", "semicircle(1e200)", "--law", "semicircle(1)", "--add")
+    assert code == 2
+    assert "out of range" in err
+
+
+def test_a_lost_support_is_no_answer(capsys):
+    far = "point-masses(1e20:0.5,0:0.5)"
+    code, _, err = run(capsys, "--law", far, "--law", "semicircle(1)", "--add", "--points", "20")
+    assert code == 1
+    assert "similar scales" in err
+
+
+@pytest.mark.parametrize("law", ["quarter-circle(2)", "point-masses(0:0.5, 1:0.5)"])
+def test_products_with_themselves(capsys, law):
+    code, out, _ = run(capsys, "--law", law, "--law", law, "--multiply", "--json", "-")
+    found = json.loads(out)
+    assert code == 0
+    mass = np.trapezoid(found["density"], found["x"]) + sum(m for _, m in found["atoms"])
+    assert mass == pytest.approx(1, abs=0.02)
