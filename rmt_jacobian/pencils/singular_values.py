@@ -23,6 +23,7 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
 from rmt_jacobian.pencils.chain_table import tabulate
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
+from rmt_jacobian.pencils.rotation import is_rotation, rotation_table
 from rmt_jacobian.pencils.sites import low_discrepancy_sites
 
 __all__ = ["SingularValueLaw", "exact_moments", "singular_value_law"]
@@ -96,7 +97,14 @@ class SingularValueLaw(Law):
         """The tabulated law of the singular values."""
         if self.source is not None:
             return self.source.table
+        if self._smooth:
+            return rotation_table(self.chain)
         return tabulate(self.chain, tolerance=self.tolerance, progress=self.progress)
+
+    @property
+    def _smooth(self) -> bool:
+        """Whether the law is that of the sites themselves, and they stand for infinitely many."""
+        return self.grain > 0 and is_rotation(self.chain)
 
     def squares(self) -> "SingularValueLaw":
         """Return the law of the squared singular values, on the same table."""
@@ -171,6 +179,10 @@ class SingularValueLaw(Law):
         x = np.asarray(x, dtype=float)
         if not np.all(x > 0):
             raise ParameterError("the law is solved at points above 0: leave the others out")
+        if self._smooth:
+            density = np.asarray(self.pdf(x))
+            nothing = np.zeros(x.shape)
+            return LawSolution(x, nothing + np.nan, density, nothing, np.ones(x.shape, dtype=bool))
         s = np.sqrt(x) if self.squared else x
         found = self._solved(s.ravel())
         symmetric = to_numpy(found.cauchy).reshape(x.shape)
@@ -199,6 +211,9 @@ class SingularValueLaw(Law):
         probes = probes[probes > 1.01 * self.chain.sites.lost]
         s = np.exp(self._quantile_position(probes))
         own = self._below(np.log(s))[0]
+        if self._smooth:
+            tables = [rotation_table(chain) for chain in self.replicates]
+            return max(float(np.max(np.abs(t.evaluate(np.log(s))[0] - own))) for t in tables)
         start = self.table.self_energies(np.log(s))  # other draws differ little
         others = [_below(chain, s, start) for chain in self.replicates]
         return max(float(np.max(np.abs(other - own))) for other in others)
