@@ -2,30 +2,59 @@
 
 from difflib import get_close_matches
 
-from rmt_jacobian.cells.activations import sigmoid
+from rmt_jacobian.cells.activations import (
+    ACTIVATIONS,
+    activation_named,
+    hard_tanh,
+    relu,
+    sigmoid,
+)
+from rmt_jacobian.cells.gru import gru, gru_cell, gru_reset_after, gru_reset_after_cell
+from rmt_jacobian.cells.lstm import lstm, lstm_cell, lstm_peephole
 from rmt_jacobian.cells.minimalrnn import minimalrnn
-from rmt_jacobian.cells.numeric import CompiledCell, array_function, compile_cell
-from rmt_jacobian.cells.parameters import Parameters, PreactivationParameters
+from rmt_jacobian.cells.numeric import (
+    CompiledCell,
+    StepDerivatives,
+    array_function,
+    compile_cell,
+)
+from rmt_jacobian.cells.parameters import BiasKind, Parameters, PreactivationParameters
 from rmt_jacobian.cells.specification import Cell, Preactivation, derivative
-from rmt_jacobian.cells.vanilla import vanilla
+from rmt_jacobian.cells.vanilla import vanilla, vanilla_cell
 from rmt_jacobian.errors import ParameterError
 
 __all__ = [
+    "ACTIVATIONS",
+    "BiasKind",
     "Cell",
     "CompiledCell",
     "Parameters",
     "Preactivation",
     "PreactivationParameters",
+    "StepDerivatives",
+    "activation_named",
     "array_function",
     "cell_named",
     "compile_cell",
     "derivative",
+    "gru",
+    "gru_cell",
+    "gru_reset_after",
+    "gru_reset_after_cell",
+    "hard_tanh",
+    "lstm",
+    "lstm_cell",
+    "lstm_peephole",
     "minimalrnn",
+    "relu",
     "sigmoid",
     "vanilla",
+    "vanilla_cell",
 ]
 
-_CELLS = {cell.name: cell for cell in (minimalrnn, vanilla)}
+_CELLS = {
+    cell.name: cell for cell in (minimalrnn, vanilla, gru, gru_reset_after, lstm, lstm_peephole)
+}
 
 
 def cell_named(name: str) -> Cell:

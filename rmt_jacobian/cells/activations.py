@@ -1,12 +1,26 @@
 """Activation functions that sympy does not have, with stable numerical twins."""
 
-from typing import Any
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, TypeAlias
 
+import scipy.special
 import sympy as sp
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.errors import SpecificationError
 
-__all__ = ["sigmoid", "stable_sigmoid"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "activation_named",
+    "array_erf",
+    "hard_tanh",
+    "indicator",
+    "relu",
+    "sigmoid",
+    "stable_sigmoid",
+]
 
 
 class sigmoid(sp.Function):  # noqa: N801  (sympy functions are named like functions)
@@ -50,6 +64,115 @@ class sigmoid(sp.Function):  # noqa: N801  (sympy functions are named like funct
         return self.args[0].is_extended_real
 
 
+class _Piecewise(sp.Function):
+    """A function that is made of straight pieces; nothing is known about it symbolically."""
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the values at numbers."""
+        return cls._at_number(x) if x.is_number and x.is_extended_real else None
+
+    @classmethod
+    def _at_number(cls, x: Any) -> Any:
+        raise NotImplementedError
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return self.args[0].is_extended_real
+
+
+class indicator(_Piecewise):  # noqa: N801
+    """1 where the argument is positive, 0 elsewhere; its derivative is 0 almost everywhere.
+
+    Examples
+    --------
+    >>> indicator(sp.Rational(1, 2)), indicator(-1)
+    (1, 0)
+    """
+
+    @classmethod
+    def _at_number(cls, x: Any) -> Any:
+        return sp.S.One if x > 0 else sp.S.Zero
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Return 0, the derivative almost everywhere."""
+        return sp.S.Zero
+
+
+class relu(_Piecewise):  # noqa: N801
+    """max(x, 0).
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> relu(x).diff(x), relu(3), relu(-3)
+    (indicator(x), 3, 0)
+    """
+
+    @classmethod
+    def _at_number(cls, x: Any) -> Any:
+        return sp.Max(x, 0)
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Return 1 for positive arguments and 0 for others."""
+        return indicator(self.args[0])  # pyright: ignore[reportReturnType]
+
+
+class hard_tanh(_Piecewise):  # noqa: N801
+    """The identity on [-1, 1], constant beyond.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> hard_tanh(x).diff(x), hard_tanh(2)
+    (indicator(1 - Abs(x)), 1)
+    """
+
+    @classmethod
+    def _at_number(cls, x: Any) -> Any:
+        return sp.Max(sp.Min(x, 1), -1)
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        """Return 1 in (-1, 1) and 0 elsewhere."""
+        return indicator(1 - sp.Abs(self.args[0]))  # pyright: ignore
+
+
+Activation: TypeAlias = Callable[[Any], Any]
+"""From an expression to an expression, both sympy."""
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": sp.tanh,
+    "sigmoid": sigmoid,
+    "hard-tanh": hard_tanh,
+    "erf": sp.erf,
+    "relu": relu,
+    "identity": lambda x: x,
+}
+
+
+def activation_named(activation: str | Activation) -> Activation:
+    """Return an activation by its name; a function is returned as it is.
+
+    Raises
+    ------
+    SpecificationError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> activation_named("relu")(sp.Symbol("x"))
+    relu(x)
+    """
+    if not isinstance(activation, str):
+        return activation
+    if activation not in ACTIVATIONS:
+        close = get_close_matches(activation, ACTIVATIONS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ACTIVATIONS)}"
+        raise SpecificationError(f"unknown activation {activation!r}: {hint}")
+    return ACTIVATIONS[activation]
+
+
 def stable_sigmoid(x: Any) -> Any:
     """Evaluate the logistic function on an array without overflow, in any namespace.
 
@@ -62,3 +185,20 @@ def stable_sigmoid(x: Any) -> Any:
     xp = array_namespace(x)
     decay = xp.exp(-xp.abs(x))
     return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))
+
+
+def array_erf(x: Any) -> Any:
+    """Evaluate the error function on an array; the array API has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> array_erf(np.zeros(2))
+    array([0., 0.])
+    """
+    xp = array_namespace(x)
+    if "cupy" in xp.__name__:
+        import cupyx.scipy.special  # pyright: ignore[reportMissingImports]
+
+        return cupyx.scipy.special.erf(x)
+    return xp.asarray(scipy.special.erf(to_numpy(x)), dtype=x.dtype)

@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.cells.activations import stable_sigmoid
+from rmt_jacobian.cells.activations import array_erf, stable_sigmoid
 from rmt_jacobian.cells.specification import Cell, Table
 from rmt_jacobian.errors import SpecificationError
 
@@ -17,6 +17,16 @@ __all__ = ["CompiledCell", "StepDerivatives", "array_function", "compile_cell"]
 # Names that the generated code may use, and where each comes from in an array namespace.
 _ELEMENTARY = ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "abs", "sign")
 _RENAMED = ("Abs",)  # sympy prints it as abs
+# Functions that are made of what every namespace has.
+_COMPOSED: dict[str, Callable[..., Any]] = {
+    "sigmoid": stable_sigmoid,
+    "erf": array_erf,
+    "relu": lambda x: array_namespace(x).where(x > 0, x, 0 * x),
+    "hard_tanh": lambda x: array_namespace(x).where(
+        array_namespace(x).abs(x) < 1, x, array_namespace(x).sign(x)
+    ),
+    "indicator": lambda x: array_namespace(x).where(x > 0, 0 * x + 1, 0 * x),
+}
 
 
 @cache
@@ -40,10 +50,9 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
     """
     expression = sp.sympify(expression, strict=True)
     used = {function.func.__name__ for function in expression.atoms(sp.Function)}
-    if unknown := sorted(used - {"sigmoid", *_ELEMENTARY, *_RENAMED}):
-        raise SpecificationError(
-            f"no array function for {', '.join(unknown)}: use sigmoid, {', '.join(_ELEMENTARY)}"
-        )
+    if unknown := sorted(used - {*_COMPOSED, *_ELEMENTARY, *_RENAMED}):
+        known = ", ".join((*_COMPOSED, *_ELEMENTARY))
+        raise SpecificationError(f"no array function for {', '.join(unknown)}: use {known}")
     compiled: dict[Any, Callable[..., Any]] = {}
 
     def evaluate(*arrays: Any) -> Any:
@@ -52,7 +61,7 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
             names: dict[str, Any] = {
                 name: getattr(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
             }
-            names["sigmoid"] = stable_sigmoid
+            names.update(_COMPOSED)
             compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=True)
         return compiled[xp](*arrays)
 

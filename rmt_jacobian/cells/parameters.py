@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
-from rmt_jacobian.cells.specification import Cell
+from rmt_jacobian.cells.specification import Cell, Preactivation
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
 
-__all__ = ["Parameters", "PreactivationParameters"]
+__all__ = ["BiasKind", "Parameters", "PreactivationParameters"]
 
+BiasKind = Literal["frozen", "redrawn"]
 
 # Beyond this, fourth powers leave the range of floating-point numbers.
 _LARGEST = 1e50
@@ -31,7 +32,7 @@ class PreactivationParameters:
         b ~ N(bias_mean, bias_std^2), independent over sites.
     """
 
-    weight_std: float
+    weight_std: float = 0.0
     input_std: float = 0.0
     bias_mean: float = 0.0
     bias_std: float = 0.0
@@ -73,6 +74,16 @@ _GROUP_FIELDS = tuple(field.name for field in fields(PreactivationParameters))
 class Parameters:
     """All hyperparameters of a cell: one group for each preactivation, and the input law.
 
+    Attributes
+    ----------
+    groups
+        Names and values of the groups, in the order of the preactivations.
+    input_variance, input_kind
+        R = E[x^2] and the law of the input.
+    bias_kind
+        With untied weights, whether the bias of a site is ``"frozen"`` in time or ``"redrawn"`` at
+        every step; without bias variance they are the same.
+
     Examples
     --------
     >>> from rmt_jacobian.cells import minimalrnn
@@ -85,9 +96,14 @@ class Parameters:
     groups: tuple[tuple[str, PreactivationParameters], ...]
     input_variance: float
     input_kind: InputKind = "gaussian"
+    bias_kind: BiasKind = "redrawn"
 
     def __post_init__(self) -> None:
         InputLaw(self.input_variance, self.input_kind)  # its checks are ours
+        if self.bias_kind not in get_args(BiasKind):
+            raise ParameterError(
+                f"unknown bias_kind {self.bias_kind!r}: use one of {', '.join(get_args(BiasKind))}"
+            )
 
     @classmethod
     def of(
@@ -97,6 +113,7 @@ class Parameters:
         /,
         *,
         input_kind: InputKind = "gaussian",
+        bias_kind: BiasKind | None = None,
         **keywords: float,
     ) -> "Parameters":
         """Build the parameters of a cell from names and numbers.
@@ -112,6 +129,9 @@ class Parameters:
             ``typical_parameters``, which are used only when nothing at all is given.
         input_kind
             The input law, ``"gaussian"`` or ``"tanh"``.
+        bias_kind
+            ``"frozen"`` or ``"redrawn"``; by default redrawn for a cell with one preactivation,
+            the setting of :cite:t:`Chen2018`, and frozen for others, as in a real network.
 
         Raises
         ------
@@ -120,12 +140,12 @@ class Parameters:
         """
         given = {**(named or {}), **keywords}
         values = _numbers(given) if given else dict(cell.typical_parameters)
-        names = [preactivation.name for preactivation in cell.preactivations]
-        _refuse_unknown(cell.name, names, values)
-        groups = tuple((name, _group(cell.name, name, values)) for name in names)
+        _refuse_unknown(cell, values)
+        groups = tuple((each.name, _group(cell.name, each, values)) for each in cell.preactivations)
         if "input_variance" not in values:
             raise ParameterError(f"{cell.name} needs input_variance, the variance E[x^2] of inputs")
-        return cls(groups, values["input_variance"], input_kind)
+        bias_kind = bias_kind or ("redrawn" if len(groups) == 1 else "frozen")
+        return cls(groups, values["input_variance"], input_kind, bias_kind)
 
     def __getitem__(self, name: str) -> PreactivationParameters:
         return dict(self.groups)[name]
@@ -141,11 +161,23 @@ class Parameters:
         """The law of the input of one site."""
         return InputLaw(self.input_variance, self.input_kind)
 
-    def with_values(self, **values: float) -> "Parameters":
-        """Return a copy in which the named values are replaced, in every group that has them."""
-        input_variance = values.pop("input_variance", self.input_variance)
-        groups = tuple((name, replace(group, **values)) for name, group in self.groups)
-        return replace(self, groups=groups, input_variance=input_variance)
+    def with_values(
+        self, named: Mapping[str, float] | None = None, /, **values: float
+    ) -> "Parameters":
+        """Return a copy in which the named values are replaced.
+
+        A name without a group speaks for every group, ``"group.name"`` for one.
+        """
+        given = {**(named or {}), **values}
+        input_variance = given.pop("input_variance", self.input_variance)
+        groups = []
+        for name, group in self.groups:
+            own = {
+                field: given.get(f"{name}.{field}", given.get(field, getattr(group, field)))
+                for field in _GROUP_FIELDS
+            }
+            groups.append((name, replace(group, **own)))
+        return replace(self, groups=tuple(groups), input_variance=input_variance)
 
     def named(self) -> dict[str, Any]:
         """Return names and values in the form that :meth:`of` reads."""
@@ -168,24 +200,37 @@ def _numbers(given: Mapping[str, float]) -> dict[str, float]:
     return numbers
 
 
-def _refuse_unknown(cell: str, groups: list[str], values: Mapping[str, float]) -> None:
+def _fields(preactivation: Preactivation) -> list[str]:
+    """Return the hyperparameters that a preactivation has."""
+    absent = set()
+    if not preactivation.reads_state:
+        absent.add("weight_std")
+    if not preactivation.reads_input:
+        absent.add("input_std")
+    return [field for field in _GROUP_FIELDS if field not in absent]
+
+
+def _refuse_unknown(cell: Cell, values: Mapping[str, float]) -> None:
     known = [*_GROUP_FIELDS, "input_variance"]
-    known += [f"{group}.{field}" for group in groups for field in _GROUP_FIELDS]
+    known += [f"{each.name}.{field}" for each in cell.preactivations for field in _fields(each)]
     for name in values:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise ParameterError(f"{cell} has no parameter {name!r}: {hint}")
+            raise ParameterError(f"{cell.name} has no parameter {name!r}: {hint}")
 
 
-def _group(cell: str, group: str, values: Mapping[str, float]) -> PreactivationParameters:
+def _group(
+    cell: str, preactivation: Preactivation, values: Mapping[str, float]
+) -> PreactivationParameters:
+    group, fields_there = preactivation.name, _fields(preactivation)
     chosen = {
         field: values.get(f"{group}.{field}", values.get(field))
-        for field in _GROUP_FIELDS
+        for field in fields_there
         if f"{group}.{field}" in values or field in values
     }
     for needed in ("weight_std", "input_std"):
-        if needed not in chosen:
+        if needed in fields_there and needed not in chosen:
             raise ParameterError(
                 f"{cell} needs {needed} (of preactivation {group!r}): give a number"
             )

@@ -15,10 +15,22 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 import sympy as sp
+from sympy.core.function import AppliedUndef
 
 from rmt_jacobian.errors import SpecificationError
 
 __all__ = ["Cell", "Preactivation", "Table", "derivative"]
+
+# Expressions that look at more than one site, or at nothing that can be evaluated.
+_NOT_POINTWISE = (
+    sp.Sum,
+    sp.Product,
+    sp.Integral,
+    sp.Derivative,
+    sp.Indexed,
+    sp.MatrixSymbol,
+    AppliedUndef,
+)
 
 Table: TypeAlias = tuple[tuple[sp.Expr, ...], ...]
 """Rows of expressions in the site variables."""
@@ -35,12 +47,21 @@ class Preactivation:
     symbol
         The symbol that stands for e in sources and updates.
     source
-        y, the variable that W multiplies: pointwise in the states and earlier preactivations.
+        y, the variable that W multiplies: pointwise in the states and earlier preactivations; 0
+        for a preactivation that has no W.
+    reads_input
+        Whether it has an input matrix V.
     """
 
     name: str
     symbol: sp.Symbol
     source: sp.Expr
+    reads_input: bool = True
+
+    @property
+    def reads_state(self) -> bool:
+        """Whether it has a weight matrix W."""
+        return self.source != 0
 
 
 @dataclass(frozen=True)
@@ -123,14 +144,28 @@ class Cell:
             self._check_reads(f"update of {state}", update, readable)
 
     def _check_reads(self, what: str, expression: sp.Expr, readable: set[sp.Symbol]) -> None:
-        foreign = sp.sympify(expression, strict=True).free_symbols - readable
-        if foreign:
+        exact = sp.sympify(expression, strict=True)
+        if entangled := exact.atoms(*_NOT_POINTWISE):
+            names = ", ".join(sorted(str(node) for node in entangled))
+            raise SpecificationError(
+                f"cell {self.name!r}: the {what} contains {names}, which is not pointwise: a site "
+                "may only see its own variables; what mixes sites must be a preactivation"
+            )
+        if foreign := exact.free_symbols - readable:
             names = ", ".join(sorted(str(symbol) for symbol in foreign))
             known = ", ".join(sorted(str(symbol) for symbol in readable))
             raise SpecificationError(
                 f"cell {self.name!r}: the {what} reads {names}, which it cannot: "
                 f"it must be pointwise in {known}"
+                f"{self._cycle_hint(foreign)}"
             )
+
+    def _cycle_hint(self, foreign: set[sp.Symbol]) -> str:
+        if not foreign & set(self.gates):
+            return ""
+        return (
+            "; a source reads earlier preactivations only: reorder them, unless they form a cycle"
+        )
 
     @property
     def gates(self) -> tuple[sp.Symbol, ...]:
@@ -144,8 +179,21 @@ class Cell:
 
     @property
     def sources(self) -> tuple[sp.Expr, ...]:
-        """The variables that the W_k multiply, in order."""
+        """The variables that the W_k multiply, in order; 0 where there is no W."""
         return tuple(preactivation.source for preactivation in self.preactivations)
+
+    @cached_property
+    def memory(self) -> tuple[int, ...]:
+        """The states that an update reads: what a site remembers by itself, without any W.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import lstm, vanilla
+        >>> lstm.memory, vanilla.memory  # the cell state c; nothing
+        ((1,), ())
+        """
+        read = {symbol for update in self.updates for symbol in update.free_symbols}
+        return tuple(i for i, state in enumerate(self.states) if state in read)
 
     @cached_property
     def state_derivatives(self) -> Table:

@@ -134,7 +134,11 @@ def read_values(assignments: tuple[str, ...], config: str | None) -> dict[str, f
     """Return named values from a TOML file and from -p, which has the last word."""
     values = _read_config(config) if config else {}
     given = parse_assignments(assignments)
-    # -p weight_std=... speaks for every group, so it also replaces update.weight_std of a file.
+    return _overlaid(values, given)
+
+
+def _overlaid(values: dict[str, float], given: dict[str, float]) -> dict[str, float]:
+    """Return values with others in their place; weight_std also replaces update.weight_std."""
     kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
     return {**kept, **given}
 
@@ -174,7 +178,7 @@ def read_cell_and_parameters(
     from rmt_jacobian.cells import Parameters, cell_named
 
     found = cell_named(cell)
-    values = {**dict(found.typical_parameters), **read_values(assignments, config)}
+    values = _overlaid(dict(found.typical_parameters), read_values(assignments, config))
     return found, Parameters.of(found, values, input_kind=inputs)  # pyright: ignore[reportArgumentType]
 
 

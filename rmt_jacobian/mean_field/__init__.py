@@ -19,6 +19,7 @@ from rmt_jacobian.mean_field.lyapunov import (
 )
 from rmt_jacobian.mean_field.population import stationary_states
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law, solve_site_law
+from rmt_jacobian.mean_field.sites import Sites
 from rmt_jacobian.mean_field.summary import MeanField, mean_field
 from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
 
@@ -28,6 +29,7 @@ __all__ = [
     "FreeStepLaw",
     "MeanField",
     "SiteLaw",
+    "Sites",
     "Trajectory",
     "critical_initialization",
     "feasible_preactivation_variances",
