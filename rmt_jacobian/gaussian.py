@@ -15,7 +15,7 @@ import numpy as np
 
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["BivariateRule", "NormalRule", "bivariate_rule", "normal_rule"]
+__all__ = ["BivariateRule", "NormalRule", "bivariate_rule", "normal_rule", "piecewise_rule"]
 
 # The weight beyond 13 standard deviations is below 1e-37; high powers of gates may live far out.
 _REACH = 13.0
@@ -104,6 +104,36 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     """
     nodes, weights = _sinh_rule(np.array(mean), _checked_std(mean, variance), _SPACING)
     return NormalRule(nodes, weights)
+
+
+def piecewise_rule(mean: float, variance: float) -> NormalRule:
+    r"""Return a rule for functions with kinks or jumps at -1, 0 and 1, as hard gates have.
+
+    Gauss-Legendre panels that end at these points, exact to rounding for functions that are
+    smooth in between.
+
+    Parameters
+    ----------
+    mean, variance
+        Of the Gaussian variable; a variance of 0 gives the single node ``mean``.
+
+    Examples
+    --------
+    >>> rule = piecewise_rule(mean=0.5, variance=4.0)
+    >>> round(rule.average(rule.nodes > 0), 12)  # Phi(1/4)
+    0.598706325683
+    """
+    std = _checked_std(mean, variance)
+    if std == 0.0:
+        return NormalRule(np.array([mean]), np.ones(1))
+    low, high = mean - _REACH * std, mean + _REACH * std
+    kinks = [point for point in (-1.0, 0.0, 1.0) if low < point < high]
+    cuts = np.unique(np.concatenate([np.linspace(low, high, 2 * int(_REACH) + 1), kinks]))
+    x, w = np.polynomial.legendre.leggauss(16)
+    half = np.diff(cuts)[:, None] / 2
+    nodes = (cuts[:-1, None] + half + half * x).ravel()
+    weights = (half * w).ravel() * np.exp(-0.5 * ((nodes - mean) / std) ** 2)
+    return NormalRule(nodes, weights / weights.sum())
 
 
 def bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:

@@ -18,7 +18,7 @@ class Sites:
     r"""The variables of one step at weighted sites: states, preactivations and input.
 
     They are what the diagonals of the Jacobian of that step are functions of, and they stand for
-    the joint law of a site: a drawn network, a low-discrepancy population, or nodes of a quadrature.
+    the joint law of a site: a drawn network, a low-discrepancy population, nodes of a quadrature.
 
     Attributes
     ----------

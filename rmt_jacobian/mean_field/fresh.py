@@ -1,0 +1,120 @@
+"""Averages over the fresh variables of one step, by quadrature: gates and input are independent.
+
+An expression is split into sums and products until every factor reads one variable, or few of them;
+those are averaged by a product of one-dimensional rules.
+"""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters, array_function
+from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
+from rmt_jacobian.gaussian import NormalRule, normal_rule, piecewise_rule
+
+__all__ = ["FreshVariables"]
+
+_MOST_TOGETHER = 3  # variables that one factor may read
+
+
+@dataclass(frozen=True)
+class FreshVariables:
+    r"""Independent :math:`e_k \sim N(\mu_k, q_k)` and the input of one step.
+
+    Attributes
+    ----------
+    cell, parameters
+        Which variables, and their means.
+    variances
+        :math:`q_k`, one for each preactivation.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru, sigmoid
+    >>> fresh = FreshVariables(gru, Parameters.of(gru), (1.0, 1.0, 4.0))
+    >>> z, _, y = gru.gates
+    >>> round(fresh.average(sigmoid(z) * (1 + y**2)), 12)
+    2.5
+    """
+
+    cell: Cell
+    parameters: Parameters
+    variances: tuple[float, ...]
+
+    def average(self, expression: sp.Expr) -> float | None:
+        """Return the average of an expression in gates and input; None if it is too entangled."""
+        expression = sp.sympify(expression, strict=True)
+        if not expression.free_symbols:
+            return float(expression)
+        if isinstance(expression, sp.Add):
+            return _total([self.average(term) for term in expression.args])
+        factors = _components(expression)
+        if len(factors) > 1:
+            return _product([self.average(factor) for factor in factors])
+        if len(expression.free_symbols) > 1:
+            expanded = sp.expand(expression, deep=False)
+            if isinstance(expanded, sp.Add) and _is_simpler(expanded, expression):
+                return self.average(expanded)
+        return self._tensor(expression)
+
+    def averages(self, expressions: list[sp.Expr]) -> np.ndarray | None:
+        """Return the averages of several expressions; None if any is too entangled."""
+        values = [self.average(expression) for expression in expressions]
+        known = [value for value in values if value is not None]
+        return np.array(known) if len(known) == len(values) else None
+
+    def _tensor(self, expression: sp.Expr) -> float | None:
+        symbols = tuple(sorted(expression.free_symbols, key=str))
+        if len(symbols) > _MOST_TOGETHER:
+            return None
+        smooth = not expression.has(relu, hard_tanh, indicator, sp.Abs, sp.sign)
+        rules = [self._rule(symbol, smooth) for symbol in symbols]
+        axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij")
+        weights = reduce(np.multiply.outer, (rule.weights for rule in rules))
+        values = array_function(symbols, expression)(*axes) + 0 * axes[0]
+        return float(np.sum(weights * values))
+
+    def _rule(self, symbol: sp.Symbol, smooth: bool) -> NormalRule:
+        rule = normal_rule if smooth else piecewise_rule
+        if symbol == self.cell.input:
+            inputs = self.parameters.inputs
+            standard = rule(0.0, 1.0)
+            return NormalRule(inputs.from_normal(standard.nodes), standard.weights)
+        k = self.cell.gates.index(symbol)
+        return rule(self.parameters.groups[k][1].bias_mean, self.variances[k])
+
+
+def _components(expression: sp.Expr) -> list[sp.Expr]:
+    """Group the factors of a product so that no two groups share a symbol."""
+    groups: list[tuple[set[sp.Basic], sp.Expr]] = []
+    for factor in sp.Mul.make_args(expression):
+        symbols, product = set(factor.free_symbols), factor
+        apart = []
+        for others, other in groups:
+            if symbols & others or not (symbols and others):
+                symbols, product = symbols | others, product * other
+            else:
+                apart.append((others, other))
+        groups = [*apart, (symbols, product)]
+    return [product for _, product in groups]
+
+
+def _is_simpler(expanded: sp.Expr, whole: sp.Expr) -> bool:
+    """Whether some term reads fewer variables on its own."""
+    count = len(whole.free_symbols)
+    return any(
+        max(len(part.free_symbols) for part in _components(term)) < count
+        for term in sp.Add.make_args(expanded)
+    )
+
+
+def _total(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _product(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.prod(known)) if len(known) == len(values) else None
