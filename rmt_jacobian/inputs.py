@@ -91,7 +91,7 @@ class InputLaw:
         correlation
             E[x_1 x_2] / R, in [-1, 1].
         """
-        latent = self._latent_correlation(correlation)
+        latent = self.latent_correlation(correlation)
         z = rng.standard_normal((width, 2))
         second = latent * z[:, 0] + math.sqrt((1 - latent) * (1 + latent)) * z[:, 1]
         return self._shaped(self.gain * np.stack([z[:, 0], second], axis=1))
@@ -99,7 +99,14 @@ class InputLaw:
     def _shaped(self, latent: np.ndarray) -> np.ndarray:
         return latent if self.kind == "gaussian" else np.tanh(latent)
 
-    def _latent_correlation(self, correlation: float) -> float:
+    def latent_correlation(self, correlation: float) -> float:
+        """Return the correlation of the Gaussian variables behind two inputs.
+
+        Parameters
+        ----------
+        correlation
+            E[x_1 x_2] / R, in [-1, 1].
+        """
         if not -1 <= correlation <= 1:
             raise ParameterError(f"input correlation must lie in [-1, 1], not {correlation}")
         if self.kind == "gaussian" or abs(correlation) in (0.0, 1.0) or self.variance == 0:

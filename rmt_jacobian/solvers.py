@@ -1,9 +1,10 @@
-"""Scalar solvers that say whether they converged.
+"""Solvers that say whether they converged.
 
 Every solver returns a :class:`Solution`.  Its value is an answer only where ``converged`` is
 true; :meth:`Solution.unwrap` turns an unconverged one into an error instead of a number.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -13,7 +14,13 @@ from scipy.optimize import brentq
 
 from rmt_jacobian.errors import ConvergenceError
 
-__all__ = ["Solution", "bracketed_root", "fixed_point_from", "roots_in"]
+__all__ = [
+    "Solution",
+    "bracketed_root",
+    "fixed_point_from",
+    "fixed_point_of_orbit",
+    "roots_in",
+]
 
 Value = TypeVar("Value")
 
@@ -166,3 +173,78 @@ def fixed_point_from(
     # Nothing between start and the end of the half line: 0 is the answer if it is a fixed point.
     at_zero = function(0.0)
     return Solution(0.0, move < 0 and at_zero == 0.0, abs(at_zero), walked, remedy)
+
+
+_ORBIT_EXACT = 1e-13  # relative change of the largest component
+_ORBIT_ROUNDS = 400
+_NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
+_DIFFERENCE = 1e-6  # relative, of the finite differences for it
+_DEAD = 1e-12  # of the start; a vector that small has died
+
+
+def fixed_point_of_orbit(
+    image: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *, remedy: str = ""
+) -> Solution[np.ndarray]:
+    """Find the fixed point of a map of a few variables to which the orbit from ``start`` runs.
+
+    The orbit itself chooses the fixed point; every few steps Newton's method tries to end it, and
+    is heeded where the map contracts there and its step makes the residual smaller.
+
+    Parameters
+    ----------
+    image
+        The map, smooth near the fixed point.
+    start
+        Where the orbit begins, shape (variables,); its size is the unit of "small".
+
+    Examples
+    --------
+    >>> found = fixed_point_of_orbit(lambda x: np.cos(x), np.array([0.3, 1.0]))
+    >>> found.unwrap().round(12)
+    array([0.73908513, 0.73908513])
+    """
+    calls = 0
+
+    def counted(x: np.ndarray) -> np.ndarray:
+        nonlocal calls
+        calls += 1
+        return np.asarray(image(x))
+
+    unit = max(float(np.max(np.abs(start), initial=0.0)), 1e-300)
+    here, there = start, counted(start)
+    for turn in range(_ORBIT_ROUNDS):
+        gap = _orbit_gap(here, there, unit)
+        if not np.all(np.isfinite(there)):
+            return Solution(here, False, math.inf, calls, remedy)
+        if gap <= _ORBIT_EXACT:
+            if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(
+                counted(0 * there)
+            ):
+                there = 0 * there
+            return Solution(there, True, gap, calls)
+        here = there
+        if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
+            here = _newton_step(counted, here, unit)
+        there = counted(here)
+    gap = _orbit_gap(here, there, unit)
+    return Solution(here, False, gap, calls, remedy)
+
+
+def _orbit_gap(here: np.ndarray, there: np.ndarray, unit: float) -> float:
+    size = max(float(np.max(np.abs(there), initial=0.0)), _DEAD * unit)
+    return float(np.max(np.abs(there - here), initial=0.0)) / size
+
+
+def _newton_step(
+    image: Callable[[np.ndarray], np.ndarray], here: np.ndarray, unit: float
+) -> np.ndarray:
+    """Return the step of Newton's method where it helps, and the step of the orbit elsewhere."""
+    there = image(here)
+    width = _DIFFERENCE * np.maximum(np.abs(here), _DEAD * unit)
+    moves = zip(np.diag(width), width, strict=True)
+    slopes = np.stack([(image(here + move) - there) / size for move, size in moves], axis=1)
+    if not np.all(np.isfinite(slopes)) or np.max(np.abs(np.linalg.eigvals(slopes))) >= 1:
+        return there  # an expanding direction: the orbit leaves that fixed point
+    moved = here + np.linalg.solve(np.eye(len(here)) - slopes, there - here)
+    better = _orbit_gap(moved, image(moved), unit) < _orbit_gap(here, there, unit)
+    return moved if better else there

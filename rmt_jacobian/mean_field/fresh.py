@@ -12,9 +12,9 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
-from rmt_jacobian.gaussian import NormalRule, normal_rule, piecewise_rule
+from rmt_jacobian.gaussian import NormalRule, bivariate_rule, normal_rule, piecewise_rule
 
-__all__ = ["FreshVariables"]
+__all__ = ["FreshPairs", "FreshVariables"]
 
 _MOST_TOGETHER = 3  # variables that one factor may read
 
@@ -84,6 +84,76 @@ class FreshVariables:
             return NormalRule(inputs.from_normal(standard.nodes), standard.weights)
         k = self.cell.gates.index(symbol)
         return rule(self.parameters.groups[k][1].bias_mean, self.variances[k])
+
+
+@dataclass(frozen=True)
+class FreshPairs:
+    r"""The fresh variables of one step in two networks that share W, V and b.
+
+    Attributes
+    ----------
+    cell, parameters, variances
+        As in :class:`FreshVariables`; both networks have the same law.
+    correlations
+        Of the preactivations, one for each.
+    input_correlation
+        Of the inputs.
+    """
+
+    cell: Cell
+    parameters: Parameters
+    variances: tuple[float, ...]
+    correlations: tuple[float, ...]
+    input_correlation: float
+
+    def average(self, first: sp.Expr, second: sp.Expr) -> float | None:
+        """Return E[f(1) g(2)] of two expressions; None if they are too entangled."""
+        total = 0.0
+        for left in _separate_terms(first):
+            for right in _separate_terms(second):
+                product = 1.0
+                for symbol in {*left, *right}:
+                    one, two = left.get(symbol, sp.S.One), right.get(symbol, sp.S.One)
+                    if len(symbol) > 1:
+                        return None
+                    product *= self._pair(symbol, one, two)
+                total += product
+        return total
+
+    def averages(self, pairs: list[tuple[sp.Expr, sp.Expr]]) -> np.ndarray | None:
+        """Return the averages of several products; None if any is too entangled."""
+        values = [self.average(*pair) for pair in pairs]
+        known = [value for value in values if value is not None]
+        return np.array(known) if len(known) == len(values) else None
+
+    def _pair(self, symbols: frozenset[sp.Basic], one: sp.Expr, two: sp.Expr) -> float:
+        if not symbols:
+            return float(one * two)
+        (symbol,) = symbols
+        if symbol == self.cell.input:
+            inputs = self.parameters.inputs
+            rule = bivariate_rule(0.0, 1.0, inputs.latent_correlation(self.input_correlation))
+            nodes = inputs.from_normal(rule.first), inputs.from_normal(rule.second)
+        else:
+            k = self.cell.gates.index(symbol)
+            mean = self.parameters.groups[k][1].bias_mean
+            rule = bivariate_rule(mean, self.variances[k], self.correlations[k])
+            nodes = rule.first, rule.second
+        left = array_function((symbol,), one)(nodes[0])  # pyright: ignore[reportArgumentType]
+        right = array_function((symbol,), two)(nodes[1])  # pyright: ignore[reportArgumentType]
+        return rule.average(left * right)
+
+
+def _separate_terms(expression: sp.Expr) -> list[dict[frozenset[sp.Basic], sp.Expr]]:
+    """Write an expression as a sum of products of factors that share no variable."""
+    terms = []
+    for term in sp.Add.make_args(sp.expand(sp.sympify(expression, strict=True), deep=False)):
+        parts: dict[frozenset[sp.Basic], sp.Expr] = {}
+        for factor in _components(term):
+            key = frozenset(factor.free_symbols)
+            parts[key] = parts.get(key, sp.S.One) * factor  # pyright: ignore
+        terms.append(parts)
+    return terms
 
 
 def _components(expression: sp.Expr) -> list[sp.Expr]:

@@ -1,6 +1,6 @@
 """Stationary moments of what a site remembers, where its memory is an affine map."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -9,7 +9,16 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
-__all__ = ["MemoryMoments", "memory_moments", "source_squares"]
+__all__ = [
+    "MemoryMoments",
+    "affine_memory",
+    "linear_in_memory",
+    "linear_sources",
+    "memory_moments",
+    "second_moment",
+    "solved",
+    "source_squares",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +28,12 @@ class MemoryMoments:
     memory: tuple[int, ...]
     mean: np.ndarray
     covariance: np.ndarray
+
+    def with_covariance(
+        self, covariance: np.ndarray, *, mean: np.ndarray | None = None
+    ) -> "MemoryMoments":
+        """Return the moments with another covariance, and another mean if one is given."""
+        return replace(self, covariance=covariance, mean=self.mean if mean is None else mean)
 
     def imposed(self, states: np.ndarray) -> np.ndarray:
         """Return states whose memory has been shifted and mixed to have these moments."""
@@ -38,7 +53,7 @@ class MemoryMoments:
 
 
 @cache
-def _affine_memory(cell: Cell) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]] | None:
+def affine_memory(cell: Cell) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]] | None:
     """Return (a, b) of the update s' = a s + b of the memory, flattened; None if there is none."""
     if not cell.memory:
         return None
@@ -78,7 +93,7 @@ def memory_moments(
     >>> round(float(known.covariance[0, 0]), 6)
     0.317897
     """
-    affine = _affine_memory(cell)
+    affine = affine_memory(cell)
     if affine is None:
         return None
     slopes, rests = affine
@@ -93,7 +108,7 @@ def memory_moments(
     )
     if pairs is None:
         return None
-    mean = _solved(np.eye(m) - means[: m * m].reshape(m, m), means[m * m :])
+    mean = solved(np.eye(m) - means[: m * m].reshape(m, m), means[m * m :])
     squares, crosses, own = np.split(pairs, [m**4, m**4 + m**3])
     # squares[i k, j l] = E[a_ik a_jl], crosses[i k, j] = E[a_ik b_j]
     kron = squares.reshape(m, m, m, m).transpose(0, 2, 1, 3).reshape(m * m, m * m)
@@ -101,14 +116,15 @@ def memory_moments(
     right = (cross + cross.T + own.reshape(m, m)).ravel()
     if not np.max(np.abs(np.linalg.eigvals(kron))) < 1:
         return None
-    second = _solved(np.eye(m * m) - kron, right).reshape(m, m)
+    second = solved(np.eye(m * m) - kron, right).reshape(m, m)
     covariance = second - np.outer(mean, mean)
     if not np.all(np.isfinite(covariance)):
         return None
     return MemoryMoments(cell.memory, mean, (covariance + covariance.T) / 2)
 
 
-def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+def solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Solve a linear system; nan where it is singular."""
     try:
         return np.linalg.solve(matrix, right)
     except np.linalg.LinAlgError:
@@ -120,51 +136,59 @@ def source_squares(
 ) -> np.ndarray | None:
     r"""Return :math:`E[y_k^2]` of every preactivation where it follows from moments of the memory.
 
-    That is the case where the sources are at most linear in affine memory states, as in the GRU:
-    their coefficients read fresh gates only.  None elsewhere.
+    That is the case where the sources are affine in an affine memory, as in the GRU: their
+    coefficients read fresh gates only.  None elsewhere.
     """
-    polynomials = _source_polynomials(cell)
-    known = memory_moments(cell, parameters, variances) if polynomials else None
-    if polynomials is None or known is None:
+    sources = linear_sources(cell)
+    known = memory_moments(cell, parameters, variances) if sources else None
+    if sources is None or known is None:
         return None
-    second = known.covariance + np.outer(known.mean, known.mean)
+    second = second_moment(known.mean, known.covariance)
     fresh = FreshVariables(cell, parameters, variances)
     squares = []
-    for terms in polynomials:
-        coefficients = fresh.averages([coefficient for _, coefficient in terms])
-        if coefficients is None:
+    for terms in sources:
+        products = fresh.averages([one * two for one in terms for two in terms])
+        if products is None:
             return None
-        moments = [_moment(powers, known.mean, second) for powers, _ in terms]
-        squares.append(float(coefficients @ np.array(moments)) if terms else 0.0)
+        squares.append(float(products @ second.ravel()))
     return np.array(squares)
 
 
-def _moment(powers: tuple[int, ...], mean: np.ndarray, second: np.ndarray) -> float:
-    at = [i for i, power in enumerate(powers) for _ in range(power)]
-    if not at:
-        return 1.0
-    return float(mean[at[0]]) if len(at) == 1 else float(second[at[0], at[1]])
+def second_moment(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Return E[(1, s) (1, s')^T] of two vectors of equal mean and given covariance."""
+    longer = np.concatenate([[1.0], mean])
+    second = np.outer(longer, longer)
+    second[1:, 1:] += covariance
+    return second
 
 
 @cache
-def _source_polynomials(
-    cell: Cell,
-) -> tuple[tuple[tuple[tuple[int, ...], sp.Expr], ...], ...] | None:
-    """Return y_k^2 as polynomials in the memory: pairs of powers and coefficients."""
+def linear_in_memory(cell: Cell, expression: sp.Expr) -> tuple[sp.Expr, ...] | None:
+    """Return (rest, slopes) of an expression that is affine in the memory; None if it is not.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru
+    >>> linear_in_memory(gru, gru.sources[2])
+    (0, sigmoid(e_r))
+    """
     symbols = [cell.states[i] for i in cell.memory]
-    if not symbols:
+    others = set(cell.states) - set(symbols)
+    slopes = [expression.diff(symbol) for symbol in symbols]
+    if expression.free_symbols & others or any(slope.has(*symbols) for slope in slopes):
         return None
-    found = []
-    for source in cell.sources:
-        if source.free_symbols & (set(cell.states) - set(symbols)):
-            return None
-        try:
-            polynomial = sp.Poly(source**2, *symbols)
-        except sp.PolynomialError:
-            return None
-        if polynomial.total_degree() > 2:
-            return None
-        found.append(
-            tuple((tuple(map(int, powers)), sp.factor(c)) for powers, c in polynomial.terms() if c)
-        )
-    return tuple(found)
+    return (sp.sympify(expression.subs(dict.fromkeys(symbols, 0))), *slopes)
+
+
+def linear_sources(cell: Cell) -> list[tuple[sp.Expr, ...]] | None:
+    """Return the sources as affine functions of the memory; None if one is not, or there is none.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru
+    >>> linear_sources(gru)
+    [(0, 1), (0, 1), (0, sigmoid(e_r))]
+    """
+    found = [linear_in_memory(cell, source) for source in cell.sources]
+    known = [each for each in found if each is not None]
+    return known if cell.memory and len(known) == len(found) else None

@@ -20,7 +20,14 @@ from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.mean_field.memory import MemoryMoments, memory_moments
 from rmt_jacobian.mean_field.sites import Sites
 
-__all__ = ["Drive", "draw_drive", "low_discrepancy_normals", "reads_input", "run_sites"]
+__all__ = [
+    "Drive",
+    "draw_drive",
+    "is_frozen",
+    "low_discrepancy_normals",
+    "reads_input",
+    "run_sites",
+]
 
 _SOBOL_DIMENSIONS = 21_201
 _POPULATION = 4096  # sites of a ranked population
@@ -97,7 +104,7 @@ def draw_drive(
     site runs on its own.
     """
     per_step = len(cell.gates) + int(reads_input(cell))
-    frozen = [k for k in range(len(cell.gates)) if _is_frozen(parameters, k)]
+    frozen = [k for k in range(len(cell.gates)) if is_frozen(parameters, k)]
     biases = np.zeros((len(cell.gates), count))
     if len(cell.memory) == 1 and not frozen:
         settling, memory = _ranked(per_step, settle, rng)
@@ -127,7 +134,8 @@ def _ranked(per_step: int, settle: int, rng: np.random.Generator) -> tuple[np.nd
     return ndtri(uniform), ndtri(middle)[None, :]
 
 
-def _is_frozen(parameters: Parameters, k: int) -> bool:
+def is_frozen(parameters: Parameters, k: int) -> bool:
+    """Whether the k-th bias varies over sites and not in time."""
     return parameters.bias_kind == "frozen" and parameters.groups[k][1].bias_std > 0
 
 
@@ -153,7 +161,7 @@ def run_sites(
         :math:`q_k` without the variance of frozen biases, one for each preactivation.
     """
     run = _Run(cell, parameters, np.sqrt(np.asarray(variances, dtype=float)), drive.biases)
-    frozen = any(_is_frozen(parameters, k) for k in range(len(cell.gates)))
+    frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))
     known = None if frozen else memory_moments(cell, parameters, tuple(float(v) for v in variances))
     states = _settled(run, drive, known)
     sites = []
@@ -206,7 +214,7 @@ class _Run:
         gates = []
         for k, (_, group) in enumerate(self.parameters.groups):
             e = group.bias_mean + self.std[k] * normals[k]
-            if biased and _is_frozen(self.parameters, k):
+            if biased and is_frozen(self.parameters, k):
                 e = e + group.bias_std * self.biases[k]
             gates.append(e)
         inputs = self.parameters.inputs

@@ -1,7 +1,7 @@
 """The stationary state of any cell under untied weights, carried by a population of sites."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,16 +12,20 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.memory import source_squares
 from rmt_jacobian.mean_field.site_paths import Drive, draw_drive, run_sites
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.solvers import Solution
+from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
 
-__all__ = ["UntiedState", "solve_untied_state", "untied_state"]
+__all__ = [
+    "UntiedState",
+    "distinct_sources",
+    "fresh_variances",
+    "has_frozen_bias",
+    "solve_untied_state",
+    "untied_state",
+]
 
 _FORGOTTEN = 1e-6  # of the shape of the first memory
 _SHORTEST, _LONGEST = 8, 256  # steps of settling where the memory's moments are imposed
 _LONGEST_UNKNOWN = 1024  # and where they are not
-_EXACT = 1e-13  # relative change of the variances
-_ROUNDS = 400
-_NOTHING = 1e-12  # of the start: a variance that small has died
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +101,7 @@ class UntiedState:
         drive = draw_drive(
             self.cell, self.parameters, settle=self.settle, record=steps + 1, count=count, rng=rng
         )
-        fresh = _fresh_variances(self.parameters, self.source_squares)
+        fresh = fresh_variances(self.parameters, self.source_squares)
         return run_sites(self.cell, self.parameters, drive, fresh)
 
     @property
@@ -120,7 +124,7 @@ class UntiedState:
         return float(np.max(np.array(gaps) / np.where(own > 0, own, 1.0)))
 
 
-def _fresh_variances(parameters: Parameters, squares: tuple[float, ...]) -> list[float]:
+def fresh_variances(parameters: Parameters, squares: tuple[float, ...]) -> list[float]:
     """Return the part of q_k that is drawn anew at every step."""
     frozen = parameters.bias_kind == "frozen"
     return [
@@ -130,7 +134,8 @@ def _fresh_variances(parameters: Parameters, squares: tuple[float, ...]) -> list
     ]
 
 
-def _has_frozen_bias(parameters: Parameters) -> bool:
+def has_frozen_bias(parameters: Parameters) -> bool:
+    """Whether some bias of a site stays what it is."""
     return parameters.bias_kind == "frozen" and any(g.bias_std for _, g in parameters.groups)
 
 
@@ -161,17 +166,17 @@ def solve_untied_state(
     if not np.all((start >= 0) & np.isfinite(start)):
         raise ParameterError("start_variance must be finite and >= 0")
     squares = np.where([each.reads_state for each in cell.preactivations], start, 0.0)
-    settle, drive = -1, None
-    for _ in range(3):  # the time it takes to settle depends on the solution
-        needed = _settling(cell, parameters, squares, count, seed)
-        if needed <= settle:
-            break
-        settle = needed
+    settle = _settling(cell, parameters, squares, count, seed)
+    while True:
         drive = draw_drive(
             cell, parameters, settle=settle, record=2, count=count, rng=spawn(seed, 1)[0]
         )
         found = _self_consistent(cell, parameters, drive, squares)
         squares = found.value
+        needed = _settling(cell, parameters, squares, count, seed)
+        if needed <= settle or not found.converged:
+            break
+        settle = needed  # the time it takes to settle depends on the solution
     state = UntiedState(cell, parameters, tuple(map(float, squares)), count, settle, seed)
     return Solution(state, found.converged, found.residual, found.iterations, found.remedy)
 
@@ -199,72 +204,39 @@ def untied_state(
 def _self_consistent(
     cell: Cell, parameters: Parameters, drive: Drive, start: np.ndarray
 ) -> Solution[np.ndarray]:
-    """Iterate the map of the E[y_k^2], and finish by Newton's method where that helps."""
-    remedy = "try another start_variance or smaller weight_std"
-    calls = 0
-    frozen = _has_frozen_bias(parameters)
+    """Find the fixed point of the map of the E[y_k^2]; equal sources are one unknown."""
+    frozen, owners = has_frozen_bias(parameters), distinct_sources(cell)
+    first = [owners.index(k) for k in range(max(owners) + 1)]
 
-    def image(squares: np.ndarray) -> np.ndarray:
-        nonlocal calls
-        calls += 1
-        fresh = _fresh_variances(parameters, tuple(squares))
-        if not frozen:
-            exact = source_squares(cell, parameters, tuple(fresh))
-            if exact is not None:
-                return exact
-        (sites,) = run_sites(cell, parameters, drive, fresh)
-        return np.array([float(sites.weights @ sites.source(k) ** 2) for k in range(len(start))])
+    def image(unknowns: np.ndarray) -> np.ndarray:
+        squares = tuple(np.maximum(unknowns[owners], 0.0))
+        fresh = fresh_variances(parameters, squares)
+        exact = None if frozen else source_squares(cell, parameters, tuple(fresh))
+        if exact is None:
+            (sites,) = run_sites(cell, parameters, drive, fresh)
+            exact = np.array([sites.weights @ sites.source(k) ** 2 for k in range(len(owners))])
+        return exact[first]
 
-    here = np.array(start)
-    there = image(here)
-    top = max(1e-300, float(np.max(start)))
-    for turn in range(_ROUNDS):
-        gap = _gap(here, there)
-        if not np.all(np.isfinite(there)):
-            return Solution(here, False, math.inf, calls, remedy)
-        if gap <= _EXACT:
-            return Solution(there, True, gap, calls)
-        if float(np.max(there)) <= _NOTHING * top and not np.any(image(0 * there)):
-            return Solution(0 * there, True, float(np.max(there)), calls)
-        here = there
-        if turn % 6 == 5:
-            here = _newton(image, here)
-        there = image(here)
-    return Solution(here, _gap(here, there) <= 1e-9, _gap(here, there), calls, remedy)
+    found = fixed_point_of_orbit(
+        image, start[first], remedy="try another start_variance or smaller weight_std"
+    )
+    return replace(found, value=found.value[owners])
 
 
-def _gap(here: np.ndarray, there: np.ndarray) -> float:
-    scale = max(1e-300, float(np.max(np.abs(there))))
-    return float(np.max(np.abs(there - here)) / scale)
+def distinct_sources(cell: Cell) -> list[int]:
+    """Return a number for each preactivation, the same where the sources are.
 
-
-def _newton(image, here: np.ndarray) -> np.ndarray:
-    """Take one step of Newton's method in the distinct unknowns; stay where it does not help."""
-    there = image(here)
-    moving = np.flatnonzero(there > 0)
-    if not len(moving):
-        return there
-    _, first = np.unique(there[moving], return_index=True)
-    groups = [moving[np.isclose(there[moving], there[moving[k]], rtol=1e-12)] for k in first]
-    slopes = np.zeros((len(groups), len(groups)))
-    for j, group in enumerate(groups):
-        shifted = here.copy()
-        shifted[group] *= 1 + 1e-6
-        moved = image(shifted) - there
-        slopes[:, j] = [moved[g[0]] / (1e-6 * here[group[0]]) for g in groups]
-    residual = np.array([there[g[0]] - here[g[0]] for g in groups])
-    try:
-        step = np.linalg.solve(np.eye(len(groups)) - slopes, residual)
-    except np.linalg.LinAlgError:
-        return there
-    # An expanding direction belongs to an unstable solution, which the orbit leaves.
-    if np.max(np.abs(np.linalg.eigvals(slopes))) >= 1:
-        return there
-    moved = there.copy()
-    for group, change in zip(groups, step, strict=True):
-        moved[group] = here[group[0]] + change
-    good = np.all(moved[moving] > 0.5 * there[moving]) and np.all(moved < 2 * there + 1e-300)
-    return moved if good and _gap(moved, image(moved)) < _gap(here, there) else there
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru
+    >>> distinct_sources(gru)
+    [0, 0, 1]
+    """
+    seen: list[object] = []
+    for source in cell.sources:
+        if source not in seen:
+            seen.append(source)
+    return [seen.index(source) for source in cell.sources]
 
 
 def _settling(
@@ -273,11 +245,11 @@ def _settling(
     """Return how many steps the memory of a site needs to forget its start."""
     if not cell.memory:
         return 1
-    frozen = _has_frozen_bias(parameters)
+    frozen = has_frozen_bias(parameters)
     drive = draw_drive(
         cell, parameters, settle=0, record=2, count=min(count, 1024), rng=spawn(seed, 1)[0]
     )
-    (sites,) = run_sites(cell, parameters, drive, _fresh_variances(parameters, tuple(squares)))
+    (sites,) = run_sites(cell, parameters, drive, fresh_variances(parameters, tuple(squares)))
     slopes = [cell.state_derivatives[i][j] for i in cell.memory for j in cell.memory]
     order = 2 if frozen else 4
     kept = max(sites.average(sum(abs(s) for s in slopes[i :: len(cell.memory)]) ** order)
