@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
-from rmt_jacobian.pencils.eigenvalue_sites import Block
+from rmt_jacobian.pencils.eigenvalue_sites import Block, TermValues
 from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights
 
 __all__ = ["Phase", "inverse_variance", "phases"]
 
 _NEAR_FULL = 1e-7  # distance from u = -1 at which the end of an S-transform is read off
 _INFINITE = 1e100  # stands for averages that diverge
+_SMALLEST = 1e-250  # and for squares that vanish
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,26 +50,36 @@ class Phase:
     rows: tuple[int, ...]
     gains: np.ndarray
 
-    def log_radius(self, terms: Any, weights: Any) -> np.ndarray:
-        r"""Return :math:`\log \rho` at points, from the terms of the block."""
-        matrices = self.linearised(terms, weights)
+    def log_radius(self, values: TermValues, weights: Any) -> np.ndarray:
+        r"""Return :math:`\log \rho` at the points of the terms."""
         with np.errstate(divide="ignore"):
-            return np.log(_spectral_radius(matrices))
+            return np.log(_spectral_radius(self.linearised(values, weights)))
 
-    def linearised(self, terms: Any, weights: Any) -> np.ndarray:
+    def linearised(self, values: TermValues, weights: Any) -> np.ndarray:
         """Return the matrices of the linearised equations, shape (points, sources, sources)."""
-        xp = array_namespace(terms)
-        ruling = terms[:, self.ruling, :]
-        # Where the ruling square vanishes the phase is infinitely unstable.
-        share = weights / xp.maximum(ruling, xp.full_like(ruling, 1e-250))
-        wanted = xp.stack([terms[:, m, :] for m in self.neighbours], axis=1)
-        averages = to_numpy((wanted @ share[..., None])[..., 0])
-        averages = np.minimum(averages, _INFINITE)
+        share = self._share(values, weights)
         size = self.gains.shape[0]
-        matrices = np.zeros((averages.shape[0], size, size))
-        for n, row in enumerate(self.rows):
-            matrices[:, :, row] += averages[:, n, None] * self.gains[:, n]
+        matrices = np.zeros((share.shape[0], size, size))
+        for n, (m, row) in enumerate(zip(self.neighbours, self.rows, strict=True)):
+            average = np.minimum(values.sum(m, share), _INFINITE)
+            matrices[:, :, row] += average[:, None] * self.gains[:, n]
         return matrices
+
+    def effective_sites(self, values: TermValues, weights: Any) -> np.ndarray:
+        """Return the number of equal sites whose averages would be as uneven, shape (points,)."""
+        share = to_numpy(self._share(values, weights))
+        each = sum(
+            self.gains[:, n].max() * to_numpy(values.term(m)) * share
+            for n, m in enumerate(self.neighbours)
+        )
+        each = each / each.max(axis=1, keepdims=True)
+        return each.sum(axis=1) ** 2 / (each**2).sum(axis=1)
+
+    def _share(self, values: TermValues, weights: Any) -> Any:
+        xp = array_namespace(weights)
+        ruling = values.term(self.ruling)
+        # Where the ruling square vanishes the phase is infinitely unstable.
+        return weights / xp.maximum(ruling, xp.full_like(ruling, _SMALLEST))
 
 
 def _spectral_radius(matrices: np.ndarray) -> np.ndarray:

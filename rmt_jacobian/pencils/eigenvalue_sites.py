@@ -29,7 +29,7 @@ from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.pencils.eigenvalue_polynomials import Polynomial, Square, minor, squares
 from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights, ensemble
 
-__all__ = ["Block", "Group", "SiteProblem", "site_problem"]
+__all__ = ["Block", "Group", "SiteProblem", "TermValues", "site_problem"]
 
 _MOST_MINORS = 4000
 
@@ -83,12 +83,9 @@ class Block:
 
     def terms(self, lam: Any) -> Any:
         """Return the squares, shape (points, monomials, sites), for ``lam`` of shape (points,)."""
-        xp = array_namespace(lam)
-        column = lam[:, None]
-        return xp.stack(
-            [sum(square.value(column) for square in monomial) for monomial in self.monomials],
-            axis=1,
-        )
+        values = TermValues(self, lam)
+        terms = [values.term(m) for m in range(len(self.monomials))]
+        return array_namespace(lam).stack(terms, axis=1)
 
     def slopes(self, lam: Any) -> tuple[Any, Any]:
         r"""Return the sums of :math:`q' \bar q` and :math:`|q'|^2`, shaped like the terms."""
@@ -108,6 +105,36 @@ class Block:
     def sites(self) -> int:
         """The number of sites."""
         return self.monomials[0][0].coefficients[0].shape[0]
+
+
+class TermValues:
+    """The monomials of a block at points, each evaluated when it is first needed."""
+
+    def __init__(self, block: Block, lam: Any) -> None:
+        self.block, self.lam = block, lam[:, None]
+        self._terms: dict[int, Any] = {}
+
+    def term(self, m: int) -> Any:
+        """Return monomial m, shape (points, sites)."""
+        if m not in self._terms:
+            squares = self.block.monomials[m]
+            self._terms[m] = sum(square.value(self.lam) for square in squares)
+        return self._terms[m]
+
+    def sum(self, m: int, share: Any) -> np.ndarray:
+        """Return the sum over the sites of monomial m times a share, shape (points,)."""
+        xp = array_namespace(share)
+        if m in self._terms:
+            return to_numpy(xp.vecdot(self._terms[m], share))
+        total: Any = 0.0
+        for square in self.block.monomials[m]:
+            if len(square.coefficients) == 1:
+                # No site by site product is needed where only the power depends on the point.
+                modulus = xp.real(self.lam[:, 0]) ** 2 + xp.imag(self.lam[:, 0]) ** 2
+                total = total + modulus**square.power * (share @ square.coefficients[0] ** 2)
+            else:
+                total = total + xp.vecdot(square.value(self.lam), share)
+        return to_numpy(total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +216,7 @@ def _ensembles(
     sites: Sites, weights: str | BiInvariant | Mapping[str, str | BiInvariant]
 ) -> dict[int, BiInvariant]:
     """Return the ensembles of the preactivations that have a W that is not 0."""
-    named = {
-        k: each for k, each in enumerate(sites.cell.preactivations) if each.reads_state
-    }
+    named = {k: each for k, each in enumerate(sites.cell.preactivations) if each.reads_state}
     if isinstance(weights, Mapping):
         names = {each.name for each in named.values()}
         if names != set(weights):
@@ -202,8 +227,7 @@ def _ensembles(
     else:
         chosen = dict.fromkeys(named, weights)
     found = {
-        k: ensemble(chosen[k], sites.parameters[each.name].weight_std)
-        for k, each in named.items()
+        k: ensemble(chosen[k], sites.parameters[each.name].weight_std) for k, each in named.items()
     }
     return {k: random for k, random in found.items() if random.variance > 0}
 

@@ -84,7 +84,9 @@ class _Equations:
         factors = np.exp(sizes - sizes.max(axis=1, keepdims=True))
         x = xp.asarray(factors)
         total = (x[:, None, :] @ self.terms)[:, 0, :]
-        relative = self.terms * (self.roots / xp.maximum(total, xp.full_like(total, _TINY)))[:, None, :]
+        relative = (
+            self.terms * (self.roots / xp.maximum(total, xp.full_like(total, _TINY)))[:, None, :]
+        )
         means = factors * to_numpy((relative @ self.roots[:, None])[..., 0])
         second = to_numpy(relative @ xp.matrix_transpose(relative))
         return means, second * factors[:, :, None] * factors[:, None, :]
@@ -239,7 +241,7 @@ def _edge_solution(equations: _Equations, small: np.ndarray) -> tuple[np.ndarray
         logs[:, g] = np.log(np.maximum(beta[:, group.source], 1e-200) * group.ensemble.variance)
     logs[:, len(block.groups) :] = np.log(np.maximum(b, 1e-200))
     # The scale at which the total share is of order 1.
-    normal = np.log(np.maximum((beta * b).sum(axis=1) , 1e-200))
+    normal = np.log(np.maximum((beta * b).sum(axis=1), 1e-200))
     return radius, logs - normal[:, None] / 2
 
 
