@@ -13,13 +13,18 @@ from rmt_jacobian.mean_field.dynamical_circle import (
     Inputs,
     SiteOnCircle,
     check_inputs,
-    drive_spectra,
     lagged,
     spectrum_of,
 )
 from rmt_jacobian.mean_field.dynamical_frozen import Standstill, fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_iteration import SpectralFixedPoint, iterate_spectra
 from rmt_jacobian.mean_field.dynamical_start import CausalRun, causal_run
+from rmt_jacobian.mean_field.dynamical_state import (
+    CircleSolution,
+    TiedSteadyState,
+    average_solution,
+    collect,
+)
 from rmt_jacobian.mean_field.sites import Sites
 
 __all__ = ["TiedSteadyState", "tied_steady_state"]
@@ -31,105 +36,6 @@ _PILOT_TOLERANCE = 2e-3
 _LIMIT = 300  # evaluations of one iteration
 _FORGOTTEN = 0.03  # of the difference of states, left after a lap
 _DECAYED = 0.05  # of the covariances, left after a quarter of the circle
-
-
-@dataclass(frozen=True, eq=False)
-class TiedSteadyState:
-    r"""Stationary covariances in time of a tied network at large N.
-
-    Errors are standard errors over independent replicates of the whole self-consistent solution.
-    Covariances of sources and states are second moments, :math:`E[y(t) y(t + \tau)]`, from which no
-    mean is subtracted; those of the preactivations are around their bias mean.
-
-    Attributes
-    ----------
-    cell, parameters, inputs
-        What was solved.
-    lags
-        0, 1, ..., shape (L,).
-    preactivation_covariances, preactivation_errors
-        :math:`C_{e_k}(\tau)`, shape (K, L).
-    source_covariances, source_errors
-        :math:`C_{y_k}(\tau)`, shape (K, L).
-    state_covariances, state_errors
-        Shape (d, L).
-    state_means
-        Shape (d,).
-    correlation_time
-        The lag at which the slowest state has lost all but 1/e of its fluctuating covariance, by
-        linear interpolation; infinite at a standstill.
-    frozen
-        Whether the network has come to a standstill.
-    period
-        Length of the circle of times; 1 at a standstill.
-    converged, residual
-        Whether every replicate is self-consistent within the tolerance; the largest relative
-        change of a covariance under one more evaluation.
-    iterations
-        Evaluations over all replicates.
-    """
-
-    cell: Cell
-    parameters: Parameters
-    inputs: Inputs
-    lags: np.ndarray
-    preactivation_covariances: np.ndarray
-    preactivation_errors: np.ndarray
-    source_covariances: np.ndarray
-    source_errors: np.ndarray
-    state_covariances: np.ndarray
-    state_errors: np.ndarray
-    state_means: np.ndarray
-    correlation_time: float
-    frozen: bool
-    period: int
-    converged: bool
-    residual: float
-    iterations: int
-    population: Sites
-
-    @property
-    def preactivation_variances(self) -> np.ndarray:
-        """q_k, shape (K,)."""
-        return self.preactivation_covariances[:, 0]
-
-    def sites(self, count: int | None = None) -> Sites:
-        """Return the sites of one time slice, all of them or the first ``count``.
-
-        They hold the states before the step, the preactivations and the input, and stand for the
-        large-N law of a site along the trajectory.
-
-        Raises
-        ------
-        ParameterError
-            If there are not so many.
-        ConvergenceError
-            If the solution did not converge.
-        """
-        self.require_converged()
-        everyone = self.population
-        if count is None:
-            return everyone
-        if not 1 <= count <= everyone.count:
-            raise ParameterError(
-                f"there are {everyone.count} sites, not {count}: ask tied_steady_state for more"
-            )
-        return Sites.of(
-            self.cell,
-            self.parameters,
-            [state[:count] for state in everyone.states],
-            [gate[:count] for gate in everyone.gates],
-            everyone.x[:count],
-        )
-
-    def require_converged(self) -> None:
-        """Raise :class:`ConvergenceError` unless the solution converged."""
-        if not self.converged:
-            raise ConvergenceError(
-                f"the covariances still change by {self.residual:.2g} after {self.iterations} "
-                "evaluations, as they do next to a transition: move the parameters away from it, "
-                "raise tolerance, or give more sites"
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,29 +64,6 @@ class _Problem:
             start_variance=self.start_variance, rng=rng,
         )  # fmt: skip
 
-    def drives(self, source_covariances: np.ndarray) -> np.ndarray:
-        """Return the covariances of the preactivations at lags 0, 1, ..."""
-        found = np.empty_like(source_covariances)
-        for k, each in enumerate(self.cell.preactivations):
-            group = self.parameters[each.name]
-            read = group.input_std**2 * self.parameters.input_variance
-            found[k] = group.weight_std**2 * source_covariances[k] + group.bias_std**2
-            found[k, slice(1) if self.inputs == "fresh" else slice(None)] += read
-        return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Replicate:
-    """What one set of random numbers gave; covariances at all lags up to half a circle."""
-
-    sources: np.ndarray
-    states: np.ndarray
-    means: np.ndarray
-    slice: Sites
-    residual: float
-    iterations: int
-    converged: bool
-
 
 def tied_steady_state(
     cell: Cell,
@@ -191,7 +74,7 @@ def tied_steady_state(
     replicates: int = 8,
     inputs: Inputs = "fresh",
     start_variance: float = 1.0,
-    tolerance: float = 1e-4,
+    tolerance: float = 3e-5,
     longest_period: int = 8192,
     seed: Seed = 0,
 ) -> TiedSteadyState:
@@ -259,15 +142,26 @@ def tied_steady_state(
     share = sites // replicates
     pilot = _pilot(problem, causal, period, longest_period, second)
     if isinstance(pilot, Standstill):
-        start, period = pilot.source_squares, 1
-        found = [_rest(problem, start, causal.largest, share, rng) for rng in rngs]
-    else:
-        period = 2 * (pilot.spectra.shape[-1] - 1)
-        found = [
-            _solve(problem, pilot.spectra, period, share, tolerance, causal.largest, rng)
-            for rng in rngs
-        ]
-    return _collect(problem, found, lags, period)
+        return _at_rest(problem, pilot.source_squares, causal.largest, lags, share, rngs)
+    period = 2 * (pilot.spectra.shape[-1] - 1)
+    circles = [problem.circle(period, share, rng) for rng in rngs]
+    alone, start = [], pilot.spectra
+    for circle in circles:
+        alone.append(_solve(problem, [circle], start, tolerance, causal.largest))
+        start = np.mean([each.spectra for each in alone], axis=0)
+    if all(each.still for each in alone):  # it only lingered where the pilot had stopped
+        return _at_rest(problem, start.sum(axis=-1) / period, causal.largest, lags, share, rngs)
+    together = _solve(problem, circles, start, tolerance, causal.largest)
+    return collect(cell, parameters, inputs, alone, together, lags, period)
+
+
+def _at_rest(
+    problem: _Problem, start: np.ndarray, reference: np.ndarray, lags: int, sites: int,
+    rngs: Sequence[np.random.Generator],
+) -> TiedSteadyState:  # fmt: skip
+    found = [_rest(problem, start, reference, sites, rng) for rng in rngs]
+    together = average_solution(found)
+    return collect(problem.cell, problem.parameters, problem.inputs, found, together, lags, 1)
 
 
 def _check(
@@ -278,7 +172,7 @@ def _check(
         raise ParameterError(f"lags must be a whole number >= 0, not {lags}")
     if replicates < 2:
         raise ParameterError(f"errors need at least 2 replicates, not {replicates}")
-    least = 4 * len(cell.gates) * replicates
+    least = 8 * (len(cell.gates) + len(cell.states) + 1) * replicates
     if sites < least or sites % replicates:
         raise ParameterError(
             f"sites must be a multiple of {replicates} replicates and at least {least}, not {sites}"
@@ -300,7 +194,7 @@ def _pilot(
     start = spectrum_of(causal.source_covariances, period)
     while True:
         circle = problem.circle(period, _PILOT_SITES, rng)
-        found = _iterate(circle, start, _PILOT_TOLERANCE, causal.largest)
+        found = _iterate([circle], start, _PILOT_TOLERANCE, causal.largest)
         if found.still:
             squares = found.spectra.sum(axis=-1) / period
             rest = problem.standstill(squares, causal.largest, _PILOT_SITES, rng)
@@ -320,12 +214,12 @@ def _pilot(
 
 
 def _iterate(
-    circle: SiteOnCircle, start: np.ndarray, tolerance: float, reference: np.ndarray
+    circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float, reference: np.ndarray
 ) -> SpectralFixedPoint:
     return iterate_spectra(
-        lambda spectra: circle.lap(spectra).source_spectra(),
+        lambda spectra: np.mean([each.lap(spectra).source_spectra() for each in circles], axis=0),
         start,
-        circle.period,
+        circles[0].period,
         tolerance=tolerance,
         limit=_LIMIT,
         reference=reference,
@@ -352,92 +246,49 @@ def _long_enough(circle: SiteOnCircle, spectra: np.ndarray) -> bool:
 
 
 def _solve(
-    problem: _Problem, start: np.ndarray, period: int, sites: int, tolerance: float,
-    reference: np.ndarray, rng: np.random.Generator,
-) -> _Replicate:  # fmt: skip
-    circle = problem.circle(period, sites, rng)
-    found = _iterate(circle, start, tolerance, reference)
-    lap = circle.lap(found.spectra)
-    return _Replicate(
-        sources=lagged(lap.source_spectra(), period),
-        states=lagged(lap.state_spectra(), period),
-        means=lap.states.mean(axis=(1, 2)),
-        slice=Sites.of(
-            problem.cell, problem.parameters, lap.states[:, 0], lap.gates[:, 0], lap.x[0]
-        ),
+    problem: _Problem, circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float,
+    reference: np.ndarray,
+) -> CircleSolution:  # fmt: skip
+    """Solve on the sites of all the given circles together."""
+    found = _iterate(circles, start, tolerance, reference)
+    sources, states, means, slices = [], [], [], []
+    for circle in circles:
+        lap = circle.lap(found.spectra)
+        sources.append(lap.source_spectra())
+        states.append(lap.state_spectra())
+        means.append(lap.states.mean(axis=(1, 2)))
+        # Copies, so that the rest of the lap is not kept.
+        now = (lap.states[:, 0].copy(), lap.gates[:, 0].copy(), lap.x[0].copy())
+        slices.append(Sites.of(problem.cell, problem.parameters, *now))
+    period = circles[0].period
+    return CircleSolution(
+        spectra=found.spectra,
+        sources=lagged(np.mean(sources, axis=0), period),
+        states=lagged(np.mean(states, axis=0), period),
+        means=np.mean(means, axis=0),
+        slices=tuple(slices),
         residual=found.residual,
-        iterations=found.iterations,
+        iterations=found.iterations * len(circles),
         converged=found.converged,
+        still=found.still,
     )
 
 
 def _rest(
     problem: _Problem, start: np.ndarray, reference: np.ndarray, sites: int,
     rng: np.random.Generator,
-) -> _Replicate:  # fmt: skip
+) -> CircleSolution:  # fmt: skip
     found = problem.standstill(start, reference, sites, rng)
     states = np.stack(found.sites.states)
-    return _Replicate(
-        sources=found.source_squares[:, None],
+    squares = found.source_squares[:, None]
+    return CircleSolution(
+        spectra=squares,
+        sources=squares,
         states=(states**2).mean(axis=1, keepdims=True),
         means=states.mean(axis=1),
-        slice=found.sites,
+        slices=(found.sites,),
         residual=found.residual,
         iterations=found.iterations,
         converged=found.converged,
+        still=True,
     )
-
-
-def _collect(
-    problem: _Problem, found: Sequence[_Replicate], lags: int, period: int
-) -> TiedSteadyState:
-    kept = np.minimum(np.arange(lags + 1), found[0].sources.shape[-1] - 1)
-    sources, source_errors = _mean_and_error([each.sources[:, kept] for each in found])
-    drives, drive_errors = _mean_and_error([problem.drives(each.sources[:, kept]) for each in found])
-    states, state_errors = _mean_and_error([each.states[:, kept] for each in found])
-    slices = [each.slice for each in found]
-    population = Sites.of(
-        problem.cell,
-        problem.parameters,
-        [np.concatenate(column) for column in zip(*(s.states for s in slices), strict=True)],
-        [np.concatenate(column) for column in zip(*(s.gates for s in slices), strict=True)],
-        np.concatenate([s.x for s in slices]),
-    )
-    frozen = period == 1
-    return TiedSteadyState(
-        cell=problem.cell,
-        parameters=problem.parameters,
-        inputs=problem.inputs,
-        lags=np.arange(lags + 1),
-        preactivation_covariances=drives,
-        preactivation_errors=drive_errors,
-        source_covariances=sources,
-        source_errors=source_errors,
-        state_covariances=states,
-        state_errors=state_errors,
-        state_means=np.mean([each.means for each in found], axis=0),
-        correlation_time=math.inf if frozen else _decay_time(np.mean([s.states for s in found], 0)),
-        frozen=frozen,
-        period=period,
-        converged=all(each.converged for each in found),
-        residual=max(each.residual for each in found),
-        iterations=sum(each.iterations for each in found),
-        population=population,
-    )
-
-
-def _mean_and_error(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    return np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / math.sqrt(len(values))
-
-
-def _decay_time(covariances: np.ndarray) -> float:
-    """Return the lag at which the slowest covariance has come down by 1 - 1/e towards its level."""
-    times = [0.0]
-    for C in covariances:
-        level = C[7 * len(C) // 8 :].mean()
-        if C[0] > level:
-            shape = (C - level) / (C[0] - level)
-            after = int(np.argmax(shape < math.exp(-1)))
-            slope = shape[after - 1] - shape[after]
-            times.append(after - 1 + float((shape[after - 1] - math.exp(-1)) / slope))
-    return max(times)

@@ -1,12 +1,15 @@
 r"""One site on a circle of times: Gaussian drives of given spectra in, spectra of its sources out.
 
 Time runs on a circle of P steps.  A covariance that is stationary there is a spectrum
-:math:`\lambda(\omega) = \sum_\tau C(\tau) e^{-i \omega \tau} \ge 0`: its processes are drawn exactly
-by a Fourier transform, what is measured is again a spectrum >= 0, and all P times count.  A frozen
-part, constant at all lags, is the mode at frequency 0.  What the circle changes falls off like the
-covariance at lag P, so P only has to be long enough; that is checked, not assumed.
+
+.. math:: \lambda(\omega) = \sum_\tau C(\tau) e^{-i \omega \tau} \ge 0
+
+so that its processes are drawn exactly by a Fourier transform, what is measured is again a spectrum
+>= 0, and all P times count.  A frozen part, constant at all lags, is the mode at frequency 0.  What
+the circle changes falls off like the covariance at lag P, so P only has to be long enough.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -23,7 +26,11 @@ __all__ = [
     "Lap",
     "SiteOnCircle",
     "check_inputs",
+    "drive_covariances",
+    "drive_spectra",
     "lagged",
+    "normal_points",
+    "require_bounded",
     "spectrum_of",
     "unit_modes",
     "without_frequency_zero",
@@ -31,7 +38,14 @@ __all__ = [
 
 Inputs = Literal["fresh", "constant"]
 
+_LARGEST = 1e50  # fourth powers are still numbers
 _QUIET_MODES = 16  # frequencies, from 0 up, that are drawn with low discrepancy
+
+
+def require_bounded(cell: Cell, values: np.ndarray) -> None:
+    """Refuse states that are on their way out of the range of floating-point numbers."""
+    if not np.all(np.abs(values) < _LARGEST):
+        raise ConvergenceError(f"the states of {cell.name} grow without bound: lower weight_std")
 
 
 def check_inputs(inputs: str) -> None:
@@ -70,24 +84,31 @@ def without_frequency_zero(spectra: np.ndarray) -> np.ndarray:
     return fluctuating
 
 
-def unit_modes(gates: int, period: int, sites: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw independent Fourier modes of unit white noise, shape (gates, P/2 + 1, sites).
+def normal_points(variables: int, sites: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw standard normal variables from scrambled Sobol points, shape (variables, sites)."""
+    points = qmc.Sobol(variables, rng=rng).random_base2(math.ceil(math.log2(sites)))[:sites]
+    return ndtri(np.clip(points, 1e-15, 1 - 1e-15)).T
+
+
+def unit_modes(processes: int, period: int, sites: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw independent Fourier modes of unit white noise, shape (processes, P/2 + 1, sites).
 
     At every frequency the sample covariance over the sites is made exactly the unit matrix.  Of
     all that averages over a circle of times can see, this removes the noise to second order.
     """
     frequencies = period // 2 + 1
     quiet = min(_QUIET_MODES, frequencies)
-    real, imaginary = rng.standard_normal((2, frequencies, gates, sites))
-    points = qmc.Sobol(2 * quiet * gates, rng=rng).random(sites)
-    normal = ndtri(np.clip(points, 1e-15, 1 - 1e-15)).T.reshape(quiet, 2, gates, sites)
+    real, imaginary = rng.standard_normal((2, frequencies, processes, sites))
+    normal = normal_points(2 * quiet * processes, sites, rng)
+    normal = normal.reshape(quiet, 2, processes, sites)
     real[:quiet], imaginary[:quiet] = normal[:, 0], normal[:, 1]
     modes = (real + 1j * imaginary) / np.sqrt(2)
     modes[[0, -1]] = real[[0, -1]]
     modes[0] -= modes[0].mean(axis=-1, keepdims=True)
     covariance = modes @ np.swapaxes(modes.conj(), -1, -2) / sites
     white = np.linalg.solve(np.linalg.cholesky(covariance), modes)
-    return np.ascontiguousarray(np.swapaxes(white, 0, 1))
+    # Many of them are kept at once; rounding to single precision is far below their noise.
+    return np.ascontiguousarray(np.swapaxes(white, 0, 1), dtype=np.complex64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +124,7 @@ class Lap:
     sources
         One array (P, sites) for each preactivation.
     x
-        Shape (P, sites), or (1, sites) for constant inputs.
+        Shape (P, sites), or (1, sites) where inputs are constant.
     end
         The states after the lap, shape (d, sites).
     """
@@ -162,26 +183,22 @@ class SiteOnCircle:
     states: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.modes = unit_modes(len(self.cell.gates), self.period, self.sites, self.rng)
-        times = 1 if self.inputs == "constant" else self.period
-        self.x = self.parameters.inputs.draw(self.rng, (times, self.sites))
+        K, inputs = len(self.cell.gates), self.parameters.inputs
+        if self.inputs == "fresh" and inputs.variance > 0:
+            drawn = unit_modes(K + 1, self.period, self.sites, self.rng)
+            self.modes, white = drawn[:K], np.sqrt(self.period) * drawn[K]
+            self.x = inputs.from_normal(scipy.fft.irfft(white, self.period, axis=0))
+        else:
+            self.modes = unit_modes(K, self.period, self.sites, self.rng)
+            self.x = inputs.from_normal(normal_points(1, self.sites, self.rng))
         shape = (len(self.cell.states), self.sites)
         self.states = np.sqrt(self.start_variance) * self.rng.standard_normal(shape)
-
-    def drive_spectra(self, source_spectra: np.ndarray) -> np.ndarray:
-        r"""Return :math:`\sigma_k^2 \lambda_k + \nu_k^2 R + \rho_k^2`, each where it belongs."""
-        return drive_spectra(
-            self.cell, self.parameters, self.inputs, source_spectra, float(self.period)
-        )
 
     def lap(self, source_spectra: np.ndarray) -> Lap:
         """Drive the sites once around the circle, and keep the states they end in."""
         gates = self._gates(source_spectra)
         states, end = self._run(gates, self.states)
-        if not np.isfinite(end).all():
-            raise ConvergenceError(
-                f"the states of {self.cell.name} grow without bound: lower weight_std"
-            )
+        require_bounded(self.cell, end)
         self.states = end
         return Lap(states, gates, self._sources(states, gates), self.x, end)
 
@@ -204,7 +221,10 @@ class SiteOnCircle:
 
     def _gates(self, source_spectra: np.ndarray) -> np.ndarray:
         """Return the preactivations of all times, shape (K, P, sites)."""
-        size = np.sqrt(self.period * self.drive_spectra(source_spectra))
+        spectra = drive_spectra(
+            self.cell, self.parameters, self.inputs, source_spectra, self.period
+        )
+        size = np.sqrt(self.period * spectra)
         gates = scipy.fft.irfft(size[..., None] * self.modes, self.period, axis=1)
         means = [self.parameters[each.name].bias_mean for each in self.cell.preactivations]
         return gates + np.array(means)[:, None, None]
@@ -228,9 +248,9 @@ class SiteOnCircle:
 
 
 def drive_spectra(
-    cell: Cell, parameters: Parameters, inputs: Inputs, sources: np.ndarray, period: float
+    cell: Cell, parameters: Parameters, inputs: Inputs, sources: np.ndarray, period: int
 ) -> np.ndarray:
-    """Return the spectra of the preactivations from those of the sources.
+    r"""Return :math:`\sigma_k^2 \lambda_k + \nu_k^2 R + \rho_k^2` of the sources' spectra.
 
     Fresh inputs are white, constant ones and the bias belong to frequency 0.
     """
@@ -245,3 +265,19 @@ def drive_spectra(
             spectra[k, 0] += period * read
         spectra[k, 0] += period * group.bias_std**2
     return spectra
+
+
+def drive_covariances(
+    cell: Cell, parameters: Parameters, inputs: Inputs, sources: np.ndarray
+) -> np.ndarray:
+    r"""Return the covariances of the preactivations at lags 0, 1, ... from those of the sources.
+
+    .. math:: \sigma_k^2 C_{y_k}(\tau) + \nu_k^2 R \, \delta_{\tau 0} + \rho_k^2
+    """
+    found = np.empty_like(sources)
+    for k, each in enumerate(cell.preactivations):
+        group = parameters[each.name]
+        found[k] = group.weight_std**2 * sources[k] + group.bias_std**2
+        read = group.input_std**2 * parameters.input_variance
+        found[k, slice(1) if inputs == "fresh" else slice(None)] += read
+    return found

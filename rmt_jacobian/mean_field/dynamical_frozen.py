@@ -4,14 +4,14 @@ r"""Tied networks at a standstill: every site at a fixed point under constant pr
           q_k = \sigma_k^2 E[y_k^2] + \nu_k^2 R + \rho_k^2, \qquad s = f(s, e, x)
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
-from rmt_jacobian.mean_field.dynamical_circle import Inputs
+from rmt_jacobian.mean_field.dynamical_circle import normal_points
 from rmt_jacobian.mean_field.dynamical_iteration import accelerated
 from rmt_jacobian.mean_field.sites import Sites
 
@@ -22,7 +22,8 @@ _NEWTON_STEPS = 30
 _LIMIT = 400
 _TOLERANCE = 1e-9
 _DEAD = 1e-10  # of the variance along the start: sources below it have gone to 0
-_MEMORY = 4
+_MEMORY = 4  # of the acceleration, and the share of a plain step that it has to keep
+_KEPT = 0.2
 _FREQUENCIES = np.concatenate([[0.0], np.geomspace(1e-6, np.pi, 60)])
 
 
@@ -61,27 +62,33 @@ def standstill(
         Variances against which a source counts as dead, shape (K,).
     """
     K, d = len(cell.gates), len(cell.states)
-    points = qmc.Sobol(K + 1 + d, rng=rng).random(sites)
-    normal = ndtri(np.clip(points, 1e-15, 1 - 1e-15)).T
+    normal = _whitened(normal_points(K + 1 + d, sites, rng))
     x = parameters.inputs.from_normal(normal[K])
     states = np.sqrt(start_variance) * normal[K + 1 :]
-    squares, history, residual = start, [], np.inf
-    for iteration in range(1, _LIMIT + 1):
+    squares, history, iteration = start, [], 0
+    while True:
+        iteration += 1
         if np.all(squares <= _DEAD * reference):
             squares = np.zeros(K)
         here, rest = _at_rest(_sites(cell, parameters, squares, normal, states, x))
         image = np.array([np.mean(here.source(k) ** 2) for k in range(K)])
-        states = np.stack(here.states)
-        size = np.maximum(image, squares)
+        states, size = np.stack(here.states), np.maximum(image, squares)
         change = np.abs(image - squares)[size > 0] / size[size > 0]
         residual = max(rest, float(change.max(initial=0.0)))
-        if residual <= _TOLERANCE:
-            return Standstill(squares, here, residual, iteration, True)
+        if residual <= _TOLERANCE or iteration == _LIMIT:
+            break
         history = [*history, (squares[:, None], (image - squares)[:, None])][-_MEMORY:]
         squares = image
         if len(history) > 2:
-            squares = np.maximum(accelerated(history)[:, 0], 0.2 * image)
-    return Standstill(squares, here, residual, _LIMIT, False)
+            squares = np.maximum(accelerated(history)[:, 0], _KEPT * image)
+    return Standstill(squares, here, residual, iteration, residual <= _TOLERANCE)
+
+
+def _whitened(normal: np.ndarray) -> np.ndarray:
+    """Make means 0 and the covariance 1 over the sites: the tails are what points miss."""
+    centred = normal - normal.mean(axis=1, keepdims=True)
+    covariance = centred @ centred.T / centred.shape[1]
+    return np.linalg.solve(np.linalg.cholesky(covariance), centred)
 
 
 def _sites(
@@ -117,7 +124,10 @@ def _at_rest(sites: Sites) -> tuple[Sites, float]:
     return Sites.of(sites.cell, sites.parameters, states, gates, x), gap
 
 
-def _table(entries, rows: int, shape: tuple[int, ...], columns: int | None = None) -> np.ndarray:
+def _table(
+    entries: Mapping[tuple[int, int], Any], rows: int, shape: tuple[int, ...],
+    columns: int | None = None,
+) -> np.ndarray:  # fmt: skip
     """Return diagonals with keys (row, column) as one matrix for every site."""
     table = np.zeros((*shape, rows, columns or rows))
     for (i, j), values in entries.items():

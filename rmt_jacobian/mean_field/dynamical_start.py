@@ -1,9 +1,10 @@
 r"""A tied network followed in time from a random state, without its matrices.
 
 A Haar orthogonal W of size N is revealed only where the network asks for it
-(:cite:`Bolthausen2014`): the part of y(t) inside the span of earlier sources is mapped as before,
-and the part outside to a fresh direction.  Gaussian W has the same large-N dynamics.  The start of
-the network selects its steady state where there are several, here as in a real one.
+(Bolthausen 2014, Commun. Math. Phys. 325, 333): the part of y(t) inside the span of earlier
+sources is mapped as before, and the part outside to a fresh direction.  Gaussian W has the same
+large-N dynamics.  The start of the network selects its steady state where there are several, here
+as in a real one.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
-from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.mean_field.dynamical_circle import Inputs
+from rmt_jacobian.mean_field.dynamical_circle import Inputs, require_bounded
 
 __all__ = ["CausalRun", "causal_run"]
 
@@ -83,10 +83,7 @@ def causal_run(
         gates: list[np.ndarray] = []
         for k, group in enumerate(groups):
             sources[k, t] = compiled.source(k, states, gates)
-            if not np.isfinite(sources[k, t]).all():
-                raise ConvergenceError(
-                    f"the states of {cell.name} grow without bound: lower weight_std"
-                )
+            require_bounded(cell, sources[k, t])
             read = group.input_std * np.sqrt(parameters.input_variance) * readings[k]
             image = group.weight_std * rotations[k].apply(sources[k, t]) if group.weight_std else 0
             gates.append(image + read + biases[k])
