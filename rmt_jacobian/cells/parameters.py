@@ -83,6 +83,9 @@ class Parameters:
     bias_kind
         With untied weights, whether the bias of a site is ``"frozen"`` in time or ``"redrawn"`` at
         every step; without bias variance they are the same.
+    absent
+        Names of hyperparameters that the cell does not have, such as the weights of a preactivation
+        without a source.
 
     Examples
     --------
@@ -97,6 +100,7 @@ class Parameters:
     input_variance: float
     input_kind: InputKind = "gaussian"
     bias_kind: BiasKind = "redrawn"
+    absent: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         InputLaw(self.input_variance, self.input_kind)  # its checks are ours
@@ -145,7 +149,13 @@ class Parameters:
         if "input_variance" not in values:
             raise ParameterError(f"{cell.name} needs input_variance, the variance E[x^2] of inputs")
         bias_kind = bias_kind or ("redrawn" if len(groups) == 1 else "frozen")
-        return cls(groups, values["input_variance"], input_kind, bias_kind)
+        absent = tuple(
+            f"{each.name}.{field}"
+            for each in cell.preactivations
+            for field in _GROUP_FIELDS
+            if field not in _fields(each)
+        )
+        return cls(groups, values["input_variance"], input_kind, bias_kind, absent)
 
     def __getitem__(self, name: str) -> PreactivationParameters:
         return dict(self.groups)[name]
@@ -175,6 +185,7 @@ class Parameters:
             own = {
                 field: given.get(f"{name}.{field}", given.get(field, getattr(group, field)))
                 for field in _GROUP_FIELDS
+                if f"{name}.{field}" not in self.absent
             }
             groups.append((name, replace(group, **own)))
         return replace(self, groups=tuple(groups), input_variance=input_variance)
@@ -186,6 +197,7 @@ class Parameters:
             f"{name}.{key}" if prefix else key: value
             for name, group in self.groups
             for key, value in asdict(group).items()
+            if f"{name}.{key}" not in self.absent
         }
         return {**values, "input_variance": self.input_variance}
 

@@ -9,7 +9,7 @@ With :math:`D = E[\delta s_1 \delta s_2^T]` on the memory and the coefficients o
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -47,7 +47,7 @@ class ClosedResponses(Responses):
     gates: np.ndarray
     scale: np.ndarray
 
-    @cached_property
+    @property
     def kept(self) -> float:
         """The spectral radius of what the memory carries on."""
         return float(np.max(np.abs(np.linalg.eigvals(self.carry)), initial=0.0))

@@ -88,7 +88,11 @@ class PairState:
 
     @property
     def chi(self) -> float:
-        r"""The slope of the correlation map: :math:`c - c^*` falls by this factor a step."""
+        r"""The slope of the correlation map: :math:`c - c^*` falls by this factor a step.
+
+        Where a frozen bias reaches the memory, the few sites that never forget dominate in the end;
+        the rate is then that of a window of at most 512 steps.
+        """
         return self.responses.growth_rate().unwrap()
 
     @property

@@ -27,7 +27,7 @@ from rmt_jacobian.solvers import Solution, bracketed_root
 
 __all__ = ["ResponseSeries", "Responses", "response_series"]
 
-_NEGLIGIBLE = 1e-15
+_NEGLIGIBLE = 1e-14
 
 
 class Responses(ABC):
@@ -67,11 +67,14 @@ class ResponseSeries(Responses):
 
     @property
     def kept(self) -> float:
-        """The ratio of the last two terms."""
-        if len(self.terms) < 3:
+        """The mean ratio of successive terms over the last quarter of the series."""
+        sizes = np.abs(self.terms).sum(axis=(1, 2))
+        known = np.flatnonzero(sizes > _NEGLIGIBLE * np.max(sizes, initial=0.0))
+        if not len(known) or known[-1] < 2:
             return 0.0
-        last, before = np.abs(self.terms[-1]).sum(), np.abs(self.terms[-2]).sum()
-        return float(last / before) if before > 0 else 0.0
+        last = int(known[-1])
+        before = min(last - 1, 3 * last // 4)
+        return float((sizes[last] / sizes[before]) ** (1 / (last - before)))
 
     def matrix(self, rate: float) -> np.ndarray:
         r"""Return :math:`\sum_n R_n \lambda^{-n}`, the tail continued as a geometric series."""

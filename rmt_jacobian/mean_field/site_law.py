@@ -153,6 +153,11 @@ def solve_site_law(
     :cite:t:`Chen2018`, eqs. (6)-(7), (21)-(24); Poole et al. (2016) for the vanilla network.
     """
     single_site(cell)
+    if parameters.bias_kind == "frozen" and parameters.only.bias_std > 0:
+        raise HypothesisError(
+            f"cell {cell.name!r}: the moments of the state close only if biases are redrawn at "
+            'every step; use untied_state, or bias_kind "redrawn"'
+        )
 
     def next_variance(state_variance: float) -> float:
         q = parameters.only.preactivation_variance(state_variance, parameters.input_variance)

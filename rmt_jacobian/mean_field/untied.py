@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -181,6 +181,7 @@ def solve_untied_state(
     return Solution(state, found.converged, found.residual, found.iterations, found.remedy)
 
 
+@lru_cache(maxsize=16)
 def untied_state(
     cell: Cell,
     parameters: Parameters,

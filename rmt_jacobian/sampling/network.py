@@ -6,10 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.cells import Cell, Parameters, PreactivationParameters, compile_cell
-from rmt_jacobian.cells.numeric import StepDerivatives
+from rmt_jacobian.cells import (
+    Cell,
+    Parameters,
+    Preactivation,
+    PreactivationParameters,
+    StepDerivatives,
+    compile_cell,
+)
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import site_law, stationary_states
 from rmt_jacobian.sampling.ensembles import (
     WeightMatrix,
     Weights,
@@ -17,6 +22,7 @@ from rmt_jacobian.sampling.ensembles import (
     draw_image,
     draw_weights,
 )
+from rmt_jacobian.sampling.start import starting_states
 
 __all__ = ["NetworkStep", "run_network"]
 
@@ -30,7 +36,7 @@ class NetworkStep:
     states, gates, x
         The states before the step, the preactivations and the input; each of shape (N,).
     weights
-        One W for each preactivation.
+        One W for each preactivation, None for one that has no W.
     derivatives
         The diagonals of the Jacobian at the sites.
     """
@@ -38,7 +44,7 @@ class NetworkStep:
     states: tuple[Any, ...]
     gates: tuple[Any, ...]
     x: Any
-    weights: tuple[WeightMatrix, ...]
+    weights: tuple[WeightMatrix | None, ...]
     derivatives: StepDerivatives
 
     def times(self, blocks: list[Any]) -> list[Any]:
@@ -57,6 +63,9 @@ class NetworkStep:
         d = self.derivatives
         through_weights: list[Any] = []
         for k, W in enumerate(self.weights):
+            if W is None:
+                through_weights.append(None)
+                continue
             source = 0.0
             for s, block in enumerate(blocks):
                 source = source + _scaled(d.source_state.get((k, s)), block)
@@ -75,19 +84,10 @@ class NetworkStep:
 
 
 def _scaled(diagonal: Any, block: Any) -> Any:
-    """Return diag(diagonal) block; None stands for a diagonal that vanishes identically."""
-    if diagonal is None:
+    """Return diag(diagonal) block; None stands for what vanishes identically."""
+    if diagonal is None or block is None:
         return 0.0
     return diagonal[:, None] * block if np.ndim(diagonal) else diagonal * block
-
-
-@dataclass(frozen=True)
-class _TiedMatrices:
-    """W, V and b of one preactivation, kept for all steps."""
-
-    weight: WeightMatrix
-    input_matrix: np.ndarray
-    bias: np.ndarray
 
 
 def run_network(
@@ -101,19 +101,20 @@ def run_network(
     tied: bool = False,
     burn_in: int | None = None,
 ) -> Iterator[NetworkStep]:
-    r"""Run a network with one state and yield its steps.
+    r"""Run a network of any cell and yield its steps.
 
-    .. math:: e = W h + V x + b, \qquad h' = f(h, e, x)
+    .. math:: e_k = W_k y_k + V_k x + b_k, \qquad s' = f(s, e, x)
 
-    Untied networks draw fresh W, V and b at every step; tied ones keep them.  The state starts in
-    the stationary mean-field law.
+    Untied networks draw fresh W and V at every step, and fresh b unless ``bias_kind`` of the
+    parameters says that biases are frozen; tied ones keep all of them.  The states start in the
+    stationary mean-field law.
 
     Parameters
     ----------
     cell, parameters
         The cell and its hyperparameters.
     weights
-        Ensemble of W; V is always Gaussian.
+        Ensemble of every W; V is always Gaussian.
     width
         N, the number of sites.
     steps
@@ -123,8 +124,9 @@ def run_network(
     tied
         Whether one W, V and b serve all steps.
     burn_in
-        Steps run before the first one that is yielded: by default 2 for untied networks, and 200
-        for tied ones, whose stationary state is not that of the mean field.
+        Steps run before the first one that is yielded: by default 2 for untied networks, more if
+        their biases are frozen, and at least 200 for tied ones, whose stationary state is not that
+        of the mean field.
 
     Raises
     ------
@@ -133,43 +135,90 @@ def run_network(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
-    >>> run = run_network(minimalrnn, Parameters.of(minimalrnn), width=8, steps=2,
+    >>> from rmt_jacobian.cells import lstm
+    >>> run = run_network(lstm, Parameters.of(lstm), width=8, steps=2,
     ...                   rng=np.random.default_rng(0))
-    >>> [step.gates[0].shape for step in run]
-    [(8,), (8,)]
+    >>> [len(step.gates) for step in run]
+    [4, 4]
     """
     for name, value in (("width", width), ("steps", steps)):
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
     checked_weights(weights)
-    h = stationary_states(site_law(cell, parameters), width, rng)
-    group, compiled = parameters.only, compile_cell(cell)
-    shared = _draw_tied(group, weights, width, rng) if tied else None
-    waiting = (200 if tied else 2) if burn_in is None else burn_in
+    start = starting_states(cell, parameters, width, rng, tied=tied)
+    compiled, states = compile_cell(cell), start.states
+    matrices = [
+        _Matrices.draw(preactivation, group, weights, width, rng, tied=tied,
+                       frozen_bias=tied or parameters.bias_kind == "frozen")
+        for preactivation, (_, group) in zip(cell.preactivations, parameters.groups, strict=True)
+    ]  # fmt: skip
+    waiting = start.burn_in if burn_in is None else burn_in
     for t in range(-waiting, steps):
         x = parameters.inputs.draw(rng, (width,))
-        if shared is not None:
-            W: WeightMatrix | None = shared.weight
-            e = shared.weight.apply(h) + shared.input_matrix @ x + shared.bias
-        else:
-            # Only the steps that are yielded need W itself, and none needs V.
-            W = draw_weights(weights, width, group.weight_std, rng) if t >= 0 else None
-            image = draw_image(weights, group.weight_std, h, rng) if W is None else W.apply(h)
-            e = image + draw_image("gaussian", group.input_std, x, rng) + _biases(group, width, rng)
-        if W is not None and t >= 0:
-            yield NetworkStep((h,), (e,), x, (W,), compiled.derivatives([h], [e], x))
-        (h,) = compiled.update([h], [e], x)
+        gates: list[Any] = []
+        drawn: list[WeightMatrix | None] = []
+        for k, each in enumerate(matrices):
+            y = compiled.source(k, states, gates) if each.reads_state else None
+            e, W = each.preactivation(y, x, rng, whole=t >= 0)
+            gates.append(e)
+            drawn.append(W)
+        if t >= 0:
+            derivatives = compiled.derivatives(states, gates, x)
+            yield NetworkStep(tuple(states), tuple(gates), x, tuple(drawn), derivatives)
+        states = [new + 0 * x for new in compiled.update(states, gates, x)]
 
 
-def _draw_tied(
-    group: PreactivationParameters, weights: Weights, width: int, rng: np.random.Generator
-) -> _TiedMatrices:
-    return _TiedMatrices(
-        draw_weights(weights, width, group.weight_std, rng),
-        draw_weights("gaussian", width, group.input_std, rng).matrix(),
-        _biases(group, width, rng),
-    )
+@dataclass(frozen=True)
+class _Matrices:
+    """W, V and b of one preactivation: what is kept for all steps, and the law of the rest."""
+
+    group: PreactivationParameters
+    ensemble: Weights
+    reads_state: bool
+    reads_input: bool
+    weight: WeightMatrix | None = None
+    input_matrix: np.ndarray | None = None
+    bias: np.ndarray | None = None
+
+    @classmethod
+    def draw(
+        cls,
+        preactivation: Preactivation,
+        group: PreactivationParameters,
+        ensemble: Weights,
+        width: int,
+        rng: np.random.Generator,
+        *,
+        tied: bool,
+        frozen_bias: bool,
+    ) -> "_Matrices":
+        reads_state, reads_input = preactivation.reads_state, preactivation.reads_input
+        W = V = None
+        if tied and reads_state:
+            W = draw_weights(ensemble, width, group.weight_std, rng)
+        if tied and reads_input:
+            V = draw_weights("gaussian", width, group.input_std, rng).matrix()
+        bias = _biases(group, width, rng) if frozen_bias else None
+        return cls(group, ensemble, reads_state, reads_input, W, V, bias)
+
+    def preactivation(
+        self, y: Any, x: Any, rng: np.random.Generator, *, whole: bool
+    ) -> tuple[Any, WeightMatrix | None]:
+        """Return e, and W where it is wanted: else its image is enough, and V's always is."""
+        e, W = 0 * x, self.weight
+        if self.reads_state:
+            y = y + 0 * x
+            if W is None and whole:
+                W = draw_weights(self.ensemble, x.shape[0], self.group.weight_std, rng)
+            image = W.apply(y) if W is not None else None
+            std = self.group.weight_std
+            e = e + (draw_image(self.ensemble, std, y, rng) if image is None else image)
+        if self.input_matrix is not None:
+            e = e + self.input_matrix @ x
+        elif self.reads_input:
+            e = e + draw_image("gaussian", self.group.input_std, x, rng)
+        bias = _biases(self.group, x.shape[0], rng) if self.bias is None else self.bias
+        return e + bias, W
 
 
 def _biases(group: PreactivationParameters, width: int, rng: np.random.Generator) -> np.ndarray:

@@ -197,6 +197,7 @@ def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:
     """
     zeros = np.zeros_like(step.x)
     (W,) = step.weights
+    assert W is not None, "the one source of a cell of this form is its state"
     B = step.derivatives.gate[0, 0] + zeros
     return step.derivatives.state.get((0, 0), 0.0) + zeros, B * W.row_lengths()
 
