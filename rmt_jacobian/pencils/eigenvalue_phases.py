@@ -1,10 +1,10 @@
 r"""Where eigenvalues are absent: the phases of an irreducible block and their stability.
 
-Outside the support the block is ruled by one of its monomials, :math:`b_R a_C |q_{RC}|^2`.  With the
-first one, C empty, W is small there: :math:`a = b = 0`.  With others the W of C are so large that
-they are better inverted: these are the holes inside a support, as that of a single ring.  A phase is
-stable, and the point outside the support, where the spectral radius :math:`\rho` of the linearised
-equations is below 1: for C empty of
+Outside the support the block is ruled by one of its monomials, :math:`b_R a_C |q_{RC}|^2`.  With
+the first one, C empty, W is small there: :math:`a = b = 0`.  With others the W of C are so large
+that they are better inverted: these are the holes inside a support, as that of a single ring.  A
+phase is stable, and the point outside the support, where the spectral radius :math:`\rho` of the
+linearised equations is below 1: for C empty of
 
 .. math:: N_{jj'} = \sum_{k \to j} \sigma_k^2 \, \langle |H_{j'k}(\lambda)|^2 \rangle ,
 

@@ -1,7 +1,8 @@
 r"""The equations of the eigenvalue problem on the imaginary axis at its end, eta = 0.
 
-With :math:`F(\lambda; a, b)` the site average of :mod:`.eigenvalue_sites`, :math:`v_k = \partial F /
-\partial \log a_k` and :math:`w_j = \partial F / \partial \log b_j`, inside the support
+With :math:`F(\lambda; a, b)` the site average of :mod:`.eigenvalue_sites`,
+:math:`v_k = \partial F / \partial \log a_k` and :math:`w_j = \partial F / \partial \log b_j`,
+inside the support
 
 .. math:: a_k b_j = w_j \, \gamma_k(-v_k), \qquad w_j = \sum_{k \to j} v_k, \qquad 0 < v_k < 1,
 

@@ -3,7 +3,8 @@ r"""The support of the eigenvalue law: where some block has no stable phase."""
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,16 +78,17 @@ class Support:
                 least[lower], which[lower] = level[level < least[unstable]], n
         return least, which
 
-    def level(self, lam: np.ndarray) -> np.ndarray:
-        r"""Return a function that is positive inside the support and 0 on its boundary.
-
-        It is the largest over the blocks of the smallest :math:`\log \rho` of their phases.
-        """
-        if not self.problem.blocks:
-            return np.full(lam.shape, -1.0)
-        flat = np.asarray(lam, dtype=complex).ravel()
-        each = [least for least, _ in self.levels(flat)]
-        return np.max(each, axis=0).reshape(np.shape(lam))
+    def log_radius(self, k: int, n: int, lam: np.ndarray) -> np.ndarray:
+        r"""Return :math:`\log \rho` of phase n of block k at points."""
+        xp, block = array_namespace(self.problem.weights), self.problem.blocks[k]
+        return np.concatenate(
+            [
+                self.phases[k][n].log_radius(
+                    TermValues(block, xp.asarray(piece)), self.problem.weights
+                )
+                for piece in chunks(lam, block.sites)
+            ]
+        )
 
     @cached_property
     def radius(self) -> float:
@@ -126,34 +128,51 @@ class Support:
         detail
             Of the grid on which they are looked for; 2 has half the step.
         """
-        if not self.problem.blocks:
-            return []
-        found = LevelSet.on(self.level, *self.grid(detail)).curves(points)
-        outer = [curve for curve in found if _area(curve) > 0 and self._holds_sites(curve)]
-        holes = [curve for curve in found if _area(curve) < 0 and self._is_even(curve)]
-        return sorted(outer, key=lambda curve: -abs(_area(curve))) + holes
+        found = []
+        x, y = self.grid(detail) if self.problem.blocks else (np.zeros(0), np.zeros(0))
+        for k in range(len(self.problem.blocks)):
+            for level in self._level_sets(k, x, y):
+                found += [c for c in level.curves(points) if self._is_trait(k, c)]
+        return sorted(found, key=lambda curve: -_area(curve))
 
-    def _holds_sites(self, curve: np.ndarray) -> bool:
-        """Return whether a component holds enough sites to be a trait of the law."""
-        own = self.problem.own_eigenvalues
-        if len(own) < _EVEN:
-            return True
-        return int(_encloses(curve, own).any(axis=1).sum()) >= self.grain
+    def _level_sets(self, k: int, x: np.ndarray, y: np.ndarray) -> Iterator[LevelSet]:
+        """Yield the function of each phase on a grid; its zeros bound where the phase is stable.
 
-    def _is_even(self, curve: np.ndarray) -> bool:
-        """Return whether the averages that make a hole are those of enough sites."""
+        The curve of a phase is looked for by itself, so that a ring is found however thin it is.
+        """
+        lam = (x[:, None] + 1j * y[None, :]).ravel()
+        outside = self.log_radius(k, 0, lam)
+        yield LevelSet(partial(self.log_radius, k, 0), x, y, outside.reshape(len(x), len(y)))
+        unstable = np.flatnonzero(outside > 0)
+        for n in range(1, len(self.phases[k])):
+            values = np.ones(len(lam))
+            values[unstable] = self.log_radius(k, n, lam[unstable])
+            if (values < 0).any():
+                yield LevelSet(partial(self.log_radius, k, n), x, y, values.reshape(len(x), len(y)))
+
+    def _is_trait(self, k: int, curve: np.ndarray) -> bool:
+        """Return whether a curve bounds the support, and by the doing of more than a few sites."""
+        others = [least for n, (least, _) in enumerate(self.levels(curve)) if n != k]
+        if others and (np.max(others, axis=0) > 0).all():
+            return False
         if len(self.problem.own_eigenvalues) < _EVEN:
             return True
-        xp = array_namespace(self.problem.weights)
+        return self._holds_sites(curve) if _area(curve) > 0 else self._is_even(k, curve)
+
+    def _holds_sites(self, curve: np.ndarray) -> bool:
+        """Return whether a component has the own eigenvalues of enough sites."""
+        own = self.problem.own_eigenvalues
+        return int(_encloses(curve, own).any(axis=1).sum()) >= self.grain
+
+    def _is_even(self, k: int, curve: np.ndarray) -> bool:
+        """Return whether the averages that make a hole are those of enough sites."""
+        block, weights = self.problem.blocks[k], self.problem.weights
         points = curve[:: max(1, len(curve) // 8)]
-        fewest = []
-        for block, own_phases, (_, which) in zip(
-            self.problem.blocks, self.phases, self.levels(points), strict=True
-        ):
-            values = TermValues(block, xp.asarray(points))
-            each = [p.effective_sites(values, self.problem.weights) for p in own_phases]
-            fewest.append(np.take_along_axis(np.array(each), which[None], axis=0)[0])
-        return float(np.median(np.min(fewest, axis=0))) >= self.grain
+        values = TermValues(block, array_namespace(weights).asarray(points))
+        levels = [phase.log_radius(values, weights) for phase in self.phases[k]]
+        effective = [phase.effective_sites(values, weights) for phase in self.phases[k]]
+        ruling = np.abs(levels).argmin(axis=0)
+        return float(np.median(np.array(effective)[ruling, np.arange(len(points))])) >= self.grain
 
 
 def _area(curve: np.ndarray) -> float:
@@ -165,7 +184,7 @@ def _encloses(curve: np.ndarray, points: Any) -> np.ndarray:
     """Return which points lie inside a closed polygon, by the crossings of a ray to the right."""
     inside = np.zeros(points.shape, dtype=bool)
     x, y = points.real, points.imag + 1e-13 * (1 + np.abs(points))  # not along an edge
-    for a, b in zip(curve[:-1], curve[1:], strict=True):
+    for a, b in pairwise(curve):
         crosses = (a.imag > y) != (b.imag > y)
         if crosses.any():
             place = a.real + (y - a.imag) / (b.imag - a.imag) * (b.real - a.real)

@@ -217,20 +217,24 @@ class EigenvalueLaw:
         return float(np.real(self.resolvent(location + arrow) * arrow).mean())
 
     def _furthest(self, point: complex) -> float:
-        """Return the largest modulus of the boundary near one of its points, by a search of rays."""
+        """Return the largest modulus of the boundary near one of its points, by a fan of rays."""
         best, angle, width = abs(point), np.angle(point), 0.05
         for _ in range(4):
-            angles = angle + width * np.linspace(-1, 1, 9)
-            rays = np.exp(1j * angles)
+            rays = np.exp(1j * (angle + width * np.linspace(-1, 1, 9)))
             low, high = 0.98 * best * rays, 1.02 * best * rays
-            bracketed = (self.support.level(low) > 0) & (self.support.level(high) < 0)
-            if not bracketed.any():
+            crossed = (self._outer(low) > 0) & (self._outer(high) < 0)
+            if not crossed.any():
                 break
-            ends = zero_crossings(self.support.level, low[bracketed], high[bracketed])
+            ends = zero_crossings(self._outer, low[crossed], high[crossed])
             furthest = int(np.argmax(np.abs(ends)))
             best = max(best, float(np.abs(ends[furthest])))
             angle, width = float(np.angle(ends[furthest])), width / 4
         return best
+
+    def _outer(self, lam: np.ndarray) -> np.ndarray:
+        """Return a function that is negative where all W are small, as it is far away."""
+        each = [self.support.log_radius(k, 0, lam) for k in range(len(self.problem.blocks))]
+        return np.max(each, axis=0)
 
     def _solve(self, lam: np.ndarray) -> dict[str, np.ndarray]:
         weights, d = self.problem.weights, self.problem.states
@@ -256,7 +260,7 @@ class EigenvalueLaw:
             found["inside"] |= within
             with np.errstate(divide="ignore", invalid="ignore"):
                 resolvent += block.common_power / lam if block.common_power else 0.0
-        # Each block but the first has det(lambda - A) once too often; without any there is no other.
+        # Each block but the first has det(lambda - A) once too often.
         surplus = len(self.problem.blocks) - 1
         if surplus:
             resolvent -= surplus * _logarithmic_slope(self.problem, lam)
