@@ -1,6 +1,7 @@
 """``rmt-jacobian mean-field`` and ``rmt-jacobian critical-init``."""
 
 import math
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,9 @@ from rmt_jacobian.cli.options import (
     write_json,
 )
 from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rmt_jacobian.mean_field import MeanField, UntiedMeanField
 
 __all__ = ["critical_init_command", "mean_field_command"]
 
@@ -43,10 +47,46 @@ def mean_field_command(
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
-    from rmt_jacobian.mean_field import mean_field
+    from rmt_jacobian.errors import HypothesisError
+    from rmt_jacobian.mean_field import mean_field, untied_mean_field
 
-    found = mean_field(found_cell, parameters, input_correlation=input_correlation)
-    results = {
+    try:
+        found = mean_field(found_cell, parameters, input_correlation=input_correlation)
+    except HypothesisError:  # more than one state or preactivation, or moments that do not close
+        general = untied_mean_field(found_cell, parameters, input_correlation=input_correlation)
+        results = _results_of_any_cell(general)
+    else:
+        results = _results_of_one_state(found)
+    say(describe(found_cell, parameters), json_path)
+    for name, value in results.items():
+        for key, number in _flat(name, value):
+            say(f"{key:>32}  {number:<14.8g} {_WORDS[name]}", json_path)
+    header = {
+        "cell": found_cell.name,
+        "parameters": parameters.named(),
+        "inputs": inputs,
+        "input_correlation": input_correlation,
+    }
+    write_json(json_path, {**header, **results})
+
+
+_WORDS = {
+    "preactivation_variance": "q*",
+    "state_variance": "Q* = E[h^2], second moment",
+    "source_variance": "E[y^2], what W multiplies",
+    "correlation": "c* of the preactivations",
+    "state_correlation": "C* of the states",
+    "source_correlation": "of what W multiplies",
+    "chi": "slope at c*",
+    "chi1": "slope at c = 1, growth rate of gradients",
+    "timescale": "-1 / log chi, in steps",
+    "variance_timescale": "xi_Q, of the state variance, in steps",
+    "state_fourth_moment": "E[h^4]",
+}
+
+
+def _results_of_one_state(found: "MeanField") -> dict[str, Any]:
+    return {
         "preactivation_variance": found.preactivation_variance,
         "state_variance": found.state_variance,
         "correlation": found.correlation,
@@ -57,27 +97,26 @@ def mean_field_command(
         "variance_timescale": found.variance_timescale,
         "state_fourth_moment": found.law.state_moment(4),
     }
-    words = {
-        "preactivation_variance": "q*",
-        "state_variance": "Q* = E[h^2]",
-        "correlation": "c* of the preactivations",
-        "state_correlation": "C* of the states",
-        "chi": "slope at c*",
-        "chi1": "slope at c = 1, growth rate of gradients",
-        "timescale": "-1 / log chi, in steps",
-        "variance_timescale": "xi_Q, of the state variance, in steps",
-        "state_fourth_moment": "E[h^4]",
+
+
+def _results_of_any_cell(found: "UntiedMeanField") -> dict[str, Any]:
+    states = [str(state) for state in found.state.cell.states]
+    return {
+        "preactivation_variance": found.preactivation_variances,
+        "state_variance": dict(zip(states, found.state.state_squares, strict=True)),
+        "source_variance": found.source_squares,
+        "correlation": found.correlations,
+        "source_correlation": found.source_correlations,
+        "chi": found.chi,
+        "chi1": found.chi1,
+        "timescale": found.timescale,
     }
-    say(describe(found_cell, parameters), json_path)
-    for name, value in results.items():
-        say(f"{name:>24}  {value:<14.8g} {words[name]}", json_path)
-    header = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "input_correlation": input_correlation,
-    }
-    write_json(json_path, {**header, **results})
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, float]]:
+    if isinstance(value, dict):
+        return [(f"{name} ({key})", number) for key, number in value.items()]
+    return [(name, value)]
 
 
 _CRITICAL_NAMES = ("preactivation_variance", "bias_mean", "input_variance")

@@ -1,5 +1,10 @@
-"""Mean field of untied networks: site laws, correlation maps, timescales, critical points."""
+"""Mean field: site laws, correlation maps, timescales, critical points; fixed points and phases."""
 
+from rmt_jacobian.mean_field.binary_gates import (
+    BinaryForget,
+    gru_binary_update,
+    lstm_binary_forget,
+)
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
@@ -12,6 +17,18 @@ from rmt_jacobian.mean_field.criticality import (
     feasible_preactivation_variances,
     order_chaos_line,
 )
+from rmt_jacobian.mean_field.fixed_points import FixedPoint, fixed_points
+from rmt_jacobian.mean_field.gru_phases import (
+    GRUFixedPoint,
+    GRUPhase,
+    gru_bifurcation,
+    gru_bifurcation_asymptotes,
+    gru_bifurcation_point,
+    gru_marginal_edge,
+    gru_marginal_edge_end,
+    gru_nonzero_points,
+    gru_phase,
+)
 from rmt_jacobian.mean_field.lyapunov import (
     FreeStepLaw,
     free_step_exponents,
@@ -21,7 +38,19 @@ from rmt_jacobian.mean_field.pairs import PairState, pair_state, solve_pair_stat
 from rmt_jacobian.mean_field.population import stationary_states
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law, solve_site_law
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.summary import MeanField, mean_field
+from rmt_jacobian.mean_field.slow_modes import (
+    binary_open_share,
+    gru_open_gain,
+    marginal_exponent,
+    open_share,
+    slow_share,
+)
+from rmt_jacobian.mean_field.summary import (
+    MeanField,
+    UntiedMeanField,
+    mean_field,
+    untied_mean_field,
+)
 from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
@@ -29,26 +58,56 @@ from rmt_jacobian.mean_field.untied import (
     solve_untied_state,
     untied_state,
 )
+from rmt_jacobian.mean_field.zero_spectra import (
+    AtomsAndDisk,
+    gru_zero_growth,
+    gru_zero_spectrum,
+    lstm_zero_spectrum,
+)
 
 __all__ = [
+    "AtomsAndDisk",
+    "BinaryForget",
     "CorrelationMap",
     "CriticalInitialization",
+    "FixedPoint",
     "FreeStepLaw",
+    "GRUFixedPoint",
+    "GRUPhase",
     "MeanField",
     "PairState",
     "SiteLaw",
     "Sites",
     "Trajectory",
+    "UntiedMeanField",
     "UntiedState",
+    "binary_open_share",
     "critical_initialization",
     "feasible_preactivation_variances",
+    "fixed_points",
     "free_step_exponents",
     "free_step_law",
+    "gru_bifurcation",
+    "gru_bifurcation_asymptotes",
+    "gru_bifurcation_point",
+    "gru_binary_update",
+    "gru_marginal_edge",
+    "gru_marginal_edge_end",
+    "gru_nonzero_points",
+    "gru_open_gain",
+    "gru_phase",
+    "gru_zero_growth",
+    "gru_zero_spectrum",
     "has_frozen_bias",
+    "lstm_binary_forget",
+    "lstm_zero_spectrum",
+    "marginal_exponent",
     "mean_field",
+    "open_share",
     "order_chaos_line",
     "pair_state",
     "site_law",
+    "slow_share",
     "solve_pair_state",
     "solve_site_law",
     "solve_untied_state",
@@ -56,6 +115,7 @@ __all__ = [
     "stationary_states",
     "timescale",
     "trajectory",
+    "untied_mean_field",
     "untied_state",
     "variance_slope",
 ]

@@ -19,6 +19,7 @@ from rmt_jacobian.mean_field.fresh import FreshPairs
 from rmt_jacobian.mean_field.memory import linear_in_memory, memory_moments, second_moment
 from rmt_jacobian.mean_field.memory_pairs import pair_memory_covariance
 from rmt_jacobian.mean_field.response import Responses
+from rmt_jacobian.solvers import Solution
 
 __all__ = ["ClosedResponses", "closed_responses"]
 
@@ -51,6 +52,14 @@ class ClosedResponses(Responses):
     def kept(self) -> float:
         """The spectral radius of what the memory carries on."""
         return float(np.max(np.abs(np.linalg.eigvals(self.carry)), initial=0.0))
+
+    def growth_rate(self) -> Solution[float]:
+        """Return the leading eigenvalue of the map of D over one step, which is finite here."""
+        scaled = self.scale[:, None] * self.reads
+        through = np.linalg.solve(np.eye(len(scaled)) - scaled, self.scale[:, None] * self.sources)
+        values = np.linalg.eigvals(self.carry + self.gates @ through)
+        leading = values[np.argmax(np.abs(values))]
+        return Solution(float(np.real(leading)), bool(abs(np.imag(leading)) < 1e-9), 0.0, 1)
 
     def matrix(self, rate: float) -> np.ndarray:
         r"""Return the response matrix at growth rate :math:`\lambda`."""

@@ -27,7 +27,9 @@ from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
 
 __all__ = ["PairState", "pair_state", "solve_pair_state"]
 
-_COUNT = 4096
+_WORK = 2**19  # steps times pairs of sites
+_FEWEST, _MOST = 4096, 32_768  # pairs
+_AVERAGED = 32  # steps over which pairs are averaged
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _FORGOTTEN = 1e-10
 _LONGEST = 512  # steps of a response series
@@ -213,13 +215,15 @@ class _PairSampler:
                 return exact
             self.closed = False
         if self._normals is None:
-            self._normals = _draw_pairs(state, record=2)
-        (one,), (two,) = _run_pairs(
+            self._normals = _draw_pairs(state, record=1 + _AVERAGED)
+        first, second = _run_pairs(
             state, self.input_correlation, correlations, self._normals, skip=state.settle + 1
         )
-        return np.array(
+        found = [
             [one.weights @ (one.source(k) * two.source(k)) for k in range(len(products))]
-        )
+            for one, two in zip(first, second, strict=True)
+        ]
+        return np.mean(found, axis=0)
 
 
 def _pair_histories(pair: PairState, steps: int) -> tuple[list[Sites], list[Sites]]:
@@ -233,8 +237,9 @@ def _draw_pairs(state: UntiedState, *, record: int) -> np.ndarray:
     """Return normal variables, shape (1 + steps, 2, variables, sites); the first are the biases."""
     per_step = len(state.cell.gates) + int(reads_input(state.cell))
     steps = 1 + state.settle + record
-    z = low_discrepancy_normals(steps * 2 * per_step, _COUNT, spawn(state.seed, 1)[0])
-    z = z.reshape(steps, 2, per_step, _COUNT)
+    count = 2 ** round(math.log2(min(_MOST, max(_FEWEST, _WORK // steps))))
+    z = low_discrepancy_normals(steps * 2 * per_step, count, spawn(state.seed, 1)[0])
+    z = z.reshape(steps, 2, per_step, count)
     return np.concatenate([z[:1], z[:0:-1]])  # the latest steps get the most even dimensions
 
 

@@ -1,6 +1,7 @@
 """The mean field of a cell in one record."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.correlation import (
@@ -9,9 +10,11 @@ from rmt_jacobian.mean_field.correlation import (
     timescale,
     variance_slope,
 )
+from rmt_jacobian.mean_field.pairs import PairState, pair_state
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
+from rmt_jacobian.mean_field.untied import UntiedState, untied_state
 
-__all__ = ["MeanField", "mean_field"]
+__all__ = ["MeanField", "UntiedMeanField", "mean_field", "untied_mean_field"]
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,112 @@ def mean_field(
         timescale=timescale(chi),
         variance_timescale=timescale(variance_slope(law)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class UntiedMeanField:
+    """Fixed points, slopes and timescales of any cell with untied weights.
+
+    Attributes
+    ----------
+    pair
+        Two networks whose inputs have the correlation that was asked for.
+    same
+        Two networks that see the same.
+    """
+
+    pair: PairState
+    same: PairState
+
+    @property
+    def state(self) -> UntiedState:
+        """The stationary law of one site, for any further average."""
+        return self.pair.state
+
+    @property
+    def preactivation_variances(self) -> dict[str, float]:
+        """q_k by the name of the preactivation."""
+        return self._named(self.state.preactivation_variances)
+
+    @property
+    def correlations(self) -> dict[str, float]:
+        """c_k, the correlation of each preactivation in the two networks."""
+        return self._named(self.pair.correlations)
+
+    @property
+    def source_squares(self) -> dict[str, float]:
+        """E[y_k^2]."""
+        return self._named(self.state.source_squares)
+
+    @property
+    def source_correlations(self) -> dict[str, float]:
+        """E[y_k y_k] in the two networks over E[y_k^2]."""
+        return self._named(self.pair.source_correlations)
+
+    @cached_property
+    def chi(self) -> float:
+        """The slope of the correlation map at its stable fixed point."""
+        return self.pair.chi
+
+    @cached_property
+    def chi1(self) -> float:
+        """The same at c = 1, which is the growth rate of gradients."""
+        return self.same.chi
+
+    @property
+    def timescale(self) -> float:
+        """-1 / log chi, in steps; infinite on the order-chaos line."""
+        return timescale(self.chi)
+
+    def _named(self, values: tuple[float, ...]) -> dict[str, float]:
+        names = [name for name, _ in self.state.parameters.groups]
+        return dict(zip(names, values, strict=True))
+
+
+def untied_mean_field(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    input_correlation: float = 1.0,
+    start_variance: float = 1.0,
+    count: int = 16_384,
+    seed: int = 0,
+) -> UntiedMeanField:
+    """Solve the mean field of any cell: variances, correlations, slopes and timescales.
+
+    Parameters
+    ----------
+    cell, parameters
+        Any cell, and its hyperparameters.
+    input_correlation
+        Sigma_12, the correlation of two input sequences, in [-1, 1].
+    start_variance
+        Of every source where the orbit starts that selects the fixed point.
+    count, seed
+        Of the sites that carry the averages which have no closed form.
+
+    Raises
+    ------
+    ConvergenceError
+        If a fixed point is not found.
+    ParameterError
+        If the input correlation is out of its domain.
+
+    References
+    ----------
+    :cite:t:`Gilboa2019`; the equations are derived in docs/theory.md.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, gru
+    >>> point = Parameters.of(gru).with_values(input_std=1.0)
+    >>> found = untied_mean_field(gru, point, input_correlation=0.5)
+    >>> {name: round(q, 3) for name, q in found.preactivation_variances.items()}
+    {'update': 3.259, 'reset': 1.251, 'candidate': 1.679}
+    >>> round(found.chi1, 4), round(found.chi, 4)
+    (0.9062, 0.5254)
+    """
+    state = untied_state(cell, parameters, count=count, seed=seed, start_variance=start_variance)
+    pair = pair_state(state, input_correlation)
+    same = PairState(state, 1.0, state.source_squares)
+    return UntiedMeanField(pair, same)

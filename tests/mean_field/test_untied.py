@@ -1,0 +1,279 @@
+"""The untied mean field of any cell, against quadrature and simulation written out here."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from rmt_jacobian.cells import (
+    Cell,
+    Parameters,
+    Preactivation,
+    gru,
+    gru_reset_after,
+    lstm,
+    lstm_peephole,
+    minimalrnn,
+    sigmoid,
+    vanilla,
+)
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field import (
+    PairState,
+    mean_field,
+    pair_state,
+    solve_untied_state,
+    untied_mean_field,
+    untied_state,
+)
+from rmt_jacobian.sampling import jacobian_products, run_network
+
+_Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+def logistic(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def normal_average(function: Any, mean: float, variance: float) -> float:
+    return float(_WEIGHTS @ function(mean + math.sqrt(variance) * _Z))
+
+
+GRU = {
+    "update.weight_std": 2.0,
+    "reset.weight_std": 1.5,
+    "candidate.weight_std": 2.5,
+    "update.bias_mean": 0.7,
+    "reset.bias_mean": -0.4,
+    "candidate.bias_mean": 0.3,
+    "update.input_std": 0.5,
+    "reset.input_std": 0.8,
+    "candidate.input_std": 1.1,
+    "input_variance": 0.9,
+}
+
+
+def gru_by_hand() -> tuple[list[float], float]:
+    """Return q_k and the growth rate of the GRU, from moments of h written out."""
+    p = GRU
+    square = 0.3
+    for _ in range(3000):
+        r2_q = p["reset.weight_std"] ** 2 * square + 0.8**2 * 0.9
+        r2 = normal_average(lambda e: logistic(e) ** 2, -0.4, r2_q)
+        q_z = 4.0 * square + 0.25 * 0.9
+        q_y = 2.5**2 * r2 * square + 1.21 * 0.9
+        z1 = normal_average(logistic, 0.7, q_z)
+        z2 = normal_average(lambda e: logistic(e) ** 2, 0.7, q_z)
+        f1 = normal_average(np.tanh, 0.3, q_y)
+        f2 = normal_average(lambda e: np.tanh(e) ** 2, 0.3, q_y)
+        mean = f1  # (1 - E z) f1 / (1 - E z)
+        square = (2 * (z1 - z2) * mean * f1 + (1 - 2 * z1 + z2) * f2) / (1 - z2)
+    slope_z = normal_average(lambda e: (logistic(e) * logistic(-e)) ** 2, 0.7, q_z)
+    slope_r = normal_average(lambda e: (logistic(e) * logistic(-e)) ** 2, -0.4, r2_q)
+    slope_y = normal_average(lambda e: (1 - np.tanh(e) ** 2) ** 2, 0.3, q_y)
+    through_update = slope_z * (square - 2 * mean * f1 + f2)
+    through_candidate = (1 - 2 * z1 + z2) * slope_y
+    # D' = z2 D + B_z^2 v_z + B_y^2 v_y with v_z = s_z^2 D, v_r = s_r^2 D,
+    # v_y = s_y^2 (r2 D + h^2 r'^2 v_r).
+    v_y = 6.25 * (r2 + square * slope_r * 2.25)
+    growth = z2 + through_update * 4.0 + through_candidate * v_y
+    return [q_z, r2_q, q_y], growth
+
+
+def test_gru_against_moments_written_out() -> None:
+    variances, growth = gru_by_hand()
+    found = untied_mean_field(gru, Parameters.of(gru, GRU))
+    assert found.state.preactivation_variances == pytest.approx(variances, rel=1e-9)
+    assert found.chi1 == pytest.approx(growth, rel=1e-9)
+
+
+@pytest.mark.parametrize("input_correlation", [-0.3, 0.5, 1.0])
+@pytest.mark.parametrize("kind", ["gaussian", "tanh"])
+def test_minimalrnn_agrees_with_its_own_theory(input_correlation: float, kind: Any) -> None:
+    p = Parameters.of(
+        minimalrnn,
+        weight_std=5.0,
+        input_std=2.0,
+        bias_mean=1.0,
+        bias_std=0.4,
+        input_variance=0.46,
+        input_kind=kind,
+    )
+    exact = mean_field(minimalrnn, p, input_correlation=input_correlation)
+    found = untied_mean_field(minimalrnn, p, input_correlation=input_correlation)
+    assert found.preactivation_variances["update"] == pytest.approx(exact.preactivation_variance)
+    assert found.state.state_squares[0] == pytest.approx(exact.state_variance, rel=1e-3)
+    assert found.correlations["update"] == pytest.approx(exact.correlation, rel=1e-9)
+    assert found.chi == pytest.approx(exact.chi, rel=1e-9)
+    assert found.chi1 == pytest.approx(exact.chi1, rel=1e-9)
+
+
+def test_population_of_a_memoryless_cell() -> None:
+    p = Parameters.of(vanilla, weight_std=1.6, input_std=0.4, input_variance=1.0)
+    exact = mean_field(vanilla, p, input_correlation=0.5)
+    found = untied_mean_field(vanilla, p, input_correlation=0.5)
+    assert found.preactivation_variances["candidate"] == pytest.approx(
+        exact.preactivation_variance, rel=1e-3
+    )
+    assert found.correlations["candidate"] == pytest.approx(exact.correlation, rel=5e-3)
+    assert found.chi1 == pytest.approx(exact.chi1, rel=1e-3)
+    assert found.chi == pytest.approx(exact.chi, rel=5e-3)
+
+
+LSTM = {
+    "weight_std": 1.4,
+    "candidate.weight_std": 2.0,
+    "forget.bias_mean": 1.5,
+    "output.bias_mean": 0.5,
+    "input_std": 0.6,
+    "input_variance": 1.0,
+}
+
+
+def run_lstm_sites(
+    state: Any, *, peephole: bool, c12: list[float] | None, rng: np.random.Generator
+) -> dict[str, float]:
+    """Run sites, or pairs of them, driven by Gaussian preactivations of given variances."""
+    count, copies = 60_000, 1 if c12 is None else 2
+    q = state.preactivation_variances
+    means = [1.5, 0.0, 0.5, 0.0]
+    h, c = np.zeros((copies, count)), np.zeros((copies, count))
+    rows = []
+    for t in range(160):
+        e = []
+        for k in range(4):
+            z = rng.standard_normal((copies, count))
+            if c12 is not None:
+                z[1] = c12[k] * z[0] + math.sqrt(1 - c12[k] ** 2) * z[1]
+            e.append(means[k] + math.sqrt(q[k]) * z)
+        c = logistic(e[0]) * c + logistic(e[1]) * np.tanh(e[3])
+        h = logistic(e[2]) * np.tanh(c)
+        if t >= 60:
+            rows.append([np.mean(h[0] ** 2), np.mean(c[0] ** 2), np.mean(h[0] * h[-1]),
+                         np.mean(c[0] * c[-1])])  # fmt: skip
+    names = ("h2", "c2", "hh", "cc")
+    return dict(zip(names, np.mean(rows, axis=0), strict=True))
+
+
+@pytest.mark.parametrize("peephole", [False, True])
+def test_lstm_reproduces_the_variances_that_drive_it(peephole: bool) -> None:
+    cell = lstm_peephole if peephole else lstm
+    state = untied_state(cell, Parameters.of(cell, LSTM))
+    moments = run_lstm_sites(state, peephole=peephole, c12=None, rng=np.random.default_rng(1))
+    gates, candidate = state.source_squares[0], state.source_squares[3]
+    # 60,000 sites over 100 steps with a memory of about 5: a standard error of about 2e-3.
+    assert gates == pytest.approx(moments["c2" if peephole else "h2"], rel=6e-3)
+    assert candidate == pytest.approx(moments["h2"], rel=6e-3)
+    assert state.error_estimate < 3e-3
+
+
+@pytest.mark.parametrize("peephole", [False, True])
+def test_two_lstms_reproduce_their_correlations(peephole: bool) -> None:
+    cell = lstm_peephole if peephole else lstm
+    state = untied_state(cell, Parameters.of(cell, LSTM))
+    pair = pair_state(state, 0.6)
+    moments = run_lstm_sites(
+        state, peephole=peephole, c12=list(pair.correlations), rng=np.random.default_rng(2)
+    )
+    # 16,384 pairs over 32 steps with a memory of about 5: a standard error of about 0.5 %.
+    assert pair.source_products[0] == pytest.approx(moments["cc" if peephole else "hh"], rel=2e-2)
+    assert pair.source_products[3] == pytest.approx(moments["hh"], rel=2e-2)
+
+
+def test_the_ends_of_the_correlation_map() -> None:
+    state = untied_state(lstm, Parameters.of(lstm, LSTM))
+    same = pair_state(state, 1.0)
+    assert same.correlations == (1.0,) * 4
+    # Slopes of pairs run on two copies, that of one network on one: the limit is the same.
+    close = PairState(state, 1 - 1e-9, tuple(s * (1 - 1e-9) for s in state.source_squares))
+    assert close.chi == pytest.approx(same.chi, rel=1e-2)
+
+
+SAMPLED = [
+    (gru, {"input_std": 1.0, "reset.bias_mean": 0.5}),
+    (gru_reset_after, {"input_std": 1.0}),
+    (lstm, {"input_std": 0.5, "forget.bias_mean": 1.0}),
+    (lstm_peephole, {"input_std": 1.0}),
+    (gru, {"input_std": 1.0, "reset.bias_std": 1.0, "candidate.bias_std": 0.8}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(("cell", "changed"), SAMPLED, ids=lambda value: getattr(value, "name", ""))
+def test_sampled_networks(cell: Cell, changed: dict[str, float], weights: Any) -> None:
+    p = Parameters.of(cell).with_values(changed)
+    state = untied_state(cell, p)
+    variances, ratios = [], []
+    for seed in range(8):
+        run = run_network(
+            cell, p, weights=weights, width=500, steps=6, rng=np.random.default_rng(seed)
+        )
+        sizes = {}
+        for t, step, product in jacobian_products(run, [3, 6]):
+            if t == 1:
+                variances.append([np.var(e) for e in step.gates])
+            if product is not None:
+                sizes[t] = np.sum(product**2)
+        ratios.append((sizes[6] / sizes[3]) ** (1 / 3))
+    variances, ratios = np.array(variances), np.array(ratios)
+    error = variances.std(axis=0, ddof=1) / math.sqrt(8)
+    gap = np.abs(variances.mean(axis=0) - state.preactivation_variances)
+    assert np.all(gap < 4 * error + 0.02 * np.array(state.preactivation_variances))
+    # Three steps from isotropy the rate has nearly settled; heavy tails make it noisy.
+    growth = PairState(state, 1.0, state.source_squares).chi
+    assert abs(ratios.mean() - growth) < 4 * ratios.std(ddof=1) / math.sqrt(8) + 0.03 * growth
+
+
+_a, _b, _x, _e, _g = sp.symbols("a b x e g", real=True)
+
+# Two memories of different speed, which feed each other.
+two_memories = Cell(
+    name="two memories",
+    states=(_a, _b),
+    input=_x,
+    preactivations=(Preactivation("gate", _e, _a), Preactivation("candidate", _g, _b)),
+    updates=(
+        sigmoid(_e) * _a + (1 - sigmoid(_e)) * sp.tanh(_g) + _b / 4,
+        sp.Rational(1, 2) * _b + _a / 5 + sp.tanh(_g) / 3,
+    ),
+)
+
+
+def test_a_user_defined_cell_with_two_memories() -> None:
+    p = Parameters.of(
+        two_memories, weight_std=1.2, input_std=0.7, bias_mean=0.2, input_variance=1.0
+    )
+    state = untied_state(two_memories, p)
+    rng, q = np.random.default_rng(5), state.preactivation_variances
+    a, b, rows = np.zeros(50_000), np.zeros(50_000), []
+    for t in range(120):
+        e, g = (0.2 + math.sqrt(v) * rng.standard_normal(50_000) for v in q)
+        z = logistic(e)
+        a, b = z * a + (1 - z) * np.tanh(g) + b / 4, b / 2 + a / 5 + np.tanh(g) / 3
+        if t >= 40:
+            rows.append([np.mean(a * a), np.mean(b * b)])
+    assert state.source_squares == pytest.approx(np.mean(rows, axis=0), rel=1e-2)
+
+
+def test_a_silent_network_is_found_silent() -> None:
+    state = untied_state(gru, Parameters.of(gru))  # without input the untied GRU dies out
+    assert state.preactivation_variances == (0.0, 0.0, 0.0)
+    # At h = 0 the growth rate is E[z^2] + sigma_y^2 / 16 with z = 1/2.
+    assert PairState(state, 1.0, state.source_squares).chi == pytest.approx(0.25 + 9 / 16)
+
+
+def test_bad_arguments() -> None:
+    p = Parameters.of(gru, GRU)
+    with pytest.raises(ParameterError, match="at least 2"):
+        untied_state(gru, p, count=1)
+    with pytest.raises(ParameterError, match="start_variance"):
+        untied_state(gru, p, start_variance=-1.0)
+    with pytest.raises(ParameterError, match="input correlation"):
+        pair_state(untied_state(gru, p), 1.5)
+    with pytest.raises(ParameterError, match="steps"):
+        untied_state(gru, p).history(0)
+    assert solve_untied_state(gru, p).converged
