@@ -71,7 +71,7 @@ def tied_steady_state(
     *,
     lags: int = 32,
     sites: int = 8192,
-    replicates: int = 8,
+    replicates: int = 16,
     inputs: Inputs = "fresh",
     start_variance: float = 1.0,
     tolerance: float = 3e-5,
