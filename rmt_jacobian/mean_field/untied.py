@@ -55,9 +55,9 @@ class UntiedState:
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> state = untied_state(gru, Parameters.of(gru))
-    >>> [round(q, 2) for q in state.preactivation_variances]
-    [1.86, 0.21, 0.56]
+    >>> state = untied_state(gru, Parameters.of(gru).with_values(input_std=1.0))
+    >>> [round(q, 3) for q in state.preactivation_variances]
+    [3.259, 1.251, 1.68]
     """
 
     cell: Cell
