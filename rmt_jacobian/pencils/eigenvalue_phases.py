@@ -12,6 +12,7 @@ the sum running over the W that multiply source j; others exchange the :math:`e_
 :math:`y_R`, and have :math:`\sigma^{-2} \langle |H|^{-2} \rangle` in the plainest case.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -20,12 +21,11 @@ import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.pencils.eigenvalue_sites import Block, TermValues
-from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights
 
-__all__ = ["Phase", "inverse_variance", "phases"]
+__all__ = ["Phase", "phases"]
 
-_NEAR_FULL = 1e-7  # distance from u = -1 at which the end of an S-transform is read off
 _INFINITE = 1e100  # stands for averages that diverge
+_LARGEST = 1e60
 _SMALLEST = 1e-250  # and for squares that vanish
 
 
@@ -43,12 +43,18 @@ class Phase:
         For each neighbour, the source whose small quantity it multiplies.
     gains
         Shape (sources, neighbours): how it acts back on the small quantities of all sources.
+    inverted
+        The groups whose W are inverted, by source.
+    ends
+        :math:`1 / S(-1)` of the inverted group of each source, 1 where there is none.
     """
 
     ruling: int
     neighbours: tuple[int, ...]
     rows: tuple[int, ...]
     gains: np.ndarray
+    inverted: Mapping[int, int]
+    ends: np.ndarray
 
     def log_radius(self, values: TermValues, weights: Any) -> np.ndarray:
         r"""Return :math:`\log \rho` at the points of the terms."""
@@ -64,6 +70,31 @@ class Phase:
             average = np.minimum(values.sum(m, share), _INFINITE)
             matrices[:, :, row] += average[:, None] * self.gains[:, n]
         return matrices
+
+    def start(self, block: Block, values: TermValues, weights: Any) -> np.ndarray:
+        r"""Return a first guess of the logarithms of (a, b) inside the support.
+
+        On the edge of the phase it is exact: the small quantities are :math:`b_j` and :math:`1 /
+        a_t` on one side, :math:`a_k` and :math:`1 / b_{j(t)}` on the other, t being inverted, and
+        they are the two eigenvectors of the linearised equations.  Their product grows like
+        :math:`1 - 1 / \rho`, which is exact for equal sites and Gaussian W.
+        """
+        matrices = np.minimum(self.linearised(values, weights), _LARGEST)
+        matrices = matrices + 1e-12 * matrices.max(axis=(1, 2), keepdims=True)
+        right, left = _perron(matrices), _perron(np.swapaxes(matrices, 1, 2))
+        radius = np.einsum("pij,pj->p", matrices, right)
+        level = np.log(np.maximum(1 - 1 / radius, 1e-14) / (right * left).sum(axis=1))[:, None] / 2
+        rows, columns = np.log(right) + level, np.log(left / self.ends) + level
+        groups = len(block.groups)
+        logs = np.empty((len(radius), groups + block.sources))
+        for g, group in enumerate(block.groups):
+            j = group.source
+            logs[:, g] = columns[:, j] + np.log(group.ensemble.variance)
+            if self.inverted.get(j) == g:
+                logs[:, g] = -rows[:, j]
+        for j in range(block.sources):
+            logs[:, groups + j] = -columns[:, j] if j in self.inverted else rows[:, j]
+        return logs
 
     def effective_sites(self, values: TermValues, weights: Any) -> np.ndarray:
         """Return the number of equal sites whose averages would be as uneven, shape (points,)."""
@@ -82,6 +113,16 @@ class Phase:
         return weights / xp.maximum(ruling, xp.full_like(ruling, _SMALLEST))
 
 
+def _perron(matrices: np.ndarray) -> np.ndarray:
+    """Return the positive right eigenvectors, of sum 1, by repeated squaring."""
+    power = matrices / matrices.sum(axis=(1, 2), keepdims=True)
+    for _ in range(40):
+        power = power @ power
+        power /= power.sum(axis=(1, 2), keepdims=True)
+    vector = power.sum(axis=2)
+    return np.maximum(vector / vector.sum(axis=1, keepdims=True), 1e-200)
+
+
 def _spectral_radius(matrices: np.ndarray) -> np.ndarray:
     if matrices.shape[-1] == 1:
         return matrices[:, 0, 0]
@@ -91,28 +132,9 @@ def _spectral_radius(matrices: np.ndarray) -> np.ndarray:
     return np.abs(np.linalg.eigvals(matrices)).max(axis=-1)
 
 
-def inverse_variance(ensemble: BiInvariant) -> float:
-    r"""Return :math:`1 / S(-1)`, one over the mean of :math:`(W W^T)^{-1}`; 0 where that diverges.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.pencils import OrthogonalWeights
-    >>> round(inverse_variance(OrthogonalWeights(2.0)), 6)
-    4.0
-    """
-    if isinstance(ensemble, GaussianWeights):
-        return 0.0
-    near, nearer = (
-        distance * complex(ensemble.gain(np.array([distance - 1 + 0j]))[0]).real
-        for distance in (100 * _NEAR_FULL, _NEAR_FULL)
-    )
-    converges = abs(near - nearer) <= 0.1 * nearer and nearer > 0
-    return nearer if converges else 0.0
-
-
 def phases(block: Block) -> tuple[Phase, ...]:
     """Return the phase in which W is small, and those in which some W can be inverted."""
-    ends = [inverse_variance(group.ensemble) for group in block.groups]
+    ends = [group.inverse_variance for group in block.groups]
     invertible = [g for g, end in enumerate(ends) if end > 0]
     found = []
     for order in range(block.sources + 1):
@@ -160,7 +182,10 @@ def _phase(block: Block, chosen: tuple[int, ...], ends: list[float]) -> Phase | 
             gains.append(gain)
     if not neighbours:
         return None
-    return Phase(int(places[0]), tuple(neighbours), tuple(rows), np.array(gains).T)
+    factors = np.array([ends[inverted[j]] if j in inverted else 1.0 for j in range(block.sources)])
+    return Phase(
+        int(places[0]), tuple(neighbours), tuple(rows), np.array(gains).T, inverted, factors
+    )
 
 
 def _nowhere_zero(block: Block, m: int) -> bool:

@@ -16,6 +16,7 @@ by the formula of Cauchy and Binet: a sum of squares that does not cancel and ha
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -32,6 +33,7 @@ from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights, ensembl
 __all__ = ["Block", "Group", "SiteProblem", "TermValues", "site_problem"]
 
 _MOST_MINORS = 4000
+_NEAR_FULL = 1e-7  # distance from u = -1 at which the end of an S-transform is read off
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,15 @@ class Group:
     members: tuple[int, ...]
     source: int
     ensemble: BiInvariant
+
+    @cached_property
+    def inverse_variance(self) -> float:
+        r""":math:`1 / S(-1)`, one over the mean of :math:`(W W^T)^{-1}`; 0 where that diverges."""
+        near, nearer = (
+            distance * complex(self.ensemble.gain(np.array([distance - 1 + 0j]))[0]).real
+            for distance in (100 * _NEAR_FULL, _NEAR_FULL)
+        )
+        return nearer if nearer > 0 and abs(near - nearer) <= 0.1 * nearer else 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,13 +12,14 @@ out, is fixed.  Since F is stationary, :math:`d \, \tau((\lambda - J)^{-1}) = \p
 at fixed a and b, and its derivative by :math:`\bar \lambda` follows from the same linear equations.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
-from rmt_jacobian.pencils.eigenvalue_sites import Block
+from rmt_jacobian.pencils.eigenvalue_sites import Block, Group
 
 __all__ = ["BlockSolution", "response", "solve_block"]
 
@@ -26,7 +27,6 @@ _EXACT = 1e-10  # residual of the logarithms
 _SWEEPS = 80
 _LONGEST = 3.0  # step of a logarithm
 _SHORTEST = 1e-7  # cap of the step at which a start is given up
-_SCALES = 60  # most steps of the continuation from the edge
 _TINY = 1e-300
 
 
@@ -92,8 +92,8 @@ class _Equations:
         second = to_numpy(relative @ xp.matrix_transpose(relative))
         return means, second * factors[:, :, None] * factors[:, None, :]
 
-    def state(self, logs: np.ndarray, scale: np.ndarray | float = 0.0) -> _State:
-        """Return residual and Jacobian; the W may be scaled by ``exp(scale / 2)``."""
+    def state(self, logs: np.ndarray) -> _State:
+        """Return residual and Jacobian."""
         E, G, j = self.block.exponents, self.count, self.sources
         means, second = self.shares(logs)
         slopes = means @ E
@@ -102,12 +102,8 @@ class _Equations:
         residual = np.empty_like(logs)
         jacobian = np.zeros((*logs.shape, logs.shape[1]))
         for g, group in enumerate(self.block.groups):
-            # 1 - v is the mean share of the monomials without a: no digits are lost near v = 1.
-            rest = (means * (1 - E[:, g])).sum(axis=1) if E[:, g].max() <= 1 else 1 - v[:, g]
-            u = (rest - 1).astype(complex)
-            gain = np.real(group.ensemble.gain(u))
-            rate = np.real(group.ensemble.gain_derivative(u)) / gain
-            residual[:, g] = logs[:, g] + logs[:, G + j[g]] - np.log(w[:, j[g]] * gain) - scale
+            gain, rate = self.gain(group, means, v[:, g], g)
+            residual[:, g] = logs[:, g] + logs[:, G + j[g]] - np.log(w[:, j[g]] * gain)
             jacobian[:, g, g] += 1
             jacobian[:, g, G + j[g]] += 1
             jacobian[:, g] += rate[:, None] * curvature[:, g]
@@ -121,6 +117,18 @@ class _Equations:
                 - curvature[:, members].sum(axis=1) / both[:, None]
             )
         return _State(residual, jacobian, w)
+
+    def gain(
+        self, group: Group, means: np.ndarray, v: np.ndarray, g: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return :math:`\gamma(-v)` and :math:`\gamma' / \gamma`."""
+        rest = (means * (self.block.exponents[:, g] == 0)).sum(axis=1)
+        u = (rest - 1 if group.inverse_variance else -v).astype(complex)
+        gain, slope = group.ensemble.gain(u), group.ensemble.gain_derivative(u)
+        # Near v = 1 gamma may have a pole in 1 + u, the mean share of the monomials without a:
+        # taken from there it keeps its digits.
+        exact = np.real(1 + u) / rest if group.inverse_variance else 1.0
+        return np.real(gain) * exact, np.real(slope / gain) * exact
 
     def step(self, state: _State) -> np.ndarray:
         """Return Newton's step along which the common ratio of a and b stays."""
@@ -138,16 +146,15 @@ class _Equations:
             step[good] = _solved(bordered[good], right[good])
         return step[:, :size]
 
-    def newton(self, start: np.ndarray, scale: np.ndarray | float = 0.0) -> BlockSolution:
+    def newton(self, start: np.ndarray) -> BlockSolution:
         """Iterate from a start, each point with a longest step of its own."""
         points = len(start)
-        scales = np.broadcast_to(scale, (points,))
         logs, iterations = start.copy(), np.zeros(points, dtype=int)
         residual = np.full(points, np.inf)
         active, equations = np.arange(points), self
         cap = np.full(points, _LONGEST)
         with np.errstate(all="ignore"):
-            state = equations.state(logs, scales)
+            state = equations.state(logs)
             step, size = equations.step(state), state.norm()
             residual[:] = size
             for _ in range(_SWEEPS):
@@ -160,7 +167,7 @@ class _Equations:
                 length = np.abs(step).max(axis=1, keepdims=True)
                 taken = step * np.minimum(1.0, cap[active, None] / np.maximum(length, _TINY))
                 trial = logs[active] + taken
-                state = equations.state(trial, scales[active])
+                state = equations.state(trial)
                 size = state.norm()
                 iterations[active] += 1
                 short = length[:, 0] < 1e-3  # in the last digits the residual need not fall
@@ -183,7 +190,7 @@ def _solved(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def solve_block(
-    block: Block, terms: Any, weights: Any, small: np.ndarray, start: np.ndarray | None = None
+    block: Block, terms: Any, weights: Any, starts: Iterable[np.ndarray]
 ) -> BlockSolution:
     """Solve at points inside the support.
 
@@ -195,29 +202,25 @@ def solve_block(
         Its terms at the points, shape (points, monomials, sites).
     weights
         The share of every site.
-    small
-        Matrices of the equations linearised at small W, shape (points, sources, sources): where a
-        first guess comes from.
-    start
-        Logarithms at nearby points, a better guess.
+    starts
+        First guesses of the logarithms; the next is taken where one fails.
     """
     equations = _Equations(block, terms, weights)
-    radius, cold = _edge_solution(equations, small)
-    # Small W: the total v grows like 1 - 1 / rho beyond the edge, which is exact for equal sites.
-    level = np.log(np.maximum(1 - 1 / radius, 1e-12))
-    found = equations.newton(cold + level[:, None] / 2 if start is None else start)
-    if start is not None and not found.converged.all():
-        found = _mended(found, equations, lambda those, bad: those.newton(
-            cold[bad] + level[bad, None] / 2))  # fmt: skip
-    if not found.converged.all():
-        found = _mended(found, equations, lambda those, bad: _from_edge(
-            those, cold[bad], np.log(radius[bad])))  # fmt: skip
+    found: BlockSolution | None = None
+    for start in starts:
+        if found is None:
+            found = equations.newton(start)
+        else:
+            bad = np.flatnonzero(~found.converged)
+            found = _mended(found, bad, equations.at(bad).newton(start[bad]))
+        if found.converged.all():
+            break
+    if found is None:
+        raise ValueError("solve_block needs a first guess")
     return found
 
 
-def _mended(found: BlockSolution, equations: _Equations, again: Any) -> BlockSolution:
-    bad = np.flatnonzero(~found.converged)
-    other = again(equations.at(bad), bad)
+def _mended(found: BlockSolution, bad: np.ndarray, other: BlockSolution) -> BlockSolution:
     fields = {}
     for name in ("logs", "converged", "residual"):
         value = getattr(found, name).copy()
@@ -225,67 +228,7 @@ def _mended(found: BlockSolution, equations: _Equations, again: Any) -> BlockSol
         fields[name] = value
     iterations = found.iterations.copy()
     iterations[bad] += other.iterations
-    return replace(found, **fields, iterations=iterations)
-
-
-def _edge_solution(equations: _Equations, small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the spectral radius of the linearised equations, and logarithms of its vectors."""
-    block, points = equations.block, len(small)
-    floor = 1e-12 * small.max(axis=(1, 2), keepdims=True)
-    capped = np.minimum(small, 1e60) + floor
-    b = _perron(capped)
-    radius = np.einsum("pij,pj->pi", capped, b).sum(axis=1)
-    # a_g = gamma beta_j, and beta is the left vector of the same matrix in units of its own.
-    beta = _perron(np.swapaxes(capped, 1, 2))
-    logs = np.empty((points, len(block.groups) + block.sources))
-    for g, group in enumerate(block.groups):
-        logs[:, g] = np.log(np.maximum(beta[:, group.source], 1e-200) * group.ensemble.variance)
-    logs[:, len(block.groups) :] = np.log(np.maximum(b, 1e-200))
-    # The scale at which the total share is of order 1.
-    normal = np.log(np.maximum((beta * b).sum(axis=1), 1e-200))
-    return radius, logs - normal[:, None] / 2
-
-
-def _perron(matrices: np.ndarray) -> np.ndarray:
-    """Return the positive eigenvectors, of sum 1, by repeated squaring."""
-    power = matrices / matrices.sum(axis=(1, 2), keepdims=True)
-    for _ in range(40):
-        power = power @ power
-        power /= power.sum(axis=(1, 2), keepdims=True)
-    vector = power.sum(axis=2)
-    return vector / vector.sum(axis=1, keepdims=True)
-
-
-def _from_edge(equations: _Equations, cold: np.ndarray, log_radius: np.ndarray) -> BlockSolution:
-    """Follow the solution while W grows from where the point was on the edge of the support."""
-    points = len(cold)
-    below = np.log1p(1e-3)
-    # The start solves the equations of W scaled down until the point lies barely inside.
-    scale = np.minimum(0.0, below - log_radius)
-    logs = cold + np.log(1e-3) / 2
-    found = equations.newton(logs, scale)
-    logs, move = found.logs, np.full(points, 0.1)
-    tangent = np.zeros_like(logs)
-    alive = found.converged.copy()
-    iterations = found.iterations.copy()
-    for _ in range(_SCALES):
-        going = np.flatnonzero(alive & (scale < 0))
-        if not going.size:
-            break
-        ahead = np.minimum(scale[going] + move[going], 0.0)
-        part = (ahead - scale[going])[:, None]
-        trial = equations.at(going).newton(logs[going] + part * tangent[going], ahead)
-        iterations[going] += trial.iterations
-        good = trial.converged
-        reached = going[good]
-        tangent[reached] = (trial.logs[good] - logs[reached]) / part[good]
-        logs[reached], scale[reached] = trial.logs[good], ahead[good]
-        move[reached] *= 2
-        move[going[~good]] /= 4
-        alive &= move > 1e-6
-    last = equations.newton(logs)
-    done = last.converged & (scale >= 0)
-    return replace(last, converged=done, iterations=iterations + last.iterations)
+    return BlockSolution(**fields, iterations=iterations)
 
 
 def response(
@@ -339,8 +282,7 @@ def _by_lambda(equations: _Equations, logs: np.ndarray, mixed: np.ndarray) -> np
     v, w = slopes[:, :G], slopes[:, G:]
     moved = np.empty(logs.shape, dtype=complex)
     for g, group in enumerate(equations.block.groups):
-        u = -v[:, g].astype(complex)
-        rate = np.real(group.ensemble.gain_derivative(u) / group.ensemble.gain(u))
+        _, rate = equations.gain(group, means, v[:, g], g)
         moved[:, g] = rate * mixed[:, g] - mixed[:, G + j[g]] / w[:, j[g]]
     for s in range(equations.block.sources):
         members = np.flatnonzero(j == s)

@@ -1,6 +1,6 @@
 r"""The limiting law of the eigenvalues of the Jacobian of one step, for any cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -254,7 +254,7 @@ class EigenvalueLaw:
                 resolvent[ruled] += _ruled(block, phase.ruling, lam[ruled], weights)
             (held,) = np.nonzero(within)
             if held.size:
-                each, slope = self._inside(k, lam[held], found, held)
+                each, slope = self._inside(k, lam[held], which[held], found, held)
                 resolvent[held] += each
                 density[held] += slope
             found["inside"] |= within
@@ -270,18 +270,37 @@ class EigenvalueLaw:
         return found
 
     def _inside(
-        self, k: int, lam: np.ndarray, found: dict[str, np.ndarray], held: np.ndarray
+        self,
+        k: int,
+        lam: np.ndarray,
+        nearest: np.ndarray,
+        found: dict[str, np.ndarray],
+        held: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         block, weights = self.problem.blocks[k], self.problem.weights
         on_device = array_namespace(weights).asarray(lam)
         terms = block.terms(on_device)
-        small = self.support.phases[k][0].linearised(TermValues(block, on_device), weights)
-        solution = solve_block(block, terms, weights, small)
+        starts = self._starts(k, TermValues(block, on_device), nearest)
+        solution = solve_block(block, terms, weights, starts)
         found["converged"][held] &= solution.converged
         found["residual"][held] = np.maximum(found["residual"][held], solution.residual)
         found["iterations"][held] += solution.iterations
         with np.errstate(all="ignore"):
             return response(block, on_device, terms, weights, solution.logs)
+
+    def _starts(self, k: int, values: TermValues, nearest: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield first guesses: from the phase that is least unstable, then from each of them."""
+        block, weights = self.problem.blocks[k], self.problem.weights
+        guesses = {
+            n: self.support.phases[k][n].start(block, values, weights)
+            for n in np.unique(nearest).tolist()
+        }
+        first = np.empty_like(next(iter(guesses.values())))
+        for n, guess in guesses.items():
+            first[nearest == n] = guess[nearest == n]
+        yield first
+        for phase in self.support.phases[k]:
+            yield phase.start(block, values, weights)
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
