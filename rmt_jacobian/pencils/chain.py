@@ -33,6 +33,7 @@ A site is solved by its cavities.  Let :math:`k_t` be what :math:`G_{v_t v_t}` w
 All of these lie in the closed lower half plane where the self-energies do.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,7 +45,7 @@ from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.pencils.sites import SiteHistory
 
-__all__ = ["ProductChain", "Responses"]
+__all__ = ["ProductChain", "Responses", "log_passing", "on_its_side"]
 
 # Steps times sites that are worked on at a time: small enough for the cache, large enough for the
 # loop over steps not to matter.  Derivatives hold an array of as many numbers for every block.
@@ -64,11 +65,17 @@ class Responses:
         dg_a / dSigma_b, symmetric, shape (points, 2T, 2T).
     drift
         dg / ds, shape (points, 2T).
+    cauchy, cauchy_row, cauchy_drift
+        G(s) of the symmetrised singular values with its derivatives in the self-energies and in s;
+        shapes (points,), (points, 2T) and (points,).
     """
 
     averages: Any
     matrix: Any
     drift: Any
+    cauchy: Any
+    cauchy_row: Any
+    cauchy_drift: Any
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,34 @@ class ProductChain:
     def blocks(self) -> int:
         """The number of blocks, 2T."""
         return 2 * self.sites.steps
+
+    @property
+    def namespace(self) -> Any:
+        """The array namespace of the sites."""
+        return array_namespace(self.sites.direct)
+
+    @property
+    def lost(self) -> float:
+        """The share of singular values that are 0."""
+        return self.sites.lost
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether W is 0."""
+        return self.ensemble.variance == 0
+
+    @property
+    def reach(self) -> float:
+        """A bound on the singular values, loose; a number up to 1e100."""
+        xp, reach = self.namespace, 1.0
+        for A2, B2 in zip(self.sites.direct_squares, self.sites.gate_squares, strict=True):
+            greatest = math.sqrt(float(xp.max(A2 + 4 * self.ensemble.variance * B2)))
+            reach = min(1e100, reach * max(1.0, greatest))
+        return reach
+
+    def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
+        """Return G(s) of the symmetrised singular values, that of block v_0; shape (points,)."""
+        return averages[:, 0]
 
     def parts(self, size: int) -> "list[ProductChain]":
         """Return the chain on portions of the sites, as many numbers each; on a GPU in one."""
@@ -185,7 +220,8 @@ class ProductChain:
         whole = upper + xp.matrix_transpose(xp.triu(upper, k=1))
         # c of v_0 is 1, so that its row holds the plain squares of the first column.
         drift = -whole[:, 0, :] - xp.stack(ends, axis=1)
-        return Responses(xp.stack(averages, axis=1), whole, drift)
+        g = xp.stack(averages, axis=1)
+        return Responses(g, whole, drift, g[:, 0], whole[:, 0, :], drift[:, 0])
 
     def _rows(self, s: Any, sigma: Any) -> Iterator[tuple[int, Any, Any, Any]]:
         """Yield a block a and the averages of c_a times G_aa, c_b G_ab^2 for b >= a, G_{a,w_T}^2.
@@ -285,14 +321,14 @@ class ProductChain:
         xp = array_namespace(s)
         last = xp.stack([1 / s], axis=1)
         total = 2 * xp.log(s)
-        u = _on_its_side(self.couplings(sigma, g), sigma[:, 1::2])
+        u = on_its_side(self.couplings(sigma, g), sigma[:, 1::2])
         total = total + xp.sum(self.ensemble.potential(u), axis=1)
         total = total + xp.sum(u * self._mismatch(sigma, g), axis=1)
         for part in self.parts(_SWEEP):
             k, _ = part._rightward(s, sigma)
             for t in range(self.steps + 1):
                 other = sigma[:, 2 * t, None] if t < self.steps else last
-                total = total + _log_passing(k[t], other) @ part._measure(0)
+                total = total + log_passing(k[t], other) @ part._measure(0)
         return total
 
     def _mismatch(self, sigma: Any, g: Any) -> Any:
@@ -305,7 +341,7 @@ class ProductChain:
         return (logs[:, 0::2] + logs[:, 1::2]) / 2
 
 
-def _log_passing(k: Any, other: Any) -> Any:
+def log_passing(k: Any, other: Any) -> Any:
     """Return log(1 - k o) for k and o in the lower half plane, on the principal branch.
 
     The product k o is never a positive number inside; on the border it is, and comes from below the
@@ -324,7 +360,7 @@ def _log_passing(k: Any, other: Any) -> Any:
     return xp.log(xp.abs(passing)) + 1j * angle
 
 
-def _on_its_side(u: Any, sigma: Any) -> Any:
+def on_its_side(u: Any, sigma: Any) -> Any:
     r"""Return u with the sign that its imaginary part has in the limit from above.
 
     For Haar W, :math:`1 + u = \zeta / (\zeta - \sigma_w^2)` with :math:`\zeta` a product of two

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_newton import TOLERANCE, ChainSolution, newton
+from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["descend", "follow", "solve_chain"]
 
@@ -26,14 +26,14 @@ _EASY = 6  # sweeps; a step that needs no more is followed by a longer one
 
 
 def follow(
-    chain: ProductChain, start: ChainSolution, target: Any, *, tolerance: float = TOLERANCE
+    chain: Chain, start: ChainSolution, target: Any, *, tolerance: float = TOLERANCE
 ) -> ChainSolution:
     r"""Follow a solution along :math:`s = s_0 (s_1 / s_0)^t`, 0 <= t <= 1, in steps that succeed.
 
     Parameters
     ----------
     chain
-        T steps on weighted sites.
+        The equation.
     start
         Solutions at s_0.
     target
@@ -78,14 +78,14 @@ def _predicted(before: tuple[float, Any], now: tuple[float, Any], t: float) -> A
 
 
 def descend(
-    chain: ProductChain, *, least: float, unresolved: float, ratio: float = 10.0
+    chain: Chain, *, least: float, unresolved: float, ratio: float = 10.0
 ) -> list[ChainSolution]:
     r"""Follow the solution down the imaginary axis, where it is purely imaginary.
 
     Parameters
     ----------
     chain
-        T steps on weighted sites.
+        The equation.
     least
         The least modulus.
     unresolved
@@ -104,7 +104,7 @@ def descend(
     ConvergenceError
         If the descent stops short.
     """
-    xp, lost = array_namespace(chain.sites.direct), chain.sites.lost
+    xp, lost = chain.namespace, chain.lost
 
     def solved(position: float, start: Any, **settings: Any) -> ChainSolution:
         s = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
@@ -129,13 +129,13 @@ def descend(
         stride *= _GROWTH if found.sweeps <= _EASY else 1.0
         before, here, position = now, found, there
         rungs.append(here)
-        share = -math.exp(position) * float(xp.imag(here.averages[0, 0]))
+        share = -math.exp(position) * float(xp.imag(here.symmetric[0]))
         if share - lost < unresolved:
             break
     return rungs
 
 
-def _from_ladder(chain: ProductChain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
+def _from_ladder(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     """Solve cold: from the nearest rung to the modulus of each point, then around to it."""
     xp = array_namespace(s)
     moduli = [math.log(float(xp.abs(rung.s[0]))) for rung in ladder]
@@ -149,17 +149,13 @@ def _from_ladder(chain: ProductChain, s: Any, ladder: list[ChainSolution]) -> Ch
     return _joined(s, parts)
 
 
-def _far(chain: ProductChain) -> float:
+def _far(chain: Chain) -> float:
     """Return a modulus beyond the support of all factors together."""
-    xp = array_namespace(chain.sites.direct)
-    reach = 1.0
-    for A, B in zip(chain.sites.direct_squares, chain.sites.gate_squares, strict=True):
-        reach *= max(1.0, math.sqrt(float(xp.max(A + 4 * chain.ensemble.variance * B))))
-    return 10 * min(reach, 1e100)
+    return 10 * chain.reach
 
 
 def solve_chain(
-    chain: ProductChain,
+    chain: Chain,
     s: Any,
     start: Any = None,
     *,
@@ -172,11 +168,11 @@ def solve_chain(
     Parameters
     ----------
     chain
-        T steps on weighted sites.
+        The equation.
     s
         Complex points in the closed upper half plane, not 0; shape (points,).
     start
-        Self-energies to start from, shape (points, 2T); points at which they do not lead to a
+        Self-energies to start from, shape (points, blocks); points at which they do not lead to a
         certified solution, or all if there are none, are solved from the imaginary axis.
     ladder
         Solutions on the imaginary axis, from :func:`descend`; made if needed.
@@ -200,7 +196,7 @@ def solve_chain(
     if count == 0:
         empty = xp.zeros((0, chain.blocks), dtype=xp.complex128)
         none, no = xp.zeros(0), xp.zeros(0, dtype=xp.bool)
-        return ChainSolution(s, empty, empty, none, none, no, no, 0)
+        return ChainSolution(s, empty, empty, 0 * s, none, none, no, no, 0)
     cuts = [slice(k, min(k + chunk, count)) for k in range(0, count, chunk)]
     if start is None and ladder is None:
         ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)
@@ -218,7 +214,7 @@ def solve_chain(
 
 
 def _rescued(
-    chain: ProductChain, found: ChainSolution, ladder: list[ChainSolution] | None
+    chain: Chain, found: ChainSolution, ladder: list[ChainSolution] | None
 ) -> ChainSolution:
     """Solve the points that did not converge from the imaginary axis."""
     xp = array_namespace(found.s)
@@ -232,6 +228,7 @@ def _rescued(
                     point,
                     found.sigma[row, :],
                     found.averages[row, :],
+                    found.symmetric[row],
                     found.residual[row],
                     found.error[row],
                     found.inside[row],
@@ -249,9 +246,9 @@ def _rescued(
 
 def _joined(s: Any, parts: list[ChainSolution]) -> ChainSolution:
     xp = array_namespace(s)
-    sigma, averages, residual, error, inside, converged = (
+    sigma, averages, symmetric, residual, error, inside, converged = (
         xp.concat([getattr(part, name) for part in parts], axis=0)
-        for name in ("sigma", "averages", "residual", "error", "inside", "converged")
+        for name in ("sigma", "averages", "symmetric", "residual", "error", "inside", "converged")
     )
     sweeps = sum(part.sweeps for part in parts)
-    return ChainSolution(s, sigma, averages, residual, error, inside, converged, sweeps)
+    return ChainSolution(s, sigma, averages, symmetric, residual, error, inside, converged, sweeps)

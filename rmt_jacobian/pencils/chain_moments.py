@@ -20,12 +20,15 @@ from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.pencils.block_chain import BlockChain
+from rmt_jacobian.pencils.block_chain_moments import block_moments
 from rmt_jacobian.pencils.chain import ProductChain
+from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["chain_moments"]
 
 
-def chain_moments(chain: ProductChain, order: int) -> list[float]:
+def chain_moments(chain: Chain, order: int) -> list[float]:
     r"""Return :math:`m_0, \ldots, m_{order}` of :math:`J J^T`, J the T-step product.
 
     Parameters
@@ -42,7 +45,7 @@ def chain_moments(chain: ProductChain, order: int) -> list[float]:
 
     Notes
     -----
-    Costs O(T sites order^3).  Assumes what :class:`.ProductChain` does.
+    Costs O(T sites order^3).  Assumes what :class:`.ProductChain` and :class:`.BlockChain` do.
 
     Examples
     --------
@@ -55,7 +58,11 @@ def chain_moments(chain: ProductChain, order: int) -> list[float]:
     """
     if order < 0:
         raise ParameterError(f"the order of a moment must be an integer >= 0, not {order}")
-    return _Series(chain, order + 1).solve()
+    if isinstance(chain, BlockChain):
+        return block_moments(chain, order)
+    if isinstance(chain, ProductChain):
+        return _Series(chain, order + 1).solve()
+    raise ParameterError(f"no power series for a {type(chain).__name__}: give a ProductChain")
 
 
 class _Series:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.chain import ProductChain, Responses
+from rmt_jacobian.pencils.chain import Responses
+from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
 
@@ -39,7 +40,9 @@ class ChainSolution:
     s
         The points, shape (points,).
     sigma, averages
-        :math:`\Sigma` and g of every block, shape (points, 2T).
+        :math:`\Sigma` and g of every block, shape (points, blocks).
+    symmetric
+        G(s) of the symmetrised singular values, whether converged or not; shape (points,).
     residual
         The largest relative change that the fixed-point map makes to a self-energy.
     error
@@ -55,6 +58,7 @@ class ChainSolution:
     s: Any
     sigma: Any
     averages: Any
+    symmetric: Any
     residual: Any
     error: Any
     inside: Any
@@ -63,8 +67,8 @@ class ChainSolution:
 
     @property
     def cauchy(self) -> Any:
-        """G(s) of the symmetrised singular values, that of block v_0; nan if not converged."""
-        return self.where_converged(self.averages[:, 0])
+        """G(s) of the symmetrised singular values; nan if not converged."""
+        return self.where_converged(self.symmetric)
 
     def where_converged(self, values: Any) -> Any:
         """Return values, one for each point, with nan where the point did not converge."""
@@ -74,7 +78,7 @@ class ChainSolution:
 
 @np.errstate(all="ignore")  # iterates far off overflow, and are rejected
 def newton(
-    chain: ProductChain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
+    chain: Chain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
 ) -> ChainSolution:
     r"""Solve the Dyson equation of a chain from a starting point.
 
@@ -87,11 +91,11 @@ def newton(
     Parameters
     ----------
     chain
-        T steps on weighted sites.
+        The equation.
     s
         Spectral points in the closed upper half plane, shape (points,).
     start
-        Self-energies with Im <= 0, shape (points, 2T).
+        Self-energies with Im <= 0, shape (points, blocks).
     tolerance
         Bound on the relative change that the last step makes.
     max_sweeps
@@ -159,7 +163,7 @@ class _Inverse:
     updates: tuple[tuple[Any, Any], ...] = ()
 
     @classmethod
-    def at(cls, chain: ProductChain, s: Any, here: "_Iterate") -> "_Inverse":
+    def at(cls, chain: Chain, s: Any, here: "_Iterate") -> "_Inverse":
         return cls(_slope(chain, s, here.sigma))
 
     def times(self, change: Any) -> Any:
@@ -211,7 +215,7 @@ class _Iterate:
         )
 
 
-def _iterate(chain: ProductChain, s: Any, sigma: Any) -> _Iterate:
+def _iterate(chain: Chain, s: Any, sigma: Any) -> _Iterate:
     xp = array_namespace(s)
     averages = chain.averages(s, sigma)
     image = chain.self_energies(sigma, averages)
@@ -227,12 +231,12 @@ def _nonzero(sigma: Any) -> Any:
     return xp.where(xp.abs(sigma) > 0, sigma, xp.ones_like(sigma))
 
 
-def _slope(chain: ProductChain, s: Any, sigma: Any) -> Any:
+def _slope(chain: Chain, s: Any, sigma: Any) -> Any:
     """Return the derivative of log Sigma - log f(Sigma) in log Sigma."""
     return _log_slope(chain, sigma, chain.responses(s, sigma))
 
 
-def _log_slope(chain: ProductChain, sigma: Any, at: Responses) -> Any:
+def _log_slope(chain: Chain, sigma: Any, at: Responses) -> Any:
     xp = array_namespace(sigma)
     image = chain.self_energies(sigma, at.averages)
     matrix = chain.step_matrix(sigma, at)
@@ -257,7 +261,7 @@ def _moved(sigma: Any, step: Any) -> Any:
 
 
 def _certified(
-    chain: ProductChain, s: Any, last: _Iterate, length: Any, sweeps: int, tolerance: float
+    chain: Chain, s: Any, last: _Iterate, length: Any, sweeps: int, tolerance: float
 ) -> ChainSolution:
     xp = array_namespace(s)
     size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
@@ -269,18 +273,20 @@ def _certified(
     if bool(xp.any(real & rests)):
         falls = xp.real(_drift(chain, s, last.sigma)[0]) < 0
         certified = certified | (real & xp.all(falls | vanishing, axis=1))
+    symmetric = chain.cauchy(s, last.sigma, last.averages)
     return ChainSolution(
-        s, last.sigma, last.averages, last.residual, length, ~real, rests & certified, sweeps
-    )
+        s, last.sigma, last.averages, symmetric, last.residual, length, ~real, rests & certified,
+        sweeps,
+    )  # fmt: skip
 
 
-def drift(chain: ProductChain, solution: ChainSolution) -> tuple[Any, Any]:
-    """Return the derivatives in s of the self-energies and of the averages; shape (points, 2T)."""
+def drift(chain: Chain, solution: ChainSolution) -> tuple[Any, Any]:
+    """Return the derivatives in s of the self-energies and of G, (points, blocks) and (points,)."""
     return _drift(chain, solution.s, solution.sigma)
 
 
-def _drift(chain: ProductChain, s: Any, sigma: Any) -> tuple[Any, Any]:
-    at = chain.responses(s, sigma)
+def _drift(chain: Chain, s: Any, sigma: Any) -> tuple[Any, Any]:
+    xp, at = array_namespace(sigma), chain.responses(s, sigma)
     slope, unit = _log_slope(chain, sigma, at), _nonzero(sigma)
     moving = unit * _solved(slope, chain.step_drift(sigma, at) / unit)
-    return moving, at.drift + (at.matrix @ moving[:, :, None])[:, :, 0]
+    return moving, at.cauchy_drift + xp.sum(at.cauchy_row * moving, axis=1)

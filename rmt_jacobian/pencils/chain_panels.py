@@ -205,7 +205,7 @@ class Table:
         return np.clip(below, self.lost, 1.0), np.where(under, power * tail, slope)
 
     def self_energies(self, position: np.ndarray) -> np.ndarray:
-        """Return self-energies close to the solution at log s, shape (points, 2T)."""
+        """Return self-energies close to the solution at log s, shape (points, blocks)."""
         last = len(self.panels) - 1
         index = np.clip(np.searchsorted(self._cuts, position, side="right") - 1, 0, last)
         inside = np.clip(position, self._cuts[0], self._cuts[-1])

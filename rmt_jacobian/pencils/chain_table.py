@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import descend, solve_chain
 from rmt_jacobian.pencils.chain_newton import ChainSolution, drift
 from rmt_jacobian.pencils.chain_panels import Node, Panel, Table
+from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["measure", "tabulate"]
 
@@ -30,7 +30,7 @@ _EDGE_STEPS, _EDGE_WIDTH = 60, 1e-10
 _APPROACH = 0.97  # of the way to the estimate of an edge, so as to stay inside
 
 
-def measure(chain: ProductChain, solution: ChainSolution) -> list[Node]:
+def measure(chain: Chain, solution: ChainSolution) -> list[Node]:
     """Return the nodes at real spectral points; those that did not converge are left out."""
     xp = array_namespace(solution.s)
     s = to_numpy(xp.real(solution.s))
@@ -41,8 +41,8 @@ def measure(chain: ProductChain, solution: ChainSolution) -> list[Node]:
     )
     potential = chain.potential(solution.s, sigma, averages)
     sigma_drift, cauchy_drift = drift(chain, solution)
-    density = -2 / math.pi * to_numpy(xp.imag(solution.averages[:, 0]))
-    slope = -2 / math.pi * to_numpy(xp.imag(cauchy_drift[:, 0]))
+    density = -2 / math.pi * to_numpy(xp.imag(solution.symmetric))
+    slope = -2 / math.pi * to_numpy(xp.imag(cauchy_drift))
     below = 1 - to_numpy(xp.imag(potential)) / math.pi
     inside = to_numpy(solution.inside)
     sigma, sigma_drift = to_numpy(solution.sigma), to_numpy(sigma_drift)
@@ -68,11 +68,9 @@ def measure(chain: ProductChain, solution: ChainSolution) -> list[Node]:
 class _Tabulation:
     """The work of :func:`tabulate`: solving, comparing, splitting."""
 
-    def __init__(
-        self, chain: ProductChain, tolerance: float, workers: int | None, bar: tqdm
-    ) -> None:
+    def __init__(self, chain: Chain, tolerance: float, workers: int | None, bar: tqdm) -> None:
         self.chain, self.tolerance, self.workers, self.bar = chain, tolerance, workers, bar
-        self.xp = array_namespace(chain.sites.direct)
+        self.xp = chain.namespace
         self.nothing = max(tolerance / 100, _ROUNDED)  # a mass that does not count
         self.ladder = descend(chain, least=_LEAST, unresolved=_UNRESOLVED)
 
@@ -93,7 +91,7 @@ class _Tabulation:
         moduli = np.log([float(self.xp.abs(rung.s[0])) for rung in self.ladder])
         shares = np.array(
             [
-                -float(self.xp.imag(rung.s[0]) * self.xp.imag(rung.averages[0, 0]))
+                -float(self.xp.imag(rung.s[0]) * self.xp.imag(rung.symmetric[0]))
                 for rung in self.ladder
             ]
         )
@@ -129,7 +127,7 @@ class _Tabulation:
                 "saturated; lower weight_std or input_std"
             )
         done.sort(key=lambda panel: panel.left.position)
-        table = Table(tuple(done), _edges(done), self.chain.sites.lost)
+        table = Table(tuple(done), _edges(done), self.chain.lost)
         falls = -min(np.diff([node.below for node in table.nodes]))
         if falls > self.tolerance:
             raise ConvergenceError(
@@ -267,7 +265,7 @@ def _edges(panels: list[Panel]) -> tuple[tuple[float, float], ...]:
 
 
 def tabulate(
-    chain: ProductChain,
+    chain: Chain,
     *,
     tolerance: float = 1e-6,
     workers: int | None = None,

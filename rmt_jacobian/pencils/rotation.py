@@ -16,6 +16,7 @@ from scipy.interpolate import PchipInterpolator
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_panels import Node, Panel, Table
+from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.ensembles import OrthogonalWeights
 
 __all__ = ["is_rotation", "rotation_table"]
@@ -23,13 +24,15 @@ __all__ = ["is_rotation", "rotation_table"]
 _MOST = 64  # panels
 
 
-def is_rotation(chain: ProductChain) -> bool:
+def is_rotation(chain: Chain) -> bool:
     r"""Whether a chain is one step :math:`\sigma_w B O`."""
+    if not isinstance(chain, ProductChain):
+        return False
     orthogonal = isinstance(chain.ensemble, OrthogonalWeights)
     return chain.steps == 1 and orthogonal and bool(np.all(to_numpy(chain.sites.direct) == 0))
 
 
-def rotation_table(chain: ProductChain) -> Table:
+def rotation_table(chain: Chain) -> Table:
     """Interpolate the distribution of the singular values of the sites, monotonically in log s.
 
     Examples
@@ -41,6 +44,7 @@ def rotation_table(chain: ProductChain) -> Table:
     >>> below.round(3), density.round(2)
     (array([0.25, 0.5 ]), array([1., 1.]))
     """
+    assert isinstance(chain, ProductChain)
     s = math.sqrt(chain.ensemble.variance) * np.abs(to_numpy(chain.sites.gate)[0])
     weights = to_numpy(chain.sites.weights)[s > 0]
     positions, at = np.unique(np.log(s[s > 0]), return_inverse=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.arrays import Seed, array_namespace, spawn, to_numpy
+from rmt_jacobian.arrays import Seed, spawn, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
@@ -21,6 +21,7 @@ from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
+from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.chain_table import tabulate
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
 from rmt_jacobian.pencils.rotation import is_rotation, rotation_table
@@ -75,10 +76,10 @@ class SingularValueLaw(Law):
     [0.551329, 2.0, 1.0]
     """
 
-    chain: ProductChain
+    chain: Chain
     squared: bool = False
     tolerance: float = 1e-6
-    replicates: tuple[ProductChain, ...] = ()
+    replicates: tuple[Chain, ...] = ()
     progress: str | None = None
     grain: float = 0.0
     source: "SingularValueLaw | None" = field(default=None, repr=False)
@@ -86,7 +87,7 @@ class SingularValueLaw(Law):
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:
             raise ParameterError(f"tolerance must lie between 1e-12 and 1e-2, not {self.tolerance}")
-        if self.chain.ensemble.variance == 0:
+        if self.chain.deterministic:
             raise HypothesisError(
                 "with weight_std = 0 the product is diagonal: its singular values are those of "
                 "the sites; use laws.Empirical on them"
@@ -132,12 +133,12 @@ class SingularValueLaw(Law):
 
     def _is_gap(self, end: float) -> bool:
         """Whether the gap that ends there splits the law, and not only its sites."""
-        below = float(self._below(np.log(np.array([end])))[0][0]) - self.chain.sites.lost
-        return self.grain <= below <= 1 - self.chain.sites.lost - self.grain
+        below = float(self._below(np.log(np.array([end])))[0][0]) - self.chain.lost
+        return self.grain <= below <= 1 - self.chain.lost - self.grain
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         """Return ((0, mass),) where sites of a partial product vanish, () otherwise."""
-        mass = self.chain.sites.lost
+        mass = self.chain.lost
         return ((0.0, mass),) if mass > 0 else ()
 
     @property
@@ -155,14 +156,14 @@ class SingularValueLaw(Law):
         below = np.zeros(x.shape)
         positive = x > 0
         below[positive] = self._below(self._position(x[positive]))[0]
-        below[x == 0] = self.chain.sites.lost
+        below[x == 0] = self.chain.lost
         return np.where(np.isnan(x), np.nan, below)[()]
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the least x whose cdf is at least p; nan for p outside [0, 1]."""
         p = np.asarray(p, dtype=float)
         x = np.full(p.shape, np.nan)
-        at_zero = self.chain.sites.lost
+        at_zero = self.chain.lost
         x[(p >= 0) & (p <= at_zero)] = 0.0
         inner = (p > at_zero) & (p < 1)
         x[inner] = self._outward(np.exp(self._quantile_position(p[inner])))
@@ -208,7 +209,7 @@ class SingularValueLaw(Law):
         if not self.replicates:
             return math.nan
         probes = (np.arange(_PROBES) + 0.5) / _PROBES
-        probes = probes[probes > 1.01 * self.chain.sites.lost]
+        probes = probes[probes > 1.01 * self.chain.lost]
         s = np.exp(self._quantile_position(probes))
         own = self._below(np.log(s))[0]
         if self._smooth:
@@ -287,7 +288,7 @@ class SingularValueLaw(Law):
             return values.reshape(z.shape)
         right = np.real(flat) > 0
         values = np.empty_like(flat)
-        atom = self.chain.sites.lost
+        atom = self.chain.lost
         if np.any(right):
             mirrored = self._integral(lambda s: 1 / (flat[right][:, None] + s))
             symmetric = to_numpy(self._solved(flat[right]).cauchy)
@@ -298,7 +299,7 @@ class SingularValueLaw(Law):
         return values.reshape(z.shape)
 
     def _solved(self, s: np.ndarray) -> Any:
-        xp = array_namespace(self.chain.sites.direct)
+        xp = self.chain.namespace
         points = xp.asarray(np.asarray(s, dtype=complex))
         start = None
         if np.all(np.imag(s) == 0):
@@ -306,9 +307,9 @@ class SingularValueLaw(Law):
         return solve_chain(self.chain, points, start)
 
 
-def _below(chain: ProductChain, s: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the cdf of the singular values of a chain at s."""
-    xp = array_namespace(chain.sites.direct)
+    xp = chain.namespace
     found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
     if not bool(xp.all(found.converged)):
         raise ConvergenceError("a replicate was not solved: use other sites")

@@ -72,7 +72,7 @@ def test_drift_is_the_derivative_of_the_solution(name: str) -> None:
     above, below = (solve_chain(chain, s + k * h) for k in (1, -1))
     sigma_slope, slope = drift(chain, found)
     assert np.allclose(sigma_slope, (above.sigma - below.sigma) / (2 * h), rtol=1e-5, atol=1e-7)
-    assert np.allclose(slope, (above.averages - below.averages) / (2 * h), rtol=1e-5, atol=1e-7)
+    assert np.allclose(slope, (above.cauchy - below.cauchy) / (2 * h), rtol=1e-5, atol=1e-7)
 
 
 def test_weights_that_vanish_leave_diagonals() -> None:

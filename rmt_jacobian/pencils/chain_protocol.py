@@ -1,0 +1,78 @@
+"""What Newton's method, continuation, tables and laws need to know of a chain."""
+
+from typing import Any, Protocol
+
+from rmt_jacobian.pencils.chain import Responses
+
+__all__ = ["Chain"]
+
+
+class Chain(Protocol):
+    """The Dyson equation of a product of Jacobians at given sites.
+
+    A chain has blocks; arrays with one entry for each have shape (points, blocks).
+    :class:`.ProductChain` is the one of a cell with one state and one preactivation,
+    :class:`.BlockChain` that of any cell.
+    """
+
+    @property
+    def namespace(self) -> Any:
+        """The array namespace of the sites."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """The number of self-energies."""
+        ...
+
+    @property
+    def lost(self) -> float:
+        """The share of singular values that are 0."""
+        ...
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether no random matrix is left."""
+        ...
+
+    @property
+    def reach(self) -> float:
+        """A bound on the singular values."""
+        ...
+
+    def leading(self, s: Any) -> Any:
+        """Return the self-energies to leading order in 1/s."""
+        ...
+
+    def averages(self, s: Any, sigma: Any) -> Any:
+        """Return g of every block."""
+        ...
+
+    def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
+        """Return G(s) of the symmetrised singular values, shape (points,)."""
+        ...
+
+    def responses(self, s: Any, sigma: Any) -> Responses:
+        """Return the averages with their derivatives."""
+        ...
+
+    def self_energies(self, sigma: Any, g: Any) -> Any:
+        """Return the self-energies that the averages give back."""
+        ...
+
+    def step_matrix(self, sigma: Any, at: Responses) -> Any:
+        """Return the derivative of the self-energies given back in those given."""
+        ...
+
+    def step_drift(self, sigma: Any, at: Responses) -> Any:
+        """Return their derivative in s."""
+        ...
+
+    def potential(self, s: Any, sigma: Any, g: Any) -> Any:
+        """Return the logarithmic potential, shape (points,)."""
+        ...
