@@ -33,7 +33,7 @@ from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights, ensembl
 __all__ = ["Block", "Group", "SiteProblem", "TermValues", "site_problem"]
 
 _MOST_MINORS = 4000
-_NEAR_FULL = 1e-7  # distance from u = -1 at which the end of an S-transform is read off
+_NEAR_FULL = 1e-6  # distance from u = -1 at which the end of an S-transform is read off
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Group:
     @cached_property
     def inverse_variance(self) -> float:
         r""":math:`1 / S(-1)`, one over the mean of :math:`(W W^T)^{-1}`; 0 where that diverges."""
-        near, nearer = (
-            distance * complex(self.ensemble.gain(np.array([distance - 1 + 0j]))[0]).real
-            for distance in (100 * _NEAR_FULL, _NEAR_FULL)
-        )
-        return nearer if nearer > 0 and abs(near - nearer) <= 0.1 * nearer else 0.0
+        u = np.array([100, 2, 1]) * _NEAR_FULL - 1.0
+        far, near, nearest = (1 + u) * np.real(self.ensemble.gain(u.astype(complex)))
+        if not (nearest > 0 and abs(far - nearest) <= 0.1 * nearest):
+            return 0.0
+        return float(2 * nearest - near)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,52 +11,15 @@ from rmt_jacobian.cells import (
     gru_reset_after,
     lstm,
     lstm_peephole,
-    minimalrnn,
-    sigmoid,
     vanilla,
 )
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.pencils.eigenvalue_polynomials import minor
 from rmt_jacobian.pencils.eigenvalue_sites import site_problem
+from tests.pencils.eigenvalue_cells import CELLS, drawn_sites
 
-h, g, x, e, f, k = sp.symbols("h g x e f k", real=True)
-
-# Three sources, one of them in an earlier preactivation, and states that turn into one another.
-TURNING = Cell(
-    "turning",
-    (h, g),
-    x,
-    (
-        Preactivation("first", e, h),
-        Preactivation("second", f, g * sigmoid(e)),
-        Preactivation("third", k, h * g),
-        Preactivation("fourth", sp.Symbol("l", real=True), h),
-    ),
-    (
-        sp.cos(x) * h - sp.sin(x) * g / 2 + sp.tanh(e) / 2,
-        sp.sin(x) * h + g / 2 + sp.tanh(f) * sigmoid(k) + sp.Symbol("l", real=True) / 4,
-    ),
-)
-CELLS = (vanilla, minimalrnn, gru, gru_reset_after, lstm, lstm_peephole, TURNING)
-
-
-def parameters(cell: Cell) -> Parameters:
-    values = {"weight_std": 1.3, "input_std": 0.0, "input_variance": 1.0}
-    stds = {
-        f"{each.name}.weight_std": 0.7 + 0.4 * n
-        for n, each in enumerate(cell.preactivations)
-        if each.reads_state
-    }
-    return Parameters.of(cell, {**values, **stds})
-
-
-def drawn_sites(cell: Cell, count: int, seed: int = 0, xp=np) -> Sites:
-    """Sites with independent variables: states in (-1, 1), Gaussian preactivations."""
-    rng = np.random.default_rng(seed)
-    states = [xp.asarray(np.tanh(rng.standard_normal(count))) for _ in cell.states]
-    gates = [xp.asarray(1.2 * rng.standard_normal(count)) for _ in cell.gates]
-    return Sites.of(cell, parameters(cell), states, gates, xp.asarray(rng.standard_normal(count)))
+h, g, x, e, f = sp.symbols("h g x e f", real=True)
 
 
 def site_matrices(sites: Sites, i: int):
@@ -157,13 +120,17 @@ def test_weights_without_scale_and_unread_ones_drop_out():
         "update.weight_std": 0, "reset.weight_std": 1, "candidate.weight_std": 0, "input_std": 0,
         "input_variance": 1,
     }), sites.states, sites.gates)  # fmt: skip
-    assert site_problem(still, "gaussian").blocks == ()  # e_r moves the source of the candidate only
+    assert (
+        site_problem(still, "gaussian").blocks == ()
+    )  # e_r moves the source of the candidate only
 
 
 def test_cancelling_terms_vanish_exactly():
     # The LSTM's H of the forget gate has no pole at 0, though (lambda - A)^-1 B has.
     one, a, b = np.ones(1), np.array([0.1]), np.array([0.7])
-    found = minor([[{1: one}, {0: -a * b}, {0: a}], [{}, {1: one, 0: -b}, {0: one}], [{0: -one}, {}, {}]])
+    found = minor(
+        [[{1: one}, {0: -a * b}, {0: a}], [{}, {1: one, 0: -b}, {0: one}], [{0: -one}, {}, {}]]
+    )
     assert found[0][0] == 0.0
     assert found[1][0] == pytest.approx(0.1)
 
