@@ -1,0 +1,82 @@
+"""Eigenvalues of the one-step Jacobians of sampled networks."""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.parallel import map_samples
+from rmt_jacobian.sampling.eigenvalues import jacobian_eigenvalues
+from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.network import run_network
+from rmt_jacobian.sampling.rest import network_at_rest
+
+__all__ = ["Dynamics", "checked_dynamics", "sample_eigenvalues"]
+
+Dynamics = Literal["tied", "untied", "fixed-point"]
+
+
+def checked_dynamics(dynamics: str) -> Dynamics:
+    """Return the name of a kind of dynamics, or raise :class:`ParameterError`."""
+    if dynamics not in get_args(Dynamics):
+        known = ", ".join(get_args(Dynamics))
+        raise ParameterError(f"unknown dynamics {dynamics!r}: use one of {known}")
+    return dynamics  # pyright: ignore[reportReturnType]
+
+
+def sample_eigenvalues(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: Weights,
+    dynamics: Dynamics = "tied",
+    width: int = 512,
+    samples: int = 4,
+    seed: Seed = 0,
+    workers: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
+    """Sample the eigenvalues of the Jacobian of one step; complex, shape (samples, d N).
+
+    Parameters
+    ----------
+    cell, parameters, weights
+        The cell, its hyperparameters and the ensemble of every W.
+    dynamics
+        ``"tied"``: a network with one W for all times, long after its start; ``"untied"``: fresh W
+        at every step; ``"fixed-point"``: at a fixed point of a tied network, stable or not.
+    width, samples
+        N and the number of independent networks.
+    seed
+        The k-th sample depends on the seed and on k alone.
+    workers, progress
+        How many networks run at a time, and whether to show a progress bar.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import lstm
+    >>> values = sample_eigenvalues(lstm, Parameters.of(lstm), weights="orthogonal",
+    ...                             dynamics="untied", width=8, samples=2, workers=1)
+    >>> values.shape
+    (2, 16)
+    """
+    checked_weights(weights), checked_dynamics(dynamics)
+    for name, value in (("width", width), ("samples", samples)):
+        if value < 1:
+            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+
+    def one(rng: np.random.Generator) -> np.ndarray:
+        if dynamics == "fixed-point":
+            step = network_at_rest(cell, parameters, weights=weights, width=width, rng=rng)
+        else:
+            tied = dynamics == "tied"
+            run = run_network(
+                cell, parameters, weights=weights, width=width, steps=1, rng=rng, tied=tied
+            )
+            step = next(run)
+        return jacobian_eigenvalues(step)
+
+    title = f"{cell.name}, {weights} W, {dynamics}" if progress else None
+    return np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))
