@@ -7,7 +7,7 @@ variables across sites and among each other, whose variances are self-consistent
 """  # noqa: E501
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 
@@ -27,7 +27,8 @@ from rmt_jacobian.solvers import bracketed_root
 __all__ = ["FixedPoint", "fixed_points"]
 
 _SATURATED = 1e3  # a preactivation at which gates have reached their limits
-_CLOSEST = 1e-290  # to the memory; nearer edges are not told apart from it
+_CLOSE = 1e-7  # relative error of a thinned edge
+_CLOSEST = 1e-140  # to the memory; nearer edges are not told apart from it
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class FixedPoint:
             ]
         return Sites.of(self.cell, self.parameters, states, gates, x)
 
-    def loop_gain(self, beyond_one: float) -> float:
+    def loop_gain(self, beyond_one: float, *, thinned: bool = False) -> float:
         r"""Return the spectral radius of M(lambda), which is 1 at the edge of the spectrum.
 
         .. math:: M_{kj} = \sigma_k^2 E|H_{kj}(\lambda)|^2, \qquad
@@ -133,6 +134,8 @@ class FixedPoint:
         ----------
         beyond_one
             lambda - 1, lambda real and outside the range of the memory A.
+        thinned
+            Whether to average on every other node of the quadrature.
 
         Notes
         -----
@@ -143,7 +146,7 @@ class FixedPoint:
         ----------
         :cite:t:`Can2020`; the form for any cell is ours.
         """
-        frozen = self._frozen(beyond_one)
+        frozen = replace(self._frozen(beyond_one), thinned=thinned)
         known: dict[sp.Expr, float] = {}
         matrix = np.zeros((len(self.variances),) * 2)
         for k, row in enumerate(self.site.transfer):
@@ -165,7 +168,8 @@ class FixedPoint:
         The loop gain is subharmonic outside the unit disk, so that its largest value there is on
         the circle; it is looked for at 1 and -1.
         """
-        return self.memory_reach <= 1 and max(self.loop_gain(0.0), self.loop_gain(-2.0)) < 1
+        gains = [self.loop_gain(at, thinned=True) for at in (0.0, -2.0)]
+        return self.memory_reach <= 1 and max(gains) < 1
 
     @cached_property
     def memory_reach(self) -> float:
@@ -208,25 +212,42 @@ class FixedPoint:
 
     def edge_beyond_memory(self) -> float:
         """Return by how much the spectral radius exceeds the reach of the memory; often tiny."""
+        ahead = self._edge(1)
+        behind = self._beyond(-1, ahead) if ahead > 0 else self._beyond(-1, _CLOSEST)
+        return max(ahead, self._edge(-1)) if self.loop_gain(behind, thinned=True) > 1 else ahead
+
+    def _beyond(self, side: int, distance: float) -> float:
+        """Return lambda - 1 at a distance from the memory, on the positive or negative axis."""
         reach = self.memory_reach
+        return (reach - 1) + distance if side > 0 else -(1 + reach) - distance
 
-        def excess(log_distance: float) -> float:
-            distance = math.exp(log_distance)
-            ahead = self.loop_gain((reach - 1) + distance)
-            return math.log(max(ahead, self.loop_gain(-(1 + reach) - distance), 1e-300))
+    def _edge(self, side: int) -> float:
+        """Return the distance from the memory to the edge on one side of the real axis; 0 if none.
 
-        if excess(math.log(_CLOSEST)) <= 0:
-            return 0.0
-        low, high = math.log(_CLOSEST), 0.0
+        The loop gain falls with the distance.
+        """
+
+        def excess(log_distance: float, thinned: bool = True) -> float:
+            gain = self.loop_gain(self._beyond(side, math.exp(log_distance)), thinned=thinned)
+            return math.log(max(gain, 1e-300))
+
+        nearest, high, step = math.log(_CLOSEST), 0.0, 1.0
         while excess(high) > 0:
-            low, high = high, high + 1.0
-        step = 1.0
-        while low < math.log(_CLOSEST) + 1 and step < 700:
-            if excess(max(high - step, low)) > 0:
-                low = max(high - step, low)
-                break
-            high, step = high - step, 2 * step
-        return math.exp(bracketed_root(excess, low, high).unwrap())
+            high += 1.0
+        # From far to near: averages close to the memory are the expensive ones.
+        while excess(low := max(high - step, nearest)) <= 0:
+            if low == nearest:
+                return 0.0
+            high, step = low, 2 * step
+        rough = bracketed_root(excess, low, high).unwrap()
+        close = (rough - _CLOSE, rough + _CLOSE)
+
+        def exact(log_distance: float) -> float:
+            return excess(log_distance, thinned=False)
+
+        if exact(close[0]) * exact(close[1]) > 0:
+            close = (low, high)
+        return math.exp(bracketed_root(exact, *close).unwrap())
 
 
 def fixed_points(cell: Cell, parameters: Parameters) -> tuple[FixedPoint, ...]:

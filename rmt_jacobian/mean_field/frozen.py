@@ -19,6 +19,7 @@ from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.gaussian import NormalRule, normal_rule, piecewise_rule
+from rmt_jacobian.mean_field.stationary import BEYOND_ONE
 
 __all__ = ["FrozenVariables"]
 
@@ -27,9 +28,11 @@ _MOST_NODES = 40_000_000
 _REACH = 13.0  # standard deviations
 # exp(-e^(2 s) / 2 q) decays for |Im s| < pi/4: the error is exp(-2 pi (pi/4) / 0.2) = 2e-11.
 _LOG_SPACING = 0.2
+# Spacing around the edge of the spectrum, and where the Gaussian itself is the narrower.
+_EDGE_SPACING, _RESOLUTION, _NEWTON_STEPS = 0.1, 0.4, 6
 _NEGLIGIBLE = 37.0  # e^-37 is below rounding
-# Preactivations of saturated gates; squares of sums over e^300 steps are still numbers.
-_SATURATED = 300.0
+# Preactivations of saturated gates; e^(2 * 340) is still a number.
+_SATURATED = 340.0
 
 
 @dataclass(frozen=True)
@@ -117,18 +120,36 @@ class FrozenVariables:
         if not smooth:
             return piecewise_rule(mean, variance)
         if graded and variance > 0:
-            return self._thinned(_graded_rule(mean, variance, self._slowest(factor)))
+            return self._thinned(_graded_rule(mean, variance, self._depth(factor)))
+        if edge := self._edge(symbol, factor):
+            return self._thinned(_edge_rule(mean, variance, edge))
         return self._thinned(normal_rule(mean, variance))
 
-    def _slowest(self, factor: sp.Expr) -> float:
-        """Return the largest preactivation that stands in a denominator."""
+    def _edge(self, symbol: sp.Symbol, factor: sp.Expr) -> float:
+        """Return the preactivation beyond which a slow gate is closer to 1 than lambda is."""
+        beyond = abs(self.values.get(BEYOND_ONE, 0.0))
+        slow, _ = _slow_and_graded(factor, tuple(factor.free_symbols))
+        if symbol in slow and BEYOND_ONE in factor.free_symbols and 0 < beyond < 1:
+            return -math.log(beyond)
+        return 0.0
+
+    def _depth(self, factor: sp.Expr) -> float:
+        """Return how far below e^-37 a sign change matters, in logarithms.
+
+        What multiplies it is bounded but for 1 / (delta + sigma(-e))^2, which is at most delta^-2
+        and at most e^2 at the largest preactivation e.
+        """
+        if BEYOND_ONE not in factor.free_symbols:
+            return 0.0
+        beyond = min(1.0, abs(self.values.get(BEYOND_ONE, 0.0)))
         slow, _ = _slow_and_graded(factor, tuple(factor.free_symbols))
         reach = [0.0]
         for k, gate in enumerate(self.cell.gates):
             if gate in slow:
                 mean = abs(self.parameters.groups[k][1].bias_mean)
-                reach.append(mean + _REACH * float(np.sqrt(self.variances[k])))
-        return min(max(reach), _SATURATED)
+                reach.append(mean + _REACH * math.sqrt(self.variances[k]))
+        slowest = min(max(reach), _SATURATED)
+        return min(slowest, -2 * math.log(beyond)) if beyond > 0 else slowest
 
     def _thinned(self, rule: NormalRule) -> NormalRule:
         if not self.thinned or rule.nodes.size == 1:
@@ -137,13 +158,42 @@ class FrozenVariables:
         return NormalRule(rule.nodes[::2], weights / weights.sum())
 
 
-def _graded_rule(mean: float, variance: float, slowest: float) -> NormalRule:
-    """Return the trapezoidal rule in s for e = +- exp(s), from exp(-slowest) upwards."""
+def _edge_rule(mean: float, variance: float, edge: float) -> NormalRule:
+    r"""Return the trapezoidal rule in t(e) = asinh(e) + asinh(e - edge) + asinh(e + edge).
+
+    Its spacing is fine around 0 and around both edges, where 1 / (delta + sigma(-e)) has its poles,
+    and grows in between, as that of :func:`.normal_rule` does around 0.
+    """
+    std = math.sqrt(variance)
+    low, high = mean - _REACH * std, mean + _REACH * std
+    if std == 0 or not (low < edge < high or low < -edge < high):
+        return normal_rule(mean, variance)
+
+    def t_of(e: np.ndarray) -> np.ndarray:
+        return np.arcsinh(e) + np.arcsinh(e - edge) + np.arcsinh(e + edge)
+
+    def slope(e: np.ndarray) -> np.ndarray:
+        return sum(1 / np.hypot(1, e - centre) for centre in (0.0, edge, -edge))  # pyright: ignore
+
+    ends = t_of(np.array([low, high]))
+    spacing = min(_EDGE_SPACING, _RESOLUTION * std / math.hypot(1, mean))
+    t = np.linspace(ends[0], ends[1], 2 * math.ceil((ends[1] - ends[0]) / spacing / 2) + 1)
+    table = np.unique(np.concatenate([low + 0 * t, high + 0 * t] + [
+        np.clip(centre + np.sinh(np.linspace(-20, 20, 2001)), low, high)
+        for centre in (0.0, edge, -edge)
+    ]))  # fmt: skip
+    nodes = np.interp(t, t_of(table), table)
+    for _ in range(_NEWTON_STEPS):
+        nodes = np.clip(nodes - (t_of(nodes) - t) / slope(nodes), low, high)
+    weights = np.exp(-0.5 * ((nodes - mean) / std) ** 2) / slope(nodes)
+    return NormalRule(nodes, weights / weights.sum())
+
+
+def _graded_rule(mean: float, variance: float, depth: float) -> NormalRule:
+    """Return the trapezoidal rule in s for e = +- exp(s), from exp(-37 - depth) upwards."""
     std = np.sqrt(variance)
     high = np.log(abs(mean) + _REACH * std)
-    # Thirteen standard deviations of forgetting are paid for by their own weight: what is left
-    # of them below e^-37 is seen only from gates of e^slowest steps.
-    low = min(np.log(std), 0.0) - _NEGLIGIBLE - slowest
+    low = min(np.log(std), 0.0) - _NEGLIGIBLE - depth
     count = 2 * int(np.ceil((high - low) / _LOG_SPACING / 2)) + 1
     s = np.linspace(low, high, count)
     size = np.exp(s)

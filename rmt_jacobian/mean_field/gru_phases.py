@@ -41,6 +41,7 @@ GRUPhase = Literal["zero", "three", "nonzero"]
 """Only the zero fixed point; it and two others; the zero one, unstable, and one other."""
 
 _ONSET, _INSTABILITY = math.sqrt(2.0), 2.0  # a_h where other solutions can be, and must be
+_TRICRITICAL = math.sqrt(8.0)  # a_r where the curve of bifurcations ends at a_h = 2
 _SMALLEST = math.log(1e-14)  # variances of interest, in logarithms
 _LARGEST = math.log(1e14)
 # Fewer digits of 1 - Phi(q)/q than this are left at the smallest q of a bracket.
@@ -263,7 +264,8 @@ def gru_nonzero_points(candidate_std: float, reset_std: float) -> tuple[GRUFixed
     for name, value in (("candidate_std", candidate_std), ("reset_std", reset_std)):
         if not (math.isfinite(value) and value >= 0):
             raise ParameterError(f"{name} must be a finite number >= 0, not {value}")
-    if candidate_std <= _ONSET:
+    tricritical = candidate_std == _INSTABILITY and reset_std <= _TRICRITICAL
+    if candidate_std <= _ONSET or tricritical:
         return ()
 
     def gap(log_q: float) -> float:
@@ -299,7 +301,7 @@ def gru_phase(candidate_std: float, reset_std: float) -> GRUPhase:
         return "nonzero"
     if _ONSET < candidate_std < _INSTABILITY and reset_std > gru_bifurcation(candidate_std):
         return "three"
-    if candidate_std == _INSTABILITY and reset_std > math.sqrt(8):
+    if candidate_std == _INSTABILITY and reset_std > _TRICRITICAL:
         return "nonzero"
     return "zero"
 

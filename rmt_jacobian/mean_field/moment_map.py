@@ -16,8 +16,17 @@ from rmt_jacobian.solvers import bracketed_root
 
 __all__ = ["MomentMap", "all_fixed_moments"]
 
-# Where fixed moments are looked for, and how densely: neighbours differ by a third.
-_SMALLEST, _LARGEST, _PER_DECADE = 1e-12, 1e6, 8
+# Where fixed moments are looked for; neighbours differ by a third where moments usually are.
+_SMALLEST, _LARGEST = 1e-12, 1e6
+_GRID = np.log(
+    np.concatenate(
+        [
+            np.geomspace(_SMALLEST, 1e-4, 24, endpoint=False),
+            np.geomspace(1e-4, 10.0, 40, endpoint=False),
+            np.geomspace(10.0, _LARGEST, 16),
+        ]
+    )
+)
 _TOLERANCE = 1e-10
 # Starts of Newton's method for each of several unknowns.
 _STARTS = (1e-4, 0.03, 0.3, 3.0)
@@ -149,11 +158,9 @@ def _on_the_line(full: MomentMap, thinned: MomentMap) -> list[np.ndarray]:
         return value
 
     rough, exact = log_ratio(thinned), log_ratio(full)
-    decades = np.log10(_LARGEST / _SMALLEST)
-    grid = np.linspace(np.log(_SMALLEST), np.log(_LARGEST), int(decades * _PER_DECADE) + 1)
-    values = [rough(point) for point in grid]
+    values = [rough(point) for point in _GRID]
     found = []
-    for low, high in _brackets(rough, grid, values):
+    for low, high in _brackets(rough, _GRID, values):
         near = bracketed_root(rough, low, high).unwrap()
         close = (near - _CLOSE, near + _CLOSE)
         if exact(close[0]) * exact(close[1]) > 0:

@@ -62,7 +62,14 @@ class StationarySite:
             for j in cell.memory
             for gate in cell.state_derivatives[i][j].atoms(sigmoid)
         }
-        return {gate: 1 - sigmoid(-gate.args[0]) for gate in gates}
+        kept = sp.Dummy()
+        sums = {gate: sum(cell.state_derivatives[i][i] for i in cell.memory) for gate in gates}
+        return {
+            gate: 1 - sigmoid(-gate.args[0])
+            for gate, total in sums.items()
+            # A gate that forgets already stands for what is lost.
+            if not sp.sympify(total).xreplace({gate: kept}).diff(kept).could_extract_minus_sign()
+        }
 
     @cached_property
     def memory_derivatives(self) -> sp.Matrix:

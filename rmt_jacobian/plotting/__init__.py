@@ -5,6 +5,7 @@ No function here touches pyplot, so none needs a display and none keeps global s
 
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
+from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
 from rmt_jacobian.plotting.saving import check_figure_path, save_figure
 from rmt_jacobian.plotting.signal_propagation import chen2018_figure1
 from rmt_jacobian.plotting.spectra import (
@@ -21,7 +22,9 @@ __all__ = [
     "chen2018_figure1",
     "lyapunov_figure",
     "overlay_figure",
+    "phase_diagram_figure",
     "plot_exponents",
+    "plot_gru_phases",
     "plot_law",
     "plot_ratio",
     "plot_second_moment",
