@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.eigenvalue_level import LevelSet
 from rmt_jacobian.pencils.eigenvalue_phases import Phase, phases
@@ -39,8 +39,8 @@ class Support:
     problem
         The eigenvalue problem of the sites.
     grain
-        Components with the own eigenvalues of fewer sites than this are left out of the curves:
-        they belong to the few sites behind the law.
+        Components with the own eigenvalues of fewer sites than this, of average share, are left
+        out of the curves: they belong to the few sites behind the law.
     """
 
     problem: SiteProblem
@@ -112,7 +112,7 @@ class Support:
         even = np.linspace(-radius, radius, int(_COLUMNS * detail))
         # Own values themselves are poles: lines pass between them.
         between = (own[ranks[1:]] + own[ranks[:-1]]) / 2
-        x = np.unique(np.concatenate([even, between, own[[0, -1]]]))
+        x = np.unique(np.concatenate([even, between]))
         x = x[np.concatenate([[True], np.diff(x) > 1e-12 * radius])]
         rows = np.linspace(0, radius, int(_ROWS * detail) + 1)
         fine = np.geomspace(1e-6 * radius, rows[1], int(_FINE_ROWS * detail), endpoint=False)
@@ -160,9 +160,10 @@ class Support:
         return self._holds_sites(curve) if _area(curve) > 0 else self._is_even(k, curve)
 
     def _holds_sites(self, curve: np.ndarray) -> bool:
-        """Return whether a component has the own eigenvalues of enough sites."""
+        """Return whether a component has the own eigenvalues of enough sites, by their shares."""
         own = self.problem.own_eigenvalues
-        return int(_encloses(curve, own).any(axis=1).sum()) >= self.grain
+        held = to_numpy(self.problem.weights)[_encloses(curve, own).any(axis=1)]
+        return float(held.sum()) * len(own) >= self.grain * (1 - 1e-9)
 
     def _is_even(self, k: int, curve: np.ndarray) -> bool:
         """Return whether the averages that make a hole are those of enough sites."""
