@@ -1,5 +1,6 @@
 """Mean field: site laws, correlation maps, timescales, critical points; fixed points and phases."""
 
+from rmt_jacobian.mean_field.bifurcations import SaddleNode, saddle_node
 from rmt_jacobian.mean_field.binary_gates import (
     BinaryForget,
     gru_binary_update,
@@ -17,6 +18,7 @@ from rmt_jacobian.mean_field.criticality import (
     feasible_preactivation_variances,
     order_chaos_line,
 )
+from rmt_jacobian.mean_field.dynamical import TiedSteadyState, tied_steady_state
 from rmt_jacobian.mean_field.fixed_points import FixedPoint, fixed_points
 from rmt_jacobian.mean_field.gru_phases import (
     GRUFixedPoint,
@@ -76,8 +78,10 @@ __all__ = [
     "GRUPhase",
     "MeanField",
     "PairState",
+    "SaddleNode",
     "SiteLaw",
     "Sites",
+    "TiedSteadyState",
     "Trajectory",
     "UntiedMeanField",
     "UntiedState",
@@ -106,6 +110,7 @@ __all__ = [
     "open_share",
     "order_chaos_line",
     "pair_state",
+    "saddle_node",
     "site_law",
     "slow_share",
     "solve_pair_state",
@@ -113,6 +118,7 @@ __all__ = [
     "solve_untied_state",
     "stable_correlation",
     "stationary_states",
+    "tied_steady_state",
     "timescale",
     "trajectory",
     "untied_mean_field",
