@@ -27,6 +27,7 @@ _EXACT = 1e-10  # residual of the logarithms
 # Where rounding ends the iteration; what is asked of a solution is stationary in the logarithms.
 _ACCEPTED = 1e-7
 _SWEEPS = 80
+_LOW, _FREE = 0.5, 20  # residuals that may rise, and for how many sweeps
 _LONGEST = 3.0  # step of a logarithm
 _SHORTEST = 1e-7  # cap of the step at which a start is given up
 _TINY = 1e-300
@@ -159,7 +160,7 @@ class _Equations:
             state = equations.state(logs)
             step, size = equations.step(state), state.norm()
             residual[:] = size
-            for _ in range(_SWEEPS):
+            for sweep in range(_SWEEPS):
                 going = (residual[active] > _EXACT) & (cap[active] > _SHORTEST)
                 if not going.any():
                     break
@@ -174,6 +175,8 @@ class _Equations:
                 iterations[active] += 1
                 short = length[:, 0] < 1e-3  # in the last digits the residual need not fall
                 better = (size < residual[active]) | (short & (size < 2 * residual[active]))
+                # Between close edges the way leads over a low ridge of the residual.
+                better |= (size < _LOW) & (sweep < _FREE)
                 better &= residual[active] > _EXACT
                 logs[active[better]] = trial[better]
                 residual[active[better]] = size[better]

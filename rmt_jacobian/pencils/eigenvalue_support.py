@@ -110,9 +110,9 @@ class Support:
         own = np.sort(self.problem.own_eigenvalues.real.ravel())
         ranks = np.linspace(0, len(own) - 1, int(_QUANTILES * detail)).astype(int)
         even = np.linspace(-radius, radius, int(_COLUMNS * detail))
-        # Own values themselves are poles: lines pass between them.
+        # Own values are poles: lines pass between them, and through the outermost two.
         between = (own[ranks[1:]] + own[ranks[:-1]]) / 2
-        x = np.unique(np.concatenate([even, between]))
+        x = np.unique(np.concatenate([even, between, own[[0, -1]]]))
         x = x[np.concatenate([[True], np.diff(x) > 1e-12 * radius])]
         rows = np.linspace(0, radius, int(_ROWS * detail) + 1)
         fine = np.geomspace(1e-6 * radius, rows[1], int(_FINE_ROWS * detail), endpoint=False)

@@ -76,7 +76,7 @@ def jacobian_eigenvalues(
     >>> x = np.zeros(2)
     >>> sites = Sites.of(vanilla, Parameters.of(vanilla), [x], [x])
     >>> values = jacobian_eigenvalues(sites, [np.array([[0.0, 1.0], [4.0, 0.0]])])
-    >>> sorted(values.real.tolist())
+    >>> sorted(values.real.round(12).tolist())
     [-2.0, 2.0]
     """
     return np.linalg.eigvals(dense_jacobian(step, weights)).astype(complex)

@@ -1,0 +1,101 @@
+"""Eigenvalues of one step in the plane: samples, and the boundary of their law over them."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw
+
+__all__ = ["eigenvalue_figure", "plot_eigenvalues"]
+
+_LAW, _POINTS, _CIRCLE = "#d55e00", "#0072b2", "#7f7f7f"
+_MARGIN = 1.08
+_FEW = 500  # eigenvalues that are drawn with larger points
+
+
+def plot_eigenvalues(
+    ax: Axes,
+    *,
+    law: "EigenvalueLaw | None" = None,
+    sampled: np.ndarray | None = None,
+    points: int = 400,
+) -> Axes:
+    """Draw sampled eigenvalues as points, the boundary of the law over them, and the unit circle.
+
+    Parameters
+    ----------
+    ax
+        Where to draw; both axes get the same scale.
+    law
+        The law: its boundary is a line, its atoms are rings with their masses.
+    sampled
+        Eigenvalues, of any shape.
+    points
+        Of each curve of the boundary.
+
+    Raises
+    ------
+    ParameterError
+        If there is neither a law nor a sample, or a sampled value is not finite.
+    """
+    if law is None and sampled is None:
+        raise ParameterError("there are no eigenvalues to draw: give sampled ones or their law")
+    ax.add_patch(
+        Circle((0, 0), 1, fill=False, linestyle="--", linewidth=0.9, edgecolor=_CIRCLE,
+               label="unit circle")
+    )  # fmt: skip
+    reach = [1.0]
+    if sampled is not None:
+        values = np.asarray(sampled, dtype=complex).ravel()
+        if not np.isfinite(values).all():
+            raise ParameterError("sampled eigenvalues must be finite")
+        reach.append(float(np.abs(values).max(initial=0.0)))
+        size = 2.4 if values.size > _FEW else 4.0
+        ax.plot(values.real, values.imag, linestyle="", marker="o", markersize=size,
+                markeredgewidth=0, alpha=0.55, color=_POINTS,
+                label=f"sampled, {values.size}")  # fmt: skip
+    if law is not None:
+        label = "boundary of the law"
+        for curve in law.boundary(points):
+            reach.append(float(np.abs(curve).max()))
+            ax.plot(curve.real, curve.imag, color=_LAW, linewidth=1.5, label=label, zorder=3)
+            label = "_"  # one entry for all curves
+        for re, im, mass in law.atoms:
+            reach.append(abs(complex(re, im)))
+            ax.plot([re], [im], linestyle="", marker="o", markersize=9, markerfacecolor="none",
+                    markeredgecolor=_LAW, markeredgewidth=1.5, zorder=3,
+                    label=f"atom at {re:.3g}{im:+.3g}i: mass {mass:.3g}" if im
+                    else f"atom at {re:.3g}: mass {mass:.3g}")  # fmt: skip
+    end = _MARGIN * max(reach)
+    ax.set_xlim(-end, end)
+    ax.set_ylim(-end, end)
+    ax.set_aspect("equal")
+    ax.set_xlabel(r"$\mathrm{Re}\,\lambda$")
+    ax.set_ylabel(r"$\mathrm{Im}\,\lambda$")
+    ax.legend(loc="upper left", fontsize="small")
+    return ax
+
+
+def eigenvalue_figure(
+    law: "EigenvalueLaw | None", sampled: np.ndarray | None, title: str, *, points: int = 400
+) -> Figure:
+    """Draw the law of the eigenvalues of one step, over sampled ones, under a title.
+
+    See :func:`plot_eigenvalues`.
+
+    Examples
+    --------
+    >>> figure = eigenvalue_figure(None, np.array([0.5, 0.2 + 0.1j, 0.2 - 0.1j]), "three values")
+    >>> figure.axes[0].get_title()
+    'three values'
+    """
+    figure = Figure(figsize=(5.4, 5.6), layout="constrained")
+    ax = plot_eigenvalues(figure.subplots(), law=law, sampled=sampled, points=points)
+    ax.set_title(title)
+    return figure

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle
+
+from rmt_jacobian.cells import Parameters, lstm, vanilla
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field import Sites
+from rmt_jacobian.pencils.eigenvalues import eigenvalue_law
+from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
+
+ZERO = np.zeros(1)
+VALUES = np.array([0.3, 0.1 + 0.2j, 0.1 - 0.2j])
+
+
+def labels(ax) -> list[str]:
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_points_boundary_and_unit_circle_are_drawn():
+    parameters = Parameters.of(vanilla, weight_std=1.5, input_std=0, input_variance=1)
+    law = eigenvalue_law(Sites.of(vanilla, parameters, [ZERO], [ZERO]))
+    (ax,) = eigenvalue_figure(law, VALUES, "disk").axes
+    assert ax.get_title() == "disk"
+    assert ax.get_aspect() == 1
+    assert labels(ax) == ["unit circle", "sampled, 3", "boundary of the law"]
+    (circle,) = (patch for patch in ax.patches if isinstance(patch, Circle))
+    assert circle.get_radius() == 1
+    assert circle.get_linestyle() == "--"
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    assert drawn["sampled, 3"] == pytest.approx(np.column_stack([VALUES.real, VALUES.imag]))
+    assert np.hypot(*drawn["boundary of the law"].T) == pytest.approx(1.5)
+    assert ax.get_xlim()[1] > 1.5
+
+
+def test_atoms_and_several_curves_have_one_entry_each():
+    sites = Sites.of(lstm, Parameters.of(lstm), [ZERO, ZERO], [ZERO] * 4)
+    ax = plot_eigenvalues(Figure().subplots(), law=eigenvalue_law(sites, weights="orthogonal"))
+    assert labels(ax) == ["unit circle", "boundary of the law", "atom at 0: mass 0.5"]
+
+
+def test_nothing_to_draw():
+    with pytest.raises(ParameterError, match="no eigenvalues"):
+        plot_eigenvalues(Figure().subplots())
+    with pytest.raises(ParameterError, match="finite"):
+        plot_eigenvalues(Figure().subplots(), sampled=np.array([np.nan]))
