@@ -33,7 +33,7 @@ _SHORTEST = 64
 _CAUSAL_STEPS, _CAUSAL_SITES = 256, 1024
 _PILOT_SITES = 1024
 _PILOT_TOLERANCE = 2e-3
-_LIMIT = 300  # evaluations of one iteration
+_PILOT_LIMIT, _LIMIT = 300, 300  # evaluations of one iteration
 _FORGOTTEN = 0.03  # of the difference of states, left after a lap
 _DECAYED = 0.05  # of the covariances, left after a quarter of the circle
 
@@ -111,8 +111,8 @@ def tied_steady_state(
     ParameterError
         If an argument is out of its domain.
     ConvergenceError
-        If states grow without bound, or the network remembers for longer than ``longest_period``
-        allows.
+        If states grow without bound, the network remembers for longer than ``longest_period``
+        allows, or a first look on few sites finds no steady state.
 
     Notes
     -----
@@ -194,14 +194,20 @@ def _pilot(
     start = spectrum_of(causal.source_covariances, period)
     while True:
         circle = problem.circle(period, _PILOT_SITES, rng)
-        found = _iterate([circle], start, _PILOT_TOLERANCE, causal.largest)
+        found = _iterate([circle], start, _PILOT_TOLERANCE, causal.largest, _PILOT_LIMIT)
         if found.still:
             squares = found.spectra.sum(axis=-1) / period
             rest = problem.standstill(squares, causal.largest, _PILOT_SITES, rng)
             if not rest.converged or fluctuation_growth(rest.sites) < 1:
                 return rest
             start = _slow_fluctuations(rest.source_squares, 2 * period)
-        elif not found.converged or _long_enough(circle, found.spectra):
+        elif not found.converged:
+            raise ConvergenceError(
+                f"no steady state of {problem.cell.name} was found: its covariances still change "
+                f"by {found.residual:.2g} after {found.iterations} evaluations, as they do next to "
+                "a transition or where states grow; move the parameters away from it"
+            )
+        elif _long_enough(circle, found.spectra):
             return found
         else:
             start = spectrum_of(lagged(found.spectra, period), 2 * period)
@@ -214,14 +220,15 @@ def _pilot(
 
 
 def _iterate(
-    circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float, reference: np.ndarray
-) -> SpectralFixedPoint:
+    circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float, reference: np.ndarray,
+    limit: int,
+) -> SpectralFixedPoint:  # fmt: skip
     return iterate_spectra(
         lambda spectra: np.mean([each.lap(spectra).source_spectra() for each in circles], axis=0),
         start,
         circles[0].period,
         tolerance=tolerance,
-        limit=_LIMIT,
+        limit=limit,
         reference=reference,
     )
 
@@ -250,7 +257,7 @@ def _solve(
     reference: np.ndarray,
 ) -> CircleSolution:  # fmt: skip
     """Solve on the sites of all the given circles together."""
-    found = _iterate(circles, start, tolerance, reference)
+    found = _iterate(circles, start, tolerance, reference, _LIMIT)
     sources, states, means, slices = [], [], [], []
     for circle in circles:
         lap = circle.lap(found.spectra)

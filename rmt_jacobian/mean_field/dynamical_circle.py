@@ -9,17 +9,15 @@ so that its processes are drawn exactly by a Fourier transform, what is measured
 the circle changes falls off like the covariance at lag P, so P only has to be long enough.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.fft
-from scipy.special import ndtri
-from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals
 
 __all__ = [
     "Inputs",
@@ -29,7 +27,6 @@ __all__ = [
     "drive_covariances",
     "drive_spectra",
     "lagged",
-    "normal_points",
     "require_bounded",
     "spectrum_of",
     "unit_modes",
@@ -84,12 +81,6 @@ def without_frequency_zero(spectra: np.ndarray) -> np.ndarray:
     return fluctuating
 
 
-def normal_points(variables: int, sites: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw standard normal variables from scrambled Sobol points, shape (variables, sites)."""
-    points = qmc.Sobol(variables, rng=rng).random_base2(math.ceil(math.log2(sites)))[:sites]
-    return ndtri(np.clip(points, 1e-15, 1 - 1e-15)).T
-
-
 def unit_modes(processes: int, period: int, sites: int, rng: np.random.Generator) -> np.ndarray:
     """Draw independent Fourier modes of unit white noise, shape (processes, P/2 + 1, sites).
 
@@ -99,7 +90,7 @@ def unit_modes(processes: int, period: int, sites: int, rng: np.random.Generator
     frequencies = period // 2 + 1
     quiet = min(_QUIET_MODES, frequencies)
     real, imaginary = rng.standard_normal((2, frequencies, processes, sites))
-    normal = normal_points(2 * quiet * processes, sites, rng)
+    normal = low_discrepancy_normals(2 * quiet * processes, sites, rng)
     normal = normal.reshape(quiet, 2, processes, sites)
     real[:quiet], imaginary[:quiet] = normal[:, 0], normal[:, 1]
     modes = (real + 1j * imaginary) / np.sqrt(2)
@@ -190,7 +181,7 @@ class SiteOnCircle:
             self.x = inputs.from_normal(scipy.fft.irfft(white, self.period, axis=0))
         else:
             self.modes = unit_modes(K, self.period, self.sites, self.rng)
-            self.x = inputs.from_normal(normal_points(1, self.sites, self.rng))
+            self.x = inputs.from_normal(low_discrepancy_normals(1, self.sites, self.rng))
         shape = (len(self.cell.states), self.sites)
         self.states = np.sqrt(self.start_variance) * self.rng.standard_normal(shape)
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
-from rmt_jacobian.mean_field.dynamical_circle import normal_points
 from rmt_jacobian.mean_field.dynamical_iteration import accelerated
+from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals
 from rmt_jacobian.mean_field.sites import Sites
 
 __all__ = ["Standstill", "fluctuation_growth", "standstill"]
@@ -62,7 +62,7 @@ def standstill(
         Variances against which a source counts as dead, shape (K,).
     """
     K, d = len(cell.gates), len(cell.states)
-    normal = _whitened(normal_points(K + 1 + d, sites, rng))
+    normal = _whitened(low_discrepancy_normals(K + 1 + d, sites, rng))
     x = parameters.inputs.from_normal(normal[K])
     states = np.sqrt(start_variance) * normal[K + 1 :]
     squares, history, iteration = start, [], 0

@@ -213,7 +213,7 @@ def _decay_time(covariances: np.ndarray) -> float:
         level = C[7 * len(C) // 8 :].mean()
         if C[0] > level:
             shape = (C - level) / (C[0] - level)
-            after = int(np.argmax(shape < math.exp(-1)))
-            slope = shape[after - 1] - shape[after]
-            times.append(after - 1 + float((shape[after - 1] - math.exp(-1)) / slope))
+            after = int(np.argmax(shape < math.exp(-1)))  # the last values are around 0
+            drop = shape[after - 1] - shape[after]
+            times.append(after - 1 + float((shape[after - 1] - math.exp(-1)) / drop))
     return max(times)

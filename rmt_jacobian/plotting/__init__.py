@@ -3,6 +3,7 @@
 No function here touches pyplot, so none needs a display and none keeps global state.
 """
 
+from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
@@ -20,9 +21,11 @@ __all__ = [
     "DrawableLaw",
     "check_figure_path",
     "chen2018_figure1",
+    "covariance_figure",
     "lyapunov_figure",
     "overlay_figure",
     "phase_diagram_figure",
+    "plot_covariances",
     "plot_exponents",
     "plot_gru_phases",
     "plot_law",

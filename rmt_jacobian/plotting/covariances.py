@@ -85,7 +85,9 @@ def covariance_figure(
     sampled: np.ndarray | None = None,
     sampled_error: np.ndarray | None = None,
 ) -> Figure:
-    r"""Draw the covariances of all states, and those of the preactivations beside them.
+    r"""Draw the covariances of all states, and the shapes of those of the preactivations.
+
+    Preactivations differ in size by orders of magnitude; theirs are divided by their variances.
 
     Parameters
     ----------
@@ -116,11 +118,15 @@ def covariance_figure(
             label=f"${symbol}$", colour=_COLOURS[i % len(_COLOURS)],
         )  # fmt: skip
     for k, preactivation in enumerate(found.cell.preactivations):
+        q = found.preactivation_variances[k]
+        size = q if q > 0 else 1.0
         plot_covariances(
-            found.lags, found.preactivation_covariances[k], right,
-            theory_error=found.preactivation_errors[k], label=preactivation.name.replace("_", " "),
+            found.lags, found.preactivation_covariances[k] / size, right,
+            theory_error=found.preactivation_errors[k] / size,
+            label=f"{preactivation.name.replace('_', ' ')}, $q$ = {q:.3g}",
             colour=_COLOURS[k % len(_COLOURS)],
         )  # fmt: skip
+    right.set_ylabel("covariance / variance")
     if sampled is not None:
         left.errorbar([], [], [], linestyle="", marker="o", markersize=3.5, color="0.3",
                       markerfacecolor="white", capsize=1.5,

@@ -19,8 +19,14 @@ from rmt_jacobian.cells import (
     vanilla_cell,
 )
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import CorrelationMap, dynamical, site_law, stable_correlation
-from rmt_jacobian.mean_field.dynamical import tied_steady_state
+from rmt_jacobian.mean_field import (
+    CorrelationMap,
+    dynamical,
+    fixed_points,
+    site_law,
+    stable_correlation,
+    tied_steady_state,
+)
 from rmt_jacobian.mean_field.dynamical_circle import unit_modes
 from rmt_jacobian.mean_field.dynamical_frozen import fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_start import causal_run
@@ -177,6 +183,16 @@ def test_frozen_gru_does_not_depend_on_its_update_gate(inputs):
         assert found.source_errors.max() < 1e-3 * C_h
 
 
+def test_frozen_lstm_is_its_fixed_point_by_quadrature():
+    p = lstm_parameters(1.0, 2.0, bias_std=0.4).with_values({"candidate.weight_std": 0.8})
+    (point,) = fixed_points(lstm, p)
+    assert point.stable
+    found = tied_steady_state(lstm, p)
+    assert found.frozen
+    within(found.preactivation_variances, point.variances, found.preactivation_errors[:, 0])
+    assert np.all(found.preactivation_errors[:, 0] < 2e-3 * found.preactivation_variances)
+
+
 def at_rest(p: Parameters, start: float):
     return standstill(
         gru, p, np.full(3, start), reference=np.ones(3), sites=4096, start_variance=1.0,
@@ -209,7 +225,7 @@ def test_growth_of_fluctuations_is_that_of_the_literature():
 def test_the_start_selects():
     """At sqrt 2 < a_h < 2 and large a_r, zero is stable beside an active state."""
     p = gru_parameters(1.0, 20.0, 1.9)
-    active = tied_steady_state(gru, p, start_variance=1.0)
+    active = tied_steady_state(gru, p, sites=4096, start_variance=1.0)
     assert active.converged
     assert active.state_covariances[0, 0] > 0.09
     assert tied_steady_state(gru, p, start_variance=1e-6).frozen
@@ -225,9 +241,9 @@ def test_memory_beyond_the_circle_is_refused():
 
 
 def test_constant_inputs_are_biases():
-    one = tied_steady_state(gru, gru_parameters(1, 3, bias_std=0.4), lags=12)
+    one = tied_steady_state(gru, gru_parameters(1, 3, bias_std=0.4), lags=12, sites=4096)
     p = gru_parameters(1, 3, input_std=0.8, input_variance=0.25)
-    two = tied_steady_state(gru, p, lags=12, inputs="constant", seed=1)
+    two = tied_steady_state(gru, p, lags=12, sites=4096, inputs="constant", seed=1)
     error = np.hypot(one.source_errors, two.source_errors)
     within(one.source_covariances, two.source_covariances, error)
     shift = one.preactivation_covariances - two.preactivation_covariances
@@ -235,9 +251,9 @@ def test_constant_inputs_are_biases():
 
 
 def test_sites_are_those_of_the_trajectory():
-    found = tied_steady_state(lstm, lstm_parameters(3.0, 3.0, bias_std=0.2), lags=1)
+    found = tied_steady_state(lstm, lstm_parameters(3.0, 3.0, bias_std=0.2), lags=1, sites=4096)
     sites = found.sites()
-    assert sites.count == 8192
+    assert sites.count == 4096
     for k in range(4):
         implied = sites.preactivation_variance(k)
         assert implied == pytest.approx(found.preactivation_variances[k], rel=0.02)
@@ -249,7 +265,7 @@ def test_sites_are_those_of_the_trajectory():
         assert np.mean(state * after) == pytest.approx(C[1], rel=0.1)
     assert found.state_means == pytest.approx(0, abs=0.03)
     assert found.sites(100).count == 100
-    with pytest.raises(ParameterError, match="8192"):
+    with pytest.raises(ParameterError, match="4096"):
         found.sites(9000)
 
 
@@ -267,6 +283,9 @@ def test_what_did_not_converge_says_so(monkeypatch):
     assert found.residual > 3e-5
     with pytest.raises(ConvergenceError, match="transition"):
         found.sites()
+    monkeypatch.setattr(dynamical, "_PILOT_LIMIT", 2)
+    with pytest.raises(ConvergenceError, match="no steady state"):
+        tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), sites=1024)
 
 
 @pytest.mark.parametrize("weight", [2.0, 1e3])
@@ -391,7 +410,7 @@ def test_networks_tend_to_the_theory_as_they_grow():
     p = gru_parameters(10.0, 10.0)
     small, small_error = sampled_covariances(gru, p, 500, 32, burn_in=500)
     large, large_error = sampled_covariances(gru, p, 1000, 20, burn_in=500)
-    found = tied_steady_state(gru, p, lags=20, sites=32768)
+    found = tied_steady_state(gru, p, lags=20, sites=16384)
     theory, error = found.state_covariances[0, LAGS], found.state_errors[0, LAGS]
     assert np.all(small[2:] - theory[2:] > 3 * np.hypot(small_error, error)[2:])
     noise = np.sqrt(4 * large_error**2 + small_error**2 + error**2)

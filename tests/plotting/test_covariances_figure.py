@@ -39,9 +39,12 @@ def test_every_state_and_preactivation_is_drawn_and_named():
         return [text.get_text() for text in ax.get_legend().get_texts()]
 
     assert names(left) == ["$h$", "$c$", "networks, ± 2 standard errors"]
-    assert names(right) == ["forget", "input", "output", "candidate"]
-    drawn = {line.get_label(): line.get_ydata() for line in right.lines}
-    assert drawn["output"] == pytest.approx(found.preactivation_covariances[2])
+    assert [name.split(",")[0] for name in names(right)] == [
+        "forget", "input", "output", "candidate",
+    ]  # fmt: skip
+    q = found.preactivation_variances[2]
+    assert f"q$ = {q:.3g}" in names(right)[2]
+    assert right.lines[2].get_ydata() == pytest.approx(found.preactivation_covariances[2] / q)
     assert figure.get_suptitle() == "LSTM"
 
 
