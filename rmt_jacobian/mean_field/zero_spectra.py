@@ -142,8 +142,8 @@ def gru_zero_growth(parameters: Parameters, steps: int) -> float:
 
     References
     ----------
-    :cite:t:`Can2020`, eqs. (121) and (122), in which we find sigma(b_r) once too often and another
-    first argument.
+    :cite:t:`Can2020`, eqs. (121) and (122), here derived anew: one factor sigma(b_r) in the radius,
+    and -n twice in the hypergeometric function.
 
     Examples
     --------
