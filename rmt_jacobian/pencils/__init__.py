@@ -1,5 +1,7 @@
 """Linear pencils in diagonal and random matrices: their Dyson equation and the laws it gives."""
 
+from rmt_jacobian.pencils.block_chain import BlockChain
+from rmt_jacobian.pencils.block_sites import BlockHistory, StepDiagonals
 from rmt_jacobian.pencils.calibration import calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
@@ -16,11 +18,18 @@ from rmt_jacobian.pencils.ensembles import (
 from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.series import pencil_moments
-from rmt_jacobian.pencils.singular_values import SingularValueLaw, exact_moments, singular_value_law
+from rmt_jacobian.pencils.singular_values import (
+    SingularValueLaw,
+    block_singular_value_law,
+    exact_moments,
+    singular_value_law,
+)
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites, low_discrepancy_sites
 
 __all__ = [
     "BiInvariant",
+    "BlockChain",
+    "BlockHistory",
     "ChainSolution",
     "GaussianWeights",
     "LongChain",
@@ -32,8 +41,10 @@ __all__ = [
     "RandomEntry",
     "SingularValueLaw",
     "SiteHistory",
+    "StepDiagonals",
     "TransformWeights",
     "Wave",
+    "block_singular_value_law",
     "calibrated",
     "chain_moments",
     "drawn_sites",

@@ -33,7 +33,7 @@ from typing import Any
 
 from rmt_jacobian.pencils.block_sites import Matrix, StepDiagonals
 
-__all__ = ["Cavity", "States", "StepCavity", "added", "quadratic", "times"]
+__all__ = ["Cavity", "States", "StepCavity", "added", "applied", "quadratic", "times"]
 
 
 def times(a: Any, b: Any) -> Any:
@@ -61,7 +61,8 @@ def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
     return total
 
 
-def _applied(matrix: Matrix, vector: Sequence[Any]) -> list[Any]:
+def applied(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> list[Any]:
+    """Return a matrix times a vector."""
     return [_dot(row, vector) for row in matrix]
 
 
@@ -94,7 +95,7 @@ def _unit(n: int) -> Matrix:
 def _squared(through: Matrix, form: Matrix) -> Matrix:
     """Return L^T N L for a symmetric N."""
     columns = list(zip(*through, strict=True))
-    pulled = [_applied(form, column) for column in columns]
+    pulled = [applied(form, column) for column in columns]
     result: Matrix = [[None] * len(columns) for _ in columns]
     for i, column in enumerate(columns):
         for j in range(i + 1):
@@ -172,7 +173,7 @@ class Cavity:
         self, y: Sequence[Any], weighted: list[Any], D: Any, cost: Any, inverse: Any
     ) -> Matrix:
         """Return E, its diagonal written so that it does not cancel where D is large."""
-        spread, n = _applied(self.factor, weighted), range(len(y))
+        spread, n = applied(self.factor, weighted), range(len(y))
         shares = [times(a, b) for a, b in zip(spread, y, strict=True)]
         E = _unit(len(y))
         for i in n:
@@ -307,7 +308,7 @@ class StepCavity:
                     table[j] = [
                         _less(y, times(slope, x)) for x, y in zip(table[i], table[j], strict=True)
                     ]
-        leads = [_applied(factored, cavity.weighted(y)) for y in rows]
+        leads = [applied(factored, cavity.weighted(y)) for y in rows]
         through = _product(F, cavity.response)
         return cls(cavity, rows, variances, States(pivots, basis), through, leads, gates)
 

@@ -14,11 +14,12 @@ step, :math:`G^0` that of the cavity.  Squares of the scalar products are averag
 matrices: :math:`(l^T m)^2` is a scalar product of the products of their entries.
 """
 
+from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.block_chain_cavity import StepCavity
+from rmt_jacobian.pencils.block_chain_cavity import StepCavity, applied
 from rmt_jacobian.pencils.block_chain_sweep import Sweep
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
 from rmt_jacobian.pencils.chain import Responses
@@ -70,12 +71,14 @@ class _Rows:
         self.history, self.s = history, s
         self.xp = xp = array_namespace(s)
         self.start = 1 / s[:, None] + 0 * history.weights
+        self.nothing = xp.zeros_like(self.start)
         self.sweep = Sweep.of(history, sigma, self.start, self.start)
         self.slots = history.source_count + history.gates
         self.total = self.slots * history.steps
         points, d = s.shape[0], history.states
-        shape = (d, points, self.total + d, history.count)
-        self.answers = xp.empty(shape, dtype=xp.complex128)  # m_b; the last d are the ends w_T
+        shape = (points, self.total + d, history.count)
+        # The entries of m_b, each for all slots; the last d are the ends w_T.
+        self.answers = [xp.empty(shape, dtype=xp.complex128) for _ in range(d)]
         self.averages = xp.zeros((points, self.total), dtype=xp.complex128)
         self.matrix = xp.zeros((points, self.total, self.total), dtype=xp.complex128)
         self.end = xp.zeros((points, self.total), dtype=xp.complex128)
@@ -87,30 +90,29 @@ class _Rows:
         The last is the explicit derivative of the Cauchy transform.
         """
         xp, d, p = self.xp, self.history.states, self.history.measure
-        inverse = self._whole(self.sweep.last.inverse_basis)
-        last = xp.sum(
-            inverse[:, :, None, ...] * self._whole(self.sweep.force)[:, None, ...], axis=0
-        )
-        self.answers[:, :, self.total :, :] = xp.permute_dims(last, (1, 2, 0, 3))
-        last = xp.sum(last[:, :, None, ...] * inverse[None, ...], axis=1)
+        # In terms of xi, v = L xi: the answers of the ends to shifts of xi, and to forces on v.
+        columns = list(zip(*self.sweep.last.inverse_basis, strict=True))
+        last = [self._applied(self.sweep.force, column) for column in columns]
+        for i in range(d):
+            for j in range(d):
+                self.answers[i][:, self.total + j, :] = last[j][i]
+        forces = [self._filled(e) for row in last for e in self._applied(columns, row)]
         for t, step, N, force in self.sweep.back():
             self._step(t, step, N, force)
         # At the start a force on v_0 shifts it by 1/s.
-        first = self.answers * self.start[None, :, None, :]
-        squares = xp.sum(first * first, axis=0) @ p
-        ends = sum((last[i, j] * last[i, j]) @ p for i in range(d) for j in range(d))
+        first = [answers * self.start[:, None, :] for answers in self.answers]
+        squares = sum(array * array for array in first) @ p
+        ends = sum((force * force) @ p for force in forces)
         drift = -(ends + xp.sum(squares[:, self.total :], axis=1)) / d
-        cauchy = sum(last[i, i] @ p for i in range(d)) / d
+        cauchy = sum(force @ p for force in forces[:: d + 1]) / d
         left = squares[:, : self.total]
         return [self.averages, self.matrix, self.end, left, cauchy, drift]
 
-    def _whole(self, matrix: Matrix) -> Any:
-        """Return a matrix of entries as one array, (rows, columns, points, sites)."""
-        return self.xp.stack([self.xp.stack([self._filled(e) for e in row]) for row in matrix])
+    def _applied(self, matrix: Sequence[Sequence[Any]], x: Sequence[Any]) -> list[Any]:
+        return [self._filled(entry) for entry in applied(matrix, x)]
 
     def _filled(self, entry: Any) -> Any:
-        nothing = self.xp.zeros_like(self.start)
-        return nothing if entry is None else entry + nothing
+        return self.nothing if entry is None else entry + self.nothing
 
     def _step(self, t: int, step: StepCavity, N: Matrix, force: Matrix) -> None:
         xp, history, p = self.xp, self.history, self.history.measure
@@ -123,7 +125,7 @@ class _Rows:
             own = own + lead[i][:, :, None, :] * pulled[i][:, None, :, :]
         self.averages[:, here] = xp.stack([own[:, a, a, :] @ p for a in range(self.slots)], axis=1)
         self.matrix[:, here, here] = xp.triu((own * own) @ p)
-        later = self._squares(lead, self.answers[:, :, after, :])
+        later = self._squares(lead, [answers[:, after, :] for answers in self.answers])
         self.matrix[:, here, after.start : self.total] = later[:, :, : -history.states]
         self.end[:, here] = xp.sum(later[:, :, -history.states :], axis=2)
         self._pass(step, states, pulled, here, after)
@@ -161,7 +163,8 @@ class _Rows:
                 entries[sources + gate][sources + other] = force[x][y]
             for i in range(d):
                 states[i][sources + gate] = force[x][i]
-        whole = self.xp.permute_dims(self._whole(entries), (2, 0, 1, 3))
+        rows = [self.xp.stack([self._filled(e) for e in row], axis=1) for row in entries]
+        whole = self.xp.stack(rows, axis=1)
         return whole, [self.xp.stack([self._filled(e) for e in row], axis=1) for row in states]
 
     def _combined(self, row: list[Any], arrays: Any) -> Any:
