@@ -112,7 +112,7 @@ def tied_steady_state(
         If an argument is out of its domain.
     ConvergenceError
         If states grow without bound, the network remembers for longer than ``longest_period``
-        allows, or a first look on few sites finds no steady state.
+        allows, a first look on few sites finds no steady state, or a standstill is marginal.
 
     Notes
     -----
@@ -161,6 +161,11 @@ def _at_rest(
 ) -> TiedSteadyState:  # fmt: skip
     found = [_rest(problem, start, reference, sites, rng) for rng in rngs]
     together = average_solution(found)
+    if fluctuation_growth(together.slices[0]) >= 1:
+        raise ConvergenceError(
+            f"{problem.cell.name} comes to a standstill so close to its edge of stability that few "
+            "sites cannot tell on which side: move the parameters away from it, or give more sites"
+        )
     return collect(problem.cell, problem.parameters, problem.inputs, found, together, lags, 1)
 
 
@@ -200,7 +205,9 @@ def _pilot(
             rest = problem.standstill(squares, causal.largest, _PILOT_SITES, rng)
             if not rest.converged or fluctuation_growth(rest.sites) < 1:
                 return rest
-            start = _slow_fluctuations(rest.source_squares, 2 * period)
+            # Slower fluctuations grow: the circle is too short for them.
+            squares = np.maximum(rest.source_squares, causal.source_covariances[:, 0])
+            start = _slow_fluctuations(squares, 2 * period)
         elif not found.converged:
             raise ConvergenceError(
                 f"no steady state of {problem.cell.name} was found: its covariances still change "

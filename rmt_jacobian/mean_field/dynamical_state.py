@@ -48,6 +48,8 @@ class TiedSteadyState:
         change of a covariance under one more evaluation.
     iterations
         Evaluations over all replicates.
+    population
+        The driven sites in one time slice; :meth:`sites` hands them out once converged.
     """
 
     cell: Cell

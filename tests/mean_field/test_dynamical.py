@@ -101,7 +101,7 @@ def test_tanh_networks_end_at_the_fixed_point_of_the_correlation_map(values):
 
 
 def test_errors_are_the_spread_and_small_populations_are_not_biased():
-    """Without the jackknife the bias at 128 sites a replicate is some ten errors."""
+    """The mean over the replicates, of 64 sites each, is off by several errors: it would fail."""
     p = parameters(ERF, weight_std=2.0)
     q = brentq(lambda q: 4 * arcsine(q, q) - q, 0.1, 9)
     runs = [tied_steady_state(ERF, p, lags=1, sites=1024, seed=seed) for seed in range(12)]
