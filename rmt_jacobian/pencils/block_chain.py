@@ -128,7 +128,7 @@ class BlockChain:
         """Whether no W is left."""
         return not self.ensembles
 
-    @cached_property
+    @property
     def reach(self) -> float:
         """A bound on the singular values, loose; a number up to 1e100."""
         xp, reach = self.namespace, 1.0
