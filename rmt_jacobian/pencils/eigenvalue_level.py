@@ -223,7 +223,9 @@ def _spread(
     along = np.concatenate([[0.0], np.cumsum(share)])
     wanted = np.linspace(0, along[-1], points, endpoint=not closed)
     travelled = np.interp(wanted, along, np.concatenate([[0.0], np.cumsum(length)]))
-    places = np.interp(wanted, along, nodes.real) + 1j * np.interp(wanted, along, nodes.imag)
+    places = np.interp(wanted, along, np.real(nodes)) + 1j * np.interp(
+        wanted, along, np.imag(nodes)
+    )
     which = np.clip(np.searchsorted(along, wanted, side="right") - 1, 0, len(sides) - 1)
     spacing = np.gradient(travelled) if points > 1 else np.ones(points)
     # Nearby chords turn the normal gently from one side to the next.

@@ -99,11 +99,10 @@ class Phase:
     def effective_sites(self, values: TermValues, weights: Any) -> np.ndarray:
         """Return the number of equal sites whose averages would be as uneven, shape (points,)."""
         share = to_numpy(self._share(values, weights))
-        each = sum(
-            self.gains[:, n].max() * to_numpy(values.term(m)) * share
-            for n, m in enumerate(self.neighbours)
-        )
-        each = each / each.max(axis=1, keepdims=True)
+        each = np.zeros(share.shape)
+        for n, m in enumerate(self.neighbours):
+            each += self.gains[:, n].max() * to_numpy(values.term(m)) * share
+        each /= np.maximum(each.max(axis=1, keepdims=True), _SMALLEST)
         return each.sum(axis=1) ** 2 / (each**2).sum(axis=1)
 
     def _share(self, values: TermValues, weights: Any) -> Any:
@@ -162,7 +161,7 @@ def _phase(block: Block, chosen: tuple[int, ...], ends: list[float]) -> Phase | 
             continue
         row = column = None
         gain = np.zeros(block.sources)
-        for place in np.flatnonzero(other - exponent):
+        for place in np.flatnonzero(other - exponent).tolist():
             sign = other[place] - exponent[place]
             if place >= count and sign > 0:  # b_j, of a source that is not inverted
                 row = place - count

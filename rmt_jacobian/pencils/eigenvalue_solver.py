@@ -271,9 +271,11 @@ def response(
     equations = _Equations(block, terms, weights)
     state = equations.state(logs)
     moved = _by_lambda(equations, logs, mixed)
-    answer = equations.step(_State(moved.real, state.jacobian, state.left)) + 1j * equations.step(
-        _State(moved.imag, state.jacobian, state.left)
+    real, imaginary = (
+        equations.step(_State(part, state.jacobian, state.left))
+        for part in (np.real(moved), np.imag(moved))
     )
+    answer = real + 1j * imaginary
     # d logs / d conj(lambda) is the conjugate: logs are real.
     total_slope = slope + np.einsum("pn,pn->p", mixed, np.conj(answer)).real
     return mean_first.sum(axis=1), total_slope

@@ -20,6 +20,7 @@ __all__ = ["Support", "chunks"]
 _CHUNK = 2**17  # points times sites that are held at a time
 _COLUMNS, _QUANTILES, _ROWS, _FINE_ROWS = 64, 32, 24, 16
 _MARGIN = 1.02
+_NEGLIGIBLE = 1e-3
 _EVEN = 64  # sites from which on a few of them are no trait of the law
 
 
@@ -107,7 +108,10 @@ class Support:
     def grid(self, detail: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the lines of a grid of the upper half plane, finer near the sites' own values."""
         radius = self.radius
-        own = np.sort(self.problem.own_eigenvalues.real.ravel())
+        shares = to_numpy(self.problem.weights)
+        # Nodes of a quadrature far out in the tail are poles that no number resolves.
+        heavy = shares > _NEGLIGIBLE * shares.max()
+        own = np.sort(np.real(self.problem.own_eigenvalues[heavy]).ravel())
         ranks = np.linspace(0, len(own) - 1, int(_QUANTILES * detail)).astype(int)
         even = np.linspace(-radius, radius, int(_COLUMNS * detail))
         # Own values are poles: lines pass between them, and through the outermost two.

@@ -92,11 +92,11 @@ class EigenvalueLaw:
     def solve(self, lam: ArrayLike) -> EigenvalueSolution:
         """Solve at points of the plane, of any shape; the result is flat."""
         points = np.asarray(lam, dtype=complex).ravel()
-        upper = np.where(points.imag < 0, np.conj(points), points)
+        below = np.imag(points) < 0
+        upper = np.where(below, np.conj(points), points)
         pieces = [self._solve(piece) for piece in chunks(upper, 2 * self.problem.weights.shape[0])]
         names = ("inside", "converged", "residual", "iterations", "resolvent", "density")
         found = {name: _joined([piece[name] for piece in pieces]) for name in names}
-        below = points.imag < 0
         found["resolvent"] = np.where(below, np.conj(found["resolvent"]), found["resolvent"])
         return EigenvalueSolution(points, **found)
 

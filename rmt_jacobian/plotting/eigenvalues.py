@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
 from rmt_jacobian.errors import ParameterError
 
@@ -46,10 +45,9 @@ def plot_eigenvalues(
     """
     if law is None and sampled is None:
         raise ParameterError("there are no eigenvalues to draw: give sampled ones or their law")
-    ax.add_patch(
-        Circle((0, 0), 1, fill=False, linestyle="--", linewidth=0.9, edgecolor=_CIRCLE,
-               label="unit circle")
-    )  # fmt: skip
+    angle = np.linspace(0, 2 * np.pi, 361)
+    ax.plot(np.cos(angle), np.sin(angle), linestyle="--", linewidth=0.9, color=_CIRCLE,
+            label="unit circle")  # fmt: skip
     reach = [1.0]
     if sampled is not None:
         values = np.asarray(sampled, dtype=complex).ravel()
@@ -57,14 +55,16 @@ def plot_eigenvalues(
             raise ParameterError("sampled eigenvalues must be finite")
         reach.append(float(np.abs(values).max(initial=0.0)))
         size = 2.4 if values.size > _FEW else 4.0
-        ax.plot(values.real, values.imag, linestyle="", marker="o", markersize=size,
+        ax.plot(np.real(values), np.imag(values), linestyle="", marker="o", markersize=size,
                 markeredgewidth=0, alpha=0.55, color=_POINTS,
                 label=f"sampled, {values.size}")  # fmt: skip
     if law is not None:
         label = "boundary of the law"
         for curve in law.boundary(points):
             reach.append(float(np.abs(curve).max()))
-            ax.plot(curve.real, curve.imag, color=_LAW, linewidth=1.5, label=label, zorder=3)
+            ax.plot(
+                np.real(curve), np.imag(curve), color=_LAW, linewidth=1.5, label=label, zorder=3
+            )
             label = "_"  # one entry for all curves
         for re, im, mass in law.atoms:
             reach.append(abs(complex(re, im)))

@@ -218,6 +218,15 @@ def test_a_map_uses_the_symmetry():
     assert law.density_map(re, im) == pytest.approx(law.density_map(re, -im[::-1])[:, ::-1])
 
 
+def test_any_namespace(xp):
+    ours = eigenvalue_law(drawn_sites(gru, 64, xp=xp), weights="orthogonal")
+    expected = eigenvalue_law(drawn_sites(gru, 64), weights="orthogonal")
+    points = np.array([0.2 + 0.3j, 0.4 - 0.1j, 2.0])
+    assert ours.resolvent(points) == pytest.approx(expected.resolvent(points))
+    assert ours.density(points) == pytest.approx(expected.density(points))
+    assert ours.spectral_radius == pytest.approx(expected.spectral_radius)
+
+
 def test_single_sites_far_off_are_no_component():
     b = np.full(999, 0.5)
     a = np.concatenate([np.zeros(998), [5.0]])  # tanh(5) is far outside the disk of radius 1/2
