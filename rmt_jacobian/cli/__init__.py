@@ -12,8 +12,10 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.convolve import convolve_command
 from rmt_jacobian.cli.density import density_command
 from rmt_jacobian.cli.derive import derive_command
+from rmt_jacobian.cli.eigenvalues import eigenvalues_command
 from rmt_jacobian.cli.freeness import freeness_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
+from rmt_jacobian.cli.phase_diagram import phase_diagram_command
 from rmt_jacobian.cli.solve import critical_init_command, mean_field_command
 from rmt_jacobian.cli.spectrum import spectrum_command
 from rmt_jacobian.cli.verify import verify_command
@@ -38,6 +40,8 @@ for _command in (
     critical_init_command,
     spectrum_command,
     density_command,
+    eigenvalues_command,
+    phase_diagram_command,
     lyapunov_command,
     freeness_command,
     convolve_command,

@@ -177,7 +177,7 @@ def linear_in_memory(cell: Cell, expression: sp.Expr) -> tuple[sp.Expr, ...] | N
     slopes = [expression.diff(symbol) for symbol in symbols]
     if expression.free_symbols & others or any(slope.has(*symbols) for slope in slopes):
         return None
-    return (sp.sympify(expression.subs(dict.fromkeys(symbols, 0))), *slopes)
+    return (sp.sympify(expression.subs(dict.fromkeys(symbols, 0)), strict=True), *slopes)
 
 
 def linear_sources(cell: Cell) -> list[tuple[sp.Expr, ...]] | None:

@@ -68,7 +68,10 @@ class StationarySite:
             gate: 1 - sigmoid(-gate.args[0])
             for gate, total in sums.items()
             # A gate that forgets already stands for what is lost.
-            if not sp.sympify(total).xreplace({gate: kept}).diff(kept).could_extract_minus_sign()
+            if not sp.sympify(total, strict=True)
+            .xreplace({gate: kept})
+            .diff(kept)
+            .could_extract_minus_sign()
         }
 
     @cached_property
@@ -158,3 +161,8 @@ def _complemented(expression: sp.Expr) -> sp.Expr:
         at[1 - gate] = sigmoid(-gate.args[0])
         at[gate - 1] = -sigmoid(-gate.args[0])
     return expression.xreplace(at)
+
+
+def _exact(value: object) -> sp.Expr:
+    """Return a number as an expression, and an expression as it is."""
+    return sp.sympify(value, strict=True)

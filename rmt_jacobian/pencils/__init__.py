@@ -1,13 +1,16 @@
 """Linear pencils in diagonal and random matrices: their Dyson equation and the laws it gives."""
 
 from rmt_jacobian.pencils.block_chain import BlockChain
+from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.block_sites import BlockHistory, StepDiagonals
 from rmt_jacobian.pencils.calibration import calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_newton import ChainSolution
+from rmt_jacobian.pencils.critical_point import CriticalPoint, critical_point
 from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
+from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
     GaussianWeights,
@@ -17,20 +20,24 @@ from rmt_jacobian.pencils.ensembles import (
 )
 from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
+from rmt_jacobian.pencils.product_law import exact_moments, singular_value_law
 from rmt_jacobian.pencils.series import pencil_moments
-from rmt_jacobian.pencils.singular_values import (
-    SingularValueLaw,
-    block_singular_value_law,
-    exact_moments,
-    singular_value_law,
-)
+from rmt_jacobian.pencils.singular_values import SingularValueLaw
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites, low_discrepancy_sites
+from rmt_jacobian.pencils.untied_chain import (
+    ProductMoments,
+    product_moments_of,
+    untied_history,
+    weight_ensembles,
+)
 
 __all__ = [
     "BiInvariant",
     "BlockChain",
     "BlockHistory",
     "ChainSolution",
+    "CriticalPoint",
+    "EigenvalueLaw",
     "GaussianWeights",
     "LongChain",
     "LyapunovExponents",
@@ -38,6 +45,7 @@ __all__ = [
     "Pencil",
     "PencilSolution",
     "ProductChain",
+    "ProductMoments",
     "RandomEntry",
     "SingularValueLaw",
     "SiteHistory",
@@ -47,14 +55,19 @@ __all__ = [
     "block_singular_value_law",
     "calibrated",
     "chain_moments",
+    "critical_point",
     "drawn_sites",
+    "eigenvalue_law",
     "ensemble",
     "exact_moments",
     "log_potential",
     "low_discrepancy_sites",
     "lyapunov_exponents",
     "pencil_moments",
+    "product_moments_of",
     "singular_value_law",
     "solve",
     "solve_chain",
+    "untied_history",
+    "weight_ensembles",
 ]

@@ -1,7 +1,6 @@
 """The limiting law of the singular values of a T-step product of Jacobians."""
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,33 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.arrays import Seed, spawn, to_numpy
-from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.derive import diagonal_valued_recursion
+from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.laws.solution import LawSolution
-from rmt_jacobian.mean_field import SiteLaw, site_law
-from rmt_jacobian.pencils.block_chain import BlockChain
-from rmt_jacobian.pencils.block_sites import BlockHistory
-from rmt_jacobian.pencils.calibration import calibrated
-from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.chain_table import tabulate
-from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
 from rmt_jacobian.pencils.rotation import is_rotation, rotation_table
-from rmt_jacobian.pencils.sites import SiteHistory, low_discrepancy_sites
 
-__all__ = [
-    "SingularValueLaw",
-    "block_singular_value_law",
-    "exact_moments",
-    "singular_value_law",
-]
+__all__ = ["SingularValueLaw"]
 
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
@@ -323,167 +308,3 @@ def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> np.ndarray:
         raise ConvergenceError("a replicate was not solved: use other sites")
     potential = chain.potential(found.s, found.sigma, found.averages)
     return 1 - to_numpy(xp.imag(potential)) / math.pi
-
-
-def singular_value_law(
-    cell: Cell,
-    parameters: Parameters,
-    *,
-    weights: str | BiInvariant,
-    steps: int,
-    sites: int = 1024,
-    seed: Seed = 0,
-    squared: bool = False,
-    tolerance: float = 1e-6,
-    replicates: int = 2,
-    progress: bool = False,
-    law: SiteLaw | None = None,
-) -> SingularValueLaw:
-    r"""Return the limiting law of the singular values of a T-step product of Jacobians.
-
-    Sites follow a randomised low-discrepancy sequence; their weights are tilted so that the first
-    two moments of :math:`J J^T` are those of the exact diagonal-valued recursion.
-
-    Parameters
-    ----------
-    cell, parameters
-        A cell with one state and one preactivation.
-    weights
-        ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale.
-    steps
-        T.
-    sites
-        How many sites stand for the site law; the error falls about like one over it.
-    seed
-        Of the randomisation.
-    squared
-        Whether to return the law of the squares.
-    tolerance
-        Bound on the error of the tabulated cdf.
-    replicates
-        Independent draws of the sites for the error estimate, which is computed when asked for.
-    progress
-        Whether to show a progress bar while the table is made.
-    law
-        The stationary law of the sites, by default solved for.
-
-    Notes
-    -----
-    Assumes untied weights and biases, W bi-invariant, N -> infinity, the stationary state.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import Parameters, vanilla
-    >>> law = singular_value_law(vanilla, Parameters.of(vanilla), weights="orthogonal", steps=2,
-    ...                          sites=128, squared=True)
-    >>> bool(law.support()[1] > law.mean())
-    True
-    """
-    law = law or site_law(cell, parameters)
-    random = ensemble(weights, parameters.only.weight_std)
-    rngs = spawn(seed, 1 + replicates)
-    chains = [
-        _calibrated(law, ProductChain(low_discrepancy_sites(law, steps, sites, rng), random))
-        for rng in rngs
-    ]
-    title = f"{cell.name}, {steps} steps" if progress else None
-    grain = _FEW_SITES / sites
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
-
-
-def block_singular_value_law(
-    history: BlockHistory,
-    ensembles: Sequence[BiInvariant] | Mapping[str, BiInvariant],
-    *,
-    squared: bool = False,
-    tolerance: float = 1e-6,
-    replicates: Sequence[BlockHistory] = (),
-    grain: float = 0.0,
-    progress: str | None = None,
-) -> SingularValueLaw:
-    r"""Return the limiting law of the singular values of a T-step product, on given sites.
-
-    Parameters
-    ----------
-    history
-        The Jacobians of any cell over T steps, at weighted sites.
-    ensembles
-        The law of every W, in the order of ``history.names`` or by these names.
-    squared
-        Whether to return the law of the squares.
-    tolerance
-        Bound on the error of the tabulated cdf.
-    replicates
-        Other draws of the sites, for the error estimate.
-    grain
-        As in :class:`SingularValueLaw`: 0 if the sites are those of interest, a few of their shares
-        if they stand for infinitely many.
-    progress
-        Title of a progress bar.
-
-    Notes
-    -----
-    Assumes fresh W at every step, bi-invariant and free from all diagonals; N -> infinity.  With
-    several states the total mass is that of all dN singular values.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import compile_cell, gru
-    >>> from rmt_jacobian.pencils import GaussianWeights
-    >>> state, update, reset = (np.linspace(a, b, 9) for a, b in ((-1, 1), (2, -2), (-1, 2)))
-    >>> step = compile_cell(gru).derivatives([state], [update, reset, 0 * state], 0 * state)
-    >>> history = BlockHistory.of([step], gru)
-    >>> law = block_singular_value_law(history, [GaussianWeights(1.0)] * 3, squared=True)
-    >>> bool(0 < law.mean() < law.support()[1])
-    True
-    """
-    chains = [_fastest(BlockChain.of(sites, ensembles)) for sites in (history, *replicates)]
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), progress, grain)
-
-
-def _fastest(chain: BlockChain) -> Chain:
-    """Return the chain of one state and one preactivation where it is one: it costs less."""
-    sites, xp = chain.sites, chain.namespace
-    sources = [step.source_state for step in sites.diagonals]
-    if (sites.states, sites.gates) != (1, 1) or any(source != [[1.0]] for source in sources):
-        return chain
-    nothing = xp.zeros_like(sites.weights)
-
-    def filled(entry: Any) -> Any:
-        return nothing if entry is None else entry + nothing
-
-    direct, gate = (
-        xp.stack([filled(getattr(step, name)[0][0]) for step in sites.diagonals])
-        for name in ("state", "gate")
-    )
-    return ProductChain(SiteHistory(direct, gate, sites.weights), chain.ensembles[0])
-
-
-def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:
-    """Tilt the weights of the sites where that is possible; else leave them as they are."""
-    variance = law.parameters.only.weight_std**2
-    if variance == 0 or not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
-        return chain  # an ensemble of another scale: the site law is not that of its network
-    try:
-        exact = exact_moments(law, chain.steps, chain.ensemble.s_1)
-    except HypothesisError:
-        return chain
-    return calibrated(chain, *exact) or chain
-
-
-def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
-    """Return m_1 and m_2 of J J^T from the diagonal-valued recursion, for any ensemble.
-
-    The recursion is affine in s_1, which is 0 for orthogonal and -1 for Gaussian W.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import minimalrnn
-    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
-    >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]
-    [0.9939, 20.1812]
-    """
-    recursion = diagonal_valued_recursion(law.cell)
-    orthogonal = recursion.evaluate(law, weights="orthogonal", steps=steps)
-    gaussian = recursion.evaluate(law, weights="gaussian", steps=steps)
-    return law.chi1**steps, orthogonal - s_1 * (gaussian - orthogonal)

@@ -4,6 +4,7 @@ No function here touches pyplot, so none needs a display and none keeps global s
 """
 
 from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
+from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
@@ -22,10 +23,12 @@ __all__ = [
     "check_figure_path",
     "chen2018_figure1",
     "covariance_figure",
+    "eigenvalue_figure",
     "lyapunov_figure",
     "overlay_figure",
     "phase_diagram_figure",
     "plot_covariances",
+    "plot_eigenvalues",
     "plot_exponents",
     "plot_gru_phases",
     "plot_law",

@@ -62,7 +62,8 @@ def sample_eigenvalues(
     >>> values.shape
     (2, 16)
     """
-    checked_weights(weights), checked_dynamics(dynamics)
+    checked_weights(weights)
+    checked_dynamics(dynamics)
     for name, value in (("width", width), ("samples", samples)):
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")

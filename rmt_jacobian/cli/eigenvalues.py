@@ -1,0 +1,178 @@
+"""``rmt-jacobian eigenvalues``: where the eigenvalues of the one-step Jacobian lie."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rmt_jacobian import __version__
+from rmt_jacobian.cli.options import (
+    WholeNumber,
+    cell_argument,
+    describe,
+    json_option,
+    needs_parameters,
+    prepare_json,
+    read_cell_and_parameters,
+    say,
+    weights_choice,
+    write_json,
+)
+from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rmt_jacobian.cells import Cell, Parameters
+    from rmt_jacobian.mean_field import Sites
+
+__all__ = ["eigenvalues_command"]
+
+
+@click.command("eigenvalues")
+@cell_argument()
+@needs_parameters
+@click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
+@click.option(
+    "--dynamics",
+    type=click.Choice(["tied", "untied", "fixed-point"]),
+    default="tied",
+    show_default=True,
+    help="Where the Jacobian is taken: in the steady state of a network that keeps its weights, of "
+    "one with fresh weights at every step, or at a fixed point of the former.",
+)
+@click.option(
+    "--disk",
+    "disks",
+    multiple=True,
+    metavar="RE,IM,R",
+    help="Count the eigenvalues within this disk; repeatable.",
+)
+@click.option(
+    "--points",
+    type=WholeNumber(min=8, max=100_000),
+    default=200,
+    show_default=True,
+    metavar="M",
+    help="About how many points each curve of the boundary has.",
+)
+@click.option(
+    "--sites",
+    type=WholeNumber(min=64, max=1_000_000),
+    default=8192,
+    show_default=True,
+    help="Samples of the site variables; fewer are faster and rougher.",
+)
+@click.option(
+    "--width", type=WholeNumber(min=1, max=100_000), default=400, show_default=True,
+    help="Number of sites N of the sampled networks in the figure.",
+)  # fmt: skip
+@click.option(
+    "--samples", type=WholeNumber(min=1, max=100_000), default=4, show_default=True,
+    help="Number of sampled networks in the figure.",
+)  # fmt: skip
+@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
+@click.option(
+    "--figure",
+    type=click.Path(path_type=Path),
+    help="Draw the boundary over the eigenvalues of sampled networks.",
+)
+@json_option
+def eigenvalues_command(
+    cell: str,
+    assignments: tuple[str, ...],
+    config: str | None,
+    inputs: str,
+    weights: Any,
+    dynamics: Any,
+    disks: tuple[str, ...],
+    points: int,
+    sites: int,
+    width: int,
+    samples: int,
+    seed: int,
+    figure: Path | None,
+    json_path: str | None,
+) -> None:
+    """Find the support, radius, atoms and counts of the eigenvalues of the one-step Jacobian.
+
+    The law is that of infinite width.  Networks are sampled for the figure only; at a fixed point,
+    where each takes a search of its own, widths above 150 take minutes.
+    """
+    prepare_json(json_path)
+    circles = [_disk(text) for text in disks]
+    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+
+    from rmt_jacobian.pencils import eigenvalue_law
+    from rmt_jacobian.plotting import check_figure_path, eigenvalue_figure, save_figure
+    from rmt_jacobian.sampling import sample_eigenvalues
+
+    if figure is not None:
+        check_figure_path(figure)
+    population = _population(found_cell, parameters, dynamics, sites, seed)
+    law = eigenvalue_law(population, weights=weights)
+    curves = law.boundary(points)
+    results = {
+        "boundary": [[[float(z.real), float(z.imag)] for z in curve] for curve in curves],
+        "spectral_radius": law.spectral_radius,
+        "atoms": [list(atom) for atom in law.atoms],
+        "inside": [float(share) for share in law.inside(circles)],
+    }
+    say(describe(found_cell, parameters), json_path)
+    say(f"spectral radius  {results['spectral_radius']:.8g}", json_path)
+    say(f"boundary of the support: {len(curves)} closed curve{'s' * (len(curves) != 1)}", json_path)
+    for re, im, mass in results["atoms"]:
+        say(f"atom at {re:g} {im:+g}i of mass {mass:.6g}", json_path)
+    for (re, im, r), share in zip(circles, results["inside"], strict=True):
+        say(f"within {r:g} of {re:g} {im:+g}i  {share:.6g}", json_path)
+    if figure is not None:
+        values = sample_eigenvalues(
+            found_cell,
+            parameters,
+            weights=weights,
+            dynamics=dynamics,
+            width=width,
+            samples=samples,
+            seed=seed,
+            progress=True,
+        )
+        title = f"{found_cell.name}, {weights} W, {dynamics}"
+        save_figure(eigenvalue_figure(law, values.ravel(), title), figure)
+        say(f"wrote {figure}", json_path)
+    settings = {
+        "cell": found_cell.name,
+        "parameters": parameters.named(),
+        "inputs": inputs,
+        "weights": weights,
+        "dynamics": dynamics,
+        "disks": [list(circle) for circle in circles],
+        "sites": sites,
+        "seed": seed,
+        "version": __version__,
+    }
+    write_json(json_path, {**settings, **results})
+
+
+def _disk(text: str) -> tuple[float, float, float]:
+    try:
+        re, im, r = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ParameterError(f"--disk {text!r} is not of the form RE,IM,R: three numbers") from None
+    if not (r > 0 and abs(re) + abs(im) + r < 1e50):
+        raise ParameterError(f"--disk {text!r}: the radius must be positive, all numbers finite")
+    return re, im, r
+
+
+def _population(
+    cell: "Cell", parameters: "Parameters", dynamics: str, count: int, seed: int
+) -> "Sites":
+    """Return sites of the law that the dynamics settle into."""
+    from rmt_jacobian.mean_field import fixed_points, tied_steady_state, untied_state
+
+    if dynamics == "untied":
+        return untied_state(cell, parameters).history(1, count=count, seed=seed)[0]
+    if dynamics == "fixed-point":
+        points = fixed_points(cell, parameters)
+        if not points:
+            raise ParameterError("there is no fixed point at these parameters: lower weight_std")
+        # The largest: the zero fixed point comes first where there are others.
+        return points[-1].sites(count, seed)
+    return tied_steady_state(cell, parameters, sites=count, seed=seed).sites()

@@ -1,0 +1,135 @@
+"""The law of the singular values of a T-step product of any cell in its stationary state."""
+
+import math
+from collections.abc import Mapping
+
+from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.derive import diagonal_valued_recursion
+from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.mean_field import SiteLaw, site_law, untied_state
+from rmt_jacobian.pencils.block_law import block_singular_value_law
+from rmt_jacobian.pencils.calibration import calibrated
+from rmt_jacobian.pencils.chain import ProductChain
+from rmt_jacobian.pencils.ensembles import ensemble
+from rmt_jacobian.pencils.singular_values import SingularValueLaw
+from rmt_jacobian.pencils.sites import low_discrepancy_sites
+from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
+
+__all__ = ["exact_moments", "singular_value_law"]
+
+_FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+
+
+def singular_value_law(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: WeightsChoice,
+    steps: int,
+    sites: int = 1024,
+    seed: Seed = 0,
+    squared: bool = False,
+    tolerance: float = 1e-6,
+    replicates: int = 2,
+    progress: bool = False,
+    law: SiteLaw | None = None,
+) -> SingularValueLaw:
+    r"""Return the limiting law of the singular values of a T-step product of Jacobians.
+
+    Sites follow a randomised low-discrepancy sequence.  For cells of one state and one
+    preactivation their weights are tilted so that the first two moments of :math:`J J^T` are those
+    of the exact diagonal-valued recursion.
+
+    Parameters
+    ----------
+    cell, parameters
+        Any cell, and its hyperparameters.
+    weights
+        ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale; or one for each
+        preactivation by name.
+    steps
+        T.
+    sites
+        How many sites stand for the site law; the error falls about like one over it.
+    seed
+        Of the randomisation.
+    squared
+        Whether to return the law of the squares.
+    tolerance
+        Bound on the error of the tabulated cdf.
+    replicates
+        Independent draws of the sites for the error estimate, which is computed when asked for.
+    progress
+        Whether to show a progress bar while the table is made.
+    law
+        The stationary law of the sites, by default solved for.
+
+    Notes
+    -----
+    Assumes untied weights, W bi-invariant, N -> infinity, the stationary state.  With several
+    states the total mass is that of all dN singular values.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, vanilla
+    >>> law = singular_value_law(vanilla, Parameters.of(vanilla), weights="orthogonal", steps=2,
+    ...                          sites=128, squared=True)
+    >>> bool(law.support()[1] > law.mean())
+    True
+    """
+    rngs = spawn(seed, 1 + replicates)
+    title = f"{cell.name}, {steps} steps" if progress else None
+    grain = _FEW_SITES / sites
+    try:
+        law = law or site_law(cell, parameters)
+    except HypothesisError:  # several states or preactivations, or moments that do not close
+        state = untied_state(cell, parameters)
+        histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
+        return block_singular_value_law(
+            histories[0],
+            weight_ensembles(parameters, histories[0].names, weights),
+            squared=squared,
+            tolerance=tolerance,
+            replicates=histories[1:],
+            grain=grain,
+            progress=title,
+        )
+    if isinstance(weights, Mapping):
+        weights = weights[parameters.groups[0][0]]
+    random = ensemble(weights, parameters.only.weight_std)
+    chains = [
+        _calibrated(law, ProductChain(low_discrepancy_sites(law, steps, sites, rng), random))
+        for rng in rngs
+    ]
+    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
+
+
+def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:
+    """Tilt the weights of the sites where that is possible; else leave them as they are."""
+    variance = law.parameters.only.weight_std**2
+    if variance == 0 or not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
+        return chain  # an ensemble of another scale: the site law is not that of its network
+    try:
+        exact = exact_moments(law, chain.steps, chain.ensemble.s_1)
+    except HypothesisError:
+        return chain
+    return calibrated(chain, *exact) or chain
+
+
+def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
+    """Return m_1 and m_2 of J J^T from the diagonal-valued recursion, for any ensemble.
+
+    The recursion is affine in s_1, which is 0 for orthogonal and -1 for Gaussian W.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
+    >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]
+    [0.9939, 20.1812]
+    """
+    recursion = diagonal_valued_recursion(law.cell)
+    orthogonal = recursion.evaluate(law, weights="orthogonal", steps=steps)
+    gaussian = recursion.evaluate(law, weights="gaussian", steps=steps)
+    return law.chi1**steps, orthogonal - s_1 * (gaussian - orthogonal)
