@@ -10,13 +10,14 @@ import click
 
 from rmt_jacobian import __version__
 from rmt_jacobian.cli.convolve import convolve_command
+from rmt_jacobian.cli.critical_init import critical_init_command
 from rmt_jacobian.cli.density import density_command
 from rmt_jacobian.cli.derive import derive_command
 from rmt_jacobian.cli.eigenvalues import eigenvalues_command
 from rmt_jacobian.cli.freeness import freeness_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
+from rmt_jacobian.cli.mean_field import mean_field_command
 from rmt_jacobian.cli.phase_diagram import phase_diagram_command
-from rmt_jacobian.cli.solve import critical_init_command, mean_field_command
 from rmt_jacobian.cli.spectrum import spectrum_command
 from rmt_jacobian.cli.verify import verify_command
 from rmt_jacobian.errors import ConvergenceError, RmtJacobianError

@@ -1,6 +1,5 @@
-"""``rmt-jacobian mean-field`` and ``rmt-jacobian critical-init``."""
+"""``rmt-jacobian mean-field``."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,16 +11,15 @@ from rmt_jacobian.cli.options import (
     needs_parameters,
     prepare_json,
     read_cell_and_parameters,
-    read_values,
     say,
     write_json,
 )
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError
 
 if TYPE_CHECKING:
     from rmt_jacobian.mean_field import MeanField, UntiedMeanField
 
-__all__ = ["critical_init_command", "mean_field_command"]
+__all__ = ["mean_field_command"]
 
 
 @click.command("mean-field")
@@ -47,7 +45,6 @@ def mean_field_command(
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
-    from rmt_jacobian.errors import HypothesisError
     from rmt_jacobian.mean_field import mean_field, untied_mean_field
 
     try:
@@ -117,54 +114,3 @@ def _flat(name: str, value: Any) -> list[tuple[str, float]]:
     if isinstance(value, dict):
         return [(f"{name} ({key})", number) for key, number in value.items()]
     return [(name, value)]
-
-
-_CRITICAL_NAMES = ("preactivation_variance", "bias_mean", "input_variance")
-
-
-@click.command("critical-init")
-@cell_argument()
-@click.option(
-    "-p",
-    "assignments",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="preactivation_variance (q*), bias_mean and input_variance; repeatable.",
-)
-@click.option("--config", type=click.Path(), help="TOML file with those values.")
-@json_option
-def critical_init_command(
-    cell: str, assignments: tuple[str, ...], config: str | None, json_path: str | None
-) -> None:
-    """Find weight and input standard deviations at which gradients keep their norm."""
-    prepare_json(json_path)
-    values = read_values(assignments, config)
-    for name in values:
-        if name not in _CRITICAL_NAMES:
-            raise ParameterError(
-                f"critical-init has no parameter {name!r}: use {', '.join(_CRITICAL_NAMES)}"
-            )
-    for name in _CRITICAL_NAMES:
-        if name not in values:
-            raise ParameterError(f"critical-init needs {name}: add -p {name}=VALUE")
-        if not math.isfinite(values[name]):
-            raise ParameterError(f"{name} must be a finite number, not {values[name]}")
-
-    from rmt_jacobian.cells import cell_named
-    from rmt_jacobian.mean_field import critical_initialization, site_law
-
-    found_cell = cell_named(cell)
-    found = critical_initialization(found_cell, **values)
-    group = found.parameters.only
-    achieved = site_law(found_cell, found.parameters, start_variance=found.state_variance)
-    results = {
-        "weight_std": group.weight_std,
-        "input_std": group.input_std,
-        "bias_std": group.bias_std,
-        "state_variance": found.state_variance,
-        "preactivation_variance": achieved.preactivation_variance,
-        "chi1": achieved.chi1,
-    }
-    for name, value in results.items():
-        say(f"{name:>24}  {value:.10g}", json_path)
-    write_json(json_path, {"cell": found_cell.name, **values, **results})
