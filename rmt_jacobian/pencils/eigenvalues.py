@@ -103,6 +103,8 @@ class EigenvalueLaw:
     def resolvent(self, lam: ArrayLike) -> Any:
         r"""Return :math:`\tau((\lambda - J)^{-1})`, normalised to :math:`1 / \lambda` at infinity.
 
+        It is infinite at an atom.
+
         Raises
         ------
         ConvergenceError
@@ -264,8 +266,11 @@ class EigenvalueLaw:
         surplus = len(self.problem.blocks) - 1
         if surplus:
             resolvent -= surplus * _logarithmic_slope(self.problem, lam)
+        # At an atom the resolvent has a pole.
+        finite = np.isfinite(resolvent)
+        resolvent = np.where(finite, np.where(finite, resolvent, 0) / d, np.inf)
         bad = ~found["converged"]
-        found["resolvent"] = np.where(bad, np.nan, resolvent / d)
+        found["resolvent"] = np.where(bad, np.nan, resolvent)
         found["density"] = np.where(bad, np.nan, density / (np.pi * d))
         return found
 

@@ -121,6 +121,7 @@ def test_zero_fixed_points(weights):
     law = eigenvalue_law(sites, weights=weights)
     assert np.abs(law.boundary(48)[0] - forget) == pytest.approx(3 * i * o, rel=1e-10)
     assert law.atoms == [(0.0, 0.0, pytest.approx(0.5, abs=1e-9))]
+    assert np.isinf(law.resolvent(0.0))
     assert law.inside([(0.0, 0.0, 0.01), (forget, 0.0, 2.0)]) == pytest.approx([0.5, 1], abs=0.01)
 
 
