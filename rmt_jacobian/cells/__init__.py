@@ -1,6 +1,7 @@
 """Recurrent cells, one a file, as symbolic equations."""
 
 from difflib import get_close_matches
+from functools import partial
 
 from rmt_jacobian.cells.activations import (
     ACTIVATIONS,
@@ -57,21 +58,44 @@ _CELLS = {
 }
 
 
+_FACTORIES = {
+    "vanilla": vanilla_cell,
+    "gru": gru_cell,
+    "gru-reset-after": gru_reset_after_cell,
+    "lstm": lstm_cell,
+    "lstm-peephole": partial(lstm_cell, peephole=True),
+}
+
+
 def cell_named(name: str) -> Cell:
-    """Return one of the cells that come with the package.
+    """Return one of the cells that come with the package, with an activation if one is named.
+
+    Parameters
+    ----------
+    name
+        ``"gru"``, or ``"gru:relu"`` for a GRU whose candidate goes through a rectifier.
 
     Raises
     ------
     ParameterError
-        If there is no such cell.
+        If there is no such cell, or its activation cannot be chosen.
+    SpecificationError
+        If there is no such activation.
 
     Examples
     --------
     >>> cell_named("vanilla").updates
     (tanh(e),)
+    >>> cell_named("vanilla:hard-tanh").updates
+    (hard_tanh(e),)
     """
-    if name not in _CELLS:
-        close = get_close_matches(name, _CELLS, n=1)
+    plain, colon, activation = name.replace("_", "-").partition(":")
+    if plain not in _CELLS:
+        close = get_close_matches(plain, _CELLS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_CELLS)}"
         raise ParameterError(f"unknown cell {name!r}: {hint}")
-    return _CELLS[name]
+    if not colon:
+        return _CELLS[plain]
+    if plain not in _FACTORIES:
+        raise ParameterError(f"{plain} has no activation to choose: leave out {':' + activation!r}")
+    return _FACTORIES[plain](activation, name=f"{plain}:{activation}")
