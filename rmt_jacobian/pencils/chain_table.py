@@ -25,6 +25,7 @@ _UNRESOLVED = 1e-6  # mass below the first node that is left to a power law
 _ROUNDED = 1e-11  # error of the distribution function by rounding
 _NARROW = 1e-13  # relative width of the smallest panel
 _SEEDS = 12
+_COMB = 150  # panels; smooth laws need about half of that, and a few more for every band
 _SHARES = (0.5, 0.45, 0.55, 0.4, 0.62)  # of a panel, where it is split
 _EDGE_STEPS, _EDGE_WIDTH = 60, 1e-10
 _APPROACH = 0.97  # of the way to the estimate of an edge, so as to stay inside
@@ -68,8 +69,11 @@ def measure(chain: Chain, solution: ChainSolution) -> list[Node]:
 class _Tabulation:
     """The work of :func:`tabulate`: solving, comparing, splitting."""
 
-    def __init__(self, chain: Chain, tolerance: float, workers: int | None, bar: tqdm) -> None:
+    def __init__(
+        self, chain: Chain, tolerance: float, grain: float, workers: int | None, bar: tqdm
+    ) -> None:
         self.chain, self.tolerance, self.workers, self.bar = chain, tolerance, workers, bar
+        self.grain = grain
         self.xp = chain.namespace
         self.nothing = max(tolerance / 100, _ROUNDED)  # a mass that does not count
         self.ladder = descend(chain, least=_LEAST, unresolved=_UNRESOLVED)
@@ -139,8 +143,11 @@ class _Tabulation:
         """Sort panels into finished ones and the halves of the others."""
         asked: list[Panel] = []
         again: list[Panel] = []
+        # So many panels mean a comb, whose teeth are single sites: they are not worth resolving.
+        light = self.grain if len(waiting) + len(done) > _COMB else 0.0
         for panel in waiting:
-            if panel.empty and abs(panel.right.below - panel.left.below) <= self.nothing:
+            mass = abs(panel.right.below - panel.left.below)
+            if (panel.empty and mass <= self.nothing) or mass < light:
                 done.append(panel)
             elif panel.edge is None and panel.left.interior != panel.right.interior:
                 again += self._cut_at_edge(panel)
@@ -268,6 +275,7 @@ def tabulate(
     chain: Chain,
     *,
     tolerance: float = 1e-6,
+    grain: float = 0.0,
     workers: int | None = None,
     progress: str | None = None,
 ) -> Table:
@@ -279,6 +287,9 @@ def tabulate(
         T steps on weighted sites.
     tolerance
         Bound on the error of the distribution function between the nodes.
+    grain
+        Mass below which a stretch is not resolved any further once the law of the sites has turned
+        out to be a comb; 0 resolves everything.
     workers
         How many chunks of points are solved at a time; by default one for each core.
     progress
@@ -292,4 +303,4 @@ def tabulate(
     # Small matrices gain nothing from threads of the linear algebra, which get in each other's way.
     bar = tqdm(desc=progress, unit="point", disable=progress is None, delay=2, mininterval=0.5)
     with bar, threadpool_limits(1):
-        return _Tabulation(chain, tolerance, workers, bar).run()
+        return _Tabulation(chain, tolerance, grain, workers, bar).run()

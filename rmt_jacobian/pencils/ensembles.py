@@ -189,8 +189,13 @@ class TransformWeights(BiInvariant):
     def _slope(self, u: Any) -> Any:
         if self.derivative is not None:
             return self.derivative(u)
-        # The mean of S(u + r w) / (r w) over roots of unity w is S'(u) up to r^8.
-        total, radius = 0.0, 0.02
+        # The mean of S(u + r w) / (r w) over roots of unity w is S'(u) up to r^8.  The circle stays
+        # clear of the pole that S has at u = -1 where W has no singular values of 0.
+        xp = array_namespace(u)
+        distance = xp.abs(1 + u)
+        radius = xp.where(distance < 0.04, distance / 2, 0 * distance + 0.02)
+        radius = xp.where(radius > 0, radius, 0 * radius + 1e-3)
+        total = 0.0
         for k in range(8):
             step = radius * complex(math.cos(math.pi * k / 4), math.sin(math.pi * k / 4))
             total = total + self.s_transform(u + step) / (8 * step)

@@ -24,6 +24,7 @@ __all__ = ["SingularValueLaw"]
 
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+_UNRESOLVED_SHARE = 0.5  # of the grain: what is left unresolved of a comb
 _PROBES = 24  # quantiles at which replicates are compared
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -93,7 +94,12 @@ class SingularValueLaw(Law):
             return self.source.table
         if self._smooth:
             return rotation_table(self.chain)
-        return tabulate(self.chain, tolerance=self.tolerance, progress=self.progress)
+        return tabulate(
+            self.chain,
+            tolerance=self.tolerance,
+            grain=_UNRESOLVED_SHARE * self.grain,
+            progress=self.progress,
+        )
 
     @property
     def _smooth(self) -> bool:
