@@ -16,7 +16,7 @@ from rmt_jacobian.cli.options import (
     weights_choice,
     write_json,
 )
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell
@@ -72,7 +72,8 @@ def derive_command(
 ) -> None:
     """Derive a moment or the variance of J J^T as an exact expression.
 
-    The expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
+    Over one step for every cell, over several for cells of one state and one preactivation. The
+    expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
     apart.
     """
     if variance == (moment is not None):
@@ -129,6 +130,12 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
         if moment is None:
             return derive.one_step_variance(cell)
         return derive.one_step_moment(cell, moment)
+    if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
+        raise HypothesisError(
+            f"cell {cell.name!r} has {len(cell.states)} states and {len(cell.gates)} "
+            "preactivations: over several steps there are expressions for one of each only; for "
+            "numbers use rmt_jacobian.pencils.product_moments_of, or rmt-jacobian density"
+        )
     if route == "s-transform":
         if moment is None:
             found = derive.s_transform_variance(cell)

@@ -7,17 +7,19 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive.quantities import (
+    LetterValues,
     Quantity,
     SCoefficient,
     Shorthand,
     SiteAverage,
+    SiteAverages,
     Steps,
     WeightStd,
     checked_steps,
     steps_symbol,
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
-from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.mean_field import Sites, site_law, untied_state
 
 __all__ = ["Derivation"]
 
@@ -88,18 +90,27 @@ class Derivation:
         return {str(symbol): quantity.meaning for symbol, quantity in self.symbols.items()}
 
     def evaluate(
-        self, given: Parameters | SiteLaw, *, weights: str = "gaussian", steps: int | None = None
-    ) -> float:
+        self, given: Parameters | SiteAverages, *, weights: str = "gaussian",
+        steps: int | None = None,
+    ) -> float:  # fmt: skip
         """Turn the expression into a number.
 
         Parameters
         ----------
         given
-            Hyperparameters, for which the mean field is solved first, or its solution.
+            Hyperparameters, for which the untied mean field is solved first; or its solution, a
+            :class:`~rmt_jacobian.mean_field.SiteLaw` or, for any cell, the
+            :class:`~rmt_jacobian.mean_field.Sites` of an untied state or of a sampled network.
         weights
             ``"gaussian"`` or ``"orthogonal"``.
         steps
             T, where the expression has it.
+
+        Notes
+        -----
+        Averages are exact to quadrature where the moments of one state close.  For other cells they
+        run over the sites of :func:`~rmt_jacobian.mean_field.untied_state`, and are as good as
+        these are: about four digits.
 
         Raises
         ------
@@ -108,7 +119,15 @@ class Derivation:
         ConvergenceError
             If the mean field has no solution.
         """
-        law = given if isinstance(given, SiteLaw) else site_law(self.cell, given)
+        if not isinstance(given, Parameters):
+            return self._evaluated(given, weights, steps)
+        try:
+            return self._evaluated(site_law(self.cell, given), weights, steps)
+        except HypothesisError:  # several states or preactivations, or moments that do not close
+            return self._evaluated(untied_state(self.cell, given).sites, weights, steps)
+
+    def _evaluated(self, law: SiteAverages, weights: str, steps: int | None) -> float:
+        law = LetterValues(law) if isinstance(law, Sites) else law
         values = {
             symbol: sp.Float(self._number(symbol, quantity, law, weights, steps), _DIGITS)
             for symbol, quantity in self.symbols.items()
@@ -117,7 +136,7 @@ class Derivation:
         expression = self.expression
         while not expression.free_symbols <= values.keys():
             expression = expression.subs(self.shorthands())
-        number = expression.subs(values).evalf(_DIGITS)
+        number = expression.xreplace(values).evalf(_DIGITS)
         if not number.is_finite:
             raise ConvergenceError(
                 f"{self.quantity} is 0/0 here, because two rates of its closed form coincide; "
@@ -143,8 +162,9 @@ class Derivation:
         }
 
     def _number(
-        self, symbol: sp.Symbol, quantity: Quantity, law: SiteLaw, weights: str, steps: int | None
-    ) -> float:
+        self, symbol: sp.Symbol, quantity: Quantity, law: SiteAverages, weights: str,
+        steps: int | None,
+    ) -> float:  # fmt: skip
         match quantity:
             case SiteAverage() | WeightStd():
                 return quantity.evaluate(law)

@@ -6,6 +6,7 @@ from typing import Any
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.derive.closed_paths import Blocks
 from rmt_jacobian.derive.quantities import Quantity, s_symbols, unused_name, weight_std_symbol
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.freeprob import Diagonal, RDiagonal, Word, r_diagonal_cumulants
@@ -15,32 +16,48 @@ __all__ = ["JacobianPolynomial", "jacobian_polynomial", "weight_cumulants"]
 
 @dataclass(frozen=True)
 class JacobianPolynomial:
-    """J as a sum of words, and what each diagonal letter is at a site.
+    """J as sums of words, and what each diagonal letter is at a site.
 
     Attributes
     ----------
-    words
-        J is their sum.
+    blocks
+        The words whose sum is the block from state j to state i, in row i and column j.
     letters
         Each diagonal letter and its expression in the site variables.
     """
 
-    words: tuple[Word, ...]
+    blocks: Blocks
     letters: tuple[tuple[sp.Symbol, sp.Expr], ...]
+
+    @property
+    def states(self) -> int:
+        """The number of rows of blocks."""
+        return len(self.blocks)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of the only block.
+
+        Raises
+        ------
+        HypothesisError
+            If the cell has several states.
+        """
+        if self.states != 1:
+            raise HypothesisError(
+                f"the Jacobian of {self.states} states has no single polynomial: take its blocks"
+            )
+        return self.blocks[0][0]
 
 
 def jacobian_polynomial(cell: Cell) -> JacobianPolynomial:
-    r"""Return the Jacobian of a cell with one state as a sum of words.
+    r"""Return the blocks of the Jacobian of a cell as sums of words.
 
-    .. math:: J = A + \sum_k B_k \, dE_k, \qquad
-              dE_k = W_k \Bigl( C_k + \sum_{j<k} D_{kj} \, dE_j \Bigr)
+    .. math:: J_{ij} = A_{ij} + \sum_k B_{ik} \, dE_{kj}, \qquad
+              dE_{kj} = W_k \Bigl( C_{kj} + \sum_{l<k} D_{kl} \, dE_{lj} \Bigr)
 
-    For one preactivation with source h this is J = A + B W.
-
-    Raises
-    ------
-    HypothesisError
-        If the cell has several states.
+    For one state and one preactivation with source h this is J = A + B W.  A preactivation without
+    W has dE = 0.
 
     References
     ----------
@@ -48,17 +65,15 @@ def jacobian_polynomial(cell: Cell) -> JacobianPolynomial:
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
+    >>> from rmt_jacobian.cells import lstm, minimalrnn
     >>> J = jacobian_polynomial(minimalrnn)
     >>> len(J.words), [str(letter) for letter, _ in J.letters]
     (2, ['A', 'B'])
+    >>> [[len(words) for words in row] for row in jacobian_polynomial(lstm).blocks]
+    [[4, 1], [3, 1]]
     """
-    if len(cell.states) != 1:
-        raise HypothesisError(
-            f"cell {cell.name!r} has {len(cell.states)} states: symbolic moments are derived for "
-            "one state only"
-        )
     letters: dict[sp.Symbol, sp.Expr] = {}
+    several = len(cell.states) > 1
 
     def letter(name: str, expression: Any) -> Word | None:
         """Return the one-letter word of a diagonal, the empty word for 1, None for 0."""
@@ -70,26 +85,39 @@ def jacobian_polynomial(cell: Cell) -> JacobianPolynomial:
         letters[symbol] = expression
         return (Diagonal(symbol),)
 
-    direct = letter("A", cell.state_derivatives[0][0])
-    words = [] if direct is None else [direct]
-    to_preactivation: list[list[Word]] = []  # dE_k as words
     alone = len(cell.gates) == 1
+    suffixes = ["" if alone else f"_{each.name}" for each in cell.preactivations]
+    names = [f"_{state}" if several else "" for state in cell.states]
+    blocks: list[list[list[Word]]] = []
+    for i, row in enumerate(cell.state_derivatives):
+        direct = [letter(f"A{names[i]}{names[j]}", entry) for j, entry in enumerate(row)]
+        blocks.append([[] if word is None else [word] for word in direct])
+    changes: list[list[list[Word]]] = []  # dE_k as words, for a change of every state
     for k, preactivation in enumerate(cell.preactivations):
-        suffix = "" if alone else f"_{preactivation.name}"
-        inner: list[Word] = []
-        through_state = letter(f"C{suffix}", cell.source_state_derivatives[k][0])
-        if through_state is not None:
-            inner.append(through_state)
-        for j in range(k):
-            name = f"D{suffix}_{cell.preactivations[j].name}"
-            through_gate = letter(name, cell.source_gate_derivatives[k][j])
+        inner: list[list[Word]] = []
+        for j in range(len(cell.states)):
+            name = f"C{suffixes[k]}{names[j]}"
+            through_state = letter(name, cell.source_state_derivatives[k][j])
+            inner.append([] if through_state is None else [through_state])
+        for m in range(k):
+            if not any(changes[m]):
+                continue
+            name = f"D{suffixes[k]}_{cell.preactivations[m].name}"
+            through_gate = letter(name, cell.source_gate_derivatives[k][m])
             if through_gate is not None:
-                inner += [through_gate + word for word in to_preactivation[j]]
-        to_preactivation.append([(RDiagonal(preactivation.name), *word) for word in inner])
-        gate = letter(f"B{suffix}", cell.gate_derivatives[0][k])
-        if gate is not None:
-            words += [gate + word for word in to_preactivation[k]]
-    return JacobianPolynomial(tuple(words), tuple(letters.items()))
+                for words, change in zip(inner, changes[m], strict=True):
+                    words += [through_gate + word for word in change]
+        changes.append([[(RDiagonal(preactivation.name), *w) for w in words] for words in inner])
+        if not any(changes[k]):
+            continue
+        for i, row in enumerate(blocks):
+            gate = letter(f"B{names[i]}{suffixes[k]}", cell.gate_derivatives[i][k])
+            if gate is not None:
+                for words, change in zip(row, changes[k], strict=True):
+                    words += [gate + word for word in change]
+    return JacobianPolynomial(
+        tuple(tuple(tuple(words) for words in row) for row in blocks), tuple(letters.items())
+    )
 
 
 def weight_cumulants(
@@ -108,6 +136,8 @@ def weight_cumulants(
     symbols = dict(coefficients)
     cumulants = {}
     for preactivation in cell.preactivations:
+        if not preactivation.reads_state:
+            continue
         sigma, quantity = weight_std_symbol(cell, preactivation.name)
         symbols[sigma] = quantity
         cumulants[preactivation.name] = tuple(

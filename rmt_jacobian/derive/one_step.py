@@ -5,11 +5,12 @@ from functools import cache
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.derive.closed_paths import closed_words
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.jacobian import jacobian_polynomial, weight_cumulants
 from rmt_jacobian.derive.quantities import AverageBook
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.freeprob import diagonal_trace, power_trace
+from rmt_jacobian.freeprob import Word, diagonal_trace, mixed_moment
 
 __all__ = ["ONE_STEP_HYPOTHESES", "one_step_moment", "one_step_variance"]
 
@@ -24,12 +25,15 @@ ONE_STEP_HYPOTHESES = (
 def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivation:
     r"""Derive the k-th moment of J J^T for one step.
 
-    .. math:: m_k = \tau\bigl((J J^T)^k\bigr), \qquad J = A + B W
+    .. math:: m_k = \frac1d \sum_i \tau\bigl( ((J J^T)^k)_{ii} \bigr)
+
+    with the d x d blocks of :func:`~rmt_jacobian.derive.jacobian_polynomial`; for one state and one
+    preactivation J = A + B W.
 
     Parameters
     ----------
     cell
-        A cell with one state and any number of preactivations.
+        Any cell: d states, any number of preactivations.
     k
         Order of the moment, at least 1.
     independent
@@ -40,8 +44,11 @@ def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivat
     ------
     ParameterError
         If k is below 1.
-    HypothesisError
-        If the cell has several states.
+
+    Notes
+    -----
+    The number of words grows fast with k where there are several W: see the first lines of
+    :mod:`.closed_paths`.
 
     References
     ----------
@@ -60,12 +67,24 @@ def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivat
     letters = dict(J.letters)
     groups = tuple(frozenset([letter]) for letter in letters) if independent else ()
     average = AverageBook(letters, groups)
-    moment = power_trace(J.words, k, cumulants, diagonal_trace(average))
+    trace, known = diagonal_trace(average), dict[Word, sp.Expr]()
+
+    def remembered(word: Word) -> sp.Expr:
+        if word not in known:
+            known[word] = trace(word)
+        return known[word]
+
+    moment = sp.Add(
+        *(
+            count * mixed_moment(word, cumulants, remembered)
+            for word, count in closed_words(J.blocks, k).items()
+        )
+    )
     hypotheses = (*ONE_STEP_HYPOTHESES, *(["A and B independent"] if independent else []))
     return Derivation(
         cell,
         f"moment {k} of J J^T over one step",
-        sp.expand(moment),
+        sp.expand(moment / J.states),
         {**average.quantities, **symbols},
         hypotheses,
     )

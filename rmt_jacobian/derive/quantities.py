@@ -7,17 +7,20 @@ from typing import Any, Protocol, TypeAlias
 
 import sympy as sp
 
-from rmt_jacobian.cells import Cell
+from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw
+from rmt_jacobian.mean_field import Sites
 
 __all__ = [
     "AverageBook",
+    "LetterValues",
     "Quantity",
     "SCoefficient",
     "Shorthand",
     "SiteAverage",
+    "SiteAverages",
     "Steps",
     "WeightStd",
     "checked_steps",
@@ -28,6 +31,54 @@ __all__ = [
 ]
 
 steps_symbol = sp.Symbol("T", positive=True, integer=True)
+
+
+class SiteAverages(Protocol):
+    """A law of the variables of a site: :class:`.SiteLaw`, or :class:`.Sites` for any cell."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The hyperparameters."""
+        ...
+
+    def average(self, expression: sp.Expr) -> float:
+        """Return the average of an expression in the cell's symbols."""
+        ...
+
+
+@dataclass(frozen=True)
+class LetterValues:
+    """Sites that remember the values of letters, of which many averages are products.
+
+    Attributes
+    ----------
+    sites
+        The sites.
+    known
+        The values of expressions met so far.
+    """
+
+    sites: Sites
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The hyperparameters."""
+        return self.sites.parameters
+
+    def average(self, expression: sp.Expr) -> float:
+        """Return the average of an expression in the cell's symbols."""
+        return self.sites.average(expression)
+
+    def monomial(self, product: Any, letters: Mapping[sp.Symbol, sp.Expr]) -> float:
+        """Return the average of a product of powers of letters."""
+        total = self.sites.weights
+        for letter, power in product.as_powers_dict().items():
+            expression = letters.get(letter, letter)
+            if expression not in self.known:
+                self.known[expression] = self.sites.values(expression)
+            total = total * self.known[expression] ** int(power)
+        return float(array_namespace(total).sum(total))
 
 
 class Quantity(Protocol):
@@ -46,7 +97,7 @@ class Quantity(Protocol):
 
 @dataclass(frozen=True)
 class SiteAverage:
-    """The average over sites of a product of letters, each a function of (h, x, e)."""
+    """The average over sites of a product of letters, each a function of the site variables."""
 
     product: Any
     letters: tuple[tuple[sp.Symbol, sp.Expr], ...]
@@ -66,8 +117,10 @@ class SiteAverage:
         """The symbol as it is typeset."""
         return rf"\langle {sp.latex(self.product)} \rangle"
 
-    def evaluate(self, law: SiteLaw) -> float:
+    def evaluate(self, law: SiteAverages) -> float:
         """Return the average under a site law."""
+        if isinstance(law, LetterValues):
+            return law.monomial(self.product, dict(self.letters))
         # The letters are functions of other symbols, so one pass of substitution is enough.
         return law.average(self.product.subs(dict(self.letters), simultaneous=True))
 
@@ -84,7 +137,7 @@ class WeightStd:
         """The quantity in words."""
         return f"weight_std of preactivation {self.preactivation!r}"
 
-    def evaluate(self, law: SiteLaw) -> float:
+    def evaluate(self, law: SiteAverages) -> float:
         """Return the hyperparameter."""
         return law.parameters[self.preactivation].weight_std
 
@@ -180,7 +233,7 @@ class AverageBook:
     Attributes
     ----------
     letters
-        Each letter and the expression in (h, x, e) that it stands for.
+        Each letter and the expression in site variables that it stands for.
     independent
         Groups of letters whose averages factorise; letters outside all groups stay together.
     vanishes
@@ -216,7 +269,11 @@ class AverageBook:
         if not powers:
             return sp.S.One
         parts = [f"{letter}{power if power > 1 else ''}" for letter, power in powers.items()]
-        symbol = sp.Symbol("_".join(["E", *parts]), real=True)
         product = sp.Mul(*(letter**power for letter, power in powers.items()))
-        self.quantities[symbol] = SiteAverage(product, tuple(self.letters.items()))
+        average = SiteAverage(product, tuple(self.letters.items()))
+        symbol = sp.Symbol("_".join(["E", *parts]), real=True)
+        # A letter A_c2 and the square of a letter A_c would have the same name.
+        while self.quantities.get(symbol, average) != average:
+            symbol = sp.Symbol(f"{symbol.name}_", real=True)
+        self.quantities[symbol] = average
         return symbol

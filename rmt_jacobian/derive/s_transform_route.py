@@ -8,7 +8,7 @@ from rmt_jacobian.cells import Cell
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES, one_step_moment
 from rmt_jacobian.derive.quantities import Quantity, Steps, steps_symbol
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.freeprob import boxtimes_power_moments
 
 __all__ = ["s_transform_moment", "s_transform_variance"]
@@ -37,6 +37,13 @@ def s_transform_moment(cell: Cell, k: int) -> Derivation:
     k
         Order of the moment, at least 1.
 
+    Raises
+    ------
+    ParameterError
+        If k is below 1.
+    HypothesisError
+        If the cell has several states.
+
     Notes
     -----
     Assumes that the J_t are free of each other.  They are for the vanilla cell.  For gated cells
@@ -53,6 +60,11 @@ def s_transform_moment(cell: Cell, k: int) -> Derivation:
     >>> s_transform_moment(vanilla, 1).text()
     '(E_B2*sigma_w**2)**T'
     """
+    if len(cell.states) != 1:
+        raise HypothesisError(
+            f"cell {cell.name!r} has {len(cell.states)} states: the blocks of successive Jacobians "
+            "are not free of each other; for numbers use rmt_jacobian.pencils.product_moments_of"
+        )
     one_step = [one_step_moment(cell, order) for order in range(1, k + 1)]
     if not one_step:
         raise ParameterError(f"the order of a moment must be a whole number above 0, not {k}")

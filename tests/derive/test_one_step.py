@@ -9,8 +9,8 @@ from scipy.special import expit
 
 from rmt_jacobian.cells import Cell, minimalrnn, vanilla
 from rmt_jacobian.derive import Derivation, jacobian_polynomial, one_step_moment, one_step_variance
-from rmt_jacobian.errors import HypothesisError, ParameterError
-from tests.cells.two_gates import g_r, g_y, h, two_gates, two_states, x
+from rmt_jacobian.errors import ParameterError
+from tests.cells.two_gates import g_r, g_y, h, two_gates, x
 from tests.derive.dense import MATRICES, at_infinite_width
 from tests.derive.site_values import on_sites
 
@@ -127,8 +127,3 @@ def test_the_variance_is_that_of_the_theory() -> None:
 def test_orders_out_of_domain(k: int) -> None:
     with pytest.raises(ParameterError, match="above 0"):
         one_step_moment(vanilla, k)
-
-
-def test_cells_with_two_states_are_refused() -> None:
-    with pytest.raises(HypothesisError, match="2 states"):
-        one_step_moment(two_states, 1)
