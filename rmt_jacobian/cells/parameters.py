@@ -183,7 +183,7 @@ class Parameters:
         groups = []
         for name, group in self.groups:
             own = {
-                field: given.get(f"{name}.{field}", given.get(field, getattr(group, field)))
+                field: float(given.get(f"{name}.{field}", given.get(field, getattr(group, field))))
                 for field in _GROUP_FIELDS
                 if f"{name}.{field}" not in self.absent
             }

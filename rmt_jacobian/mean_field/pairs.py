@@ -85,7 +85,8 @@ class PairState:
                 return closed
         steps = _response_steps(state)
         if all(c == 1 for c in correlations):
-            return response_series(state.history(steps))
+            count = min(state.count, max(_FEWEST, _WORK * 4 // steps))
+            return response_series(state.history(steps, count=count))
         return response_series(*_pair_histories(self, steps))
 
     @property
