@@ -15,7 +15,14 @@ import numpy as np
 
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["BivariateRule", "NormalRule", "bivariate_rule", "normal_rule", "piecewise_rule"]
+__all__ = [
+    "BivariateRule",
+    "NormalRule",
+    "bivariate_rule",
+    "normal_rule",
+    "piecewise_bivariate_rule",
+    "piecewise_rule",
+]
 
 # The weight beyond 13 standard deviations is below 1e-37; high powers of gates may live far out.
 _REACH = 13.0
@@ -167,6 +174,33 @@ def bivariate_rule(mean: float, variance: float, correlation: float) -> Bivariat
     conditional_mean = mean + correlation * (first - mean)
     second, own_weights = _sinh_rule(conditional_mean, own_std, _SPACING)
     return BivariateRule(first[:, None], second, weights[:, None] * own_weights)
+
+
+def piecewise_bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
+    r"""Return a rule for two Gaussian variables and functions with kinks or jumps at -1, 0 and 1.
+
+    Panels in :math:`e_1`, and for each node panels in :math:`e_2` given :math:`e_1`.
+
+    Parameters
+    ----------
+    mean, variance, correlation
+        As in :func:`bivariate_rule`.
+
+    Examples
+    --------
+    >>> rule = piecewise_bivariate_rule(0.0, 4.0, 0.5)
+    >>> round(rule.average((rule.first > 0) * (rule.second > 0)), 9)  # 1/4 + asin(1/2) / (2 pi)
+    0.333333333
+    """
+    outer = piecewise_rule(mean, variance)
+    own_variance = variance * (1 - correlation) * (1 + correlation)
+    inner = [piecewise_rule(mean + correlation * (e - mean), own_variance) for e in outer.nodes]
+    longest = max(rule.nodes.size for rule in inner)
+    second, weights = (np.zeros((outer.nodes.size, longest)) for _ in range(2))
+    for k, rule in enumerate(inner):
+        second[k, : rule.nodes.size] = rule.nodes
+        weights[k, : rule.nodes.size] = outer.weights[k] * rule.weights
+    return BivariateRule(outer.nodes[:, None], second, weights)
 
 
 def _checked_std(mean: float, variance: float) -> float:

@@ -4,6 +4,7 @@ An expression is split into sums and products until every factor reads one varia
 those are averaged by a product of one-dimensional rules.
 """
 
+import math
 from dataclasses import dataclass
 from functools import reduce
 
@@ -11,8 +12,14 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
-from rmt_jacobian.gaussian import NormalRule, bivariate_rule, normal_rule, piecewise_rule
+from rmt_jacobian.gaussian import (
+    NormalRule,
+    bivariate_rule,
+    normal_rule,
+    piecewise_bivariate_rule,
+    piecewise_rule,
+)
+from rmt_jacobian.mean_field.factors import independent_products, is_smooth
 
 __all__ = ["FreshPairs", "FreshVariables"]
 
@@ -45,19 +52,14 @@ class FreshVariables:
 
     def average(self, expression: sp.Expr) -> float | None:
         """Return the average of an expression in gates and input; None if it is too entangled."""
-        expression = sp.sympify(expression, strict=True)
-        if not expression.free_symbols:
-            return float(expression)
-        if isinstance(expression, sp.Add):
-            return _total([self.average(term) for term in expression.args])
-        factors = _components(expression)
-        if len(factors) > 1:
-            return _product([self.average(factor) for factor in factors])
-        if len(expression.free_symbols) > 1:
-            expanded = sp.expand(expression, deep=False)
-            if isinstance(expanded, sp.Add) and _is_simpler(expanded, expression):
-                return self.average(expanded)
-        return self._tensor(expression)
+        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
+        for factors in independent_products(sp.sympify(expression, strict=True), random):
+            averages = [self._factor(factor) for factor in factors]
+            known = [average for average in averages if average is not None]
+            if len(known) < len(averages):
+                return None
+            total += math.prod(known)
+        return total
 
     def averages(self, expressions: list[sp.Expr]) -> np.ndarray | None:
         """Return the averages of several expressions; None if any is too entangled."""
@@ -65,12 +67,13 @@ class FreshVariables:
         known = [value for value in values if value is not None]
         return np.array(known) if len(known) == len(values) else None
 
-    def _tensor(self, expression: sp.Expr) -> float | None:
+    def _factor(self, expression: sp.Expr) -> float | None:
         symbols = tuple(sorted(expression.free_symbols, key=str))
+        if not symbols:
+            return float(expression)
         if len(symbols) > _MOST_TOGETHER:
             return None
-        smooth = not expression.has(relu, hard_tanh, indicator, sp.Abs, sp.sign)
-        rules = [self._rule(symbol, smooth) for symbol in symbols]
+        rules = [self._rule(symbol, is_smooth(expression)) for symbol in symbols]
         axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij")
         weights = reduce(np.multiply.outer, (rule.weights for rule in rules))
         values = array_function(symbols, expression)(*axes) + 0 * axes[0]
@@ -108,9 +111,9 @@ class FreshPairs:
 
     def average(self, first: sp.Expr, second: sp.Expr) -> float | None:
         """Return E[f(1) g(2)] of two expressions; None if they are too entangled."""
-        total = 0.0
-        for left in _separate_terms(first):
-            for right in _separate_terms(second):
+        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
+        for left in _separate_terms(first, random):
+            for right in _separate_terms(second, random):
                 product = 1.0
                 for symbol in {*left, *right}:
                     one, two = left.get(symbol, sp.S.One), right.get(symbol, sp.S.One)
@@ -130,61 +133,30 @@ class FreshPairs:
         if not symbols:
             return float(one * two)
         (symbol,) = symbols
+        make = bivariate_rule if is_smooth(one * two) else piecewise_bivariate_rule
         if symbol == self.cell.input:
             inputs = self.parameters.inputs
-            rule = bivariate_rule(0.0, 1.0, inputs.latent_correlation(self.input_correlation))
+            rule = make(0.0, 1.0, inputs.latent_correlation(self.input_correlation))
             nodes = inputs.from_normal(rule.first), inputs.from_normal(rule.second)
         else:
             k = self.cell.gates.index(symbol)
             mean = self.parameters.groups[k][1].bias_mean
-            rule = bivariate_rule(mean, self.variances[k], self.correlations[k])
+            rule = make(mean, self.variances[k], self.correlations[k])
             nodes = rule.first, rule.second
         left = array_function((symbol,), one)(nodes[0])  # pyright: ignore[reportArgumentType]
         right = array_function((symbol,), two)(nodes[1])  # pyright: ignore[reportArgumentType]
         return rule.average(left * right)
 
 
-def _separate_terms(expression: sp.Expr) -> list[dict[frozenset[sp.Basic], sp.Expr]]:
-    """Write an expression as a sum of products of factors that share no variable."""
+def _separate_terms(
+    expression: sp.Expr, random: frozenset[sp.Symbol]
+) -> list[dict[frozenset[sp.Basic], sp.Expr]]:
+    """Write an expression as a sum of products, each a factor by the variables it reads."""
     terms = []
-    for term in sp.Add.make_args(sp.expand(sp.sympify(expression, strict=True), deep=False)):
+    for factors in independent_products(sp.sympify(expression, strict=True), random):
         parts: dict[frozenset[sp.Basic], sp.Expr] = {}
-        for factor in _components(term):
-            key = frozenset(factor.free_symbols)
-            parts[key] = parts.get(key, sp.S.One) * factor  # pyright: ignore
+        for factor in factors:
+            key = frozenset(factor.free_symbols & random)
+            parts[key] = sp.Mul(parts.get(key, sp.S.One), factor)
         terms.append(parts)
     return terms
-
-
-def _components(expression: sp.Expr) -> list[sp.Expr]:
-    """Group the factors of a product so that no two groups share a symbol."""
-    groups: list[tuple[set[sp.Basic], sp.Expr]] = []
-    for factor in sp.Mul.make_args(expression):
-        symbols, product = set(factor.free_symbols), factor
-        apart = []
-        for others, other in groups:
-            if symbols & others or not (symbols and others):
-                symbols, product = symbols | others, product * other
-            else:
-                apart.append((others, other))
-        groups = [*apart, (symbols, product)]
-    return [product for _, product in groups]
-
-
-def _is_simpler(expanded: sp.Expr, whole: sp.Expr) -> bool:
-    """Whether some term reads fewer variables on its own."""
-    count = len(whole.free_symbols)
-    return any(
-        max(len(part.free_symbols) for part in _components(term)) < count
-        for term in sp.Add.make_args(expanded)
-    )
-
-
-def _total(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None
-
-
-def _product(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.prod(known)) if len(known) == len(values) else None

@@ -16,9 +16,9 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.gaussian import NormalRule, normal_rule, piecewise_rule
+from rmt_jacobian.mean_field.factors import independent_products, is_smooth
 from rmt_jacobian.mean_field.stationary import BEYOND_ONE
 
 __all__ = ["FrozenVariables"]
@@ -76,7 +76,7 @@ class FrozenVariables:
         """
         random = frozenset((*self.cell.gates, self.cell.input))
         total = 0.0
-        for factors in _plan(sp.sympify(expression, strict=True), random):
+        for factors in independent_products(sp.sympify(expression, strict=True), random):
             total += math.prod(self._factor(factor) for factor in factors)
         return total
 
@@ -110,7 +110,7 @@ class FrozenVariables:
     def _rule(self, symbol: sp.Symbol, factor: sp.Expr, graded: bool) -> NormalRule:
         if symbol in self.values:
             return NormalRule(np.array([self.values[symbol]]), np.ones(1))
-        smooth = not factor.has(relu, hard_tanh, indicator, sp.Abs, sp.sign)
+        smooth = is_smooth(factor)
         if symbol == self.cell.input:
             standard = (normal_rule if smooth else piecewise_rule)(0.0, 1.0)
             nodes = self.parameters.inputs.from_normal(standard.nodes)
@@ -223,42 +223,3 @@ def _slow_and_graded(
         if symbol not in slow and any(ratio.subs(symbol, 0) == 0 for ratio in ratios)
     )
     return slow, graded
-
-
-@cache
-def _plan(expression: sp.Expr, random: frozenset[sp.Symbol]) -> tuple[tuple[sp.Expr, ...], ...]:
-    """Write an expression as a sum of products of factors that share no random variable."""
-    if isinstance(expression, sp.Add):
-        return tuple(product for term in expression.args for product in _plan(term, random))
-    factors = _apart(expression, random)
-    if len(factors) > 1:
-        plans = [_plan(factor, random) for factor in factors]
-        return tuple(reduce(lambda a, b: tuple(x + y for x in a for y in b), plans))
-    if len(expression.free_symbols & random) > 1:
-        expanded = sp.expand(expression, deep=False)
-        if isinstance(expanded, sp.Add) and _is_simpler(expanded, expression, random):
-            return _plan(expanded, random)
-    return ((expression,),)
-
-
-def _apart(expression: sp.Expr, random: frozenset[sp.Symbol]) -> list[sp.Expr]:
-    """Group the factors of a product so that no two groups share a random variable."""
-    groups: list[tuple[frozenset[sp.Basic], sp.Expr]] = []
-    for factor in sp.Mul.make_args(expression):
-        symbols, product, apart = factor.free_symbols & random, factor, []
-        for others, other in groups:
-            if symbols & others or symbols == others:
-                symbols, product = symbols | others, product * other
-            else:
-                apart.append((others, other))
-        groups = [*apart, (frozenset(symbols), product)]
-    return [product for _, product in groups]
-
-
-def _is_simpler(expanded: sp.Expr, whole: sp.Expr, random: frozenset[sp.Symbol]) -> bool:
-    """Whether some term reads fewer variables together."""
-    count = len(whole.free_symbols & random)
-    return any(
-        max(len(part.free_symbols & random) for part in _apart(term, random)) < count
-        for term in sp.Add.make_args(expanded)
-    )

@@ -11,6 +11,7 @@ from rmt_jacobian.cells import (
     Cell,
     Parameters,
     Preactivation,
+    cell_named,
     gru,
     gru_reset_after,
     lstm,
@@ -277,3 +278,27 @@ def test_bad_arguments() -> None:
     with pytest.raises(ParameterError, match="steps"):
         untied_state(gru, p).history(0)
     assert solve_untied_state(gru, p).converged
+
+
+@pytest.mark.slow
+def test_hard_gates_are_averaged_without_smoothing() -> None:
+    cell = cell_named("gru:relu")
+    p = Parameters.of(cell, {**GRU, "candidate.weight_std": 0.8, "candidate.bias_mean": 0.0})
+    found = untied_mean_field(cell, p, input_correlation=0.5)
+    q = found.state.preactivation_variances
+    rng = np.random.default_rng(8)
+    z, r, y = (
+        mean + math.sqrt(v) * rng.standard_normal(2_000_000)
+        for mean, v in zip((0.7, -0.4, 0.0), q, strict=True)
+    )
+    z, y = logistic(z), np.maximum(y, 0)
+    # E[h^2] (1 - E z^2) = 2 E[z (1 - z)] E[h] E[y] + E[(1 - z)^2] E[y^2] with E[h] = E[y].
+    square = 2 * np.mean(z * (1 - z)) * y.mean() ** 2 + np.mean((1 - z) ** 2) * np.mean(y**2)
+    square /= 1 - np.mean(z * z)
+    assert found.source_squares["update"] == pytest.approx(square, rel=5e-3)
+    assert found.source_squares["candidate"] == pytest.approx(
+        square * np.mean(logistic(r) ** 2), rel=5e-3
+    )
+    same = pair_state(found.state, 1.0, start_correlation=0.999)
+    assert same.chi < 1
+    assert same.correlations == pytest.approx((1, 1, 1), abs=1e-6)
