@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
 from rmt_jacobian.derive import PairedMoments
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.parallel import map_samples
+from rmt_jacobian.pencils import BlockChain, BlockHistory, chain_moments, ensemble
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
+
+_ROUNDING = 1e-12  # relative to m_2: what is smaller does not depend on the ensemble of W
 
 
 @dataclass(frozen=True)
@@ -30,14 +34,15 @@ class MomentSamples:
     weights, steps, width, tied
         The ensemble of W, the numbers of steps T in increasing order, N, and whether W is tied.
     mean, second_moment
-        m_1 and m_2 of each sample.
+        m_1 and m_2 of each sample, over all dN singular values of a cell of d states.
     paired_mean, paired_second_moment
         What the untied theory says on the sites of each sample, the row lengths of W included.
     s_1
-        s_1 of W W^T inferred from the one-step product of each sample, shape (samples,).
+        s_1 of W W^T inferred from the one-step product of each sample, shape (samples,); nan where
+        the cell has more than one W, whose contributions the product does not tell apart, or none.
     singular_values
         Those of the products of the first samples, for the numbers of steps that were asked for;
-        shape (samples, N).
+        shape (samples, dN).
     """
 
     weights: Weights
@@ -91,9 +96,9 @@ def sample_moments(
     Parameters
     ----------
     cell, parameters
-        A cell with one state and one preactivation.
+        Any cell, and its hyperparameters.
     weights
-        ``"gaussian"`` or ``"orthogonal"``.
+        ``"gaussian"`` or ``"orthogonal"``, of every W.
     steps
         The numbers of steps T; every sample serves all of them.
     width, samples
@@ -112,8 +117,13 @@ def sample_moments(
 
     Notes
     -----
-    On given sites the theory of one step is linear in s_1,
-    :math:`m_2 = m_2|_{s_1=0} - s_1 (\sigma_w^2 \langle B^2 \rangle)^2`, which is solved for s_1.
+    On given sites the theory of one step of a cell with one W is linear in s_1, for
+    :math:`J = A + B W` as :math:`m_2 = m_2|_{s_1=0} - s_1 (\sigma_w^2 \langle B^2 \rangle)^2`,
+    and is solved for s_1.
+
+    The paired theory is :class:`.PairedMoments` for cells of one state h and one preactivation with
+    source h, and the power series of a :class:`.BlockChain` for all others.  Every row length of a
+    W counts among the variables of its site.
 
     Examples
     --------
@@ -123,7 +133,6 @@ def sample_moments(
     >>> found.second_moment.shape
     (3, 2)
     """
-    single_site(cell)
     if samples < 2:
         raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
     if not steps:
@@ -153,27 +162,86 @@ def _title(setting: _Setting) -> str:
 
 
 def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequence[int]) -> _Sample:
-    s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
     rows: list[list[float]] = []
     spectra: dict[int, np.ndarray] = {}
     inferred = float("nan")
-    paired: PairedMoments | None = None
+    paired = _OneMatrix(setting) if _is_single_site(setting.cell) else _AnyCell(setting)
     for t, step, product in jacobian_products(_run(setting, rng), (1, *setting.steps)):
-        A, BW = _site_diagonals(step)
-        paired = paired or PairedMoments.identity(BW)
-        paired = paired.step(A, BW, weight_variance=1.0, s_1=s_1)
+        paired.add(step)
         if product is None:
             continue
         sampled = product_moments(product)
         if t == 1:
-            through_weights = float(np.mean(BW * BW))
-            missing = paired.second_moment - sampled[1]
-            inferred = s_1 + missing / through_weights**2 if through_weights else float("nan")
+            inferred = paired.inferred_s_1(sampled[1])
         if t in setting.steps:
-            rows.append([*sampled, paired.mean, paired.second_moment])
+            rows.append([*sampled, *paired.moments()])
         if t in spectra_at:
             spectra[t] = singular_values(product)
     return _Sample(rows, inferred, spectra)
+
+
+def _is_single_site(cell: Cell) -> bool:
+    """Tell whether the Jacobian is A + B W."""
+    try:
+        single_site(cell)
+    except HypothesisError:
+        return False
+    return True
+
+
+class _OneMatrix:
+    """The theory on the drawn sites of J_t = A_t + B_t W_t, step after step."""
+
+    def __init__(self, setting: _Setting) -> None:
+        self._s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
+        self._paired: PairedMoments | None = None
+        self._first_gate = np.zeros(1)
+
+    def add(self, step: NetworkStep) -> None:
+        A, BW = _site_diagonals(step)
+        if self._paired is None:
+            self._paired, self._first_gate = PairedMoments.identity(BW), BW
+        self._paired = self._paired.step(A, BW, weight_variance=1.0, s_1=self._s_1)
+
+    def moments(self) -> tuple[float, float]:
+        assert self._paired is not None
+        return self._paired.mean, self._paired.second_moment
+
+    def inferred_s_1(self, second_moment: float) -> float:
+        """Return the s_1 at which the theory of one step has this second moment."""
+        through_weights = float(np.mean(self._first_gate * self._first_gate))
+        missing = self.moments()[1] - second_moment
+        return self._s_1 + missing / through_weights**2 if through_weights else float("nan")
+
+
+class _AnyCell:
+    """The theory on the drawn sites of any cell: the power series of its chain."""
+
+    def __init__(self, setting: _Setting) -> None:
+        self._setting = setting
+        self._steps: list[StepDerivatives] = []
+
+    def add(self, step: NetworkStep) -> None:
+        self._steps.append(_with_row_lengths(step))
+
+    def moments(self, weights: Weights | None = None) -> tuple[float, float]:
+        setting = self._setting
+        shares = np.full(setting.width, 1 / setting.width)
+        history = BlockHistory.of(self._steps, setting.cell, shares)
+        # The rows of W have length 1 once their lengths, 0 for a W that is 0, are in the diagonals.
+        ensembles = [ensemble(weights or setting.weights, 1.0) for _ in history.names]
+        _, mean, second = chain_moments(BlockChain.of(history, ensembles), 2)
+        return mean, second
+
+    def inferred_s_1(self, second_moment: float) -> float:
+        """Return the s_1 at which the theory of one step has this second moment, if W is one."""
+        if sum(each.reads_state for each in self._setting.cell.preactivations) != 1:
+            return float("nan")
+        gaussian, orthogonal = self.moments("gaussian")[1], self.moments("orthogonal")[1]
+        slope = gaussian - orthogonal  # s_1 = -1 and 0
+        if abs(slope) <= _ROUNDING * orthogonal:
+            return float("nan")
+        return (orthogonal - second_moment) / slope
 
 
 def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
@@ -202,6 +270,24 @@ def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:
     return step.derivatives.state.get((0, 0), 0.0) + zeros, B * W.row_lengths()
 
 
+def _with_row_lengths(step: NetworkStep) -> StepDerivatives:
+    """Return the diagonals of a step in which the rows of every W have length 1.
+
+    With the lengths L_k of its rows, dE_k = W_k dY_k is L_k times the image of what is left of W_k;
+    L_k then multiplies every derivative in e_k, as in :func:`_site_diagonals`.
+    """
+    lengths = [None if W is None else W.row_lengths() for W in step.weights]
+
+    def scaled(table: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
+        return {
+            (i, k): entry if lengths[k] is None else entry * lengths[k]
+            for (i, k), entry in table.items()
+        }
+
+    d = step.derivatives
+    return StepDerivatives(d.state, scaled(d.gate), d.source_state, scaled(d.source_gate))
+
+
 def sample_singular_values(
     cell: Cell,
     parameters: Parameters,
@@ -215,7 +301,7 @@ def sample_singular_values(
     workers: int | None = None,
     progress: bool = False,
 ) -> np.ndarray:
-    """Sample the singular values of T-step products; shape (samples, N), largest first.
+    """Sample the singular values of T-step products; shape (samples, dN), largest first.
 
     Parameters are those of :func:`sample_moments`, with one number of steps.  The product is
     formed as it stands, so values below 1e-16 of the largest are rounding noise.

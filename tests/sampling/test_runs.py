@@ -1,26 +1,39 @@
 import math
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
 
 from rmt_jacobian.arrays import to_numpy
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.cells import (
+    Cell,
+    Parameters,
+    Preactivation,
+    gru,
+    gru_reset_after,
+    lstm,
+    lstm_peephole,
+    minimalrnn,
+    vanilla,
+)
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import mean_field, trajectory
 from rmt_jacobian.sampling import (
     jacobian_products,
     map_samples,
     product_moments,
     run_network,
+    runs,
     sample_correlations,
     sample_moments,
     sample_singular_values,
     singular_values,
 )
 from tests import gauss_legendre as gl
-from tests.cells.two_gates import two_gates
+from tests.cells.two_gates import two_gates, two_states
 from tests.mean_field.points import POINTS
 
 FIGURE_1 = Parameters.of(minimalrnn)
@@ -197,10 +210,101 @@ def test_numbers_of_steps_out_of_domain(steps: list[int]) -> None:
         sample_moments(minimalrnn, FIGURE_1, weights="gaussian", steps=steps, width=4, samples=2)
 
 
-def test_cells_with_two_gates_are_refused() -> None:
-    parameters = Parameters.of(two_gates, weight_std=1, input_std=1, input_variance=1)
-    with pytest.raises(HypothesisError):
-        sample_moments(two_gates, parameters, weights="gaussian", steps=[1], width=4, samples=2)
+# Any cell: the theory on the drawn sites is off by the noise of W and T / N at most.  The standard
+# error is that of (sampled - paired), of 16 samples (Student's t: 4.5 of them is 1 in 2,400).
+def awake(cell: Cell, bias_std: float = 0.3) -> Parameters:
+    return Parameters.of(cell, weight_std=1.2, input_std=1.0, bias_std=bias_std, input_variance=1.0)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "cell", [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states], ids=lambda c: c.name
+)
+def test_moments_of_any_cell_are_those_of_theory_on_the_drawn_sites(
+    cell: Cell, weights: Any
+) -> None:
+    samples, width = 16, 48
+    # Frozen biases would make the memory of two_states long, and its mean field slow.
+    parameters = awake(cell, 0.0 if cell is two_states else 0.3)
+    found = sample_moments(
+        cell, parameters, weights=weights, steps=[1, 2], width=width, samples=samples, seed=4
+    )
+    for sampled, paired in (
+        (found.mean, found.paired_mean),
+        (found.second_moment, found.paired_second_moment),
+    ):
+        ratio = sampled / paired
+        error = ratio.std(axis=0, ddof=1) / math.sqrt(samples)
+        raw = sampled.std(axis=0, ddof=1) / sampled.mean(axis=0) / math.sqrt(samples)
+        assert (abs(ratio.mean(axis=0) - 1) < 4.5 * error + np.array([1, 2]) / width).all()
+        assert error[0] < 0.5 * raw[0]  # the noise of the sites is gone
+    assert np.isnan(found.s_1).all()  # two W or more, which the product does not tell apart
+
+
+def test_the_other_ensemble_is_seen_by_the_theory_on_the_drawn_sites() -> None:
+    def sampled(weights: Any) -> Any:
+        strong = Parameters.of(gru).with_values(input_std=1.0)
+        return sample_moments(gru, strong, weights=weights, steps=[1], width=128, samples=24)
+
+    found, swapped = sampled("gaussian"), sampled("orthogonal")
+    for own, other in ((found, swapped), (swapped, found)):
+        ratio = own.second_moment / own.paired_second_moment
+        error = ratio.std(ddof=1) / math.sqrt(24)
+        wrong = own.second_moment.mean() / other.paired_second_moment.mean()
+        assert abs(ratio.mean() - 1) < 4.5 * error + 1 / 128
+        assert abs(wrong - 1) > 6 * error + 1 / 128
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_both_routes_on_the_drawn_sites_agree(weights: Any) -> None:
+    # The same Jacobian, once as A + B W and once with a second W that is 0.
+    idle = Preactivation("idle", sp.Symbol("e_idle", real=True), minimalrnn.states[0])
+    both = Cell("both", minimalrnn.states, minimalrnn.input,
+                (*minimalrnn.preactivations, idle), minimalrnn.updates)  # fmt: skip
+    values = dict(minimalrnn.typical_parameters)
+    run = run_network(minimalrnn, FIGURE_1, weights=weights, width=32, steps=4,
+                      rng=np.random.default_rng(3))  # fmt: skip
+    setting = runs._Setting(minimalrnn, FIGURE_1, weights, 32, (1, 4), False)
+    general = runs._Setting(
+        both, Parameters.of(both, {**values, "idle.weight_std": 0.0}), weights, 32, (1, 4), False
+    )
+    one, any_cell = runs._OneMatrix(setting), runs._AnyCell(setting)
+    padded = runs._AnyCell(general)
+    for step in run:
+        one.add(step)
+        any_cell.add(step)
+        padded.add(replace(step, weights=(*step.weights, step.weights[0])))
+        assert any_cell.moments() == pytest.approx(one.moments(), rel=1e-10)
+        assert padded.moments() == pytest.approx(one.moments(), rel=1e-10)
+        if len(any_cell._steps) == 1:
+            for second in (2.0, 3.0):
+                expected = one.inferred_s_1(second)
+                assert any_cell.inferred_s_1(second) == pytest.approx(expected, rel=1e-9)
+
+
+def test_s_1_of_one_matrix_with_another_source() -> None:
+    h, x, e = sp.symbols("h x e", real=True)
+    cell = Cell("rectified source", (h,), x, (Preactivation("candidate", e, h + sp.tanh(h)),),
+                (h / 3 + sp.tanh(e),))  # fmt: skip
+    for weights, exact in (("gaussian", -1.0), ("orthogonal", 0.0)):
+        found = sample_moments(
+            cell, awake(cell), weights=weights, steps=[1], width=128, samples=24, seed=2
+        )
+        error = found.s_1.std(ddof=1) / math.sqrt(24)
+        assert abs(found.s_1.mean() - exact) < 4.5 * error + 12 / 128
+        assert error < 0.1
+
+
+def test_a_silent_network_and_one_without_weights() -> None:
+    silent = Parameters.of(gru)  # no input, no bias: h = 0, J = 1/2 + W / 4 with std 3
+    found = sample_moments(gru, silent, weights="orthogonal", steps=[1], width=48, samples=2)
+    # Haar W is 3 O: J J^T = 1/4 + 9/16 + (3/8)(O + O^T), m_2 = m_1^2 + 2 (3/8)^2.
+    assert found.paired_mean == pytest.approx(13 / 16, rel=1e-12)
+    assert found.paired_second_moment == pytest.approx((13 / 16) ** 2 + 9 / 32, rel=1e-12)
+    dead = Parameters.of(lstm, weight_std=0.0, input_std=1.0, input_variance=1.0)
+    found = sample_moments(lstm, dead, weights="gaussian", steps=[1, 3], width=16, samples=2)
+    assert found.paired_mean == pytest.approx(found.mean, rel=1e-12)
+    assert found.paired_second_moment == pytest.approx(found.second_moment, rel=1e-12)
 
 
 def test_map_samples_keeps_the_order_and_runs_side_by_side() -> None:
