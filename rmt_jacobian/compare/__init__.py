@@ -16,6 +16,7 @@ from rmt_jacobian.compare.freeness import (
     freeness_of_cell,
     freeness_test,
 )
+from rmt_jacobian.compare.limits import LimitMoments, limit_moments
 from rmt_jacobian.compare.report import to_json, to_markdown, to_text
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
 from rmt_jacobian.compare.signal_propagation import (
@@ -45,6 +46,7 @@ __all__ = [
     "FreeMoments",
     "FreenessRow",
     "FreenessTest",
+    "LimitMoments",
     "LineLaw",
     "Row",
     "SCoefficientMeasurement",
@@ -58,6 +60,7 @@ __all__ = [
     "freeness_of_cell",
     "freeness_test",
     "ks_distance",
+    "limit_moments",
     "resampled_null",
     "signal_propagation",
     "to_json",

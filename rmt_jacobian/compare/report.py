@@ -5,9 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rmt_jacobian.compare.formats import aligned, estimate, markdown_table, number, z_score
+from rmt_jacobian.compare.moment_table import (
+    MOMENT_NOTE,
+    count_of_moments,
+    moment_json,
+    moment_table,
+)
 from rmt_jacobian.compare.rows import AGREES, Comparison, Row
 from rmt_jacobian.compare.spectra import SpectrumComparison
 from rmt_jacobian.compare.verification import Verification
+from rmt_jacobian.mean_field import SiteLaw, UntiedState
 
 __all__ = ["to_json", "to_markdown", "to_text"]
 
@@ -24,24 +32,20 @@ _HEADER = (
     "sampled",
     "verdict",
 )
+_SILENT = 1e-12  # a mean square of the states below it is that of states that are 0
 _SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict")
 
 
 def to_text(found: Verification) -> str:
-    """Return the table of second moments, and that of spectra, aligned for a terminal."""
-    table = [(*_cells(row)[:-1], _short_verdict(row)) for row in found.rows]
-    lines = [_headline(found), "", *_aligned([_HEADER, *table]), ""]
+    """Return the table of moments, and that of spectra, aligned for a terminal."""
+    if isinstance(found.law, SiteLaw):
+        table = [_HEADER, *((*_cells(row)[:-1], _short_verdict(row)) for row in found.rows)]
+    else:
+        table = moment_table(found.rows)
+    lines = [_headline(found), "", *aligned(table), ""]
     if found.spectra:
-        lines += [*_aligned(_spectrum_table(found.spectra)), ""]
+        lines += [*aligned(_spectrum_table(found.spectra)), ""]
     return "\n".join([*lines, *_notes(found)])
-
-
-def _aligned(table: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
-    lines = [
-        "  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) for line in table
-    ]
-    return [lines[0], "-" * len(lines[0]), *lines[1:]]
 
 
 def to_markdown(found: Verification, *, figure: str | None = None) -> str:
@@ -55,50 +59,64 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
     parts = [f"# Spectrum of J Jᵀ: {found.law.cell.name}", _headline(found)]
     if figure:
         parts.append(f"![second moment of J Jᵀ against the number of steps]({figure})")
-    parts += [
-        "## Second moment, (1/N) E tr (J Jᵀ)²",
-        _markdown_table([_HEADER, *(_cells(row) for row in found.rows)]),
-        "## Mean, (1/N) E tr J Jᵀ",
-        _markdown_table(
-            [
-                ("weights", "T", "exact", "sampled", "z"),
-                *(
-                    (row.weights, str(row.steps), _number(row.mean_exact), _estimate(row.mean.value,
-                     row.mean.standard_error), _z(row.mean.z(row.mean_exact)))
-                    for row in found.rows
-                ),
-            ]
-        ),
-        "## s₁ of W Wᵀ, measured from one-step products",
-        _markdown_table(
-            [
-                ("weights", "exact", "measured", "z"),
-                *(
-                    (s.weights, _number(s.exact), _estimate(s.measured.value,
-                     s.measured.standard_error), _z(s.measured.z(s.exact)))
-                    for s in found.s_1
-                ),
-            ]
-        ),
-    ]  # fmt: skip
+    if isinstance(found.law, SiteLaw):
+        parts += _moments_of_one_matrix(found)
+    else:
+        parts += ["## Moments, (1/dN) E tr (J Jᵀ)ᵏ", markdown_table(moment_table(found.rows))]
+    if found.s_1 or isinstance(found.law, SiteLaw):
+        parts += _s_1_section(found)
     if found.differences:
         parts += [
             "## Orthogonal minus Gaussian W, second moment",
-            _markdown_table(
+            markdown_table(
                 [
                     ("T", "exact", "measured", "z"),
                     *(
-                        (str(d.steps), _number(d.exact), _estimate(d.measured.value,
-                         d.measured.standard_error), _z(d.measured.z(d.exact)))
+                        (str(d.steps), number(d.exact), estimate(d.measured.value,
+                         d.measured.standard_error), z_score(d.measured.z(d.exact)))
                         for d in found.differences
                     ),
                 ]
             ),
         ]  # fmt: skip
     if found.spectra:
-        parts += ["## Spectra", _markdown_table(_spectrum_table(found.spectra))]
+        parts += ["## Spectra", markdown_table(_spectrum_table(found.spectra))]
     parts.append("\n".join(f"- {note}" for note in _notes(found)))
     return "\n\n".join(parts) + "\n"
+
+
+def _moments_of_one_matrix(found: Verification) -> list[str]:
+    return [
+        "## Second moment, (1/N) E tr (J Jᵀ)²",
+        markdown_table([_HEADER, *(_cells(row) for row in found.rows)]),
+        "## Mean, (1/N) E tr J Jᵀ",
+        markdown_table(
+            [
+                ("weights", "T", "exact", "sampled", "z"),
+                *(
+                    (row.weights, str(row.steps), number(row.mean_exact), estimate(row.mean.value,
+                     row.mean.standard_error), z_score(row.mean.z(row.mean_exact)))
+                    for row in found.rows
+                ),
+            ]
+        ),
+    ]  # fmt: skip
+
+
+def _s_1_section(found: Verification) -> list[str]:
+    return [
+        "## s₁ of W Wᵀ, measured from one-step products",
+        markdown_table(
+            [
+                ("weights", "exact", "measured", "z"),
+                *(
+                    (s.weights, number(s.exact), estimate(s.measured.value,
+                     s.measured.standard_error), z_score(s.measured.z(s.exact)))
+                    for s in found.s_1
+                ),
+            ]
+        ),
+    ]  # fmt: skip
 
 
 def to_json(found: Verification) -> dict[str, Any]:
@@ -115,21 +133,13 @@ def to_json(found: Verification) -> dict[str, Any]:
             "inputs": law.parameters.input_kind,
         },
         "hypotheses": found.hypotheses,
-        "mean_field": {
-            "preactivation_variance": law.preactivation_variance,
-            "state_variance": law.state_variance,
-            "chi1": law.chi1,
-        },
+        "mean_field": _mean_field_json(law),
         "rows": [
             {
                 "weights": row.weights,
                 "steps": row.steps,
-                "mean": {
-                    "exact": row.mean_exact,
-                    "sampled": row.mean.value,
-                    "standard_error": row.mean.standard_error,
-                },
-                "second_moment": _comparison_json(row.second_moment),
+                "mean": _mean_json(row),
+                "second_moment": _moment_json(row, row.second_moment),
                 "variance": _comparison_json(row.variance),
                 "verdict": row.verdict,
             }
@@ -157,6 +167,43 @@ def to_json(found: Verification) -> dict[str, Any]:
     }
 
 
+def _mean_field_json(law: SiteLaw | UntiedState) -> dict[str, Any]:
+    if isinstance(law, SiteLaw):
+        return {
+            "preactivation_variance": law.preactivation_variance,
+            "state_variance": law.state_variance,
+            "chi1": law.chi1,
+        }
+    return {
+        "preactivation_variance": _variances(law),
+        "state_variance": _state_squares(law),
+    }
+
+
+def _variances(law: UntiedState) -> dict[str, float]:
+    names = (name for name, _ in law.parameters.groups)
+    return dict(zip(names, law.preactivation_variances, strict=True))
+
+
+def _state_squares(law: UntiedState) -> dict[str, float]:
+    return dict(zip(map(str, law.cell.states), law.state_squares, strict=True))
+
+
+def _mean_json(row: Row) -> dict[str, Any]:
+    if row.first_moment is not None:
+        return _moment_json(row, row.first_moment)
+    return {
+        "exact": row.mean_exact,
+        "sampled": row.mean.value,
+        "standard_error": row.mean.standard_error,
+    }
+
+
+def _moment_json(row: Row, moment: Comparison) -> dict[str, Any]:
+    own = _comparison_json(moment)
+    return own if row.first_moment is None else {**own, **moment_json(moment)}
+
+
 def _comparison_json(found: Comparison) -> dict[str, Any]:
     return {
         "printed": found.printed,
@@ -180,25 +227,33 @@ def _headline(found: Verification) -> str:
     values = ", ".join(f"{name} = {value:g}" for name, value in law.parameters.named().items())
     return (
         f"{law.cell.name}: {values}\n"
-        f"mean field: q* = {law.preactivation_variance:.6g}, Q* = {law.state_variance:.6g}, "
-        f"chi_1 = {law.chi1:.6g}\n"
+        f"mean field: {_mean_field_words(law)}\n"
         f"{found.samples} networks of width {found.width} for each ensemble, seed {found.seed}"
         f"{', tied weights' if found.tied else ''}"
     )
 
 
+def _mean_field_words(law: SiteLaw | UntiedState) -> str:
+    if isinstance(law, SiteLaw):
+        return (
+            f"q* = {law.preactivation_variance:.6g}, Q* = {law.state_variance:.6g}, "
+            f"chi_1 = {law.chi1:.6g}"
+        )
+    squares = _state_squares(law)
+    words = [f"q({name}) = {q:.4g}" for name, q in _variances(law).items()]
+    words += [f"E[{state}^2] = {square:.4g}" for state, square in squares.items()]
+    silent = max(squares.values()) < _SILENT
+    return ", ".join(words) + "; the states fall silent: inputs would wake them" * silent
+
+
 def _notes(found: Verification) -> list[str]:
     s_1 = "; ".join(
-        f"{s.weights} {_estimate(s.measured.value, s.measured.standard_error)}, exact {s.exact:g}"
+        f"{s.weights} {estimate(s.measured.value, s.measured.standard_error)}, exact {s.exact:g}"
         for s in found.s_1
     )
-    notes = [
-        _count(found),
-        "z is (theory - sampled) in standard errors, after the noise that samples share with the "
-        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails. "
-        "verdict: on printed / S-transform / exact.",
-        "paired is the theory on the drawn sites, which shares their noise with sampled.",
-    ]
+    notes = [count_of_moments(found.rows), MOMENT_NOTE]
+    if isinstance(found.law, SiteLaw):
+        notes = _notes_on_one_matrix(found)
     if s_1:
         notes.append(f"s_1 measured from one-step products: {s_1}.")
     if any(row.second_moment.printed is not None for row in found.rows):
@@ -208,8 +263,8 @@ def _notes(found: Verification) -> list[str]:
         )
     if found.differences:
         pairs = "; ".join(
-            f"T = {d.steps}: {_estimate(d.measured.value, d.measured.standard_error)}, "
-            f"exact {_number(d.exact)}"
+            f"T = {d.steps}: {estimate(d.measured.value, d.measured.standard_error)}, "
+            f"exact {number(d.exact)}"
             for d in found.differences
         )
         notes.append(f"orthogonal minus Gaussian: {pairs}.")
@@ -222,6 +277,16 @@ def _notes(found: Verification) -> list[str]:
             "of KS, the Kolmogorov-Smirnov distance."
         )
     return [*notes, found.hypotheses]
+
+
+def _notes_on_one_matrix(found: Verification) -> list[str]:
+    return [
+        _count(found),
+        "z is (theory - sampled) in standard errors, after the noise that samples share with the "
+        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails. "
+        "verdict: on printed / S-transform / exact.",
+        "paired is the theory on the drawn sites, which shares their noise with sampled.",
+    ]
 
 
 def _count(found: Verification) -> str:
@@ -240,14 +305,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.weights,
         str(row.steps),
-        "-" if moment.printed is None else _number(moment.printed),
-        _z(z["printed"]),
-        _number(moment.s_transform),
-        _z(z["s_transform"]),
-        _number(moment.exact),
-        _z(z["exact"]),
-        _number(moment.paired),
-        _estimate(moment.sampled.value, moment.sampled.standard_error),
+        "-" if moment.printed is None else number(moment.printed),
+        z_score(z["printed"]),
+        number(moment.s_transform),
+        z_score(z["s_transform"]),
+        number(moment.exact),
+        z_score(z["exact"]),
+        number(moment.paired),
+        estimate(moment.sampled.value, moment.sampled.standard_error),
         row.verdict,
     )
 
@@ -272,31 +337,3 @@ def _spectrum_table(spectra: Sequence[SpectrumComparison]) -> list[tuple[str, ..
             for row in spectra
         ),
     ]
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _z(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:+.1f}" if abs(value) < 1e4 else f"{value:+.0e}"
-
-
-def _estimate(value: float, error: float) -> str:
-    """Write a value and its error to the second digit of the error."""
-    if not (math.isfinite(value) and error > 0):
-        return f"{value:.4g}"
-    if max(abs(value), error) >= 1e6:
-        return f"{value:.4g} ± {error:.2g}"
-    digits = max(0, 1 - math.floor(math.log10(error)))
-    return (
-        f"{value:.{digits}f} ± {error:.{digits}f}" if digits < 8 else f"{value:.4g} ± {error:.1g}"
-    )
-
-
-def _markdown_table(rows: list[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + "---|" * len(rows[0]))
-    return "\n".join(lines)

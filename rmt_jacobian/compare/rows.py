@@ -45,7 +45,7 @@ class Comparison:
     s_transform
         By multiplying S-transforms.
     exact
-        By the diagonal-valued route.
+        By the diagonal-valued route, or by the chain of any cell.
     paired
         The theory on the drawn sites, averaged over samples.
     sampled
@@ -54,6 +54,8 @@ class Comparison:
         Standard error of (sampled - paired): what is left when the noise of the sites is removed.
     finite_width
         Size of the corrections that theory at infinite width leaves out, of order T / N relative.
+    limit_error
+        Standard error of ``exact`` where sites stand for the law of a site; 0 where it has none.
     """
 
     printed: float | None
@@ -63,6 +65,44 @@ class Comparison:
     sampled: Estimate
     paired_standard_error: float
     finite_width: float = 0.0
+    limit_error: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        printed: float | None,
+        s_transform: float,
+        exact: Estimate,
+        sampled: np.ndarray,
+        paired: np.ndarray,
+        *,
+        allowed: float,
+    ) -> "Comparison":
+        """Average samples and theory on their sites, shape (samples,), T / N being allowed for."""
+        return cls(
+            printed,
+            s_transform,
+            exact.value,
+            float(paired.mean()),
+            Estimate.of(sampled),
+            Estimate.of(sampled - paired).standard_error,
+            abs(exact.value) * allowed,
+            exact.standard_error,
+        )
+
+    @property
+    def paired_ratio(self) -> Estimate:
+        """The sampled value over the theory on the drawn sites; nan where that is 0."""
+        if self.paired == 0:
+            return Estimate(math.nan, math.nan)
+        error = self.paired_standard_error / abs(self.paired)
+        return Estimate(self.sampled.value / self.paired, error)
+
+    @property
+    def limit_z(self) -> float:
+        """(exact - sampled) in standard errors, the noise of the drawn sites being among these."""
+        errors = self.sampled.standard_error, self.limit_error, self.finite_width
+        return Estimate(self.sampled.value, math.hypot(*errors)).z(self.exact)
 
     @property
     def without_site_noise(self) -> Estimate:
@@ -70,9 +110,10 @@ class Comparison:
 
         The noise that the drawn sites share with the theory on those sites cancels, and so does
         their common bias at finite width.  The error combines the standard error with the
-        corrections of relative size T/N that remain.
+        corrections of relative size T/N that remain, and with that of ``exact``.
         """
-        return Estimate(self.sampled.value - self.paired + self.exact, self._remaining_error)
+        error = math.hypot(self._remaining_error, self.limit_error)
+        return Estimate(self.sampled.value - self.paired + self.exact, error)
 
     @property
     def _remaining_error(self) -> float:
@@ -104,7 +145,19 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Row:
-    """All comparisons for one ensemble and one number of steps."""
+    """All comparisons for one ensemble and one number of steps.
+
+    Attributes
+    ----------
+    weights, steps
+        The ensemble and T.
+    mean, mean_exact
+        m_1, sampled and in the limit.
+    second_moment, variance
+        Of J J^T.
+    first_moment
+        m_1 by every route, for cells whose m_1 is not a power of a growth rate; else None.
+    """
 
     weights: Weights
     steps: int
@@ -112,16 +165,30 @@ class Row:
     mean_exact: float
     second_moment: Comparison
     variance: Comparison
+    first_moment: Comparison | None = None
 
     @property
     def verdicts(self) -> dict[str, str | None]:
-        """What the samples say of each route; None where there is no printed value."""
+        """What the samples say of each route to m_2; None where there is no printed value.
+
+        Where m_1 is compared by every route, the theory on the drawn sites has a verdict of its
+        own and ``exact`` is measured against the raw samples.
+        """
+        if self.first_moment is not None:
+            return dict(self.of_moment(self.second_moment))
         z = self.second_moment.z()
         routes = {"printed": "printed", "s_transform": "S-transform", "exact": "exact"}
         return {
             name: None if (value := z[key]) is None else verdict(value)
             for key, name in routes.items()
         }
+
+    @staticmethod
+    def of_moment(moment: Comparison) -> dict[str, str]:
+        """Return the verdicts on limit, theory on the drawn sites, and free steps."""
+        z = moment.z()
+        values = {"exact": moment.limit_z, "paired": z["paired"], "free steps": z["s_transform"]}
+        return {name: verdict(value) for name, value in values.items() if value is not None}
 
     @property
     def verdict(self) -> str:

@@ -11,6 +11,7 @@ from rmt_jacobian.compare.distances import (
     wasserstein_distance,
     wasserstein_null,
 )
+from rmt_jacobian.errors import ParameterError
 
 __all__ = ["SpectrumComparison", "compare_spectrum"]
 
@@ -54,7 +55,12 @@ class SpectrumComparison:
 
 
 def compare_spectrum(
-    law: LineLaw, values: np.ndarray, *, label: str = "", quantile: float = 0.99
+    law: LineLaw,
+    values: np.ndarray,
+    *,
+    label: str = "",
+    quantile: float = 0.99,
+    states: int = 1,
 ) -> SpectrumComparison:
     """Compare sampled spectra with a law.
 
@@ -64,16 +70,20 @@ def compare_spectrum(
         Anything with ``cdf`` and ``ppf``: a law of this package or a frozen ``scipy.stats``
         distribution, of the variable that ``values`` are.
     values
-        Sampled values, shape (samples, N); a single row may be given as shape (N,).
+        Sampled values, shape (samples, dN); a single row may be given as shape (dN,).
     label
         What the row of a report is called.
     quantile
         Of the finite-size nulls.
+    states
+        d, the number of states of a site.  The nulls are those of N sites: the d values that a
+        site adds to a spectrum are not independent.
 
     Raises
     ------
     ParameterError
-        If there are no values, some are not finite, or the quantile is not between 0 and 1.
+        If there are no values, some are not finite, ``states`` does not divide their number, or the
+        quantile is not between 0 and 1.
 
     Examples
     --------
@@ -86,7 +96,12 @@ def compare_spectrum(
     'fails'
     """
     values = np.atleast_2d(np.asarray(values, dtype=float))
-    samples, width = values.shape
+    if states < 1 or values.shape[1] % states:
+        raise ParameterError(
+            f"{values.shape[1]} values of a network are not those of {states} states each: "
+            "give the number of states of a site"
+        )
+    samples, width = values.shape[0], values.shape[1] // states
     return SpectrumComparison(
         label,
         width,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.compare.limits import limit_moments, row_of_any_cell
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row
 from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.derive import (
@@ -15,7 +16,7 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.mean_field import SiteLaw, UntiedState, site_law, untied_state
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import MomentSamples, Weights, sample_moments
 
@@ -52,11 +53,12 @@ class Verification:
     Attributes
     ----------
     law
-        The mean field of the cell.
+        The mean field of the cell: the law of its one preactivation, or, for all other cells, the
+        population of sites of :func:`.untied_state`.
     rows
         One for each ensemble and number of steps.
     s_1
-        Measured for each ensemble.
+        Measured for each ensemble; empty for cells with more than one W.
     differences
         Between the two ensembles, for each number of steps; empty unless both were sampled.
     width, samples, seed, tied
@@ -67,7 +69,7 @@ class Verification:
         Why spectra that were sampled are not among them.
     """
 
-    law: SiteLaw
+    law: SiteLaw | UntiedState
     rows: tuple[Row, ...]
     s_1: tuple[SCoefficientMeasurement, ...]
     differences: tuple[EnsembleDifference, ...]
@@ -86,7 +88,10 @@ class Verification:
                 "The theory is that of untied weights; the sampled networks are tied, so it is "
                 "an approximation here and a deviation is no error of the formula."
             )
-        return "Untied weights and biases, N -> infinity, W bi-invariant."
+        if isinstance(self.law, SiteLaw):
+            return "Untied weights and biases, N -> infinity, W bi-invariant."
+        kind = self.law.parameters.bias_kind
+        return f"Untied weights, {kind} biases, N -> infinity, W bi-invariant."
 
 
 def verify(
@@ -103,14 +108,14 @@ def verify(
     workers: int | None = None,
     progress: bool = False,
 ) -> Verification:
-    """Compare every route to the moments of J J^T with sampled networks.
+    r"""Compare every route to the moments of J J^T with sampled networks.
 
     Parameters
     ----------
     cell, parameters
-        A cell with one state and one preactivation.
+        Any cell, and its hyperparameters.
     weights
-        Ensembles of W.
+        Ensembles of W, of every W alike.
     steps
         Numbers of steps T.
     width, samples, seed
@@ -122,6 +127,14 @@ def verify(
         of the numbers of steps up to 20.
     workers, progress
         How many networks run at a time; whether to show progress bars.
+
+    Notes
+    -----
+    For cells of one state and one preactivation whose moments close, the limit is that of the
+    diagonal-valued recursion.  For all others it is that of the chain of the cell on sites of its
+    stationary population, with an error of its own; the S-transform route then is
+    :math:`m_2 = m_1(1)^{2T} (1 + T v_1 / m_1(1)^2)`, which assumes steps that are free of each
+    other.
 
     Raises
     ------
@@ -135,10 +148,18 @@ def verify(
     ...                width=32, samples=4, workers=1, spectra=False)
     >>> round(found.rows[0].second_moment.exact, 4)
     4.4233
+
+    Cells of more states or preactivations have no printed formula, and m_1 has routes of its own:
+
+    >>> from rmt_jacobian.cells import gru
+    >>> found = verify(gru, Parameters.of(gru), weights=["orthogonal"], steps=[1], width=32,
+    ...                samples=4, workers=1, spectra=False)
+    >>> found.rows[0].verdict
+    'exact agrees, paired agrees, free steps agrees'
     """
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
-    law = site_law(cell, parameters)
+    law = _mean_field(cell, parameters)
     spectra_at = (
         [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
     )
@@ -159,13 +180,30 @@ def verify(
         )
         for name in dict.fromkeys(weights)
     }
-    rows = tuple(_row(law, found, j) for found in drawn.values() for j in range(len(found.steps)))
+    rows = tuple(row for found in drawn.values() for row in _rows(law, found, workers))
     compared, without_law = _spectra(law, drawn.values())
     return Verification(
         law, rows, tuple(_measured_s_1(found) for found in drawn.values() if _sees_weights(found)),
         _differences(rows),
         width, samples, seed, tied, compared, without_law,
     )  # fmt: skip
+
+
+def _mean_field(cell: Cell, parameters: Parameters) -> SiteLaw | UntiedState:
+    """Return the law whose moments close where it is known, else the population of any cell."""
+    try:
+        law = site_law(cell, parameters)
+        diagonal_valued_recursion(cell)
+    except HypothesisError:
+        return untied_state(cell, parameters)
+    return law
+
+
+def _rows(law: SiteLaw | UntiedState, found: MomentSamples, workers: int | None) -> list[Row]:
+    if isinstance(law, SiteLaw):
+        return [_row(law, found, j) for j in range(len(found.steps))]
+    limits = limit_moments(law, found.weights, found.steps, workers=workers)
+    return [row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
 
 
 def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
@@ -196,7 +234,7 @@ def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
 
 
 def _spectra(
-    law: SiteLaw, drawn: Iterable[MomentSamples]
+    law: SiteLaw | UntiedState, drawn: Iterable[MomentSamples]
 ) -> tuple[tuple[SpectrumComparison, ...], tuple[str, ...]]:
     """Compare the singular values that were kept with their laws, where those are found."""
     compared, missing = [], []
@@ -205,10 +243,12 @@ def _spectra(
             label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
             try:
                 limit = singular_value_law(
-                    law.cell, law.parameters, weights=found.weights, steps=T, law=law,
+                    law.cell, law.parameters, weights=found.weights, steps=T,
+                    law=law if isinstance(law, SiteLaw) else None,
                     sites=_SITES, tolerance=_TOLERANCE, replicates=0,
                 )  # fmt: skip
-                compared.append(compare_spectrum(limit, values, label=label))
+                states = len(law.cell.states)
+                compared.append(compare_spectrum(limit, values, label=label, states=states))
             except (HypothesisError, ConvergenceError) as error:
                 missing.append(f"{label}: {error}")
     return tuple(compared), tuple(missing)

@@ -1,0 +1,162 @@
+"""The exact limit of m_1 and m_2 for any cell, with its error, and what free steps would give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmt_jacobian.arrays import Seed, spawn, to_numpy
+from rmt_jacobian.compare.rows import Comparison, Estimate, Row
+from rmt_jacobian.mean_field import UntiedState
+from rmt_jacobian.parallel import map_samples
+from rmt_jacobian.pencils import (
+    BlockChain,
+    BlockHistory,
+    chain_moments,
+    untied_history,
+    weight_ensembles,
+)
+from rmt_jacobian.sampling import MomentSamples, Weights
+
+__all__ = ["LimitMoments", "limit_moments", "row_of_any_cell"]
+
+
+@dataclass(frozen=True)
+class LimitMoments:
+    r"""m_1 and m_2 of J J^T over T steps as N -> infinity, over all singular values.
+
+    Attributes
+    ----------
+    steps
+        T.
+    mean, second_moment
+        m_1 and m_2; the errors are those of the sites that stand for the law of a site.
+    free_mean, free_second_moment
+        What they would be if the steps were free of each other,
+
+        .. math:: m_1 = m_1(1)^T, \qquad
+                  m_2 = m_1(1)^{2T} \left(1 + T v_1 / m_1(1)^2\right), \qquad
+                  v_1 = m_2(1) - m_1(1)^2 .
+    """
+
+    steps: int
+    mean: Estimate
+    second_moment: Estimate
+    free_mean: float
+    free_second_moment: float
+
+
+def limit_moments(
+    state: UntiedState,
+    weights: Weights,
+    steps: Sequence[int],
+    *,
+    count: int = 2048,
+    replicates: int = 8,
+    seed: Seed = 0,
+    workers: int | None = None,
+) -> dict[int, LimitMoments]:
+    """Return the limits for every number of steps.
+
+    Parameters
+    ----------
+    state
+        The stationary state of any cell.
+    weights
+        The ensemble of every W.
+    steps
+        Numbers of steps T.
+    count, replicates, seed
+        Sites of one low-discrepancy population, independent populations, at least 2, and their
+        seed.
+    workers
+        Populations worked on at a time.
+
+    Notes
+    -----
+    Moments of long products are averages over sites with heavy tails, which a population of a few
+    thousand sites knows to a few percent; the scatter of the replicates says how well.
+
+    Assumes untied bi-invariant W, free from the diagonals.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, gru
+    >>> from rmt_jacobian.mean_field import untied_state
+    >>> silent = untied_state(gru, Parameters.of(gru))  # h = 0: J = 1/2 + W / 4 with std 3
+    >>> found = limit_moments(silent, "gaussian", [1, 2], count=8, workers=1)
+    >>> round(found[1].mean.value, 12)  # 1/4 + 9/16
+    0.8125
+    >>> round(found[2].mean.value - found[2].free_mean, 12)  # J_t with fresh W are free here
+    0.0
+    """
+    wanted = sorted({1, *steps})
+
+    def one(rng: np.random.Generator) -> list[tuple[float, float]]:
+        history = untied_history(state, max(wanted), count=count, seed=rng)
+        return [_moments(state, history.first(T), weights) for T in wanted]
+
+    found = np.array(list(map_samples(one, spawn(seed, replicates), workers=workers)))
+    m_1, m_2 = found[:, 0].mean(axis=0)
+    excess = m_2 / m_1**2 - 1 if m_1 > 0 else 0.0
+    return {
+        T: LimitMoments(
+            T,
+            Estimate.of(found[:, j, 0]),
+            Estimate.of(found[:, j, 1]),
+            float(m_1**T),
+            float(m_1 ** (2 * T) * (1 + T * excess)),
+        )
+        for j, T in enumerate(wanted)
+    }
+
+
+def _moments(state: UntiedState, history: BlockHistory, weights: Weights) -> tuple[float, float]:
+    chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
+    if chain.deterministic:
+        return _without_weights(history)
+    _, mean, second = chain_moments(chain, 2)
+    return mean, second
+
+
+def _without_weights(history: BlockHistory) -> tuple[float, float]:
+    """Return the moments of the products of the d x d matrices of every site by itself."""
+    shares = to_numpy(history.weights)
+    product = np.broadcast_to(np.eye(history.states), (history.count,) + 2 * (history.states,))
+    for step in history.diagonals:
+        rows = [[np.zeros_like(shares) + (e if e is not None else 0.0) for e in row]
+                for row in step.state]  # fmt: skip
+        product = np.moveaxis(np.array(rows), -1, 0) @ product
+    squares = np.linalg.svd(product, compute_uv=False) ** 2
+    return float(shares @ squares.mean(axis=1)), float(shares @ (squares**2).mean(axis=1))
+
+
+def row_of_any_cell(limit: LimitMoments, found: MomentSamples, j: int) -> Row:
+    """Return the comparison of one number of steps, without a printed formula."""
+    allowed = limit.steps / found.width
+    mean, second = found.mean[:, j], found.second_moment[:, j]
+    paired_mean, paired_second = found.paired_mean[:, j], found.paired_second_moment[:, j]
+    first_moment = Comparison.of(
+        None, limit.free_mean, limit.mean, mean, paired_mean, allowed=allowed
+    )
+    second_moment = Comparison.of(
+        None, limit.free_second_moment, limit.second_moment, second, paired_second, allowed=allowed
+    )
+    exact = limit.mean.value**2
+    variance = Comparison.of(
+        None,
+        limit.free_second_moment - limit.free_mean**2,
+        Estimate(limit.second_moment.value - exact, limit.second_moment.standard_error),
+        second - mean**2,
+        paired_second - paired_mean**2,
+        allowed=allowed,
+    )
+    return Row(
+        found.weights,
+        limit.steps,
+        first_moment.sampled,
+        limit.mean.value,
+        second_moment,
+        variance,
+        first_moment,
+    )
