@@ -9,12 +9,16 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.compare.diagonal_moments import DiagonalMoments, FreeMoments
+from rmt_jacobian.compare.diagonal_moments import (
+    DiagonalMoments,
+    FreeMoments,
+    site_matrices,
+    times_site_matrices,
+)
 from rmt_jacobian.compare.rows import FAILS, Estimate
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.parallel import map_samples
-from rmt_jacobian.sampling import Weights, checked_weights, run_network
+from rmt_jacobian.sampling import NetworkStep, Weights, checked_weights, run_network
 
 __all__ = [
     "CellFreeness",
@@ -84,6 +88,9 @@ class FreenessTest:
         factors.  Factors are first divided by :math:`\sqrt{\tau(J_t J_t^T)}`.
     steps, width, samples
         T, N and the number of products.
+    states
+        d.  With d states, "over the diagonal" means over the matrices that mix the states of a site
+        but no sites; the factors have shape (dN, dN), and traces are divided by dN.
 
     Notes
     -----
@@ -94,6 +101,7 @@ class FreenessTest:
     steps: int
     width: int
     samples: int
+    states: int = 1
 
     @property
     def is_free(self) -> bool:
@@ -102,15 +110,22 @@ class FreenessTest:
 
     @property
     def is_free_over_diagonal(self) -> bool:
-        """Whether no statistic rejects that they are free over the diagonal matrices."""
+        """Whether no statistic rejects that they are free over the diagonal, or site matrices."""
         return all(abs(row.diagonal_z) < FAILS for row in self.rows)
 
     @property
     def verdict(self) -> str:
-        """``free``, ``free over the diagonal`` or ``neither``: the first not rejected."""
+        """``free``, ``free over the diagonal`` or ``neither``: the first not rejected.
+
+        With several states the second is called ``free over the site matrices``.
+        """
         if self.is_free:
             return "free"
-        return "free over the diagonal" if self.is_free_over_diagonal else "neither"
+        return f"free {self._over}" if self.is_free_over_diagonal else "neither"
+
+    @property
+    def _over(self) -> str:
+        return "over the diagonal" if self.states == 1 else "over the site matrices"
 
     def row(self, name: str) -> FreenessRow:
         """Return the row of a statistic."""
@@ -127,13 +142,14 @@ class FreenessTest:
         return {
             "steps": self.steps,
             "width": self.width,
+            "states": self.states,
             "samples": self.samples,
             "rows": rows,
             "verdict": self.verdict,
         }
 
     def __str__(self) -> str:
-        header = ("", "sampled", "free", "z", "over the diagonal", "z")
+        header = ("", "sampled", "free", "z", self._over, "z")
         table = [header, *(_printed(row) for row in self.rows)]
         return "\n".join([*_aligned(table), f"verdict: {self.verdict}"])
 
@@ -149,7 +165,9 @@ class CellFreeness:
         return f"untied\n{self.untied}\n\ntied\n{self.tied}"
 
 
-def freeness_test(samples: Iterable[Sequence[np.ndarray] | np.ndarray]) -> FreenessTest:
+def freeness_test(
+    samples: Iterable[Sequence[np.ndarray] | np.ndarray], *, states: int = 1
+) -> FreenessTest:
     r"""Test whether the factors of sampled products are free, or free over the diagonal.
 
     Parameters
@@ -158,6 +176,11 @@ def freeness_test(samples: Iterable[Sequence[np.ndarray] | np.ndarray]) -> Freen
         Independent samples, at least 2 and better 16; each of them T >= 2 matrices
         :math:`J_1, \ldots, J_T` of shape (N, N), the first to act first.  An array of shape
         (samples, T, N, N) will do.
+    states
+        d, the number of states of a site.  Matrices then have shape (dN, dN), all sites of one
+        state after those of another, and D below are the matrices that are diagonal in the sites
+        and mix the states of each: blocks of W that serve several states are free over these, not
+        over the diagonal ones.
 
     Returns
     -------
@@ -208,7 +231,7 @@ def freeness_test(samples: Iterable[Sequence[np.ndarray] | np.ndarray]) -> Freen
     >>> freeness_test(np.repeat(wigner, 3, axis=1)).verdict  # one symmetric matrix, three times
     'neither'
     """
-    found = [_one_sample(list(matrices)) for matrices in samples]
+    found = [_one_sample(list(matrices), states) for matrices in samples]
     shapes = {shape for shape, _ in found}
     if len(found) < 2:
         raise ParameterError("give at least 2 samples, or there is no standard error")
@@ -216,7 +239,7 @@ def freeness_test(samples: Iterable[Sequence[np.ndarray] | np.ndarray]) -> Freen
         raise ParameterError("all samples must have the same number of steps and the same width")
     ((steps, width),) = shapes
     values = np.array([row for _, row in found])
-    return _collected(values, steps, width)
+    return _collected(values, steps, width, states)
 
 
 def freeness_of_cell(
@@ -236,7 +259,8 @@ def freeness_of_cell(
     Parameters
     ----------
     cell, parameters
-        A cell with one state and one preactivation.
+        Any cell, and its hyperparameters.  With d states the factors have shape (dN, dN), and "over
+        the diagonal" means over the d x d matrices of the sites.
     weights
         ``"gaussian"`` or ``"orthogonal"``.
     steps, width, samples, seed
@@ -252,8 +276,8 @@ def freeness_of_cell(
     >>> found.untied.verdict, found.tied.verdict
     ('free', 'neither')
     """
-    single_site(cell)
     checked_weights(weights)
+    states = len(cell.states)
     if samples < 2 or steps < 2:
         raise ParameterError(
             f"a test needs at least 2 samples and 2 steps, not {samples} and {steps}"
@@ -264,27 +288,34 @@ def freeness_of_cell(
             run = run_network(
                 cell, parameters, weights=weights, width=width, steps=steps, rng=rng, tied=tied
             )
-            return _one_sample(step.times([np.eye(width)])[0] for step in run)[1]
+            return _one_sample((_jacobian(step) for step in run), states)[1]
 
         title = f"{cell.name}, {weights} W{', tied' * tied}" if progress else None
         rows = map_samples(one, spawn(seed, samples), workers=workers, progress=title)
-        return _collected(np.array(list(rows)), steps, width)
+        return _collected(np.array(list(rows)), steps, width, states)
 
     return CellFreeness(untied=test(False), tied=test(True))
 
 
-def _one_sample(matrices: Iterable[Any]) -> tuple[tuple[int, int], np.ndarray]:
+def _jacobian(step: NetworkStep) -> np.ndarray:
+    """Return J of one step, shape (dN, dN)."""
+    states, width = len(step.states), step.x.shape[0]
+    whole = np.eye(states * width)
+    return np.concatenate(step.times(list(whole.reshape(states, width, -1))))
+
+
+def _one_sample(matrices: Iterable[Any], states: int) -> tuple[tuple[int, int], np.ndarray]:
     """Return (T, N), and (sampled, free, diagonal) of every statistic; shape (4, 3)."""
     product = before = None
     free, diagonal = FreeMoments(), None
     pairs: list[np.ndarray] = []
     for matrix in matrices:
-        J = _scaled(matrix, before)
+        J = _scaled(matrix, before, states)
         if product is None or before is None or diagonal is None:
-            product, diagonal = J, DiagonalMoments.identity(len(J))
+            product, diagonal = J, DiagonalMoments.identity(len(J) // states, states)
         else:
             product = J @ product
-            pairs.append(np.stack([_alternating(before, J), _overlap(before, J)]))
+            pairs.append(np.stack([_alternating(before, J, states), _overlap(before, J, states)]))
         free, diagonal, before = free.step(J), diagonal.step(J), J
     if product is None or diagonal is None or not pairs:
         raise ParameterError("a product needs at least 2 matrices")
@@ -295,41 +326,56 @@ def _one_sample(matrices: Iterable[Any]) -> tuple[tuple[int, int], np.ndarray]:
         (moments[1], free.second_moment, diagonal.second_moment),
         *np.mean(pairs, axis=0),
     ]
-    return (len(pairs) + 1, len(product)), np.array(rows)
+    return (len(pairs) + 1, len(product) // states), np.array(rows)
 
 
-def _scaled(matrix: Any, like: np.ndarray | None) -> np.ndarray:
+def _scaled(matrix: Any, like: np.ndarray | None, states: int) -> np.ndarray:
     """Return the matrix with tau(J J^T) = 1, which keeps long products within floating point."""
     J = np.asarray(matrix, dtype=float)
     if J.ndim != 2 or J.shape[0] != J.shape[1] or (like is not None and J.shape != like.shape):
         raise ParameterError(f"factors must be square matrices of one size, not {J.shape}")
+    if states < 1 or len(J) % states:
+        raise ParameterError(
+            f"matrices of {len(J)} rows are not those of {states} states a site: give the number "
+            "of states that they have"
+        )
     mean = float(np.vdot(J, J)) / len(J) if len(J) else 0.0
     if not (mean > 0 and math.isfinite(mean)):
         raise ParameterError("every factor must be finite and not zero: leave such samples out")
     return J / math.sqrt(mean)
 
 
-def _alternating(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _alternating(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
     """Return the alternating moment of two factors, sampled and by both predictions."""
     one = np.eye(len(before))
     M, X = before @ before.T - one, after.T @ after - one
-    d, x = M.diagonal(), X.diagonal()
+    d, x = site_matrices(M, states), site_matrices(X, states)
     product = M @ X
     sampled = np.vdot(product, product.T)
-    over_diagonal = x @ (M * M) @ x + d @ (X * X) @ d - np.sum((d * x) ** 2)
+    both = np.einsum("ijn,jkn->ikn", d, x)
+    over_diagonal = (
+        _square_trace(times_site_matrices(M, x))
+        + _square_trace(times_site_matrices(X, d))
+        - np.einsum("ijn,jin->", both, both)
+    )
     scale = max(np.vdot(M, M) * np.vdot(X, X) / len(one), _NO_SPREAD * len(one))
     return np.array([sampled, 0.0, over_diagonal]) / scale
 
 
-def _overlap(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+def _square_trace(product: np.ndarray) -> float:
+    """Return the trace of the square."""
+    return float(np.vdot(product, product.T))
+
+
+def _overlap(before: np.ndarray, after: np.ndarray, states: int) -> np.ndarray:
     """Return the overlap of two factors, sampled and by both predictions."""
-    left, right = before.diagonal(), after.diagonal()
-    return np.array(
-        [np.vdot(before, after) / len(before), left.mean() * right.mean(), np.mean(left * right)]
-    )
+    left, right = site_matrices(before, states), site_matrices(after, states)
+    traces = [np.einsum("iin->", sites) / len(before) for sites in (left, right)]
+    sampled, over_diagonal = np.vdot(before, after), np.vdot(left, right)
+    return np.array([sampled / len(before), traces[0] * traces[1], over_diagonal / len(before)])
 
 
-def _collected(values: np.ndarray, steps: int, width: int) -> FreenessTest:
+def _collected(values: np.ndarray, steps: int, width: int, states: int) -> FreenessTest:
     """Average over samples; shape (samples, statistics, routes)."""
     rows = []
     for k, name in enumerate(_STATISTICS):
@@ -348,7 +394,7 @@ def _collected(values: np.ndarray, steps: int, width: int) -> FreenessTest:
                 corrections / width,
             )
         )
-    return FreenessTest(tuple(rows), steps, width, len(values))
+    return FreenessTest(tuple(rows), steps, width, len(values), states)
 
 
 def _printed(row: FreenessRow) -> tuple[str, ...]:
