@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.pencils.chain_continuation import descend, solve_chain
-from rmt_jacobian.pencils.chain_newton import ChainSolution, drift
+from rmt_jacobian.pencils.chain_continuation import descend, follow, solve_chain
+from rmt_jacobian.pencils.chain_newton import ChainSolution, drift, newton
 from rmt_jacobian.pencils.chain_panels import Node, Panel, Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 
@@ -170,13 +170,28 @@ class _Tabulation:
             starts = [panels[j].self_energies(at) for j, at in zip(missing, positions, strict=True)]
             for j, node in zip(missing, self.solve(positions, starts), strict=True):
                 found[j] = node
-        for panel, node in zip(panels, found, strict=True):
-            if node is None:
+        for j, panel in enumerate(panels):
+            found[j] = found[j] or self._crept(panel)
+            if found[j] is None:
                 raise ConvergenceError(
                     f"the Dyson equation was not solved near s = {math.exp(panel.at(0.5)):.6g}; "
                     "use other sites or fewer steps"
                 )
         return [node for node in found if node is not None]
+
+    def _crept(self, panel: Panel) -> Node | None:
+        """Follow the axis itself from an end of the panel into it, where nothing else led there."""
+        target = self.xp.asarray(np.exp([panel.at(0.5)]) + 0j)
+        for end in (panel.right, panel.left):
+            s = self.xp.asarray(np.exp([end.position]) + 0j)
+            start = newton(self.chain, s, self.xp.asarray(end.sigma[None, :]))
+            if not bool(start.converged[0]):
+                continue
+            reached = follow(self.chain, start, target)
+            self.bar.update()
+            if bool(reached.converged[0]):
+                return measure(self.chain, reached)[0]
+        return None
 
     def _agrees(self, panel: Panel, node: Node) -> bool:
         width = abs(panel.right.position - panel.left.position)
