@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["lyapunov_command", "theoretical_exponents"]
 
 _SHOWN = 9  # rows of the table for the reader
+_EXACT = 1e-12  # errors below it are rounding
 _SINGULAR = 1e14  # from this spread on the lowest exponents are rounding noise
 
 
@@ -45,8 +46,6 @@ def theoretical_exponents(
 
     Raises
     ------
-    HypothesisError
-        If there is no theory for this cell.
     ConvergenceError
         If the sites of the cell remember too many steps, or block the product.
     """
@@ -74,7 +73,10 @@ def theoretical_exponents(
     help="Steps before those that count; default: a tenth of them.",
 )
 @click.option(
-    "--exponents", type=WholeNumber(min=1), metavar="K", help="Only the K largest; default: all N."
+    "--exponents",
+    type=WholeNumber(min=1),
+    metavar="K",
+    help="Only the K largest; default: all N of every state.",
 )
 @click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
 @sampling_options(samples=4, width=256)
@@ -103,23 +105,27 @@ def lyapunov_command(
 ) -> None:
     """Sample the Lyapunov exponents of products of Jacobians and compare with theory.
 
-    Theory is Newman's law for cells without gates, and the wave of many steps for gated ones.
+    Theory is Newman's law for cells without gates, and the wave of many steps for gated ones. A
+    cell with several states has N exponents for each of them.
     """
     prepare_json(json_path)
-    if exponents is not None and exponents > width:
-        raise ParameterError(f"--exponents must be at most the width {width}, not {exponents}")
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+    most = len(found_cell.states) * width
+    if exponents is not None and exponents > most:
+        raise ParameterError(
+            f"--exponents must be at most {len(found_cell.states)} times the width, {most}, "
+            f"not {exponents}"
+        )
 
     import numpy as np
 
-    from rmt_jacobian.mean_field import site_law
     from rmt_jacobian.plotting import check_figure_path
     from rmt_jacobian.sampling import sample_lyapunov
 
     if figure is not None:
         check_figure_path(figure)
-    chi1 = site_law(found_cell, parameters).chi1
-    quantiles = (np.arange(exponents or width) + 0.5) / width
+    largest = _largest(found_cell, parameters)
+    quantiles = (np.arange(exponents or most) + 0.5) / most
     theory, missing = None, ""
     try:
         theory = theoretical_exponents(found_cell, parameters, weights, quantiles)
@@ -143,7 +149,6 @@ def lyapunov_command(
             workers=workers,
             progress=True,
         )
-    largest = math.log(chi1) / 2 if chi1 > 0 else -math.inf
     found = _Exponents(quantiles, theory, missing, largest, sampled)
     if figure is not None:
         _draw(found, f"{found_cell.name}, {weights} W", figure)
@@ -160,6 +165,18 @@ def lyapunov_command(
         "version": __version__,
     }
     write_json(json_path, {**settings, **found.content()})
+
+
+def _largest(cell: "Cell", parameters: "Parameters") -> float:
+    """Return half the logarithm of the growth rate of a small change."""
+    from rmt_jacobian.mean_field import site_law, untied_state
+    from rmt_jacobian.pencils import largest_exponent
+
+    try:
+        chi1 = site_law(cell, parameters).chi1
+    except HypothesisError:  # several states or preactivations, or moments that do not close
+        return largest_exponent(untied_state(cell, parameters))
+    return math.log(chi1) / 2 if chi1 > 0 else -math.inf
 
 
 @dataclass(frozen=True)
@@ -202,9 +219,13 @@ class _Exponents:
 
     def notes(self) -> list[str]:
         """Return what keeps theory and samples apart."""
+        import numpy as np
+
         notes = [f"no theory of all exponents: {self.missing}"] if self.missing else []
-        if self.theory is not None and (error := float(self.theory.errors.max())) > 0:
+        if self.theory is not None and (error := float(self.theory.errors.max())) > _EXACT:
             notes.append(f"theory is on drawn sites: standard error up to {error:.1g}")
+        if self.theory is not None and np.isneginf(self.theory.exponents).any():
+            notes.append("J has not full rank: the lowest exponents are minus infinity")
         if self.sampled is not None and self.sampled.tied:
             notes.append("the networks keep one W; theory is that of untied weights")
         if self.sampled is not None and self.sampled.spread > _SINGULAR:

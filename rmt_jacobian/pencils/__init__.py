@@ -2,7 +2,9 @@
 
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
+from rmt_jacobian.pencils.block_lyapunov import largest_exponent
 from rmt_jacobian.pencils.block_sites import BlockHistory, StepDiagonals
+from rmt_jacobian.pencils.block_wave import BlockWave, LongBlockChain
 from rmt_jacobian.pencils.calibration import calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
@@ -35,11 +37,13 @@ __all__ = [
     "BiInvariant",
     "BlockChain",
     "BlockHistory",
+    "BlockWave",
     "ChainSolution",
     "CriticalPoint",
     "EigenvalueLaw",
     "EigenvalueSolution",
     "GaussianWeights",
+    "LongBlockChain",
     "LongChain",
     "LyapunovExponents",
     "OrthogonalWeights",
@@ -61,6 +65,7 @@ __all__ = [
     "eigenvalue_law",
     "ensemble",
     "exact_moments",
+    "largest_exponent",
     "log_potential",
     "low_discrepancy_sites",
     "lyapunov_exponents",

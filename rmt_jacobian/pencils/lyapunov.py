@@ -18,10 +18,12 @@ The chain equations then are, site by site, with :math:`b = y \gamma(-y)` and st
 
 The last average is the same at every step, and at the ends of a finite chain it is the share of the
 singular values above s: x is the quantile of the exponent from the top, and the two equations give
-y and :math:`\mu`.  For A = 0 they are Newman's law, with y = x.
+y and :math:`\mu`.  For A = 0 they are Newman's law, with y = x.  The wave of cells with several
+states or preactivations is in :mod:`.block_wave`.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,15 +33,18 @@ from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.pencils.block_lyapunov import block_exponents
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites
+from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = ["LongChain", "LyapunovExponents", "Wave", "lyapunov_exponents"]
 
 _FORGOTTEN = 1e-4  # what is left of the start of a recursion
 _SHORTEST, _LONGEST = 16, 1000  # steps that take it there
+_DRAWS = 2**20  # sites times steps
 _NODES = 33  # at which the equation is solved; exponents between them are interpolated
 _SWEEPS, _EXACT, _STRIDE = 60, 1e-7, 1.0  # of Newton's method
 
@@ -201,10 +206,10 @@ class Wave:
 def lyapunov_exponents(
     cell: Cell,
     parameters: Parameters,
-    weights: str | BiInvariant,
+    weights: WeightsChoice,
     quantiles: ArrayLike,
     *,
-    draws: int = 2**20,
+    draws: int | None = None,
     seed: Seed = 0,
 ) -> LyapunovExponents:
     r"""Return the Lyapunov exponents of untied networks at quantiles from the top.
@@ -212,19 +217,22 @@ def lyapunov_exponents(
     Parameters
     ----------
     cell, parameters
-        A cell with one state and one preactivation; its state may be passed on beside W.
+        Any cell; its states may be passed on beside W.  With d states there are d N exponents.
     weights
-        ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale.
+        ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale; or one for each
+        preactivation by name.
     quantiles
         x in [0, 1), of any shape; at x = 0 the exponent is :math:`\frac12 \log \chi_1`.
     draws
         How many sites times steps stand for the site law; the error falls like one over the root.
+        By default a million for one state and one preactivation, an eighth of that for others.
     seed
         Of the sites.
 
     Notes
     -----
-    Solved at 33 quantiles at most, and interpolated between them in the logit of x.
+    Solved at some 33 quantiles at most, and interpolated between them in the logit of x.  Where the
+    rank of the product is not full, the exponents beyond it are minus infinity.
 
     Assumes fresh bi-invariant W at every step, N -> infinity first, then T -> infinity.
 
@@ -233,7 +241,7 @@ def lyapunov_exponents(
     ParameterError
         If a quantile is not in [0, 1) or W is zero.
     ConvergenceError
-        If sites pass on their state for too many steps.
+        If sites pass on their state for too many steps, or block the product.
 
     References
     ----------
@@ -250,14 +258,22 @@ def lyapunov_exponents(
     x = np.asarray(quantiles, dtype=float)
     if not np.all((x >= 0) & (x < 1)):
         raise ParameterError("quantiles must lie between 0 and 1, 1 excluded")
-    law, random = site_law(cell, parameters), ensemble(weights, parameters.only.weight_std)
+    try:
+        law = site_law(cell, parameters)
+    except HypothesisError:  # several states or preactivations, or moments that do not close
+        flat = block_exponents(cell, parameters, weights, x.ravel(), draws=draws, seed=seed)
+        exponents, errors = (values.reshape(x.shape) for values in flat)
+        return LyapunovExponents(x, exponents, errors)
+    if isinstance(weights, Mapping):
+        weights = weights[parameters.groups[0][0]]
+    random = ensemble(weights, parameters.only.weight_std)
     if not (random.variance > 0 and law.chi1 > 0):
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
     largest = math.log(law.chi1) / 2
     exponents, errors = np.full(x.shape, largest), np.zeros(x.shape)
     inside = x > 0
     if np.any(inside):
-        chain = _drawn_chain(law, random, draws, seed)
+        chain = _drawn_chain(law, random, draws or _DRAWS, seed)
         exponents[inside], errors[inside] = _along(chain, x[inside], largest)
     return LyapunovExponents(x, exponents, errors)
 

@@ -38,6 +38,8 @@ class LyapunovSamples:
     exponents
         :math:`\lambda_i`, shape (samples, number of exponents), decreasing up to the noise of
         finite T.
+    states
+        d, the number of states of a site: there are d N exponents.
     spread
         The largest ratio met between the columns and the diagonal of one R, over samples.  The
         exponents it belongs to have a relative error of 1e-16 times it in their steps; from 1e14
@@ -51,11 +53,12 @@ class LyapunovSamples:
     tied: bool
     exponents: np.ndarray
     spread: float
+    states: int = 1
 
     @property
     def quantiles(self) -> np.ndarray:
-        """The quantiles :math:`(i - 1/2) / N` from the top that the exponents stand for."""
-        return (np.arange(self.exponents.shape[1]) + 0.5) / self.width
+        """The quantiles :math:`(i - 1/2) / (d N)` from the top that the exponents stand for."""
+        return (np.arange(self.exponents.shape[1]) + 0.5) / (self.states * self.width)
 
     @property
     def mean(self) -> np.ndarray:
@@ -107,7 +110,7 @@ def sample_lyapunov(
     Parameters
     ----------
     cell, parameters
-        A cell with one state and one preactivation.
+        Any cell, and its hyperparameters.
     weights
         ``"gaussian"`` or ``"orthogonal"``.
     steps
@@ -115,8 +118,8 @@ def sample_lyapunov(
     width, samples
         N and the number of independent networks.
     exponents
-        How many, the largest; by default all N.  The cost of a step is proportional to it, the
-        drawing of W apart.
+        How many, the largest; by default all d N of a cell with d states.  The cost of a step is
+        proportional to it, the drawing of W apart.
     transient
         Steps before those that count, in which the columns of Q turn into their directions; by
         default a tenth of ``steps``.
@@ -134,6 +137,9 @@ def sample_lyapunov(
     below the largest of these.  The two differ by O(1/T) where exponents are apart, by more
     between neighbours closer than that; either converges to the Lyapunov exponents of the N sites,
     and those to theory as N grows.
+
+    Exponents of minus infinity, as of directions that a cell always forgets, come out as such or as
+    large negative numbers, the noise of rounding; see :attr:`.LyapunovSamples.spread`.
 
     Raises
     ------
@@ -153,14 +159,18 @@ def sample_lyapunov(
     ((2, 16), True)
     """
     transient = steps // 10 if transient is None else transient
-    exponents = width if exponents is None else exponents
+    most = len(cell.states) * width
+    exponents = most if exponents is None else exponents
     for name, value in (("steps", steps), ("samples", samples), ("width", width)):
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
     if transient < 0:
         raise ParameterError(f"transient must be a whole number >= 0, not {transient}")
-    if not 1 <= exponents <= width:
-        raise ParameterError(f"exponents must be from 1 to the width {width}, not {exponents}")
+    if not 1 <= exponents <= most:
+        raise ParameterError(
+            f"exponents must be from 1 to the {most} of {len(cell.states)} x {width} variables, "
+            f"not {exponents}"
+        )
     setting = _Setting(
         cell, parameters, checked_weights(weights), width, steps, transient, exponents, tied
     )
@@ -174,8 +184,9 @@ def sample_lyapunov(
         )
     rows, spreads = zip(*found, strict=True)
     return LyapunovSamples(
-        setting.weights, steps, transient, width, tied, np.stack(rows), max(spreads)
-    )
+        setting.weights, steps, transient, width, tied, np.stack(rows), max(spreads),
+        len(cell.states),
+    )  # fmt: skip
 
 
 class _StepBar:
@@ -208,11 +219,12 @@ def _one_sample(
 ) -> tuple[np.ndarray, float]:
     """Return the exponents of one network and the largest spread of a decomposition."""
     total, largest = np.zeros(setting.exponents), 1.0
-    block = np.eye(setting.width, setting.exponents)
+    states = len(setting.cell.states)
+    block = np.eye(states * setting.width, setting.exponents)
     ends = (setting.transient, setting.transient + setting.steps)
     waiting = stride = 1
     for t, step in enumerate(_run(setting, rng), start=1):
-        (block,) = step.times([block])
+        block = _passed_on(step, block, states)
         if waiting < stride and t not in ends:
             waiting += 1
             continue
@@ -224,6 +236,13 @@ def _one_sample(
         largest = max(largest, spread)
         stride, waiting = _next_stride(spread, waiting), 1
     return total / setting.steps, largest
+
+
+def _passed_on(step: NetworkStep, block: np.ndarray, states: int) -> np.ndarray:
+    """Return J times a block whose rows are the sites of the first state, then of the second."""
+    parts = np.split(block, states) if states > 1 else [block]
+    passed = [part + np.zeros_like(block[: len(parts[0])]) for part in step.times(parts)]
+    return np.concatenate(passed) if states > 1 else passed[0]
 
 
 def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
