@@ -183,9 +183,10 @@ class Parameters:
         groups = []
         for name, group in self.groups:
             own = {
-                field: float(given.get(f"{name}.{field}", given.get(field, getattr(group, field))))
+                field: float(given[key])
                 for field in _GROUP_FIELDS
-                if f"{name}.{field}" not in self.absent
+                for key in (field, f"{name}.{field}")  # the name of the group has the last word
+                if key in given and f"{name}.{field}" not in self.absent
             }
             groups.append((name, replace(group, **own)))
         return replace(self, groups=tuple(groups), input_variance=input_variance)
