@@ -64,6 +64,29 @@ def test_cells_that_remember_too_long_are_sampled_beside_their_largest_exponent(
     assert "no theory of all exponents" in err
 
 
+@pytest.mark.parametrize(
+    "cell", ["gru-reset-after", pytest.param("lstm-peephole", marks=pytest.mark.slow)]
+)
+def test_cells_with_several_preactivations(run, cell):
+    options = ["--width", 4, "--steps", 30, "--samples", 2, "-p", "input_std=1"]
+    status, out, _ = run(cell, *options, "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    count = 4 * (1 + (cell == "lstm-peephole"))
+    assert [len(content[key]) for key in ("exponents", "theory", "theory_error")] == [count] * 3
+    assert content["theory"][0] < content["largest_theory"]
+    middle = slice(1, count - 1)
+    gaps = np.array(content["theory"][middle]) - content["exponents"][middle]
+    assert np.abs(gaps).max() < 0.5  # four neurons, but in the right place
+
+
+def test_exponents_of_minus_infinity_are_named(run):
+    status, out, _ = run("lstm", "--theory-only", "--width", 3)
+    assert status == 0
+    assert "not full rank" in out
+    assert "-inf" in out
+
+
 def test_theory_only(run):
     status, out, _ = run(
         "vanilla", "--theory-only", "--width", 8, "--weights", "orthogonal", "--json", "-"

@@ -7,7 +7,15 @@ import pytest
 import sympy as sp
 from scipy.special import polygamma
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla
+from rmt_jacobian.cells import (
+    Cell,
+    Parameters,
+    Preactivation,
+    lstm,
+    lstm_peephole,
+    minimalrnn,
+    vanilla,
+)
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import free_step_law, site_law
 from rmt_jacobian.sampling import run_network, sample_lyapunov
@@ -174,3 +182,34 @@ def test_arguments_out_of_domain(changed, word):
     options = {"weights": "gaussian", "steps": 2, "width": 8, "samples": 2}
     with pytest.raises(ParameterError, match=word):
         sample_lyapunov(vanilla, CRITICAL, **{**options, **changed})
+
+
+@pytest.mark.parametrize("cell", [lstm, lstm_peephole], ids=lambda cell: cell.name)
+def test_several_states_are_one_long_vector(cell):
+    """The textbook loop with the dense Jacobian of both states, block by block."""
+    p, width, steps = Parameters.of(cell).with_values(input_std=1.0), 10, 40
+    (rng,) = np.random.default_rng(6).spawn(1)
+    Q, total = np.eye(2 * width), np.zeros(2 * width)
+    for step in run_network(cell, p, weights="gaussian", width=width, steps=steps, rng=rng):
+        d, J = step.derivatives, np.zeros((2, 2, width, width))
+        for (i, j), values in d.state.items():
+            J[i, j] += np.diag(values + np.zeros(width))
+        for (i, k), values in d.gate.items():
+            for j in range(2):
+                if (k, j) in d.source_state:  # every source is a state
+                    J[i, j] += np.diag(values) @ step.weights[k].matrix()
+        Q, R = np.linalg.qr(np.block([list(row) for row in J]) @ Q)
+        total += np.log(np.abs(np.diag(R)))
+    found = sample_lyapunov(
+        cell, p, weights="gaussian", steps=steps, width=width, samples=1, transient=0, seed=6
+    )
+    assert found.exponents.shape == (1, 2 * width)
+    assert found.quantiles[[0, -1]] == pytest.approx([1 / 40, 39 / 40])
+    assert found.exponents[0] == pytest.approx(total / steps, abs=1e-15 * found.spread + 1e-9)
+
+
+def test_more_exponents_than_variables_are_refused():
+    with pytest.raises(ParameterError, match="from 1 to the 16"):
+        sample_lyapunov(
+            lstm, Parameters.of(lstm), weights="gaussian", steps=5, width=8, exponents=17
+        )
