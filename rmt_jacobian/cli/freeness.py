@@ -50,6 +50,9 @@ def freeness_command(
 ) -> None:
     """Test whether the Jacobians of successive steps are free.
 
+    Free over the scalars, or over the diagonal; for cells of d states over the d x d matrices of
+    the sites in place of the diagonal.
+
     Networks with fresh weights at every step are tested beside networks that keep them.
     """
     prepare_json(json_path)
@@ -71,7 +74,8 @@ def freeness_command(
     say(describe(found_cell, parameters), json_path)
     say(f"{samples} networks of width {width} of either kind, {weights} W, T = {steps}", json_path)
     say(f"\n{found}\n", json_path)
-    for note in _NOTES:
+    notes = _NOTES if found.untied.states == 1 else (*_NOTES, _SITE_MATRICES)
+    for note in notes:
         say(note, json_path)
     settings = {
         "cell": found_cell.name,
@@ -91,4 +95,8 @@ def freeness_command(
 _NOTES = (
     "Factors are scaled to tau(J J^T) = 1; predictions are made from the factors of each sample.",
     "z is (sampled - predicted) in standard errors and finite-width corrections; 4 rejects.",
+)
+_SITE_MATRICES = (
+    "Site matrices mix the states of a site, but no sites: W that serve several states leave the "
+    "factors free over these at most."
 )

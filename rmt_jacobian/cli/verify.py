@@ -77,6 +77,9 @@ def verify_command(
 ) -> None:
     """Compare printed, S-transform and exact moments of J J^T with sampled networks.
 
+    For cells of several states or preactivations: the moments in the limit, on the drawn sites, and
+    of steps that are free of each other.
+
     The singular values of 16 of the networks are compared with their law, too.
 
     Without arguments: the minimalRNN at the critical point of Figure 1 of Chen et al. (2018).

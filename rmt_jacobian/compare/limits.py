@@ -98,7 +98,7 @@ def limit_moments(
 
     found = np.array(list(map_samples(one, spawn(seed, replicates), workers=workers)))
     m_1, m_2 = found[:, 0].mean(axis=0)
-    excess = m_2 / m_1**2 - 1 if m_1 > 0 else 0.0
+    excess = 0.0 if m_1 == 0 else m_2 / m_1**2 - 1
     return {
         T: LimitMoments(
             T,
@@ -115,7 +115,8 @@ def _moments(state: UntiedState, history: BlockHistory, weights: Weights) -> tup
     chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
     if chain.deterministic:
         return _without_weights(history)
-    _, mean, second = chain_moments(chain, 2)
+    with np.errstate(all="ignore"):  # where it fails it says so: nan
+        _, mean, second = chain_moments(chain, 2)
     return mean, second
 
 

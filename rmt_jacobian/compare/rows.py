@@ -188,7 +188,16 @@ class Row:
         """Return the verdicts on limit, theory on the drawn sites, and free steps."""
         z = moment.z()
         values = {"exact": moment.limit_z, "paired": z["paired"], "free steps": z["s_transform"]}
-        return {name: verdict(value) for name, value in values.items() if value is not None}
+        known = {
+            "exact": moment.exact,
+            "paired": moment.paired,
+            "free steps": moment.s_transform + moment.paired + moment.exact,
+        }
+        return {
+            name: verdict(value) if math.isfinite(known[name]) else "unknown"
+            for name, value in values.items()
+            if value is not None
+        }
 
     @property
     def verdict(self) -> str:

@@ -20,6 +20,7 @@ from rmt_jacobian.sampling.products import jacobian_products, product_moments, s
 
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
 
+_TRACE = 1e-60  # derivatives below it are taken for 0
 _ROUNDING = 1e-12  # relative to m_2: what is smaller does not depend on the ensemble of W
 
 
@@ -36,7 +37,9 @@ class MomentSamples:
     mean, second_moment
         m_1 and m_2 of each sample, over all dN singular values of a cell of d states.
     paired_mean, paired_second_moment
-        What the untied theory says on the sites of each sample, the row lengths of W included.
+        What the untied theory says on the sites of each sample, the row lengths of W included; nan
+        where two states of a site have become multiples of each other to rounding, as in a network
+        that has died out.
     s_1
         s_1 of W W^T inferred from the one-step product of each sample, shape (samples,); nan where
         the cell has more than one W, whose contributions the product does not tell apart, or none.
@@ -230,7 +233,8 @@ class _AnyCell:
         history = BlockHistory.of(self._steps, setting.cell, shares)
         # The rows of W have length 1 once their lengths, 0 for a W that is 0, are in the diagonals.
         ensembles = [ensemble(weights or setting.weights, 1.0) for _ in history.names]
-        _, mean, second = chain_moments(BlockChain.of(history, ensembles), 2)
+        with np.errstate(all="ignore"):  # where it fails it says so: nan
+            _, mean, second = chain_moments(BlockChain.of(history, ensembles), 2)
         return mean, second
 
     def inferred_s_1(self, second_moment: float) -> float:
@@ -285,7 +289,19 @@ def _with_row_lengths(step: NetworkStep) -> StepDerivatives:
         }
 
     d = step.derivatives
-    return StepDerivatives(d.state, scaled(d.gate), d.source_state, scaled(d.source_gate))
+    tables = (d.state, scaled(d.gate), d.source_state, scaled(d.source_gate))
+    return StepDerivatives(*(_without_traces(table) for table in tables))
+
+
+def _without_traces(table: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
+    """Return a table whose tiny entries are 0: their fourth powers would underflow, and 0/0 follow.
+
+    A tied network that dies out leaves such entries.
+    """
+    return {
+        key: np.where(np.abs(entry) < _TRACE, 0.0, entry) if np.ndim(entry) else entry
+        for key, entry in table.items()
+    }
 
 
 def sample_singular_values(

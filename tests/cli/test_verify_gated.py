@@ -1,0 +1,118 @@
+"""``rmt-jacobian verify`` and ``freeness`` of cells with several states or preactivations."""
+
+import json
+
+import pytest
+
+from rmt_jacobian.cli import main
+
+SMALL = ["--width", 32, "--samples", 4, "--steps", 2, "-p", "input_std=1"]
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru-reset-after", "lstm", "lstm-peephole"])
+def test_verify_reports_both_moments_of_every_cell(run, tmp_path, cell):
+    status, out, err = run("verify", cell, *SMALL, "--steps", 1, "--no-spectra")
+    assert status == 0, err
+    assert "nan" not in out
+    assert "free steps is the S-transform route, which assumes that the steps" in out
+    assert "eq. (12)" not in out
+    content = json.loads((tmp_path / "rmt-report" / "report.json").read_text())
+    assert [(row["weights"], row["steps"]) for row in content["rows"]] == [
+        ("gaussian", 1), ("gaussian", 2), ("orthogonal", 1), ("orthogonal", 2),
+    ]  # fmt: skip
+    for row in content["rows"]:
+        for name in ("mean", "second_moment"):
+            assert row[name]["printed"] is None
+            ratio = row[name]["sampled"] / row[name]["paired"]
+            assert row[name]["paired_ratio"] == pytest.approx(ratio, rel=1e-12)
+            assert 0 < row[name]["paired_ratio_error"] < 1
+            assert 0 < row[name]["exact_error"] < 0.1 * row[name]["exact"]
+    assert content["s_1"] == []  # there is more than one W
+    assert all(q > 0 for q in content["mean_field"]["preactivation_variance"].values())
+    text = (tmp_path / "rmt-report" / "report.md").read_text()
+    assert "sampled/paired" in text
+    assert "s₁" not in text
+
+
+def test_verify_compares_spectra_of_two_states(run):
+    status, out, err = run(
+        "verify", "lstm", "-p", "input_std=1", "--width", 32, "--samples", 4, "--steps", 1,
+        "--weights", "orthogonal", "--json", "-",
+    )  # fmt: skip
+    assert status == 0, err
+    (row,) = json.loads(out)["spectra"]
+    assert (row["width"], row["samples"], row["verdict"]) == (32, 4, "agrees")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["gru"], "the states fall silent"),
+        (["gru", "--tied"], "it is an approximation here"),
+        (["gru", "-p", "weight_std=0", "-p", "input_std=1"], "free steps"),
+        (["gru", "-p", "weight_std=1000", "-p", "input_std=1"], "free steps"),
+    ],
+)
+def test_extreme_points_give_a_finite_report(run, arguments, words):
+    status, out, err = run(
+        "verify", *arguments, "--width", 24, "--samples", 4, "--steps", 3, "--no-spectra"
+    )
+    assert status == 0, err
+    assert words in out
+    assert "nan" not in out
+
+
+def test_moments_that_are_lost_are_unknown_and_no_failure(run):
+    status, out, err = run(
+        "verify", "lstm", "-p", "weight_std=1000", "-p", "input_std=1", "--width", 24,
+        "--samples", 4, "--steps", 3, "--no-spectra",
+    )  # fmt: skip
+    assert status == 0, err
+    assert "unknown / unknown / unknown" in out
+    assert "fails" not in out.split("In short")[0]
+
+
+@pytest.mark.parametrize(
+    ("cell", "states"), [("gru", 1), ("gru-reset-after", 1), ("lstm", 2), ("lstm-peephole", 2)]
+)
+def test_freeness_of_every_cell(run, cell, states):
+    status, out, err = run(
+        "freeness", cell, "-p", "input_std=1", "--width", 64, "--samples", 8, "--steps", 4,
+        "--json", "-",
+    )  # fmt: skip
+    assert status == 0, err
+    content = json.loads(out)
+    assert content["untied"]["states"] == content["tied"]["states"] == states
+    assert content["untied"]["verdict"] != "neither"
+    assert content["tied"]["verdict"] == "neither"
+    assert ("Site matrices mix the states" in err) == (states == 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verify", "lstmm"], "did you mean lstm?"),
+        (["verify", "gru", "-p", "update.weight=3"], "did you mean update.weight_std?"),
+        (["verify", "gru", "-p", "bias_std=-1"], "must be >= 0"),
+        (["verify", "lstm", "-p", "forget.weight_std=wide"], "must be a number"),
+        (["freeness", "gru", "-p", "gate.weight_std=1"], "no parameter 'gate.weight_std'"),
+        (["freeness", "lstm", "-p", "weight_std=0", "-p", "bias_mean=-800"], "not zero"),
+    ],
+)
+def test_bad_input_gets_one_line(run, arguments, words):
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert words in err.splitlines()[-1]
