@@ -6,8 +6,10 @@ import math
 import click
 import pytest
 
+from rmt_jacobian.cells import Parameters, gru
 from rmt_jacobian.cli import _status
 from rmt_jacobian.cli.phase_diagram import phase_diagram_command
+from rmt_jacobian.mean_field import fixed_points
 
 
 @pytest.fixture
@@ -80,9 +82,39 @@ def test_other_cells_are_refused(run, cell):
     assert "only that of gru" in err
 
 
-def test_bad_arguments(run):
-    assert run("gruu")[0] == 2
-    assert run("gru", "--candidate-std", "much")[0] == 2
-    status, _, err = run("gru", "--figure", "found.bmp")
-    assert status == 2
-    assert ".png" in err
+BAD = [
+    (["gruu"], "did you mean gru?"),
+    (["gru", "--candidate-std", "much"], "'much' is not a valid float"),
+    (["gru", "--candidate-std", "inf"], "strictly between sqrt(2) and 2"),
+    (["gru", "--figure", "found.bmp"], ".png, .pdf or .svg"),
+    (["gru", "--figure", "file/found.png"], "cannot write"),
+    (["gru", "--json", "file/found.json"], "cannot write"),
+    (["gru", "--json", "."], "it is a folder"),
+    (["gru", "-p", "weight_std=1"], "No such option"),
+    (["gru", "lstm"], "unexpected extra argument"),
+    ([], "Missing argument 'CELL'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_arguments(run, tmp_path, arguments, words):
+    (tmp_path / "file").write_text("a file, no folder")
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    assert words in err
+    assert len(err.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_bifurcation_against_the_fixed_points_themselves(run):
+    """Just below the threshold only zero solves the equations, just above two others do."""
+    status, out, _ = run("gru", "--candidate-std", 1.8, "--json", "-")
+    assert status == 0
+    ((a_h, threshold),) = json.loads(out)["bifurcation"]
+    base = {"update.weight_std": 1.0, "candidate.weight_std": a_h, "input_std": 0.0}
+    counts = [
+        len(fixed_points(gru, Parameters.of(gru, {**base, "reset.weight_std": a_r},
+                                            input_variance=1.0)))
+        for a_r in (0.99 * threshold, 1.01 * threshold)
+    ]  # fmt: skip
+    assert counts == [1, 3]
