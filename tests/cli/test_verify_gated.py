@@ -47,6 +47,7 @@ def test_verify_reports_both_moments_of_every_cell(run, tmp_path, cell):
     assert "s₁" not in text
 
 
+@pytest.mark.slow
 def test_verify_compares_spectra_of_two_states(run):
     status, out, err = run(
         "verify", "lstm", "-p", "input_std=1", "--width", 32, "--samples", 4, "--steps", 1,
