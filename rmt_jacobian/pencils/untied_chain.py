@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Parameters
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.mean_field import UntiedState
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_sites import BlockHistory
@@ -133,6 +133,11 @@ def product_moments_of(
     """
     history = untied_history(state, steps, count=count, seed=seed)
     chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
+    if chain.deterministic:
+        raise HypothesisError(
+            "with all weight_std = 0 the product is made of sites alone: take moments of their "
+            "matrices, or give some weight_std"
+        )
     with threadpool_limits(1):  # the arrays are small: threads would only wait for each other
         _, mean, second = chain_moments(chain, 2)
     return ProductMoments(steps, mean, second)
