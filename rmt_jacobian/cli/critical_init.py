@@ -150,7 +150,7 @@ def _of_any_cell(
         )  # fmt: skip
         row = "  ".join(f"{number:>14.6g}" for number in numbers)
         say(f"{report.name:>36}  {row}", json_path)
-    for report in found.usual:
+    for report in (found.report, *found.usual):
         if report.remark:
             say(f"{report.name}: {report.remark}", json_path)
     return {

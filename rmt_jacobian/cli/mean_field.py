@@ -57,7 +57,7 @@ def mean_field_command(
     say(describe(found_cell, parameters), json_path)
     for name, value in results.items():
         for key, number in _flat(name, value):
-            say(f"{key:>32}  {number:<14.8g} {_WORDS[name]}", json_path)
+            say(f"{key:>40}  {number:<14.8g} {_WORDS[name]}", json_path)
     header = {
         "cell": found_cell.name,
         "parameters": parameters.named(),
@@ -69,7 +69,7 @@ def mean_field_command(
 
 _WORDS = {
     "preactivation_variance": "q*",
-    "state_variance": "Q* = E[h^2], second moment",
+    "state_variance": "Q*, second moment of a state",
     "source_variance": "E[y^2], what W multiplies",
     "correlation": "c* of the preactivations",
     "state_correlation": "C* of the states",

@@ -13,6 +13,8 @@ from rmt_jacobian.pencils.sites import SiteHistory
 
 __all__ = ["block_singular_value_law"]
 
+_UNRESOLVED_SHARE = 0.5  # of the grain: what is left unresolved of a comb
+
 
 def block_singular_value_law(
     history: BlockHistory,
@@ -62,7 +64,11 @@ def block_singular_value_law(
     True
     """
     chains = [_fastest(BlockChain.of(sites, ensembles)) for sites in (history, *replicates)]
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), progress, grain)
+    # One step with orthogonal W and several states is often a comb, whose teeth cost more than they are worth.
+    teeth = _UNRESOLVED_SHARE * grain if isinstance(chains[0], BlockChain) else 0.0
+    return SingularValueLaw(
+        chains[0], squared, tolerance, tuple(chains[1:]), progress, grain, teeth
+    )
 
 
 def _fastest(chain: BlockChain) -> Chain:

@@ -26,6 +26,7 @@ _ROUGH_SITES, _ROUGH_COUNT = 256, 2048
 _SITES = 2048
 _ITERATIONS = 25
 _HOPELESS = 50.0  # logarithm of a variance that is not a number
+_AT_END = 0.1  # of the logarithm of a deviation, or of a bias mean
 _EXACT = 1e-10  # of the growth rate
 
 
@@ -194,7 +195,14 @@ def critical_point(
         start = search.start()
         best = search.least_variance(start) if len(search.free) > 1 else start
         parameters = search.polished(best)
-        found = initialization_report("critical", parameters, cell, weights=weights, steps=steps)
+        found = initialization_report(
+            "critical",
+            parameters,
+            cell,
+            weights=weights,
+            steps=steps,
+            remark=search.remark(parameters),
+        )
         others = []
         for each in usual_initializations(cell, parameters.input_variance, steps):
             bar.update()
@@ -266,6 +274,20 @@ class _Search:
             for name, x in zip(self.free, vector, strict=True)
         }
         return self.base.with_values(values)
+
+    def remark(self, parameters: Parameters) -> str:
+        """Say which hyperparameters the search left at the ends of their ranges."""
+        ends = [
+            name
+            for name, (low, high) in zip(self.free, self.bounds, strict=True)
+            if (x := parameters.named()[name]) is not None
+            and min(abs(self._coordinate(name, x) - low), abs(self._coordinate(name, x) - high))
+            < _AT_END
+        ]
+        return f"{', '.join(ends)} lies at an end of what is searched" if ends else ""
+
+    def _coordinate(self, name: str, value: float) -> float:
+        return value if self._is_bias(name) else math.log(value)
 
     def growth(self, vector: np.ndarray, count: int) -> float:
         self.tick()

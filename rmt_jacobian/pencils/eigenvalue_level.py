@@ -8,7 +8,7 @@ import numpy as np
 __all__ = ["LevelSet", "zero_crossings"]
 
 _SHARP = 3.0  # values beyond do not count: the function has poles
-_SCAN_STEPS = 3  # of root finding on the edges of the grid
+_SCAN_STEPS = 12  # of root finding on the edges of the grid
 _STEPS = 150  # of root finding on the curves; it rarely takes 12
 _DOUBLINGS = 8
 

@@ -24,7 +24,6 @@ __all__ = ["SingularValueLaw"]
 
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
-_UNRESOLVED_SHARE = 0.5  # of the grain: what is left unresolved of a comb
 _PROBES = 24  # quantiles at which replicates are compared
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -52,6 +51,9 @@ class SingularValueLaw(Law):
     grain
         Mass of the lightest band at an end of the support that is a trait of the law and not of the
         few sites behind it; 0 keeps every band of the law of the sites.
+    teeth
+        Mass of a stretch that is not resolved any further if the law of the sites turns out to be a
+        comb; 0 resolves every tooth.
     source
         The law whose table this one shares, if any.
 
@@ -76,6 +78,7 @@ class SingularValueLaw(Law):
     replicates: tuple[Chain, ...] = ()
     progress: str | None = None
     grain: float = 0.0
+    teeth: float = 0.0
     source: "SingularValueLaw | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +100,7 @@ class SingularValueLaw(Law):
         return tabulate(
             self.chain,
             tolerance=self.tolerance,
-            grain=_UNRESOLVED_SHARE * self.grain,
+            grain=self.teeth,
             progress=self.progress,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.errors import ConvergenceError
@@ -67,11 +68,15 @@ def network_at_rest(
     True
     """
     network = _Network.draw(cell, parameters, weights, width, rng)
-    for _ in range(_STARTS):
-        start = start_std * rng.standard_normal((len(cell.states), width))
-        found = _followed(network, start)
-        if found is not None:
-            return network.step(found)
+    with threadpool_limits(1):  # matrices of a few hundred rows gain nothing from threads
+        for _ in range(_STARTS):
+            start = start_std * rng.standard_normal((len(cell.states), width))
+            try:
+                found = _followed(network, start)
+            except np.linalg.LinAlgError:  # the curve meets a singular point
+                continue
+            if found is not None:
+                return network.step(found)
     raise ConvergenceError(
         f"no fixed point was found from {_STARTS} starts: try another seed or a smaller width"
     )
