@@ -137,6 +137,8 @@ class Derivation:
         while not expression.free_symbols <= values.keys():
             expression = expression.subs(self.shorthands())
         number = expression.xreplace(values).evalf(_DIGITS)
+        if not number.is_finite:  # one value after the other takes care of a factor 0
+            number = expression.subs(values).evalf(_DIGITS)
         if not number.is_finite:
             raise ConvergenceError(
                 f"{self.quantity} is 0/0 here, because two rates of its closed form coincide; "

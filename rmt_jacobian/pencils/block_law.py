@@ -64,7 +64,7 @@ def block_singular_value_law(
     True
     """
     chains = [_fastest(BlockChain.of(sites, ensembles)) for sites in (history, *replicates)]
-    # One step with orthogonal W and several states is often a comb, whose teeth cost more than they are worth.
+    # One step with orthogonal W and several states is often a comb; its teeth are not worth it.
     teeth = _UNRESOLVED_SHARE * grain if isinstance(chains[0], BlockChain) else 0.0
     return SingularValueLaw(
         chains[0], squared, tolerance, tuple(chains[1:]), progress, grain, teeth
