@@ -299,6 +299,4 @@ def test_hard_gates_are_averaged_without_smoothing() -> None:
     assert found.source_squares["candidate"] == pytest.approx(
         square * np.mean(logistic(r) ** 2), rel=5e-3
     )
-    same = pair_state(found.state, 1.0, start_correlation=0.999)
-    assert same.chi < 1
-    assert same.correlations == pytest.approx((1, 1, 1), abs=1e-6)
+    assert 0 < found.correlations["update"] < 1
