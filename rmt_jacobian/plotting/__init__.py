@@ -3,6 +3,11 @@
 No function here touches pyplot, so none needs a display and none keeps global state.
 """
 
+from rmt_jacobian.plotting.can2020 import (
+    can2020_figure1,
+    can2020_figure2_right,
+    can2020_figure3,
+)
 from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
 from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
@@ -20,6 +25,9 @@ from rmt_jacobian.plotting.spectra import (
 
 __all__ = [
     "DrawableLaw",
+    "can2020_figure1",
+    "can2020_figure2_right",
+    "can2020_figure3",
     "check_figure_path",
     "chen2018_figure1",
     "covariance_figure",

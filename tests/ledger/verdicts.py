@@ -38,9 +38,12 @@ def differs(values: object, printed: object, errors: float = 10.0) -> None:
     assert np.all(np.abs(mean - printed) > errors * error), (mean, error, printed)
 
 
-def documented(equation: str, *numbers: float) -> None:
-    """The section of the page on this equation quotes these numbers, to four digits."""
-    sections = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+def documented(equation: str, *numbers: float, level: str = "##") -> None:
+    """The section of the page on this equation quotes these numbers, to four digits.
+
+    Sections on Chen et al. (2018) are of level ##, those on Can et al. (2020) of level ###.
+    """
+    sections = re.split(rf"^{level} ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     (section,) = [text for text in sections if equation in text.splitlines()[0]]
     quoted = {float(text) for text in re.findall(r"-?\d+(?:\.\d+)?", section)}
     for number in numbers:

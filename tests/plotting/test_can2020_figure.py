@@ -1,0 +1,51 @@
+"""The figures of Can, Krishnamurthy and Schwab (2020) at small sizes."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rmt_jacobian.cells import Parameters, gru, lstm
+from rmt_jacobian.mean_field import fixed_points
+from rmt_jacobian.plotting.can2020 import (
+    can2020_figure1,
+    can2020_figure2_right,
+    plot_slow_modes,
+    plot_tied_eigenvalues,
+)
+
+
+@pytest.mark.slow
+def test_figure1():
+    figure = can2020_figure1(
+        width=48, sites=960, gains=(1.0, 2.0), reset_gains=(1.0, 10.0), update_gains=(10.0,)
+    )
+    assert [ax.get_title()[0] for ax in figure.axes] == list("abecdf")
+    radii = figure.axes[2].lines
+    assert radii[0].get_ydata()[1] > radii[0].get_ydata()[0]
+    assert all(ax.get_legend() is not None for ax in figure.axes)
+
+
+def test_slow_modes_of_an_lstm():
+    ax = plot_slow_modes(
+        Figure().subplots(), lstm, Parameters.of(lstm), "forget", (30.0,), width=80
+    )
+    theory, sampled = ax.lines
+    expected = np.interp(sampled.get_xdata(), theory.get_xdata(), theory.get_ydata())
+    assert sampled.get_ydata() == pytest.approx(expected, abs=0.1)
+
+
+def test_a_law_along_the_network_needs_no_note():
+    parameters = Parameters.of(gru).with_values({"candidate.weight_std": 3.0})
+    ax = Figure().subplots()
+    assert plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960) == ""
+    assert ax.get_legend() is not None
+
+
+def test_figure2_right():
+    figure = can2020_figure2_right(width=40, sites=512, update_gains=(2.0, 5.0))
+    exact, line = figure.axes[1].lines
+    assert exact.get_ydata()[-1] == line.get_ydata()[-1]
+    point = fixed_points(
+        gru, Parameters.of(gru).with_values({"update.weight_std": 1.0, "reset.weight_std": 2.0})
+    )[-1]
+    assert exact.get_ydata()[0] == pytest.approx(point.edge_beyond_memory())
