@@ -367,8 +367,9 @@ def can2020_figure2_right(
     )
     eigenvalues = _pinched_network(base, max(update_gains), width, seed)
     left.plot(
-        np.real(eigenvalues), np.imag(eigenvalues), linestyle="", marker="o", markersize=2.5, color="grey",
-        markeredgewidth=0, alpha=0.6, label=f"network at rest, $a_z = {max(update_gains):g}$",
+        np.real(eigenvalues), np.imag(eigenvalues), linestyle="", marker="o", markersize=2.5,
+        color="grey", markeredgewidth=0, alpha=0.6,
+        label=f"network at rest, $a_z = {max(update_gains):g}$",
     )  # fmt: skip
     for gain, color in zip(update_gains, _colors(len(update_gains)), strict=True):
         point = fixed_points(gru, base.with_values({"update.weight_std": gain}))[-1]
