@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["eigenvalues_command"]
 
+_LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers for hundreds
+
 
 @click.command("eigenvalues")
 @cell_argument()
@@ -176,4 +178,7 @@ def _population(
         # The largest: the zero fixed point comes first where there are others.
         return points[-1].sites(count, seed)
     click.echo("solving the steady state in time, some seconds to minutes", err=True)
-    return tied_steady_state(cell, parameters, sites=count, seed=seed).sites()
+    found = tied_steady_state(
+        cell, parameters, sites=count, seed=seed, longest_period=_LONGEST_PERIOD
+    )
+    return found.sites()
