@@ -177,7 +177,6 @@ def _population(
             raise ParameterError("there is no fixed point at these parameters: lower weight_std")
         # The largest: the zero fixed point comes first where there are others.
         return points[-1].sites(count, seed)
-    click.echo("solving the steady state in time, some seconds to minutes", err=True)
     found = tied_steady_state(
         cell, parameters, sites=count, seed=seed, longest_period=_LONGEST_PERIOD
     )
