@@ -29,6 +29,10 @@ class WeightMatrix(Protocol):
         """Return W X."""
         ...
 
+    def apply_transposed(self, X: Any) -> Any:
+        """Return W^T X."""
+        ...
+
     def matrix(self) -> Any:
         """Return W itself, shape (N, N)."""
         ...
@@ -47,6 +51,10 @@ class DenseMatrix:
     def apply(self, X: np.ndarray) -> np.ndarray:
         """Return W X."""
         return self.entries @ X
+
+    def apply_transposed(self, X: np.ndarray) -> np.ndarray:
+        """Return W^T X."""
+        return self.entries.T @ X
 
     def matrix(self) -> np.ndarray:
         """Return W itself."""
@@ -85,12 +93,22 @@ class HouseholderMatrix:
         """Return W X."""
         columns = X.reshape(X.shape[0], -1)
         signed = np.asfortranarray(self.scale * self.signs[:, None] * columns)
-        work = lapack.dormqr("L", "N", self.reflectors, self.factors, signed, -1)[1]
+        return self._reflected("N", signed).reshape(X.shape)
+
+    def apply_transposed(self, X: np.ndarray) -> np.ndarray:
+        """Return W^T X."""
+        columns = np.array(X.reshape(X.shape[0], -1), order="F")
+        reflected = self._reflected("T", columns)
+        return (self.scale * self.signs[:, None] * reflected).reshape(X.shape)
+
+    def _reflected(self, transposed: str, columns: np.ndarray) -> np.ndarray:
+        """Return the reflections applied to columns, which are overwritten."""
+        work = lapack.dormqr("L", transposed, self.reflectors, self.factors, columns, -1)[1]
         product, _, info = lapack.dormqr(
-            "L", "N", self.reflectors, self.factors, signed, int(work[0]), overwrite_c=True
+            "L", transposed, self.reflectors, self.factors, columns, int(work[0]), overwrite_c=True
         )
         assert info == 0, f"dormqr refused argument {-info}"
-        return product.reshape(X.shape)
+        return product
 
     def matrix(self) -> np.ndarray:
         """Return W itself."""

@@ -11,7 +11,6 @@ from rmt_jacobian.cells import (
     Parameters,
     Preactivation,
     PreactivationParameters,
-    StepDerivatives,
     compile_cell,
 )
 from rmt_jacobian.errors import ParameterError
@@ -23,71 +22,9 @@ from rmt_jacobian.sampling.ensembles import (
     draw_weights,
 )
 from rmt_jacobian.sampling.start import starting_states
+from rmt_jacobian.sampling.steps import NetworkStep
 
 __all__ = ["NetworkStep", "run_network"]
-
-
-@dataclass(frozen=True)
-class NetworkStep:
-    """One step of a network, with all that its Jacobian is made of.
-
-    Attributes
-    ----------
-    states, gates, x
-        The states before the step, the preactivations and the input; each of shape (N,).
-    weights
-        One W for each preactivation, None for one that has no W.
-    derivatives
-        The diagonals of the Jacobian at the sites.
-    """
-
-    states: tuple[Any, ...]
-    gates: tuple[Any, ...]
-    x: Any
-    weights: tuple[WeightMatrix | None, ...]
-    derivatives: StepDerivatives
-
-    def times(self, blocks: list[Any]) -> list[Any]:
-        """Return J applied to a change of the states.
-
-        Parameters
-        ----------
-        blocks
-            One array of shape (N, m) for each state.
-
-        Returns
-        -------
-        list
-            One array of shape (N, m) for each state.
-        """
-        d = self.derivatives
-        through_weights: list[Any] = []
-        for k, W in enumerate(self.weights):
-            if W is None:
-                through_weights.append(None)
-                continue
-            source = 0.0
-            for s, block in enumerate(blocks):
-                source = source + _scaled(d.source_state.get((k, s)), block)
-            for j in range(k):
-                source = source + _scaled(d.source_gate.get((k, j)), through_weights[j])
-            through_weights.append(W.apply(source))
-        result = []
-        for i in range(len(blocks)):
-            change = 0.0
-            for s, block in enumerate(blocks):
-                change = change + _scaled(d.state.get((i, s)), block)
-            for k, block in enumerate(through_weights):
-                change = change + _scaled(d.gate.get((i, k)), block)
-            result.append(change)
-        return result
-
-
-def _scaled(diagonal: Any, block: Any) -> Any:
-    """Return diag(diagonal) block; None stands for what vanishes identically."""
-    if diagonal is None or block is None:
-        return 0.0
-    return diagonal[:, None] * block if np.ndim(diagonal) else diagonal * block
 
 
 def run_network(
