@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmt_jacobian.arrays import Seed, spawn, to_numpy
+from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row
 from rmt_jacobian.mean_field import UntiedState
 from rmt_jacobian.parallel import map_samples
@@ -113,23 +113,8 @@ def limit_moments(
 
 def _moments(state: UntiedState, history: BlockHistory, weights: Weights) -> tuple[float, float]:
     chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
-    if chain.deterministic:
-        return _without_weights(history)
-    with np.errstate(all="ignore"):  # where it fails it says so: nan
-        _, mean, second = chain_moments(chain, 2)
+    _, mean, second = chain_moments(chain, 2)
     return mean, second
-
-
-def _without_weights(history: BlockHistory) -> tuple[float, float]:
-    """Return the moments of the products of the d x d matrices of every site by itself."""
-    shares = to_numpy(history.weights)
-    product = np.broadcast_to(np.eye(history.states), (history.count,) + 2 * (history.states,))
-    for step in history.diagonals:
-        rows = [[np.zeros_like(shares) + (e if e is not None else 0.0) for e in row]
-                for row in step.state]  # fmt: skip
-        product = np.moveaxis(np.array(rows), -1, 0) @ product
-    squares = np.linalg.svd(product, compute_uv=False) ** 2
-    return float(shares @ squares.mean(axis=1)), float(shares @ (squares**2).mean(axis=1))
 
 
 def row_of_any_cell(limit: LimitMoments, found: MomentSamples, j: int) -> Row:

@@ -19,8 +19,8 @@ MOMENT_NOTE = (
     "z counts the noise of the drawn sites; paired is the theory on the drawn sites, which leaves "
     "the noise of the W alone; free steps is the S-transform route, which assumes that the steps "
     "are free of each other. z is (theory - sampled) in standard errors, T/N allowed for; 3 still "
-    "agrees, 4 fails. verdict: on exact / paired / free steps; unknown where the states of a "
-    "site are multiples of each other to rounding, so that the moments are lost."
+    "agrees, 4 fails. verdict: on exact / paired / free steps; unknown where a moment leaves "
+    "the range of floating-point numbers."
 )
 
 

@@ -1,27 +1,34 @@
 r"""Moments of a T-step product for any cell: the Dyson equation of its chain as a power series.
 
 With :math:`\epsilon = 1/s^2`, variances are 1/s times power series in epsilon and costs are s times
-such series without a constant term.  So the sweeps of :mod:`.block_chain_sweep` start from the
-variance 1 and end with the cost :math:`\epsilon`, on truncated series in place of numbers, and
+such series without a constant term.  So a sweep to the right starts from states of variance 1 and
+ends with the cost :math:`\epsilon` on each of them, and
 
 .. math::
     \langle \mathrm{tr} (1/\epsilon - k_T)^{-1} \rangle / d = \sum_k m_k \epsilon^{k+1} .
+
+At a site, a step passes the covariance P of :math:`Z`, its states and the preactivations that a
+source reads, through an observation of every source :math:`y^T Z` with its cost D,
+
+.. math::
+    P \to P + c\, (P y)(P y)^T, \qquad c = \frac{D}{1 - D\, y^T P y}, \qquad
+    M \to M + c\, (T^T y)(T^T y)^T, \qquad T \to T + c\, (P y)(T^T y)^T,
+
+where T and M are the response and the force that a shift of Z meets, and on to the states
+:math:`F Z`.  The constant term of every denominator is 1, so that nothing is divided by a variance,
+which vanishes where states are multiples of each other: the factors of
+:mod:`.block_chain_cavity`, made for small s, would be 0/0 there.
 
 A preactivation's variance follows from the states before its step at the same order, a source's
 cost from the steps after it, so that a sweep to the right and one back fix one more order.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.pencils.block_chain import BlockChain
-from rmt_jacobian.pencils.block_chain_cavity import States, StepCavity
-from rmt_jacobian.pencils.block_chain_sweep import (
-    Sweep,
-    gate_averages,
-    source_average,
-    step_cavity,
-)
+from rmt_jacobian.pencils.block_chain_cavity import added, applied, quadratic, times
 from rmt_jacobian.pencils.block_sites import Matrix
 
 __all__ = ["Series", "block_moments"]
@@ -50,9 +57,6 @@ class Series:
     def __neg__(self) -> "Series":
         return Series(tuple(-a for a in self.terms))
 
-    def __sub__(self, other: Any) -> "Series":
-        return self + (-other)
-
     def __rsub__(self, other: Any) -> "Series":
         return -self + other
 
@@ -64,9 +68,7 @@ class Series:
             tuple(sum(self.terms[i] * other.terms[n - i] for i in range(n + 1)) for n in pairs)
         )
 
-    def __truediv__(self, other: Any) -> "Series":
-        if not isinstance(other, Series):
-            return Series(tuple(a / other for a in self.terms))
+    def __truediv__(self, other: "Series") -> "Series":
         first, quotient = other.terms[0], []
         for n, term in enumerate(self.terms):
             rest = sum((other.terms[n - i] * q for i, q in enumerate(quotient)), 0.0)
@@ -75,12 +77,6 @@ class Series:
 
     def __rtruediv__(self, other: Any) -> "Series":
         return Series((other, *(0 * a for a in self.terms[1:]))) / self
-
-    def __matmul__(self, other: Any) -> "Series":
-        return Series(tuple(a @ other for a in self.terms))
-
-    def __getitem__(self, index: Any) -> "Series":
-        return Series(tuple(a[index] for a in self.terms))
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -91,7 +87,7 @@ def block_moments(chain: BlockChain, order: int) -> list[float]:
     Parameters
     ----------
     chain
-        T steps of any cell on weighted sites.
+        T steps of any cell on weighted sites; a cell without any W is a product of its sites.
     order
         The highest moment, at least 0.
 
@@ -114,85 +110,201 @@ def block_moments(chain: BlockChain, order: int) -> list[float]:
     return _Expansion(chain, order + 2).solve()
 
 
+@dataclass(frozen=True)
+class _Cavity:
+    """Variables Z in the cavity of what is to the right: P, T and M; None is 0."""
+
+    covariance: Matrix
+    response: Matrix
+    force: Matrix
+
+    def observed(self, y: Sequence[Any], D: Series) -> "_Cavity":
+        """Return the cavity with a cost D on y^T Z."""
+        spread, variance = applied(self.covariance, y), quadratic(self.covariance, y)
+        seen = [_dot(column, y) for column in zip(*self.response, strict=True)]
+        cost = D if variance is None else D / (1 - D * variance)
+        return _Cavity(
+            _plus(self.covariance, cost, spread, spread),
+            _plus(self.response, cost, spread, seen),
+            _plus(self.force, cost, seen, seen),
+        )
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of the sweep to the right.
+
+    Attributes
+    ----------
+    cavity
+        Of Z after all observations.
+    sources
+        The rows y.
+    through
+        F T, what a shift of Z makes of the states after the step.
+    leads
+        F P y, the covariances of these states with every source.
+    states
+        Their covariance.
+    """
+
+    cavity: _Cavity
+    sources: Matrix
+    through: Matrix
+    leads: Matrix
+    states: Matrix
+
+
 class _Expansion:
     """The self-energies of all blocks as series, one sweep after the other."""
 
     def __init__(self, chain: BlockChain, length: int) -> None:
         self.chain, self.sites, self.length = chain, chain.sites, length
         self.gain = [[float(g) for g in e.gain_series(length - 1)] for e in chain.ensembles]
-        self.nothing = [0.0] * length
+        self.nothing = Series((0.0,) * length)
         self.sigma = [self.nothing] * chain.blocks
         self.averages = [self.nothing] * chain.blocks
-        d = self.sites.states
-        self.forces: list[Matrix] = [[[None] * d for _ in range(d)] for _ in range(chain.steps)]
+        self.forces = [_diagonal([None] * self.sites.states)] * chain.steps
 
     def solve(self) -> list[float]:
-        found = self._numbers(0.0)
+        """Return the moments."""
+        found = self.nothing
         for _ in range(self.length):
-            sweep = self._right()
-            self._back(sweep)
-            found = self._numbers(sweep.end_average())
-        return found[1:]
+            found = self._back(*self._right())
+        return list(found.terms[1:])
 
-    def _right(self) -> Sweep:
-        """Renew the variances of the preactivations."""
-        sites, K = self.sites, self.sites.gates
-        states = States.independent(self._constant(1.0), sites.states)
-        start, steps = states.pivots[0], []
+    def _right(self) -> tuple[list[_Step], Matrix]:
+        """Renew the variances of the preactivations; return the steps and the final force."""
+        sites, K, d = self.sites, self.sites.gates, self.sites.states
+        states, steps = self._start(), []
         for t in range(self.chain.steps):
             first, step = 2 * K * t, self._step(t, states)
-            for _ in range(sites.levels):
+            for _ in range(sites.levels if K else 0):
                 for k, source in enumerate(sites.sources):
-                    g = self._numbers(source_average(sites, step, self.forces[t], source))
+                    g = self._source_average(step, self.forces[t], source)
                     self._renew(first + K + k, first + k, k, g)
                 step = self._step(t, states)
             steps.append(step)
             states = step.states
-        end = self._constant(0.0)
-        end = Series((end.terms[0], *(end.terms[0] + (n == 0) for n in range(self.length - 1))))
-        return Sweep(sites, start, steps, *states.final_force(end))
+        cost = Series((0.0, 1.0, *self.nothing.terms[2:]))
+        end = _Cavity(states, _diagonal([1.0] * d), _diagonal([None] * d))
+        for row in _diagonal([1.0] * d):
+            end = end.observed(row, cost)
+        return steps, end.force
 
-    def _back(self, sweep: Sweep) -> None:
-        """Renew the costs of the sources."""
+    def _back(self, steps: list[_Step], N: Matrix) -> Series:
+        """Renew the costs of the sources; return the average force on the last states."""
         sites, K, d = self.sites, self.sites.gates, self.sites.states
-        N = sweep.force
+        found = self._average(_total(N[i][i] for i in range(d))) * (1 / d)
         for t in reversed(range(self.chain.steps)):
-            first, step = 2 * K * t, sweep.steps[t]
-            before = States.independent(sweep.start, d) if t == 0 else sweep.steps[t - 1].states
+            first, step = 2 * K * t, steps[t]
+            before = steps[t - 1].states if t else self._start()
             self.forces[t] = N
-            for _ in range(sites.levels):
-                found = gate_averages(sites, t, step, step.looked_back(N), N)
-                for k, g in enumerate(found):
-                    self._renew(first + k, first + K + k, k, self._numbers(g))
+            for _ in range(sites.levels if K else 0):
+                force = _looked_back(step, N)
+                for k in range(K):
+                    g = self._gate_average(t, k, force, N)
+                    self._renew(first + k, first + K + k, k, g)
                 step = self._step(t, before)
-            N = [row[:d] for row in step.looked_back(N)[:d]]
+            N = [row[:d] for row in _looked_back(step, N)[:d]]
+        return found
 
-    def _renew(self, block: int, partner: int, k: int, g: list[float]) -> None:
+    def _renew(self, block: int, partner: int, k: int, g: Series) -> None:
         """Set the self-energy of a block to gamma(u) g, g being the average of its partner."""
         self.averages[partner] = g
-        u = Series(tuple(self.sigma[block])) * Series(tuple(self.averages[block]))
-        total = Series(tuple(self.nothing))
+        u = self.sigma[block] * self.averages[block]
+        total = self.nothing
         for coefficient in reversed(self.gain[k]):
             total = total * u + coefficient
-        self.sigma[block] = list((total * Series(tuple(g))).terms)
+        self.sigma[block] = total * g
 
-    def _step(self, t: int, states: States) -> StepCavity:
-        xp = self.chain.namespace
-        rows = xp.asarray(self.sigma, dtype=xp.complex128)
-        sigma = Series(tuple(rows[None, :, n] for n in range(self.length)))
-        return step_cavity(self.sites, t, states, sigma)
+    def _start(self) -> Matrix:
+        """Return the covariance of the states before the first step."""
+        one = Series((1.0, *self.nothing.terms[1:]))
+        return _diagonal([one] * self.sites.states)
 
-    def _constant(self, value: float) -> Series:
-        xp = self.chain.namespace
-        nothing = xp.zeros((1, self.sites.count), dtype=xp.complex128)
-        return Series((nothing + value, *(nothing for _ in range(self.length - 1))))
+    def _step(self, t: int, before: Matrix) -> _Step:
+        """Pass states through step t, given the self-energies of its blocks."""
+        sites, K = self.sites, self.sites.gates
+        step, read = sites.diagonals[t], sites.read
+        costs, spreads = (self.sigma[2 * K * t + shift :][:K] for shift in (0, K))
+        d, n = sites.states, sites.states + len(read)
+        prior = _diagonal([*[None] * d, *(spreads[k] for k in read)])
+        for i in range(d):
+            prior[i][:d] = before[i]
+        cavity = _Cavity(prior, _diagonal([1.0] * n), _diagonal([None] * n))
+        sources = _rows(step.source_state, step.source_gate, read)
+        for j, y in enumerate(sources):
+            own = (cost for cost, source in zip(costs, sites.sources, strict=True) if source == j)
+            cavity = cavity.observed(y, _total(own))
+        F = _rows(step.state, step.gate, read)
+        spread = [applied(cavity.covariance, row) for row in F]
+        states: Matrix = [[None] * d for _ in range(d)]
+        for i in range(d):
+            for j in range(i + 1):
+                noise = (
+                    times(spreads[k], times(step.gate[i][k], step.gate[j][k])) for k in sites.unread
+                )
+                states[i][j] = states[j][i] = added(_dot(spread[i], F[j]), _total(noise))
+        columns = list(zip(*cavity.response, strict=True))
+        through = [[_dot(row, column) for column in columns] for row in F]
+        leads = [[_dot(line, y) for line in spread] for y in sources]
+        return _Step(cavity, sources, through, leads, states)
 
-    def _numbers(self, average: Any) -> list[float]:
-        """Return the coefficients of an average, a series of arrays of one point."""
-        if not isinstance(average, Series):
-            return [float(average), *self.nothing[1:]]
-        xp = self.chain.namespace
-        return [
-            float(xp.real(term + 0j)[0] if hasattr(term, "shape") else term)
-            for term in average.terms
-        ]
+    def _source_average(self, step: _Step, N: Matrix, source: int) -> Series:
+        """Return the average variance of a source in the whole chain."""
+        alone = quadratic(step.cavity.covariance, step.sources[source])
+        return self._average(added(alone, quadratic(N, step.leads[source])))
+
+    def _gate_average(self, t: int, gate: int, force: Matrix, N: Matrix) -> Series:
+        """Return the average force on a preactivation of step t in the whole chain."""
+        if gate in self.sites.read:
+            at = self.sites.states + self.sites.read.index(gate)
+            return self._average(force[at][at])
+        return self._average(quadratic(N, [row[gate] for row in self.sites.diagonals[t].gate]))
+
+    def _average(self, entry: Series | None) -> Series:
+        """Return the weighted sum over sites."""
+        if entry is None:
+            return self.nothing
+        weights = self.sites.weights
+        return Series(tuple(float((term + 0 * weights) @ weights) for term in entry.terms))
+
+
+def _looked_back(step: _Step, N: Matrix) -> Matrix:
+    """Return the force that a shift of Z meets, from the one that a shift of the states meets."""
+    columns = list(zip(*step.through, strict=True))
+    pulled, n = [applied(N, column) for column in columns], range(len(columns))
+    own = step.cavity.force
+    return [[added(own[i][j], _dot(columns[i], pulled[j])) for j in n] for i in n]
+
+
+def _rows(states: Matrix, gates: Matrix, read: Sequence[int]) -> Matrix:
+    """Return rows in terms of the states and the preactivations that are read."""
+    pairs = zip(states, gates, strict=True)
+    return [[*row, *(gate[k] for k in read)] for row, gate in pairs]
+
+
+def _plus(matrix: Matrix, cost: Series, left: list[Any], right: list[Any]) -> Matrix:
+    """Return a matrix plus c x y^T."""
+    scaled = [times(cost, x) for x in left]
+    return [
+        [added(entry, times(x, y)) for entry, y in zip(row, right, strict=True)]
+        for row, x in zip(matrix, scaled, strict=True)
+    ]
+
+
+def _diagonal(entries: Sequence[Any]) -> Matrix:
+    n = range(len(entries))
+    return [[entries[i] if i == j else None for j in n] for i in n]
+
+
+def _dot(x: Sequence[Any], y: Sequence[Any]) -> Any:
+    return _total(times(a, b) for a, b in zip(x, y, strict=True))
+
+
+def _total(entries: Iterable[Any]) -> Any:
+    total = None
+    for entry in entries:
+        total = added(total, entry)
+    return total

@@ -76,14 +76,15 @@ def test_extreme_points_give_a_finite_report(run, arguments, words):
     assert "nan" not in out
 
 
-def test_moments_that_are_lost_are_unknown_and_no_failure(run):
+def test_saturated_gates_lose_no_moment(run):
+    # The states of most sites are multiples of each other here.
     status, out, err = run(
         "verify", "lstm", "-p", "weight_std=1000", "-p", "input_std=1", "--width", 24,
         "--samples", 4, "--steps", 3, "--no-spectra",
     )  # fmt: skip
     assert status == 0, err
-    assert "unknown / unknown / unknown" in out
-    assert "fails" not in out.split("In short")[0]
+    assert "unknown /" not in out
+    assert "paired agrees in 4 of 4 moments" in out
 
 
 @pytest.mark.parametrize(
