@@ -4,17 +4,35 @@ Array code elsewhere takes its namespace from its arguments (array API standard)
 same lines run on NumPy, CuPy and array-api-strict.
 """
 
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Literal, get_args
 
 import array_api_compat
 import numpy as np
 
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["Device", "Seed", "array_namespace", "generator", "namespace", "spawn", "to_numpy"]
+__all__ = [
+    "ArrayGenerator",
+    "Device",
+    "Precision",
+    "Random",
+    "Seed",
+    "array_generator",
+    "array_namespace",
+    "checked_precision",
+    "generator",
+    "namespace",
+    "spawn",
+    "to_numpy",
+]
 
 Device = Literal["cpu", "gpu"]
+Precision = Literal["float64", "float32"]
 Seed = int | np.random.SeedSequence | np.random.Generator
+
+_AT_ONCE = 1 << 22  # numbers that are drawn in double precision before they are rounded
+_STREAMS = 1 << 16  # of a generator on a GPU: its numbers depend on it, so it is fixed
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -31,8 +49,11 @@ def array_namespace(*arrays: Any) -> Any:
     return array_api_compat.array_namespace(*arrays)
 
 
-def namespace(device: Device = "cpu") -> Any:
+def namespace(device: Device | ModuleType = "cpu") -> Any:
     """Return the array namespace of a device: NumPy for ``"cpu"``, CuPy for ``"gpu"``.
+
+    A namespace that is given as such is returned as it is: any that follows the array API standard
+    will do.
 
     Raises
     ------
@@ -44,6 +65,8 @@ def namespace(device: Device = "cpu") -> Any:
     >>> namespace("cpu").__name__
     'array_api_compat.numpy'
     """
+    if isinstance(device, ModuleType):
+        return device
     if device == "cpu":
         import array_api_compat.numpy as xp
 
@@ -68,6 +91,19 @@ def _cupy_namespace() -> Any:
     if not available:
         raise ParameterError("device 'gpu' needs a CUDA card and none was found: use device 'cpu'")
     return xp
+
+
+def checked_precision(dtype: str) -> Precision:
+    """Return the name of a floating-point type, or raise :class:`ParameterError`.
+
+    Examples
+    --------
+    >>> checked_precision("float32")
+    'float32'
+    """
+    if dtype not in get_args(Precision):
+        raise ParameterError(f"unknown dtype {dtype!r}: use 'float64' or 'float32'")
+    return dtype  # pyright: ignore[reportReturnType]
 
 
 def to_numpy(array: Any) -> np.ndarray:
@@ -118,3 +154,111 @@ def spawn(seed: Seed, count: int) -> list[np.random.Generator]:
         # Spawning counts up inside the sequence; a copy starts from the same count every time.
         seed = np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key)
     return generator(seed).spawn(count)
+
+
+class ArrayGenerator:
+    """Random numbers that come as arrays of one namespace and one floating-point type.
+
+    On the CPU they are those of a NumPy generator; a GPU draws its own.  In single precision they
+    are the numbers of double precision, rounded, so that one seed means one network in both.
+
+    Parameters
+    ----------
+    source
+        A NumPy generator, or a CuPy generator for CuPy arrays.
+    xp
+        The namespace of the arrays.
+    dtype
+        The floating-point type, of that namespace.
+
+    Examples
+    --------
+    >>> rng = array_generator(np.random.default_rng(0), dtype="float32")
+    >>> rng.standard_normal((2,)).dtype
+    dtype('float32')
+    """
+
+    def __init__(self, source: Any, xp: Any, dtype: Any) -> None:
+        self._source, self.xp, self.dtype = source, xp, dtype
+        self._on_host = isinstance(source, np.random.Generator)
+
+    def standard_normal(self, shape: int | tuple[int, ...]) -> Any:
+        """Draw independent N(0, 1)."""
+        shape = (shape,) if isinstance(shape, int) else shape
+        if self.dtype == self.xp.float64 or not self._on_host:
+            return self._moved(self._source.standard_normal(shape), self.dtype)
+        rounded = np.empty(shape, dtype=np.float32)
+        flat = rounded.reshape(-1)
+        for start in range(0, flat.size, _AT_ONCE):
+            part = flat[start : start + _AT_ONCE]
+            part[:] = self._source.standard_normal(part.size)
+        return self._moved(rounded, self.dtype)
+
+    def integers(self, bound: int, *, size: int) -> Any:
+        """Draw independent integers from 0 to bound - 1."""
+        return self._moved(self._source.integers(0, bound, size=size), self.xp.int64)
+
+    def signs(self, count: int) -> Any:
+        """Draw independent fair signs, as 8-bit integers."""
+        return self._moved(2 * self._source.integers(0, 2, size=count) - 1, self.xp.int8)
+
+    def permutation(self, count: int) -> Any:
+        """Draw a permutation of 0, ..., count - 1, as 32-bit integers."""
+        if self._on_host:
+            return self._moved(self._source.permutation(count), self.xp.int32)
+        # CuPy's generators have none in all versions; two equal keys among 2^53 do no harm.
+        order = self.xp.argsort(self._source.random(count))
+        return self._moved(order, self.xp.int32)
+
+    def _moved(self, drawn: Any, dtype: Any) -> Any:
+        if isinstance(drawn, np.ndarray) and not isinstance(self.xp.empty(0), np.ndarray):
+            drawn = self.xp.asarray(drawn)
+        return self.xp.astype(drawn, dtype, copy=False)
+
+
+Random = np.random.Generator | ArrayGenerator
+
+
+def array_generator(
+    rng: Random, device: Device | ModuleType = "cpu", dtype: Precision = "float64"
+) -> ArrayGenerator:
+    """Return a generator of arrays on a device; one that is given is returned as it is.
+
+    Parameters
+    ----------
+    rng
+        The generator that all is drawn from.  A GPU draws by a generator of its own, Philox 4x32
+        with 10 rounds, whose seed is taken from this one.
+    device
+        ``"cpu"``, ``"gpu"``, or an array namespace that is filled from the host.
+    dtype
+        ``"float64"`` or ``"float32"``.
+
+    Raises
+    ------
+    ParameterError
+        If the device or the type is unknown, or there is no GPU.
+
+    Examples
+    --------
+    >>> rng = array_generator(np.random.default_rng(0))
+    >>> bool(rng.standard_normal(3)[0] == np.random.default_rng(0).standard_normal(3)[0])
+    True
+    """
+    if isinstance(rng, ArrayGenerator):
+        return rng
+    xp = namespace(device)
+    number = getattr(xp, checked_precision(dtype))
+    return ArrayGenerator(_cupy_generator(rng) if _is_cupy(xp) else rng, xp, number)
+
+
+def _is_cupy(xp: Any) -> bool:
+    return "cupy" in xp.__name__
+
+
+def _cupy_generator(rng: np.random.Generator) -> Any:
+    """Return a generator on the GPU whose seed is drawn from one on the host."""
+    import cupy  # pyright: ignore[reportMissingImports]
+
+    seed = np.random.SeedSequence([int(word) for word in rng.integers(0, 1 << 32, size=4)])
+    return cupy.random.Generator(cupy.random.Philox4x3210(seed, size=_STREAMS))

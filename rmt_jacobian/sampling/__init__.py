@@ -4,12 +4,17 @@ from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.eigenvalues import dense_jacobian, jacobian_eigenvalues
 from rmt_jacobian.sampling.ensembles import (
     DenseMatrix,
+    FastGaussianMatrix,
+    FastOrthogonalMatrix,
     HouseholderMatrix,
+    TheoryWeights,
     WeightMatrix,
     Weights,
     checked_weights,
     draw_image,
     draw_weights,
+    ensemble_of,
+    is_fast,
 )
 from rmt_jacobian.sampling.lyapunov import LyapunovSamples, sample_lyapunov
 from rmt_jacobian.sampling.network import NetworkStep, run_network
@@ -21,16 +26,21 @@ from rmt_jacobian.sampling.signals import sample_correlations
 
 __all__ = [
     "DenseMatrix",
+    "FastGaussianMatrix",
+    "FastOrthogonalMatrix",
     "HouseholderMatrix",
     "LyapunovSamples",
     "MomentSamples",
     "NetworkStep",
+    "TheoryWeights",
     "WeightMatrix",
     "Weights",
     "checked_weights",
     "dense_jacobian",
     "draw_image",
     "draw_weights",
+    "ensemble_of",
+    "is_fast",
     "jacobian_eigenvalues",
     "jacobian_products",
     "map_samples",

@@ -20,6 +20,7 @@ from rmt_jacobian.sampling.ensembles import (
     checked_weights,
     draw_image,
     draw_weights,
+    is_fast,
 )
 from rmt_jacobian.sampling.start import starting_states
 from rmt_jacobian.sampling.steps import NetworkStep
@@ -51,7 +52,7 @@ def run_network(
     cell, parameters
         The cell and its hyperparameters.
     weights
-        Ensemble of every W; V is always Gaussian.
+        Ensemble of every W.  V is Gaussian, or its fast stand-in where W is fast and both are kept.
     width
         N, the number of sites.
     steps
@@ -114,7 +115,7 @@ class _Matrices:
     reads_state: bool
     reads_input: bool
     weight: WeightMatrix | None = None
-    input_matrix: np.ndarray | None = None
+    input_matrix: WeightMatrix | None = None
     bias: np.ndarray | None = None
 
     @classmethod
@@ -134,7 +135,8 @@ class _Matrices:
         if tied and reads_state:
             W = draw_weights(ensemble, width, group.weight_std, rng)
         if tied and reads_input:
-            V = draw_weights("gaussian", width, group.input_std, rng).matrix()
+            inputs = "fast-gaussian" if is_fast(ensemble) else "gaussian"
+            V = draw_weights(inputs, width, group.input_std, rng)
         bias = _biases(group, width, rng) if frozen_bias else None
         return cls(group, ensemble, reads_state, reads_input, W, V, bias)
 
@@ -151,7 +153,7 @@ class _Matrices:
             std = self.group.weight_std
             e = e + (draw_image(self.ensemble, std, y, rng) if image is None else image)
         if self.input_matrix is not None:
-            e = e + self.input_matrix @ x
+            e = e + self.input_matrix.apply(x)
         elif self.reads_input:
             e = e + draw_image("gaussian", self.group.input_std, x, rng)
         bias = _biases(self.group, x.shape[0], rng) if self.bias is None else self.bias

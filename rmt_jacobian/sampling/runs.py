@@ -14,7 +14,12 @@ from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils import BlockChain, BlockHistory, chain_moments, ensemble
-from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.ensembles import (
+    TheoryWeights,
+    Weights,
+    checked_weights,
+    ensemble_of,
+)
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 
@@ -101,7 +106,7 @@ def sample_moments(
     cell, parameters
         Any cell, and its hyperparameters.
     weights
-        ``"gaussian"`` or ``"orthogonal"``, of every W.
+        ``"gaussian"``, ``"orthogonal"``, ``"fast-gaussian"`` or ``"fast-orthogonal"``, of every W.
     steps
         The numbers of steps T; every sample serves all of them.
     width, samples
@@ -196,7 +201,7 @@ class _OneMatrix:
     """The theory on the drawn sites of J_t = A_t + B_t W_t, step after step."""
 
     def __init__(self, setting: _Setting) -> None:
-        self._s_1 = float(s_coefficients_of_weights(setting.weights, 1)[0])
+        self._s_1 = float(s_coefficients_of_weights(ensemble_of(setting.weights), 1)[0])
         self._paired: PairedMoments | None = None
         self._first_gate = np.zeros(1)
 
@@ -227,12 +232,13 @@ class _AnyCell:
     def add(self, step: NetworkStep) -> None:
         self._steps.append(_with_row_lengths(step))
 
-    def moments(self, weights: Weights | None = None) -> tuple[float, float]:
+    def moments(self, weights: TheoryWeights | None = None) -> tuple[float, float]:
         setting = self._setting
         shares = np.full(setting.width, 1 / setting.width)
         history = BlockHistory.of(self._steps, setting.cell, shares)
         # The rows of W have length 1 once their lengths, 0 for a W that is 0, are in the diagonals.
-        ensembles = [ensemble(weights or setting.weights, 1.0) for _ in history.names]
+        name = weights or ensemble_of(setting.weights)
+        ensembles = [ensemble(name, 1.0) for _ in history.names]
         with np.errstate(all="ignore"):  # where it fails it says so: nan
             _, mean, second = chain_moments(BlockChain.of(history, ensembles), 2)
         return mean, second
