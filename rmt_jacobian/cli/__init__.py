@@ -18,6 +18,8 @@ from rmt_jacobian.cli.freeness import freeness_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
 from rmt_jacobian.cli.mean_field import mean_field_command
 from rmt_jacobian.cli.phase_diagram import phase_diagram_command
+from rmt_jacobian.cli.run import run_command
+from rmt_jacobian.cli.show import show_command
 from rmt_jacobian.cli.spectrum import spectrum_command
 from rmt_jacobian.cli.verify import verify_command
 from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
@@ -46,6 +48,8 @@ for _command in (
     lyapunov_command,
     freeness_command,
     convolve_command,
+    run_command,
+    show_command,
 ):
     _commands.add_command(_command)
 

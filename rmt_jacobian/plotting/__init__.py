@@ -22,6 +22,7 @@ from rmt_jacobian.plotting.spectra import (
     plot_singular_values,
     spectrum_figure,
 )
+from rmt_jacobian.plotting.sweeps import plot_map, plot_sweep, sweep_figure
 
 __all__ = [
     "DrawableLaw",
@@ -40,10 +41,13 @@ __all__ = [
     "plot_exponents",
     "plot_gru_phases",
     "plot_law",
+    "plot_map",
     "plot_ratio",
     "plot_second_moment",
     "plot_singular_values",
+    "plot_sweep",
     "save_figure",
     "spectrum_figure",
+    "sweep_figure",
     "verification_figure",
 ]

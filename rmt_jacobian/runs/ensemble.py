@@ -1,0 +1,102 @@
+"""The sampled part of a run: spectra of products of Jacobians of independent networks."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.runs.layout import Index
+from rmt_jacobian.sampling import (
+    Weights,
+    checked_weights,
+    jacobian_products,
+    run_network,
+    singular_values,
+)
+
+__all__ = ["Ensemble", "Spectrum"]
+
+Spectrum = Literal["plain"]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    r"""Independent networks at every point of a grid, and the singular values of their products.
+
+    .. math:: s(J), \qquad J = J_T \cdots J_1
+
+    Attributes
+    ----------
+    weights
+        The ensemble of every W.
+    steps, width, samples
+        T, N, and the number of networks at every point.
+    seed
+        With the index of a sample, (point..., sample), it determines the sample alone.
+    tied
+        Whether one W, V and b serve all steps.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import vanilla
+    >>> ensemble = Ensemble("orthogonal", steps=1, width=4, samples=10)
+    >>> found = ensemble.tasks(vanilla, Parameters.of(vanilla), (7,))
+    >>> found["singular_values"]().shape
+    (4,)
+    """
+
+    weights: Weights
+    steps: int
+    width: int
+    samples: int
+    seed: int = 0
+    tied: bool = False
+    spectrum: Spectrum = "plain"
+
+    def __post_init__(self) -> None:
+        checked_weights(self.weights)
+        for name in ("steps", "width", "samples"):
+            check_whole(name, getattr(self, name), 1)
+        check_whole("seed", self.seed, 0)
+        if not isinstance(self.tied, bool):
+            raise ParameterError(f"tied must be true or false, not {self.tied!r}")
+        if self.spectrum not in get_args(Spectrum):
+            known = ", ".join(get_args(Spectrum))
+            raise ParameterError(f"unknown spectrum {self.spectrum!r}: use one of {known}")
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        """What tasks are spread over at each point."""
+        return {"sample": self.samples}
+
+    def results(self, cell: Cell) -> dict[str, dict[str, int]]:
+        """Return the names of the results of a sample, and their dimensions."""
+        return {"singular_values": {"index": len(cell.states) * self.width}}
+
+    def tasks(
+        self, cell: Cell, parameters: Parameters, index: Index
+    ) -> dict[str, Callable[[], np.ndarray]]:
+        """Return what computes each result of one sample; on one BLAS thread, the same bits."""
+        return {"singular_values": lambda: self._singular_values(cell, parameters, index)}
+
+    def _singular_values(self, cell: Cell, parameters: Parameters, index: Index) -> np.ndarray:
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=index))
+        network = run_network(
+            cell, parameters, weights=self.weights, width=self.width, steps=self.steps, rng=rng,
+            tied=self.tied,
+        )  # fmt: skip
+        *_, (_, _, product) = jacobian_products(network, [self.steps])
+        return np.asarray(singular_values(product))
+
+    def named(self) -> dict[str, Any]:
+        """Return the attributes by name, as JSON would hold them."""
+        return {"quantity": "spectrum", **asdict(self)}
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise :class:`ParameterError` unless a value is a whole number that is not too small."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ParameterError(f"{name} must be a whole number, at least {least}, not {value!r}")

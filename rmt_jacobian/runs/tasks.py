@@ -1,0 +1,109 @@
+"""One task of a run, as a worker computes it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
+from rmt_jacobian.runs.environment import environment
+from rmt_jacobian.runs.layout import FINISHED, UNCONVERGED, UNDEFINED, Index
+from rmt_jacobian.runs.run import Run
+
+__all__ = ["Outcome", "perform"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a task has found.
+
+    Attributes
+    ----------
+    results
+        By name; those without an answer are left out.
+    status
+        Whether there are answers to everything, or why not; see :class:`.Layout`.
+    environment
+        What computed it.
+    remark
+        Why there is no answer, in words.
+    """
+
+    results: dict[str, np.ndarray] = field(default_factory=dict)
+    status: int = FINISHED
+    environment: dict[str, Any] = field(default_factory=dict)
+    remark: str = ""
+
+
+def perform(run: Run, index: Index) -> Outcome:
+    """Compute one task; the result depends on the run and on the index alone.
+
+    On a grid, a point without an answer is an outcome like any other.
+
+    Raises
+    ------
+    RmtJacobianError
+        If there is no answer, and no grid either.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, vanilla
+    >>> from rmt_jacobian.runs import Ensemble
+    >>> run = Run(vanilla, Parameters.of(vanilla), Ensemble("gaussian", 1, width=4, samples=2))
+    >>> perform(run, (1,)).results["singular_values"].shape
+    (4,)
+    """
+    parameters = run.parameters_at(index)
+    found: dict[str, np.ndarray] = {}
+    status, remark = FINISHED, ""
+    with _one_blas_thread():
+        for name, task in run.work.tasks(run.cell, parameters, index).items():
+            try:
+                found[name] = task()
+            except (RmtJacobianError, ArithmeticError, np.linalg.LinAlgError) as error:
+                if not run.grid.axes:
+                    raise
+                numeric = isinstance(error, ConvergenceError) or not isinstance(
+                    error, RmtJacobianError
+                )
+                status = UNCONVERGED if numeric else UNDEFINED
+                remark = f"{name}: {error or type(error).__name__}"
+    return Outcome(found, status, environment(), remark)
+
+
+@lru_cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()  # finds the libraries once; all of them are loaded by now
+
+
+class _Holders:
+    """How many threads of this process want linear algebra on one thread."""
+
+    lock = threading.Lock()
+    count = 0
+    limit: Any = None
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Limit BLAS to one thread until the last task that runs in this process has ended.
+
+    The setting belongs to the process: a task that restored it on its own would change the
+    arithmetic of its neighbours.
+    """
+    with _Holders.lock:
+        if _Holders.count == 0:
+            _Holders.limit = _controller().limit(limits=1)
+        _Holders.count += 1
+    try:
+        yield
+    finally:
+        with _Holders.lock:
+            _Holders.count -= 1
+            if _Holders.count == 0:
+                _Holders.limit.restore_original_limits()
