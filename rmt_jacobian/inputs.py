@@ -7,10 +7,11 @@ are independent; two input sequences are compared through their correlation at e
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from rmt_jacobian.arrays import Random, array_namespace
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.gaussian import bivariate_rule, normal_rule
 from rmt_jacobian.solvers import bracketed_root
@@ -75,11 +76,11 @@ class InputLaw:
             return self.variance ** (order // 2) * math.prod(range(order - 1, 0, -2))
         return _tanh_moment(self.gain, order)
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """Draw independent inputs."""
+    def draw(self, rng: Random, shape: tuple[int, ...]) -> Any:
+        """Draw independent inputs, as arrays of the generator's namespace."""
         return self.from_normal(rng.standard_normal(shape))
 
-    def from_normal(self, z: np.ndarray) -> np.ndarray:
+    def from_normal(self, z: Any) -> Any:
         """Return the inputs that standard normal variables stand for."""
         return self._shaped(self.gain * z)
 
@@ -96,8 +97,8 @@ class InputLaw:
         second = latent * z[:, 0] + math.sqrt((1 - latent) * (1 + latent)) * z[:, 1]
         return self._shaped(self.gain * np.stack([z[:, 0], second], axis=1))
 
-    def _shaped(self, latent: np.ndarray) -> np.ndarray:
-        return latent if self.kind == "gaussian" else np.tanh(latent)
+    def _shaped(self, latent: Any) -> Any:
+        return latent if self.kind == "gaussian" else array_namespace(latent).tanh(latent)
 
     def latent_correlation(self, correlation: float) -> float:
         """Return the correlation of the Gaussian variables behind two inputs.

@@ -1,5 +1,6 @@
 """The equations of a cell as functions on arrays, in any namespace."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -59,13 +60,26 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
         xp = array_namespace(*arrays)
         if xp not in compiled:
             names: dict[str, Any] = {
-                name: getattr(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
+                name: _elementary(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
             }
             names.update(_COMPOSED)
             compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=True)
         return compiled[xp](*arrays)
 
     return evaluate
+
+
+def _elementary(xp: Any, name: str) -> Callable[..., Any]:
+    """Return a function of arrays that maps Python numbers to Python numbers.
+
+    The standard has no functions of numbers, and an array of one would decide on the precision.
+    """
+    of_arrays, of_numbers = getattr(xp, name), getattr(math, name, abs)
+
+    def function(x: Any) -> Any:
+        return of_numbers(x) if type(x) in (int, float) else of_arrays(x)
+
+    return function if name != "sign" else of_arrays
 
 
 @dataclass(frozen=True)

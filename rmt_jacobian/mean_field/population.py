@@ -1,18 +1,16 @@
 """States of many independent sites, drawn from the stationary law by running the sites."""
 
 import math
+from typing import Any
 
-import numpy as np
-
+from rmt_jacobian.arrays import Random
 from rmt_jacobian.cells import compile_cell
 from rmt_jacobian.mean_field.site_law import SiteLaw
 
 __all__ = ["stationary_states"]
 
 
-def stationary_states(
-    law: SiteLaw, width: int, rng: np.random.Generator, *, forgetting: float = 1e-6
-) -> np.ndarray:
+def stationary_states(law: SiteLaw, width: int, rng: Random, *, forgetting: float = 1e-6) -> Any:
     """Draw independent states from the mean-field law by running single sites.
 
     The run starts from a Gaussian of the stationary mean and variance, so the first two moments

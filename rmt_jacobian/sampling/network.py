@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from rmt_jacobian.arrays import ArrayGenerator, Device, Precision, Random, array_generator
 from rmt_jacobian.cells import (
     Cell,
     Parameters,
     Preactivation,
     PreactivationParameters,
+    StepDerivatives,
     compile_cell,
 )
 from rmt_jacobian.errors import ParameterError
@@ -35,9 +38,11 @@ def run_network(
     weights: Weights = "gaussian",
     width: int,
     steps: int,
-    rng: np.random.Generator,
+    rng: Random,
     tied: bool = False,
     burn_in: int | None = None,
+    device: Device | ModuleType = "cpu",
+    dtype: Precision = "float64",
 ) -> Iterator[NetworkStep]:
     r"""Run a network of any cell and yield its steps.
 
@@ -65,14 +70,20 @@ def run_network(
         Steps run before the first one that is yielded: by default 2 for untied networks, more if
         their biases are frozen, and at least 200 for tied ones, whose stationary state is not that
         of the mean field.
+    device
+        Where all arrays of the run live: ``"cpu"`` or ``"gpu"``, or a namespace of the array API
+        standard.  A GPU draws numbers of its own.
+    dtype
+        ``"float64"`` or ``"float32"``; one generator state means one network in both, to rounding.
 
     Raises
     ------
     ParameterError
-        If width or steps is below 1, or the ensemble is unknown.
+        If width or steps is below 1, the ensemble, device or type is unknown, or there is no GPU.
 
     Examples
     --------
+    >>> import numpy as np
     >>> from rmt_jacobian.cells import lstm
     >>> run = run_network(lstm, Parameters.of(lstm), width=8, steps=2,
     ...                   rng=np.random.default_rng(0))
@@ -83,27 +94,43 @@ def run_network(
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
     checked_weights(weights)
-    start = starting_states(cell, parameters, width, rng, tied=tied)
+    random = array_generator(rng, device, dtype)
+    start = starting_states(cell, parameters, width, random, tied=tied)
     compiled, states = compile_cell(cell), start.states
     matrices = [
-        _Matrices.draw(preactivation, group, weights, width, rng, tied=tied,
+        _Matrices.draw(preactivation, group, weights, width, random, tied=tied,
                        frozen_bias=tied or parameters.bias_kind == "frozen")
         for preactivation, (_, group) in zip(cell.preactivations, parameters.groups, strict=True)
     ]  # fmt: skip
     waiting = start.burn_in if burn_in is None else burn_in
     for t in range(-waiting, steps):
-        x = parameters.inputs.draw(rng, (width,))
+        x = parameters.inputs.draw(random, (width,))
         gates: list[Any] = []
         drawn: list[WeightMatrix | None] = []
         for k, each in enumerate(matrices):
             y = compiled.source(k, states, gates) if each.reads_state else None
-            e, W = each.preactivation(y, x, rng, whole=t >= 0)
+            e, W = each.preactivation(y, x, random, whole=t >= 0)
             gates.append(e)
             drawn.append(W)
         if t >= 0:
-            derivatives = compiled.derivatives(states, gates, x)
+            derivatives = _in_type(compiled.derivatives(states, gates, x), random)
             yield NetworkStep(tuple(states), tuple(gates), x, tuple(drawn), derivatives)
-        states = [new + 0 * x for new in compiled.update(states, gates, x)]
+        new = compiled.update(states, gates, x)
+        states = [random.xp.astype(s + 0 * x, random.dtype, copy=False) for s in new]
+
+
+def _in_type(derivatives: StepDerivatives, rng: ArrayGenerator) -> StepDerivatives:
+    """Return derivatives whose arrays have the generator's type, whatever constants made of it."""
+    d = derivatives
+    return StepDerivatives(
+        *(
+            {
+                key: rng.xp.astype(entry, rng.dtype, copy=False) if np.ndim(entry) else entry
+                for key, entry in table.items()
+            }
+            for table in (d.state, d.gate, d.source_state, d.source_gate)
+        )
+    )
 
 
 @dataclass(frozen=True)
@@ -116,7 +143,7 @@ class _Matrices:
     reads_input: bool
     weight: WeightMatrix | None = None
     input_matrix: WeightMatrix | None = None
-    bias: np.ndarray | None = None
+    bias: Any = None
 
     @classmethod
     def draw(
@@ -125,7 +152,7 @@ class _Matrices:
         group: PreactivationParameters,
         ensemble: Weights,
         width: int,
-        rng: np.random.Generator,
+        rng: ArrayGenerator,
         *,
         tied: bool,
         frozen_bias: bool,
@@ -141,7 +168,7 @@ class _Matrices:
         return cls(group, ensemble, reads_state, reads_input, W, V, bias)
 
     def preactivation(
-        self, y: Any, x: Any, rng: np.random.Generator, *, whole: bool
+        self, y: Any, x: Any, rng: ArrayGenerator, *, whole: bool
     ) -> tuple[Any, WeightMatrix | None]:
         """Return e, and W where it is wanted: else its image is enough, and V's always is."""
         e, W = 0 * x, self.weight
@@ -160,5 +187,5 @@ class _Matrices:
         return e + bias, W
 
 
-def _biases(group: PreactivationParameters, width: int, rng: np.random.Generator) -> np.ndarray:
+def _biases(group: PreactivationParameters, width: int, rng: ArrayGenerator) -> Any:
     return group.bias_mean + group.bias_std * rng.standard_normal(width)

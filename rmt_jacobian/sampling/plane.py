@@ -1,10 +1,11 @@
 """Eigenvalues of the one-step Jacobians of sampled networks."""
 
+from types import ModuleType
 from typing import Literal, get_args
 
 import numpy as np
 
-from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.arrays import Device, Precision, Seed, checked_precision, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
@@ -37,6 +38,8 @@ def sample_eigenvalues(
     seed: Seed = 0,
     workers: int | None = None,
     progress: bool = False,
+    device: Device | ModuleType = "cpu",
+    dtype: Precision = "float64",
 ) -> np.ndarray:
     """Sample the eigenvalues of the Jacobian of one step; complex, shape (samples, d N).
 
@@ -53,6 +56,15 @@ def sample_eigenvalues(
         The k-th sample depends on the seed and on k alone.
     workers, progress
         How many networks run at a time, and whether to show a progress bar.
+    device, dtype
+        Where and in which precision the networks run, as in
+        :func:`~rmt_jacobian.sampling.run_network`.  Their Jacobians are decomposed on the host, in
+        double precision; fixed points are found there, too.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its domain.
 
     Examples
     --------
@@ -64,6 +76,10 @@ def sample_eigenvalues(
     """
     checked_weights(weights)
     checked_dynamics(dynamics)
+    checked_precision(dtype)
+    namespace(device)  # refused here rather than in every sample
+    if dynamics == "fixed-point" and (device, dtype) != ("cpu", "float64"):
+        raise ParameterError("fixed points are found on device 'cpu' in float64: leave both out")
     for name, value in (("width", width), ("samples", samples)):
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
@@ -74,10 +90,12 @@ def sample_eigenvalues(
         else:
             tied = dynamics == "tied"
             run = run_network(
-                cell, parameters, weights=weights, width=width, steps=1, rng=rng, tied=tied
-            )
+                cell, parameters, weights=weights, width=width, steps=1, rng=rng, tied=tied,
+                device=device, dtype=dtype,
+            )  # fmt: skip
             step = next(run)
         return jacobian_eigenvalues(step)
 
     title = f"{cell.name}, {weights} W, {dynamics}" if progress else None
+    workers = 1 if workers is None and device != "cpu" else workers
     return np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))

@@ -74,8 +74,15 @@ def product_moments(product: Any) -> tuple[float, float]:
         off = float(np.vdot(triangle, triangle)) - float(diagonal @ diagonal)
         return float(diagonal.sum()) / width, (2 * off + float(diagonal @ diagonal)) / width
     xp = array_namespace(product)
-    square = product @ product.T
-    return float(xp.sum(product * product)) / width, float(xp.sum(square * square)) / width
+    # Scaled, so that single precision does not overflow; sums are taken in double precision.
+    peak = float(xp.max(xp.abs(product)))
+    if peak == 0:
+        return 0.0, 0.0
+    scaled = product / peak
+    square = scaled @ scaled.T
+    first = float(xp.sum(scaled * scaled, dtype=xp.float64)) / width
+    second = float(xp.sum(square * square, dtype=xp.float64)) / width
+    return peak**2 * first, peak**4 * second
 
 
 def singular_values(product: Any) -> Any:

@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.arrays import (
+    Device,
+    Precision,
+    Seed,
+    checked_precision,
+    namespace,
+    spawn,
+    to_numpy,
+)
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
 from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -73,6 +82,12 @@ class _Setting:
     width: int
     steps: tuple[int, ...]
     tied: bool
+    device: Device | ModuleType
+    dtype: Precision
+
+    def workers(self, wanted: int | None) -> int | None:
+        """Return how many networks run at a time: one on a GPU, which each fills by itself."""
+        return 1 if wanted is None and self.device != "cpu" else wanted
 
 
 @dataclass(frozen=True)
@@ -98,6 +113,8 @@ def sample_moments(
     progress: bool = False,
     spectra_at: Sequence[int] = (),
     spectra: int = 16,
+    device: Device | ModuleType = "cpu",
+    dtype: Precision = "float64",
 ) -> MomentSamples:
     r"""Sample products of Jacobians and compare each with the theory on its own sites.
 
@@ -116,12 +133,15 @@ def sample_moments(
     tied
         Whether one W serves all steps; the paired theory remains that of untied weights.
     workers
-        How many networks run at a time.
+        How many networks run at a time: by default one for each core, and one on a GPU.
     progress
         Whether to show a progress bar.
     spectra_at, spectra
         Of which of the steps the singular values are kept too, and of how many of the samples: a
         decomposition costs as much as several steps.
+    device, dtype
+        As in :func:`~rmt_jacobian.sampling.run_network`.  The paired theory is evaluated on the
+        host, in double precision.
 
     Notes
     -----
@@ -148,12 +168,14 @@ def sample_moments(
     if not set(spectra_at) <= set(steps):
         raise ParameterError("spectra are kept at numbers of steps that are sampled: add them")
     setting = _Setting(
-        cell, parameters, checked_weights(weights), width, tuple(sorted(set(steps))), tied
-    )
+        cell, parameters, checked_weights(weights), width, tuple(sorted(set(steps))), tied,
+        device, checked_precision(dtype),
+    )  # fmt: skip
+    namespace(device)  # refused here rather than in every sample
     found = map_samples(
         lambda task: _one_sample(setting, task[1], spectra_at if task[0] < spectra else ()),
         list(enumerate(spawn(seed, samples))),
-        workers=workers,
+        workers=setting.workers(workers),
         progress=_title(setting) if progress else None,
     )
     rows = list(found)
@@ -184,7 +206,7 @@ def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequenc
         if t in setting.steps:
             rows.append([*sampled, *paired.moments()])
         if t in spectra_at:
-            spectra[t] = singular_values(product)
+            spectra[t] = to_numpy(singular_values(product))
     return _Sample(rows, inferred, spectra)
 
 
@@ -263,6 +285,8 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
         steps=max(setting.steps),
         rng=rng,
         tied=setting.tied,
+        device=setting.device,
+        dtype=setting.dtype,
     )
 
 
@@ -273,11 +297,11 @@ def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:
     the drawn site variables, it takes that correlation and most of the noise of W along; what is
     left of W has rows of length 1, the same S-transform, and is free from the sites.
     """
-    zeros = np.zeros_like(step.x)
+    zeros = np.zeros(step.x.shape[0])
     (W,) = step.weights
     assert W is not None, "the one source of a cell of this form is its state"
-    B = step.derivatives.gate[0, 0] + zeros
-    return step.derivatives.state.get((0, 0), 0.0) + zeros, B * W.row_lengths()
+    A, B = step.derivatives.state.get((0, 0), 0.0), step.derivatives.gate[0, 0]
+    return _on_host(A) + zeros, (_on_host(B) + zeros) * _on_host(W.row_lengths())
 
 
 def _with_row_lengths(step: NetworkStep) -> StepDerivatives:
@@ -286,17 +310,25 @@ def _with_row_lengths(step: NetworkStep) -> StepDerivatives:
     With the lengths L_k of its rows, dE_k = W_k dY_k is L_k times the image of what is left of W_k;
     L_k then multiplies every derivative in e_k, as in :func:`_site_diagonals`.
     """
-    lengths = [None if W is None else W.row_lengths() for W in step.weights]
+    lengths = [None if W is None else _on_host(W.row_lengths()) for W in step.weights]
 
     def scaled(table: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
         return {
             (i, k): entry if lengths[k] is None else entry * lengths[k]
-            for (i, k), entry in table.items()
+            for (i, k), entry in moved(table).items()
         }
 
+    def moved(table: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
+        return {key: _on_host(entry) for key, entry in table.items()}
+
     d = step.derivatives
-    tables = (d.state, scaled(d.gate), d.source_state, scaled(d.source_gate))
+    tables = (moved(d.state), scaled(d.gate), moved(d.source_state), scaled(d.source_gate))
     return StepDerivatives(*(_without_traces(table) for table in tables))
+
+
+def _on_host(diagonal: Any) -> Any:
+    """Return an array over sites as a NumPy array in double precision; a number as it is."""
+    return to_numpy(diagonal).astype(float, copy=False) if np.ndim(diagonal) else diagonal
 
 
 def _without_traces(table: Mapping[tuple[int, int], Any]) -> dict[tuple[int, int], Any]:
@@ -322,11 +354,14 @@ def sample_singular_values(
     tied: bool = False,
     workers: int | None = None,
     progress: bool = False,
+    device: Device | ModuleType = "cpu",
+    dtype: Precision = "float64",
 ) -> np.ndarray:
     """Sample the singular values of T-step products; shape (samples, dN), largest first.
 
     Parameters are those of :func:`sample_moments`, with one number of steps.  The product is
-    formed as it stands, so values below 1e-16 of the largest are rounding noise.
+    formed as it stands, so values below 1e-16 of the largest (1e-7 in single precision) are
+    rounding noise.
 
     Examples
     --------
@@ -338,11 +373,20 @@ def sample_singular_values(
     """
     if samples < 1:
         raise ParameterError(f"samples must be a whole number above 0, not {samples}")
-    setting = _Setting(cell, parameters, checked_weights(weights), width, (steps,), tied)
+    setting = _Setting(
+        cell, parameters, checked_weights(weights), width, (steps,), tied,
+        device, checked_precision(dtype),
+    )  # fmt: skip
+    namespace(device)  # refused here rather than in every sample
 
     def one(rng: np.random.Generator) -> np.ndarray:
         *_, (_, _, product) = jacobian_products(_run(setting, rng), setting.steps)
-        return singular_values(product)
+        return to_numpy(singular_values(product))
 
-    title = _title(setting) if progress else None
-    return np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))
+    found = map_samples(
+        one,
+        spawn(seed, samples),
+        workers=setting.workers(workers),
+        progress=_title(setting) if progress else None,
+    )
+    return np.stack(list(found))
