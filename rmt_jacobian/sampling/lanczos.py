@@ -8,7 +8,6 @@ symmetric matrix M,
 and the tridiagonal matrix of the coefficients is all that quadrature needs.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +44,7 @@ class Tridiagonal:
 
     @property
     def steps(self) -> int:
-        """k."""
+        """K."""
         return len(self.diagonal)
 
     @property

@@ -64,7 +64,7 @@ class GaussQuadrature:
 
     @property
     def steps(self) -> int:
-        """k."""
+        """K."""
         return self.coefficients.steps
 
     @cached_property

@@ -63,7 +63,9 @@ class SiteMoments:
     second_moment: float
 
 
-def site_moments(steps: Sequence[StepFactors], s_1: float) -> SiteMoments:
+def site_moments(
+    steps: Sequence[StepFactors], s_1: float, through: Sequence[SymmetricSites] | None = None
+) -> SiteMoments:
     r"""Return m_1 and m_2 of a product of any cell on the sites that were drawn.
 
     Parameters
@@ -72,6 +74,8 @@ def site_moments(steps: Sequence[StepFactors], s_1: float) -> SiteMoments:
         The factors of every step, the first one first.
     s_1
         Of the ensemble of every W: -1 for Gaussian, 0 for orthogonal.
+    through
+        :func:`covariances` of the steps, if they are known.
 
     Notes
     -----
@@ -93,7 +97,7 @@ def site_moments(steps: Sequence[StepFactors], s_1: float) -> SiteMoments:
     True
     """
     states = steps[0].states
-    through = covariances(steps)
+    through = covariances(steps) if through is None else through
     total = sum(
         (1 if i == j else 2) * mean_over_sites(entry * entry)
         for (i, j), entry in through[-1].items()
