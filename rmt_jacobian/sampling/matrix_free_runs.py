@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
@@ -26,6 +26,8 @@ from rmt_jacobian.sampling.site_moments import SiteMoments, covariances, site_mo
 from rmt_jacobian.sampling.vector_moments import VectorMoments, controlled, vector_moments
 
 __all__ = ["MatrixFreeMoments", "MatrixFreeSample", "sample_matrix_free"]
+
+_Groups: TypeAlias = list[Sequence[np.random.SeedSequence]]
 
 _PATIENCE = 2.0  # seconds before a progress bar appears
 _BLOCK = 16  # vectors at a time where that costs less than one after the other
@@ -234,38 +236,51 @@ def _one_network(
             dtype=setting.dtype,
         )
     )  # fmt: skip
+    sequence: Any = vector_rng.bit_generator.seed_seq
+    groups = _grouped(sequence.spawn(setting.vectors), _block_size(setting, product))
+    paired, moments = _by_signs(setting, product, groups, report)
+    measures = _by_lanczos(setting, product, groups, report) if setting.lanczos_steps else []
+    return _Network(paired, moments, measures)
+
+
+def _by_signs(
+    setting: _Setting, product: JacobianProduct, groups: _Groups, report: Callable[[int], None]
+) -> tuple[SiteMoments, list[VectorMoments]]:
+    """Return the theory on the drawn sites, and moments by all vectors."""
     factors = [StepFactors.of(step) for step in product.steps]
+    through = covariances(factors)
     ensemble = ensemble_of(setting.weights)
     s_1 = float(s_coefficients_of_weights(ensemble, 1)[0])
-    seeds = vector_rng.bit_generator.seed_seq.spawn(setting.vectors)  # pyright: ignore[reportAttributeAccessIssue]
-    size = _block_size(setting, product)
-    through = covariances(factors)
-    paired = site_moments(factors, s_1, through)
 
-    def moments(chosen: Sequence[np.random.SeedSequence]) -> VectorMoments:
-        found = vector_moments(
-            factors, through, _vectors(product, chosen), orthogonal=ensemble == "orthogonal"
-        )
-        report(len(chosen))
+    def one(seeds: Sequence[np.random.SeedSequence]) -> VectorMoments:
+        signs = _vectors(product, seeds)
+        found = vector_moments(factors, through, signs, orthogonal=ensemble == "orthogonal")
+        report(len(seeds))
         return found
 
-    def measures(chosen: Sequence[np.random.SeedSequence]) -> list[GaussQuadrature]:
+    found = list(map_samples(one, groups, workers=setting.workers))
+    return site_moments(factors, s_1, through), found
+
+
+def _by_lanczos(
+    setting: _Setting, product: JacobianProduct, groups: _Groups, report: Callable[[int], None]
+) -> list[GaussQuadrature]:
+    """Return the measures of the first vectors."""
+    size = len(groups[0])
+    groups = _grouped([seed for group in groups for seed in group][: setting.lanczos_vectors], size)
+
+    def one(seeds: Sequence[np.random.SeedSequence]) -> list[GaussQuadrature]:
         coefficients = lanczos(
             product.gram,
-            _vectors(product, chosen),
+            _vectors(product, seeds),
             setting.lanczos_steps,
             reorthogonalize=setting.reorthogonalize,
-            report=lambda: report(len(chosen)),
+            report=lambda: report(len(seeds)),
         )
         return [GaussQuadrature(each) for each in coefficients]
 
-    found = list(map_samples(moments, _grouped(seeds, size), workers=setting.workers))
-    del through  # arrays over sites for every step, in the place of which come Lanczos vectors
-    spectra: list[list[GaussQuadrature]] = []
-    if setting.lanczos_steps:
-        groups = _grouped(seeds[: setting.lanczos_vectors], size)
-        spectra = list(map_samples(measures, groups, workers=setting.workers))
-    return _Network(paired, found, [each for group in spectra for each in group])
+    found = map_samples(one, groups, workers=setting.workers)
+    return [each for group in found for each in group]
 
 
 def _block_size(setting: _Setting, product: JacobianProduct) -> int:
@@ -275,9 +290,7 @@ def _block_size(setting: _Setting, product: JacobianProduct) -> int:
     return max(1, min(_BLOCK, _IN_CACHE // product.dimension))
 
 
-def _grouped(
-    seeds: Sequence[np.random.SeedSequence], size: int
-) -> list[Sequence[np.random.SeedSequence]]:
+def _grouped(seeds: Sequence[np.random.SeedSequence], size: int) -> _Groups:
     return [seeds[start : start + size] for start in range(0, len(seeds), size)]
 
 

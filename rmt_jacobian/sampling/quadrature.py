@@ -159,7 +159,8 @@ class GaussQuadrature:
         """Return the middle of the bounds, interpolated: an estimate of Psi(x) without jumps."""
         x = np.asarray(x, dtype=float)
         if self.coefficients.exhausted:
-            return sum(self.bounds(x)) / 2
+            below, above = self.bounds(x)
+            return (below + above) / 2
         points, lower, upper = self._sharp
         return np.where(x < 0, 0.0, np.interp(x, points, (lower + upper) / 2, left=0.0, right=1.0))
 

@@ -8,12 +8,12 @@ with variance :math:`2 (m_4 - \langle (J^T J)^2_{ii}{}^2 \rangle) / n` of the se
 steps m_4 is far larger than m_2^2, and nearly all of this variance is that of averages over sites
 whose means are known:
 
-- On the way back every :math:`W^T r` is, given the way forward, :math:`c\, y + h`.  Here y is what W
-  was applied to, :math:`c = (W y \cdot r) / |y|^2`, and h is a fresh isotropic vector of known
+- On the way back every :math:`W^T r` is, given the way forward, :math:`c\, y + h`.  Here y is what
+  W was applied to, :math:`c = (W y \cdot r) / |y|^2`, and h is a fresh isotropic vector of known
   length.  So :math:`z^T d z` minus its mean given all but h averages to 0, and with d the site
   matrices of the steps that are still to come it follows the fluctuations of the result.
-- The way forward shows in :math:`|J v|^2 / n - m_1`, with m_1 the known mean on the drawn sites; its
-  coefficient is fitted on the other vectors.
+- The way forward shows in :math:`|J v|^2 / n - m_1`, with m_1 the known mean on the drawn sites;
+  its coefficient is fitted on the other vectors.
 
 Neither uses the theory of m_2.
 """
