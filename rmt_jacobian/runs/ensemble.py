@@ -1,25 +1,31 @@
 """The sampled part of a run: spectra of products of Jacobians of independent networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from rmt_jacobian.arrays import Device, Precision, checked_precision, namespace, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.runs.layout import Index
 from rmt_jacobian.sampling import (
+    NetworkStep,
     Weights,
     checked_weights,
     jacobian_products,
     run_network,
     singular_values,
 )
+from rmt_jacobian.sampling.product_svd import LogSingularValues, log_singular_values
 
 __all__ = ["Ensemble", "Spectrum"]
 
-Spectrum = Literal["plain"]
+Spectrum = Literal["plain", "log"]
+
+_PLAIN, _LOG, _ERRORS = "singular_values", "log_singular_values", "log_errors"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,12 @@ class Ensemble:
         With the index of a sample, (point..., sample), it determines the sample alone.
     tied
         Whether one W, V and b serve all steps.
+    spectrum
+        ``"plain"`` singular values, of the product as it stands, whose values below 1e-16 of the
+        largest are rounding noise; or their logarithms, ``"log"``, each to high relative accuracy,
+        with estimates of their errors (inf where a value is not resolved).
+    device, dtype
+        Where the networks run, ``"cpu"`` or ``"gpu"``, and in ``"float64"`` or ``"float32"``.
 
     Examples
     --------
@@ -55,6 +67,8 @@ class Ensemble:
     seed: int = 0
     tied: bool = False
     spectrum: Spectrum = "plain"
+    device: Device = "cpu"
+    dtype: Precision = "float64"
 
     def __post_init__(self) -> None:
         checked_weights(self.weights)
@@ -66,6 +80,9 @@ class Ensemble:
         if self.spectrum not in get_args(Spectrum):
             known = ", ".join(get_args(Spectrum))
             raise ParameterError(f"unknown spectrum {self.spectrum!r}: use one of {known}")
+        if self.device not in get_args(Device):
+            raise ParameterError(f"unknown device {self.device!r}: use 'cpu' or 'gpu'")
+        checked_precision(self.dtype)
 
     @property
     def dimensions(self) -> dict[str, int]:
@@ -74,22 +91,40 @@ class Ensemble:
 
     def results(self, cell: Cell) -> dict[str, dict[str, int]]:
         """Return the names of the results of a sample, and their dimensions."""
-        return {"singular_values": {"index": len(cell.states) * self.width}}
+        own = {"index": len(cell.states) * self.width}
+        return {_PLAIN: own} if self.spectrum == "plain" else {_LOG: own, _ERRORS: own}
+
+    def check_here(self) -> None:
+        """Raise :class:`ParameterError` if this process lacks the device."""
+        namespace(self.device)
 
     def tasks(
         self, cell: Cell, parameters: Parameters, index: Index
     ) -> dict[str, Callable[[], np.ndarray]]:
         """Return what computes each result of one sample; on one BLAS thread, the same bits."""
-        return {"singular_values": lambda: self._singular_values(cell, parameters, index)}
+        network = self._network(cell, parameters, index)
+        if self.spectrum == "plain":
+            return {_PLAIN: lambda: self._singular_values(network)}
 
-    def _singular_values(self, cell: Cell, parameters: Parameters, index: Index) -> np.ndarray:
+        @cache
+        def found() -> LogSingularValues:
+            # The bases are drawn apart from the network: no network has an index this long.
+            return log_singular_values(
+                network, seed=np.random.SeedSequence(self.seed, spawn_key=(*index, 0))
+            )
+
+        return {_LOG: lambda: found().values, _ERRORS: lambda: found().errors}
+
+    def _network(self, cell: Cell, parameters: Parameters, index: Index) -> Iterator[NetworkStep]:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=index))
-        network = run_network(
+        return run_network(
             cell, parameters, weights=self.weights, width=self.width, steps=self.steps, rng=rng,
-            tied=self.tied,
+            tied=self.tied, device=self.device, dtype=self.dtype,
         )  # fmt: skip
+
+    def _singular_values(self, network: Iterator[NetworkStep]) -> np.ndarray:
         *_, (_, _, product) = jacobian_products(network, [self.steps])
-        return np.asarray(singular_values(product))
+        return to_numpy(singular_values(product))
 
     def named(self) -> dict[str, Any]:
         """Return the attributes by name, as JSON would hold them."""

@@ -47,8 +47,8 @@ def execute(
         Anything with the interface of :class:`concurrent.futures.Executor`, such as those of
         ``mpi4py.futures``, or a ``dask.distributed`` client.  It is left open.
     workers
-        Processes to start where there is no executor, by default one for each core; with 1, all is
-        done in this process.
+        Processes to start where there is no executor, by default one for each core, or one for the
+        GPU; with 1, all is done in this process.
     resume
         Whether to go on with a store that is there.  If there is none, it is begun.
     progress
@@ -80,7 +80,11 @@ def execute(
     ...     store.values("singular_values").shape
     (3, 4)
     """
+    if executor is None and workers is None and getattr(run.work, "device", "cpu") == "gpu":
+        workers = 1  # one card serves one process best
     crew = crew_of(executor, workers)
+    if executor is None:
+        run.work.check_here()
     store = prepare_store(run, Path(path), resume=resume)
     with store.locked():
         store.remove_leftovers()
@@ -200,15 +204,16 @@ class _Execution:
         del self._under_way[future]
         if not is_loss(error):
             raise self._explained(error, index)
-        # All that was under way with the lost worker fails at about the same time.
-        waiting.appendleft(index)
-        while self._under_way and _is_broken(error):
+        lost = [index]
+        while self._under_way and isinstance(error, BrokenExecutor):  # all else fails with it
             other = self._ready.get()
-            lost = self._under_way.pop(other)
+            index = self._under_way.pop(other)
             if _error(other) is None:
-                self._keep(lost, other.result())
+                self._keep(index, other.result())
             else:
-                waiting.appendleft(lost)
+                lost.append(index)
+        # Those that were started first, one of which may be the cause, get their turn last.
+        waiting.extend(reversed(lost))
         self._count_loss(error)
 
     def _keep(self, index: Index, outcome: Outcome) -> None:
@@ -224,9 +229,10 @@ class _Execution:
     def _count_loss(self, error: BaseException) -> None:
         self._losses += 1
         if self._losses > _LOSSES:
+            cause = str(error) or type(error).__name__
             raise UnfinishedRunError(
-                f"workers were lost {self._losses} times in a row ({type(error).__name__}), for "
-                "want of memory perhaps: try fewer of them, then resume the run"
+                f"workers were lost {self._losses} times in a row ({cause}), for want of memory "
+                "perhaps: try fewer of them, then resume the run"
             ) from error
         self._tell("a worker was lost: its tasks are given to others")
         self._crew.renew()
@@ -266,8 +272,3 @@ def _error(future: "Future[Any]") -> BaseException | None:
         return future.exception()
     except BaseException as error:  # it was cancelled
         return error
-
-
-def _is_broken(error: BaseException) -> bool:
-    """Tell whether the executor is lost altogether."""
-    return isinstance(error, BrokenExecutor)

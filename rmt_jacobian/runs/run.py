@@ -181,12 +181,10 @@ def _refuse_unknown(key: str, own: tuple[str, ...], quantity: Any) -> None:
         kind = "sampled spectra" if quantity == "spectrum" else "quantities of the theory"
         raise ParameterError(f"{key} has no effect on {kind}: leave it out")
     close = get_close_matches(key, known, n=1)
-    if close:
-        hint = f"did you mean {close[0]}?"
-    elif key in ("weight_std", "input_std", "bias_mean", "bias_std", "input_variance"):
+    if key in ("weight_std", "input_std", "bias_mean", "bias_std", "input_variance"):
         hint = "move it into the table [parameters]"
     else:
-        hint = f"known: {', '.join(known)}"
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
     raise ParameterError(f"there is no key {key!r}: {hint}")
 
 

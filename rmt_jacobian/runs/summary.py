@@ -87,7 +87,7 @@ def spectrum_moments(store: RunStore) -> SpectrumMoments:
     shape = status.shape[:-1]
     sums = {order: np.full(shape, -np.inf) for order in (1, 2)}
     largest, samples = np.full(shape, -np.inf), np.zeros(shape, dtype=int)
-    (name,) = store.layout.results
+    name, *_ = store.layout.results
     for index in np.argwhere(status == FINISHED):
         point = tuple(index[:-1].tolist())
         values = store.read(name, tuple(index.tolist()))

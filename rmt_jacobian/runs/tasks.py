@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from rmt_jacobian.arrays import Device
 from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
+from rmt_jacobian.runs.ensemble import Ensemble
 from rmt_jacobian.runs.environment import environment
 from rmt_jacobian.runs.layout import FINISHED, UNCONVERGED, UNDEFINED, Index
 from rmt_jacobian.runs.run import Run
@@ -58,6 +60,7 @@ def perform(run: Run, index: Index) -> Outcome:
     >>> perform(run, (1,)).results["singular_values"].shape
     (4,)
     """
+    run.work.check_here()  # which is no trait of the point
     parameters = run.parameters_at(index)
     found: dict[str, np.ndarray] = {}
     status, remark = FINISHED, ""
@@ -73,7 +76,11 @@ def perform(run: Run, index: Index) -> Outcome:
                 )
                 status = UNCONVERGED if numeric else UNDEFINED
                 remark = f"{name}: {error or type(error).__name__}"
-    return Outcome(found, status, environment(), remark)
+    return Outcome(found, status, environment(_device(run)), remark)
+
+
+def _device(run: Run) -> Device:
+    return run.work.device if isinstance(run.work, Ensemble) else "cpu"
 
 
 @lru_cache
