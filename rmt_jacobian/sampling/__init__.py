@@ -16,23 +16,46 @@ from rmt_jacobian.sampling.ensembles import (
     ensemble_of,
     is_fast,
 )
+from rmt_jacobian.sampling.extremes import ExtremeSingularValues, extreme_singular_values
+from rmt_jacobian.sampling.factors import StepFactors
+from rmt_jacobian.sampling.lanczos import Tridiagonal, lanczos
+from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum
 from rmt_jacobian.sampling.lyapunov import LyapunovSamples, sample_lyapunov
+from rmt_jacobian.sampling.matrix_free import JacobianProduct
+from rmt_jacobian.sampling.matrix_free_runs import (
+    MatrixFreeMoments,
+    MatrixFreeSample,
+    sample_matrix_free,
+)
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.plane import sample_eigenvalues
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
+from rmt_jacobian.sampling.quadrature import GaussQuadrature
 from rmt_jacobian.sampling.rest import network_at_rest
 from rmt_jacobian.sampling.runs import MomentSamples, sample_moments, sample_singular_values
 from rmt_jacobian.sampling.signals import sample_correlations
+from rmt_jacobian.sampling.site_moments import SiteMoments, site_moments
+from rmt_jacobian.sampling.smoothing import SmoothedSpectrum
 
 __all__ = [
     "DenseMatrix",
+    "ExtremeSingularValues",
     "FastGaussianMatrix",
     "FastOrthogonalMatrix",
+    "GaussQuadrature",
     "HouseholderMatrix",
+    "JacobianProduct",
+    "LanczosSpectrum",
     "LyapunovSamples",
+    "MatrixFreeMoments",
+    "MatrixFreeSample",
     "MomentSamples",
     "NetworkStep",
+    "SiteMoments",
+    "SmoothedSpectrum",
+    "StepFactors",
     "TheoryWeights",
+    "Tridiagonal",
     "WeightMatrix",
     "Weights",
     "checked_weights",
@@ -40,9 +63,11 @@ __all__ = [
     "draw_image",
     "draw_weights",
     "ensemble_of",
+    "extreme_singular_values",
     "is_fast",
     "jacobian_eigenvalues",
     "jacobian_products",
+    "lanczos",
     "map_samples",
     "network_at_rest",
     "product_moments",
@@ -50,7 +75,9 @@ __all__ = [
     "sample_correlations",
     "sample_eigenvalues",
     "sample_lyapunov",
+    "sample_matrix_free",
     "sample_moments",
     "sample_singular_values",
     "singular_values",
+    "site_moments",
 ]

@@ -47,8 +47,8 @@ class GaussQuadrature:
 
     References
     ----------
-    :cite:t:`GolubMeurant2010`, chapter 6; :cite:t:`ChenTrogdonUbaru2021`, section 3, for the bounds
-    at the nodes; :cite:t:`Akhiezer1965`, section 2.5.
+    :cite:t:`GolubMeurant2010`, chapter 6; :cite:t:`ChenTrogdonUbaru2021`, for the bounds at the
+    Gauss nodes; :cite:t:`Akhiezer1965`, chapter 2.
 
     Examples
     --------
@@ -193,7 +193,7 @@ class GaussQuadrature:
 
         References
         ----------
-        :cite:t:`KuczynskiWozniakowski1992`, Theorem 4.2.
+        :cite:t:`KuczynskiWozniakowski1992`, section 4.
         """
         node = float(self.nodes[-1])
         if self.coefficients.exhausted:

@@ -141,8 +141,7 @@ def _step_back(
             continue
         f, y, d = W.apply_transposed(r), along_row(source, forward), site_matrices[new]
         length = mean_over_sites(y * y)
-        silent = length == 0  # an image of nothing says nothing
-        c = mean_over_sites(forward[new] * r) / (length + silent)
+        c = mean_over_sites(forward[new] * r) / _or_one(length)
         h = f - c * y
         z = _added(z, source, c * y)
         passed = row_of(source, d)  # Y d
@@ -179,6 +178,12 @@ def _added(z: dict[int, Any], row: Row, block: Any) -> dict[int, Any]:
 def _times(diagonal: Any, block: Any) -> Any:
     by_rows = getattr(diagonal, "ndim", 0) == 1 and block.ndim == 2
     return (diagonal[:, None] if by_rows else diagonal) * block
+
+
+def _or_one(lengths: Any) -> Any:
+    """Return lengths with 1 in place of 0: the image of nothing says nothing."""
+    xp = array_namespace(lengths)
+    return xp.where(lengths > 0, lengths, xp.ones_like(lengths))
 
 
 def _mean_square(blocks: dict[int, Any]) -> np.ndarray:
