@@ -18,7 +18,7 @@ from rmt_jacobian.sampling.ensembles import (
 )
 from rmt_jacobian.sampling.extremes import ExtremeSingularValues, extreme_singular_values
 from rmt_jacobian.sampling.factors import StepFactors
-from rmt_jacobian.sampling.lanczos import Tridiagonal, lanczos
+from rmt_jacobian.sampling.lanczos import Tridiagonal, lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum
 from rmt_jacobian.sampling.lyapunov import LyapunovSamples, sample_lyapunov
 from rmt_jacobian.sampling.matrix_free import JacobianProduct
@@ -34,7 +34,7 @@ from rmt_jacobian.sampling.quadrature import GaussQuadrature
 from rmt_jacobian.sampling.rest import network_at_rest
 from rmt_jacobian.sampling.runs import MomentSamples, sample_moments, sample_singular_values
 from rmt_jacobian.sampling.signals import sample_correlations
-from rmt_jacobian.sampling.site_moments import SiteMoments, site_moments
+from rmt_jacobian.sampling.site_moments import SiteMoments, moments_on_sites
 from rmt_jacobian.sampling.smoothing import SmoothedSpectrum
 
 __all__ = [
@@ -67,8 +67,9 @@ __all__ = [
     "is_fast",
     "jacobian_eigenvalues",
     "jacobian_products",
-    "lanczos",
+    "lanczos_recurrences",
     "map_samples",
+    "moments_on_sites",
     "network_at_rest",
     "product_moments",
     "run_network",
@@ -79,5 +80,4 @@ __all__ = [
     "sample_moments",
     "sample_singular_values",
     "singular_values",
-    "site_moments",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["Tridiagonal", "lanczos"]
+__all__ = ["Tridiagonal", "lanczos_recurrences"]
 
 _CANCELLED = 0.5  # of its length: what is left of a vector is then made orthogonal once more
 _EXHAUSTED = 64  # rounding errors of the matrix: a residual below them is none
@@ -57,7 +57,7 @@ class Tridiagonal:
         return Tridiagonal(self.diagonal[:steps], self.off_diagonal[:steps], self.squared_length)
 
 
-def lanczos(
+def lanczos_recurrences(
     apply: Callable[[Any], Any],
     start: Any,
     steps: int,
@@ -99,7 +99,7 @@ def lanczos(
     Examples
     --------
     >>> M = np.diag([1.0, 2.0, 4.0])
-    >>> (found,) = lanczos(lambda v: M @ v, np.ones(3), 5)
+    >>> (found,) = lanczos_recurrences(lambda v: M @ v, np.ones(3), 5)
     >>> found.steps, found.exhausted, round(float(found.diagonal.sum()), 12)
     (3, True, 7.0)
     """

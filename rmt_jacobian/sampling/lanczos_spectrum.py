@@ -72,10 +72,10 @@ class LanczosSpectrum:
 
     Examples
     --------
-    >>> from rmt_jacobian.sampling.lanczos import lanczos
+    >>> from rmt_jacobian.sampling.lanczos import lanczos_recurrences
     >>> s = np.linspace(0, 2, 1000)
     >>> v = np.random.default_rng(0).choice([-1.0, 1.0], (1000, 2))
-    >>> found = lanczos(lambda v: (s**2)[:, None] * v, v, 30)
+    >>> found = lanczos_recurrences(lambda v: (s**2)[:, None] * v, v, 30)
     >>> spectrum = LanczosSpectrum(((GaussQuadrature(found[0]), GaussQuadrature(found[1])),), 1000)
     >>> low, high = spectrum.cdf_bounds(1.0)
     >>> bool(low < 0.5 < high), bool(high - low < 0.05)

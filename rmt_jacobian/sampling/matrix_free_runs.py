@@ -17,12 +17,12 @@ from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights, ensemble_of
 from rmt_jacobian.sampling.factors import StepFactors
-from rmt_jacobian.sampling.lanczos import lanczos
+from rmt_jacobian.sampling.lanczos import lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum, mean_and_error
 from rmt_jacobian.sampling.matrix_free import JacobianProduct
 from rmt_jacobian.sampling.network import run_network
 from rmt_jacobian.sampling.quadrature import GaussQuadrature
-from rmt_jacobian.sampling.site_moments import SiteMoments, covariances, site_moments
+from rmt_jacobian.sampling.site_moments import SiteMoments, covariances, moments_on_sites
 from rmt_jacobian.sampling.vector_moments import VectorMoments, controlled, vector_moments
 
 __all__ = ["MatrixFreeMoments", "MatrixFreeSample", "sample_matrix_free"]
@@ -158,7 +158,7 @@ def sample_matrix_free(
         Lanczos steps from how many of the vectors, by default from all of them; no steps, no
         spectrum.
     reorthogonalize
-        As in :func:`.lanczos`; without it memory does not grow with the Lanczos steps.
+        As in :func:`.lanczos_recurrences`; without it memory does not grow with the Lanczos steps.
     seed
         The k-th network depends on the seed and on k alone, and so do its vectors.
     tied
@@ -259,7 +259,7 @@ def _by_signs(
         return found
 
     found = list(map_samples(one, groups, workers=setting.workers))
-    return site_moments(factors, s_1, through), found
+    return moments_on_sites(factors, s_1, through), found
 
 
 def _by_lanczos(
@@ -270,7 +270,7 @@ def _by_lanczos(
     groups = _grouped([seed for group in groups for seed in group][: setting.lanczos_vectors], size)
 
     def one(seeds: Sequence[np.random.SeedSequence]) -> list[GaussQuadrature]:
-        coefficients = lanczos(
+        coefficients = lanczos_recurrences(
             product.gram,
             _vectors(product, seeds),
             setting.lanczos_steps,

@@ -52,9 +52,9 @@ class GaussQuadrature:
 
     Examples
     --------
-    >>> from rmt_jacobian.sampling.lanczos import lanczos
+    >>> from rmt_jacobian.sampling.lanczos import lanczos_recurrences
     >>> M = np.diag([1.0, 2.0, 4.0])
-    >>> (found,) = lanczos(lambda v: M @ v, np.ones(3), 3)
+    >>> (found,) = lanczos_recurrences(lambda v: M @ v, np.ones(3), 3)
     >>> measure = GaussQuadrature(found)
     >>> measure.nodes.round(6), measure.weights.round(6)
     (array([1., 2., 4.]), array([0.333333, 0.333333, 0.333333]))

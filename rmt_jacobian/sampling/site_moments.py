@@ -46,7 +46,7 @@ from rmt_jacobian.sampling.factors import (
     row_of,
 )
 
-__all__ = ["SiteMoments", "covariances", "site_moments"]
+__all__ = ["SiteMoments", "covariances", "moments_on_sites"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class SiteMoments:
     second_moment: float
 
 
-def site_moments(
+def moments_on_sites(
     steps: Sequence[StepFactors], s_1: float, through: Sequence[SymmetricSites] | None = None
 ) -> SiteMoments:
     r"""Return m_1 and m_2 of a product of any cell on the sites that were drawn.
@@ -92,7 +92,7 @@ def site_moments(
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.sampling import run_network
     >>> run = run_network(gru, Parameters.of(gru), width=2, steps=1, rng=np.random.default_rng(0))
-    >>> found = site_moments([StepFactors.of(step) for step in run], s_1=0.0)
+    >>> found = moments_on_sites([StepFactors.of(step) for step in run], s_1=0.0)
     >>> bool(found.mean > 0.25)  # h = 0: 1/4 + 9/16 with rows of W of their mean length
     True
     """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.sampling.lanczos import lanczos
+from rmt_jacobian.sampling.lanczos import lanczos_recurrences
 from rmt_jacobian.sampling.quadrature import GaussQuadrature
 
 
@@ -19,7 +19,7 @@ def symmetric(n: int, seed: int) -> np.ndarray:
 
 
 def measures(M: np.ndarray, v: np.ndarray, steps: int, **options: Any) -> list[GaussQuadrature]:
-    return [GaussQuadrature(c) for c in lanczos(lambda q: M @ q, v, steps, **options)]
+    return [GaussQuadrature(c) for c in lanczos_recurrences(lambda q: M @ q, v, steps, **options)]
 
 
 def exact_measure(M: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,9 +54,9 @@ def test_moments_are_exact_up_to_twice_the_steps(steps: int) -> None:
 
 def test_columns_are_independent_of_each_other() -> None:
     M, v = symmetric(50, 4), np.random.default_rng(5).standard_normal((50, 4))
-    together = lanczos(lambda q: M @ q, v, 10)
+    together = lanczos_recurrences(lambda q: M @ q, v, 10)
     for j, found in enumerate(together):
-        (alone,) = lanczos(lambda q: M @ q, v[:, j].copy(), 10)
+        (alone,) = lanczos_recurrences(lambda q: M @ q, v[:, j].copy(), 10)
         assert alone.diagonal == pytest.approx(found.diagonal, rel=1e-10)
         assert alone.off_diagonal == pytest.approx(found.off_diagonal, rel=1e-10)
 
@@ -75,7 +75,7 @@ def test_an_exhausted_column_does_not_stop_the_others() -> None:
 
 def test_eigenvalues_over_many_orders_of_magnitude() -> None:
     values = 10.0 ** -np.arange(0, 40, 0.5)
-    found = lanczos(lambda q: values * q, np.ones(len(values)), 200)[0]
+    found = lanczos_recurrences(lambda q: values * q, np.ones(len(values)), 200)[0]
     measure = GaussQuadrature(found)
     assert measure.weights.sum() == pytest.approx(1)
     assert measure.nodes[-1] == pytest.approx(1.0, rel=1e-13)
@@ -98,7 +98,7 @@ def test_without_reorthogonalisation_sums_stay_right() -> None:
 
 
 @given(
-    st.lists(st.floats(0, 4), min_size=12, max_size=60),
+    st.lists(st.integers(0, 400).map(lambda i: i / 100), min_size=12, max_size=60),
     st.integers(1, 9),
     st.integers(0, 2**32 - 1),
 )
@@ -122,7 +122,9 @@ def test_bounds_are_those_of_christoffel() -> None:
     # moved to [0, 2], by the nodes and weights of a fine Gauss-Legendre rule.
     nodes, weights = np.polynomial.legendre.leggauss(400)
     steps = 12
-    measure = GaussQuadrature(lanczos(lambda q: (nodes + 1) * q, np.sqrt(weights / 2), steps)[0])
+    measure = GaussQuadrature(
+        lanczos_recurrences(lambda q: (nodes + 1) * q, np.sqrt(weights / 2), steps)[0]
+    )
     x, lower, upper = measure._sharp
     inside = (x > 0.05) & (x < 1.95)
     p = np.array([np.polynomial.legendre.Legendre.basis(j)(x[inside] - 1) * np.sqrt(2 * j + 1)
@@ -165,8 +167,8 @@ def test_any_namespace(xp: Any) -> None:
     v = np.random.default_rng(10).choice([-1.0, 1.0], (30, 2))
     on_device = xp.asarray(M)
     for start in (v, v[:, 0].copy()):
-        found = lanczos(lambda q: on_device @ q, xp.asarray(start), 8)
-        for ours, theirs in zip(found, lanczos(lambda q: M @ q, start, 8), strict=True):
+        found = lanczos_recurrences(lambda q: on_device @ q, xp.asarray(start), 8)
+        for ours, theirs in zip(found, lanczos_recurrences(lambda q: M @ q, start, 8), strict=True):
             assert isinstance(ours.diagonal, np.ndarray)
             assert ours.diagonal == pytest.approx(theirs.diagonal, rel=1e-10)
     assert to_numpy(on_device).shape == (30, 30)
@@ -175,18 +177,18 @@ def test_any_namespace(xp: Any) -> None:
 def test_single_precision() -> None:
     M = symmetric(200, 11)
     v = np.random.default_rng(12).choice([-1.0, 1.0], 200)
-    single = lanczos(lambda q: M.astype(np.float32) @ q, v.astype(np.float32), 20)[0]
-    (double,) = lanczos(lambda q: M @ q, v, 20)
+    single = lanczos_recurrences(lambda q: M.astype(np.float32) @ q, v.astype(np.float32), 20)[0]
+    (double,) = lanczos_recurrences(lambda q: M @ q, v, 20)
     found, expected = GaussQuadrature(single).moments(6), GaussQuadrature(double).moments(6)
     assert found == pytest.approx(expected, rel=2e-5)
 
 
 def test_wrong_arguments() -> None:
     with pytest.raises(ParameterError, match="above 0"):
-        lanczos(lambda q: q, np.ones(3), 0)
+        lanczos_recurrences(lambda q: q, np.ones(3), 0)
     for bad in (np.zeros(3), np.array([1.0, np.nan, 0.0])):
         with pytest.raises(ParameterError, match="not 0"):
-            lanczos(lambda q: q, bad, 2)
+            lanczos_recurrences(lambda q: q, bad, 2)
 
 
 def test_cosine_moments() -> None:

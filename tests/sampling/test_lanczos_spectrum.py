@@ -7,7 +7,7 @@ import pytest
 
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import QuarterCircle
-from rmt_jacobian.sampling.lanczos import lanczos
+from rmt_jacobian.sampling.lanczos import lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum, mean_and_error
 from rmt_jacobian.sampling.quadrature import GaussQuadrature
 from rmt_jacobian.sampling.smoothing import SmoothedSpectrum, jackson_damping
@@ -21,7 +21,7 @@ def spectrum_of(
     rows = []
     for _ in range(networks):
         v = rng.standard_normal((len(s), vectors))
-        found = lanczos(lambda q: (s * s)[:, None] * q, v, steps)
+        found = lanczos_recurrences(lambda q: (s * s)[:, None] * q, v, steps)
         rows.append(tuple(GaussQuadrature(c) for c in found))
     return LanczosSpectrum(tuple(rows), len(s))
 

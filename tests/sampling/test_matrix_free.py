@@ -26,7 +26,7 @@ from rmt_jacobian.sampling.extremes import extreme_singular_values
 from rmt_jacobian.sampling.factors import StepFactors
 from rmt_jacobian.sampling.matrix_free import JacobianProduct
 from rmt_jacobian.sampling.matrix_free_runs import sample_matrix_free
-from rmt_jacobian.sampling.site_moments import covariances, site_moments
+from rmt_jacobian.sampling.site_moments import covariances, moments_on_sites
 from rmt_jacobian.sampling.steps import NetworkStep
 from rmt_jacobian.sampling.vector_moments import controlled, vector_moments
 from tests.cells.two_gates import two_gates
@@ -144,7 +144,9 @@ def with_unit_rows(step: NetworkStep) -> StepDerivatives:
 @pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
 def test_one_sweep_is_the_power_series_of_the_chain(cell: Cell, weights: Any) -> None:
     steps = drawn(cell, weights, 24, 4, seed=5)
-    found = site_moments([StepFactors.of(s) for s in steps], -1.0 if weights == "gaussian" else 0.0)
+    found = moments_on_sites(
+        [StepFactors.of(s) for s in steps], -1.0 if weights == "gaussian" else 0.0
+    )
     history = BlockHistory.of([with_unit_rows(s) for s in steps], cell, np.full(24, 1 / 24))
     chain = BlockChain.of(history, [ensemble(weights, 1.0) for _ in history.names])
     _, mean, second = chain_moments(chain, 2)
@@ -161,7 +163,7 @@ def test_one_sweep_is_the_map_of_the_paired_moments(s_1: float) -> None:
         assert W is not None
         A, B = step.derivatives.state[0, 0], step.derivatives.gate[0, 0]
         paired = paired.step(A, B * W.row_lengths(), weight_variance=1.0, s_1=s_1)
-    found = site_moments([StepFactors.of(step) for step in steps], s_1)
+    found = moments_on_sites([StepFactors.of(step) for step in steps], s_1)
     assert found.mean == pytest.approx(paired.mean, rel=1e-12)
     assert found.second_moment == pytest.approx(paired.second_moment, rel=1e-12)
 
@@ -212,7 +214,7 @@ def test_what_is_subtracted_averages_to_nothing(cell: Cell, weights: Any) -> Non
         factors = [StepFactors.of(step) for step in drawn(cell, weights, width, 3, seed=seed)]
         v = np.random.default_rng(seed).choice([-1.0, 1.0], (factors[0].states * width, 8))
         found = vector_moments(factors, covariances(factors), v, orthogonal=weights == "orthogonal")
-        second = site_moments(factors, 0.0 if weights == "orthogonal" else -1.0).second_moment
+        second = moments_on_sites(factors, 0.0 if weights == "orthogonal" else -1.0).second_moment
         kept = found.second_moment - found.backward
         rows.append([found.backward.mean() / second, kept.var(), found.second_moment.var()])
     backward, kept, raw = np.array(rows).T
@@ -230,7 +232,7 @@ def test_the_noise_of_vectors_is_removed() -> None:
     factors = [StepFactors.of(step) for step in run]
     v = np.random.default_rng(1).choice([-1.0, 1.0], (width, 64))
     found = vector_moments(factors, covariances(factors), v, orthogonal=True)
-    paired = site_moments(factors, 0.0)
+    paired = moments_on_sites(factors, 0.0)
     kept = controlled(found.second_moment - found.backward, found.mean - paired.mean)
     # variances of 64 values are known to 18 %; the ratio was 0.04 when this was written
     assert kept.var() < 0.1 * found.second_moment.var()
