@@ -18,6 +18,7 @@ from rmt_jacobian.mean_field.dynamical_circle import (
 )
 from rmt_jacobian.mean_field.dynamical_frozen import Standstill, fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_iteration import SpectralFixedPoint, iterate_spectra
+from rmt_jacobian.mean_field.dynamical_progress import LapCounter
 from rmt_jacobian.mean_field.dynamical_start import CausalRun, causal_run
 from rmt_jacobian.mean_field.dynamical_state import (
     CircleSolution,
@@ -44,6 +45,7 @@ class _Problem:
     parameters: Parameters
     inputs: Inputs
     start_variance: float
+    counter: LapCounter
 
     def circle(self, period: int, sites: int, rng: np.random.Generator) -> SiteOnCircle:
         return SiteOnCircle(
@@ -77,6 +79,7 @@ def tied_steady_state(
     tolerance: float = 3e-5,
     longest_period: int = 8192,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> TiedSteadyState:
     r"""Solve the dynamical mean field of a tied network for its stationary covariances in time.
 
@@ -105,6 +108,8 @@ def tied_steady_state(
         How many steps the circle of times may have.
     seed
         Of all random numbers.
+    progress
+        Whether to show a progress bar, once two seconds have passed.
 
     Raises
     ------
@@ -135,12 +140,23 @@ def tied_steady_state(
     """
     _check(cell, lags, sites, replicates, start_variance, tolerance, longest_period)
     check_inputs(inputs)
-    problem = _Problem(cell, parameters, inputs, float(start_variance))
-    first, second, *rngs = spawn(seed, replicates + 2)
+    counter = LapCounter.of(cell.name, replicates, shown=progress)
+    problem = _Problem(cell, parameters, inputs, float(start_variance), counter)
+    try:
+        return _steady_state(problem, lags, sites // replicates, longest_period, tolerance,
+                             spawn(seed, replicates + 2))  # fmt: skip
+    finally:
+        counter.close()
+
+
+def _steady_state(
+    problem: _Problem, lags: int, share: int, longest: int, tolerance: float,
+    generators: Sequence[np.random.Generator],
+) -> TiedSteadyState:  # fmt: skip
+    first, second, *rngs = generators
     causal = problem.causal(first)
     period = 2 ** math.ceil(math.log2(max(_SHORTEST, 4 * lags)))
-    share = sites // replicates
-    pilot = _pilot(problem, causal, period, longest_period, second)
+    pilot = _pilot(problem, causal, period, longest, second)
     if isinstance(pilot, Standstill):
         return _at_rest(problem, pilot.source_squares, causal.largest, lags, share, rngs)
     period = 2 * (pilot.spectra.shape[-1] - 1)
@@ -149,10 +165,11 @@ def tied_steady_state(
     for circle in circles:
         alone.append(_solve(problem, [circle], start, tolerance, causal.largest))
         start = np.mean([each.spectra for each in alone], axis=0)
+        problem.counter.solved(len(alone), sum(each.iterations for each in alone))
     if all(each.still for each in alone):  # it only lingered where the pilot had stopped
         return _at_rest(problem, start.sum(axis=-1) / period, causal.largest, lags, share, rngs)
     together = _solve(problem, circles, start, tolerance, causal.largest)
-    return collect(cell, parameters, inputs, alone, together, lags, period)
+    return collect(problem.cell, problem.parameters, problem.inputs, alone, together, lags, period)
 
 
 def _at_rest(
@@ -198,8 +215,9 @@ def _pilot(
     """Find the length of the circle, and a solution on few sites to start from."""
     start = spectrum_of(causal.source_covariances, period)
     while True:
+        problem.counter.look(period)
         circle = problem.circle(period, _PILOT_SITES, rng)
-        found = _iterate([circle], start, _PILOT_TOLERANCE, causal.largest, _PILOT_LIMIT)
+        found = _iterate(problem, [circle], start, _PILOT_TOLERANCE, causal.largest, _PILOT_LIMIT)
         if found.still:
             squares = found.spectra.sum(axis=-1) / period
             rest = problem.standstill(squares, causal.largest, _PILOT_SITES, rng)
@@ -227,11 +245,15 @@ def _pilot(
 
 
 def _iterate(
-    circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float, reference: np.ndarray,
-    limit: int,
+    problem: _Problem, circles: Sequence[SiteOnCircle], start: np.ndarray, tolerance: float,
+    reference: np.ndarray, limit: int,
 ) -> SpectralFixedPoint:  # fmt: skip
+    def sources(circle: SiteOnCircle, spectra: np.ndarray) -> np.ndarray:
+        problem.counter.lap()
+        return circle.lap(spectra).source_spectra()
+
     return iterate_spectra(
-        lambda spectra: np.mean([each.lap(spectra).source_spectra() for each in circles], axis=0),
+        lambda spectra: np.mean([sources(circle, spectra) for circle in circles], axis=0),
         start,
         circles[0].period,
         tolerance=tolerance,
@@ -264,7 +286,7 @@ def _solve(
     reference: np.ndarray,
 ) -> CircleSolution:  # fmt: skip
     """Solve on the sites of all the given circles together."""
-    found = _iterate(circles, start, tolerance, reference, _LIMIT)
+    found = _iterate(problem, circles, start, tolerance, reference, _LIMIT)
     sources, states, means, slices = [], [], [], []
     for circle in circles:
         lap = circle.lap(found.spectra)

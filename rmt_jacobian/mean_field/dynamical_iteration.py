@@ -11,6 +11,7 @@ __all__ = ["SpectralFixedPoint", "accelerated", "iterate_spectra"]
 
 _MEMORY = 5
 _NEAR = 0.1  # Anderson's steps are taken below this residual only
+_PATIENCE, _PLAIN = 25, 60  # evaluations without a better residual; plain steps after them
 _KEPT = 0.2  # share of the plain step below which an accelerated spectrum is not let
 _STILL = 1e-6  # of the variance along the start: fluctuations below it that shrink have died
 _REGULARISATION = 1e-12
@@ -56,6 +57,10 @@ def iterate_spectra(
     standstill exactly where that is unstable, since a small fluctuation of frequency omega is
     multiplied by :math:`\sigma^2 E|\chi(\omega)|^2`, with the response :math:`\chi` of a site.
 
+    On few sites the map can have places where it hardly moves spectra, next to fixed points that
+    vanished with the drawn numbers.  Plain steps pass through these slowly, accelerated ones are
+    trapped: where the residual stops falling, a stretch of plain steps is taken.
+
     Parameters
     ----------
     reference
@@ -67,7 +72,7 @@ def iterate_spectra(
     """
     spectra, before = start, np.inf
     history: list[tuple[Spectra, Spectra]] = []  # of points and of their changes
-    residual = np.inf
+    residual, best, best_at, plain_until = np.inf, np.inf, 0, 0
     for iteration in range(1, limit + 1):
         image = function(spectra)
         residual = _residual(spectra, image, period)
@@ -76,9 +81,13 @@ def iterate_spectra(
             return SpectralFixedPoint(spectra, residual, iteration, False, True)
         if residual <= tolerance:
             return SpectralFixedPoint(spectra, residual, iteration, True, False)
+        if residual < best:
+            best, best_at = residual, iteration
+        elif iteration - best_at > _PATIENCE:
+            best, best_at, plain_until = np.inf, iteration + _PLAIN, iteration + _PLAIN
         history = [*history, (spectra, image - spectra)][-_MEMORY - 1 :]
         plain, spectra, before = image, image, fluctuation
-        if residual < _NEAR and len(history) > 2:
+        if residual < _NEAR and len(history) > 2 and iteration >= plain_until:
             spectra = np.maximum(accelerated(history), _KEPT * plain)
     return SpectralFixedPoint(spectra, residual, limit, False, False)
 

@@ -22,6 +22,7 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import (
     CorrelationMap,
     dynamical,
+    dynamical_progress,
     fixed_points,
     site_law,
     stable_correlation,
@@ -235,6 +236,26 @@ def test_memory_beyond_the_circle_is_refused():
     """Gates near 1 make chaos so slow that short circles see a standstill that is unstable."""
     with pytest.raises(ConvergenceError, match="longest_period"):
         tied_steady_state(gru, gru_parameters(10.0, 1.0), longest_period=512)
+
+
+@pytest.mark.slow
+def test_acceleration_is_not_trapped_where_the_map_hardly_moves():
+    """One of these 16 populations of 64 sites needs plain steps past such a place."""
+    p = lstm_parameters(10.0, 1.0)
+    found = tied_steady_state(lstm, p, lags=4, sites=1024, seed=3)
+    assert found.converged
+    assert found.preactivation_variances[0] == pytest.approx(10.41, abs=0.4)
+
+
+def test_a_progress_bar_on_request(capfd, monkeypatch):
+    p = parameters(vanilla, weight_std=1.5)
+    tied_steady_state(vanilla, p, lags=2, sites=4096)
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(dynamical_progress, "_DELAY", 0)
+    tied_steady_state(vanilla, p, lags=2, sites=4096, progress=True)
+    shown = capfd.readouterr().err
+    assert "vanilla, steady state" in shown
+    assert "lap/s" in shown or "s/lap" in shown
 
 
 # Results and refusals.
