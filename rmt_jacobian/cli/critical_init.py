@@ -12,7 +12,7 @@ from rmt_jacobian.cli.options import (
     prepare_json,
     read_values,
     say,
-    weights_choice,
+    theory_weights_choice,
     write_json,
 )
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -49,7 +49,7 @@ __all__ = ["critical_init_command"]
     metavar="T",
     help="Over which the variance of J J^T is made least, where several values are free.",
 )
-@click.option("--weights", type=weights_choice, default="orthogonal", show_default=True)
+@click.option("--weights", type=theory_weights_choice, default="orthogonal", show_default=True)
 @json_option
 def critical_init_command(
     cell: str,

@@ -73,27 +73,32 @@ def density_command(
     seed: int,
     tied: bool,
     workers: int | None,
+    device: Any,
+    dtype: Any,
     figure: Path | None,
     json_path: str | None,
 ) -> None:
     """Solve for the limiting law of the singular values of a T-step product of Jacobians.
 
     The law is that of untied weights and infinite width.  Networks are sampled for the figure
-    only; --width, --samples, --tied and --workers are theirs.
+    only; --width, --samples, --tied, --workers, --device and --dtype are
+    theirs.
     """
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
+    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.pencils import singular_value_law
     from rmt_jacobian.plotting import check_figure_path, overlay_figure, save_figure
-    from rmt_jacobian.sampling import sample_singular_values
+    from rmt_jacobian.sampling import ensemble_of, sample_singular_values
 
     if figure is not None:
         check_figure_path(figure)
+    metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
     law = singular_value_law(
         found_cell,
         parameters,
-        weights=weights,
+        weights=ensemble_of(weights),
         steps=steps,
         sites=sites,
         seed=seed,
@@ -110,6 +115,7 @@ def density_command(
         "sites": sites,
         "seed": seed,
         "version": __version__,
+        "metadata": metadata,
     }
     results = _results(law, points)
     say(describe(found_cell, parameters), json_path)
@@ -127,6 +133,8 @@ def density_command(
             tied=tied,
             workers=workers,
             progress=True,
+            device=device,
+            dtype=dtype,
         )
         kind = "tied (the law is untied)" if tied else "untied"
         title = f"{found_cell.name}, {weights} W, T = {steps}, {kind}"

@@ -13,7 +13,7 @@ from rmt_jacobian.cli.options import (
     prepare_json,
     read_cell_and_parameters,
     say,
-    weights_choice,
+    theory_weights_choice,
     write_json,
 )
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -53,7 +53,7 @@ __all__ = ["derive_command"]
 @needs_parameters
 @click.option(
     "--weights",
-    type=weights_choice,
+    type=theory_weights_choice,
     help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
 )
 @json_option

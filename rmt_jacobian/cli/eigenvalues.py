@@ -10,6 +10,8 @@ from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
     describe,
+    device_option,
+    dtype_option,
     json_option,
     needs_parameters,
     prepare_json,
@@ -72,6 +74,8 @@ _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers f
     help="Number of sampled networks in the figure.",
 )  # fmt: skip
 @click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
+@device_option
+@dtype_option
 @click.option(
     "--figure",
     type=click.Path(path_type=Path),
@@ -91,6 +95,8 @@ def eigenvalues_command(
     width: int,
     samples: int,
     seed: int,
+    device: Any,
+    dtype: Any,
     figure: Path | None,
     json_path: str | None,
 ) -> None:
@@ -103,14 +109,16 @@ def eigenvalues_command(
     circles = [_disk(text) for text in disks]
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
+    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.pencils import eigenvalue_law
     from rmt_jacobian.plotting import check_figure_path, eigenvalue_figure, save_figure
-    from rmt_jacobian.sampling import sample_eigenvalues
+    from rmt_jacobian.sampling import ensemble_of, sample_eigenvalues
 
     if figure is not None:
         check_figure_path(figure)
+    metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
     population = _population(found_cell, parameters, dynamics, sites, seed)
-    law = eigenvalue_law(population, weights=weights)
+    law = eigenvalue_law(population, weights=ensemble_of(weights))
     curves = law.boundary(points)
     results = {
         "boundary": [[[float(z.real), float(z.imag)] for z in curve] for curve in curves],
@@ -135,6 +143,8 @@ def eigenvalues_command(
             samples=samples,
             seed=seed,
             progress=True,
+            device=device,
+            dtype=dtype,
         )
         title = f"{found_cell.name}, {weights} W, {dynamics}"
         save_figure(eigenvalue_figure(law, values.ravel(), title), figure)
@@ -149,6 +159,7 @@ def eigenvalues_command(
         "sites": sites,
         "seed": seed,
         "version": __version__,
+        "metadata": metadata,
     }
     write_json(json_path, {**settings, **results})
 

@@ -58,6 +58,7 @@ def freeness_command(
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
+    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.compare import freeness_of_cell
 
     found = freeness_of_cell(
@@ -87,6 +88,7 @@ def freeness_command(
         "samples": samples,
         "seed": seed,
         "version": __version__,
+        "metadata": run_metadata(seed),
     }
     results = {"untied": found.untied.content(), "tied": found.tied.content()}
     write_json(json_path, {**settings, **results})

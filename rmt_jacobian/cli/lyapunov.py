@@ -79,7 +79,7 @@ def theoretical_exponents(
     help="Only the K largest; default: all N of every state.",
 )
 @click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
-@sampling_options(samples=4, width=256)
+@sampling_options(samples=4, width=256, dtype=False)
 @click.option(
     "--theory-only", "--no-sampling", is_flag=True, help="Do not sample; N sets the quantiles."
 )
@@ -99,6 +99,7 @@ def lyapunov_command(
     seed: int,
     tied: bool,
     workers: int | None,
+    device: Any,
     theory_only: bool,
     figure: Path | None,
     json_path: str | None,
@@ -119,16 +120,18 @@ def lyapunov_command(
 
     import numpy as np
 
+    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.plotting import check_figure_path
-    from rmt_jacobian.sampling import sample_lyapunov
+    from rmt_jacobian.sampling import ensemble_of, sample_lyapunov
 
     if figure is not None:
         check_figure_path(figure)
+    metadata = run_metadata(seed, device=device)  # refuses a GPU that is not there
     largest = _largest(found_cell, parameters)
     quantiles = (np.arange(exponents or most) + 0.5) / most
     theory, missing = None, ""
     try:
-        theory = theoretical_exponents(found_cell, parameters, weights, quantiles)
+        theory = theoretical_exponents(found_cell, parameters, ensemble_of(weights), quantiles)
     except (HypothesisError, ConvergenceError) as error:
         if theory_only:
             raise
@@ -148,6 +151,7 @@ def lyapunov_command(
             tied=tied,
             workers=workers,
             progress=True,
+            device=device,
         )
     found = _Exponents(quantiles, theory, missing, largest, sampled)
     if figure is not None:
@@ -163,6 +167,7 @@ def lyapunov_command(
         "width": width,
         "seed": seed,
         "version": __version__,
+        "metadata": metadata,
     }
     write_json(json_path, {**settings, **found.content()})
 

@@ -18,6 +18,8 @@ __all__ = [
     "WholeNumber",
     "cell_argument",
     "describe",
+    "device_option",
+    "dtype_option",
     "json_option",
     "needs_parameters",
     "parse_assignments",
@@ -26,6 +28,7 @@ __all__ = [
     "read_values",
     "sampling_options",
     "say",
+    "theory_weights_choice",
     "weights_choice",
     "write_json",
 ]
@@ -39,7 +42,9 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-weights_choice = click.Choice(["gaussian", "orthogonal"])
+# Of sampled networks, and of theory alone.
+weights_choice = click.Choice(["gaussian", "orthogonal", "fast-gaussian", "fast-orthogonal"])
+theory_weights_choice = click.Choice(["gaussian", "orthogonal"])
 
 _PARAMETER_HELP = (
     "weight_std, input_std, bias_mean, bias_std or input_variance; repeatable; "
@@ -79,10 +84,29 @@ def needs_parameters(command: Command) -> Command:
     return command
 
 
-def sampling_options(*, samples: int, width: int = 512) -> Callable[[Command], Command]:
-    """Add --width, --samples, --seed, --tied and --workers."""
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="Where networks are sampled; a GPU needs CuPy.",
+)
+dtype_option = click.option(
+    "--dtype",
+    type=click.Choice(["float64", "float32"]),
+    default="float64",
+    show_default=True,
+    help="Precision of the sampled networks.",
+)
+
+
+def sampling_options(
+    *, samples: int, width: int = 512, dtype: bool = True
+) -> Callable[[Command], Command]:
+    """Add --width, --samples, --seed, --tied, --workers and --device, and --dtype if wanted."""
 
     def add(command: Command) -> Command:
+        command = device_option(dtype_option(command) if dtype else command)
         whole = WholeNumber(min=1, max=100_000)
         for option in (
             click.option("--workers", type=whole, help="Networks run at once; default: all cores."),

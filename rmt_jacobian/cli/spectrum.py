@@ -55,6 +55,8 @@ def spectrum_command(
     seed: int,
     tied: bool,
     workers: int | None,
+    device: Any,
+    dtype: Any,
     out: Path,
     figure: Path | None,
     json_path: str | None,
@@ -68,6 +70,7 @@ def spectrum_command(
 
     import numpy as np
 
+    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.plotting import check_figure_path, save_figure, spectrum_figure
     from rmt_jacobian.sampling import sample_singular_values
 
@@ -84,6 +87,8 @@ def spectrum_command(
         tied=tied,
         workers=workers,
         progress=True,
+        device=device,
+        dtype=dtype,
     )
     settings = {
         "cell": found_cell.name,
@@ -96,6 +101,7 @@ def spectrum_command(
         "seed": seed,
         "tied": tied,
         "version": __version__,
+        "metadata": run_metadata(seed, device=device, dtype=dtype),
     }
     metadata = np.array(json.dumps(settings))
     write_whole(out, lambda file: np.savez(file, singular_values=values, metadata=metadata))

@@ -72,6 +72,8 @@ def verify_command(
     seed: int,
     tied: bool,
     workers: int | None,
+    device: Any,
+    dtype: Any,
     out: Path,
     json_path: str | None,
 ) -> None:
@@ -106,6 +108,8 @@ def verify_command(
         spectra=spectra,
         workers=workers,
         progress=True,
+        device=device,
+        dtype=dtype,
     )
     content = to_json(found)
     save_figure(verification_figure(found), out / _FIGURE)

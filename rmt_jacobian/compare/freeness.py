@@ -262,7 +262,7 @@ def freeness_of_cell(
         Any cell, and its hyperparameters.  With d states the factors have shape (dN, dN), and "over
         the diagonal" means over the d x d matrices of the sites.
     weights
-        ``"gaussian"`` or ``"orthogonal"``.
+        ``"gaussian"`` or ``"orthogonal"``, or one of their fast stand-ins.
     steps, width, samples, seed
         T >= 2, N, the number of networks of either kind, and the seed.
     workers, progress

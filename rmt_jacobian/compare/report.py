@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rmt_jacobian.arrays import run_metadata
 from rmt_jacobian.compare.formats import aligned, estimate, markdown_table, number, z_score
 from rmt_jacobian.compare.moment_table import (
     MOMENT_NOTE,
@@ -132,6 +133,7 @@ def to_json(found: Verification) -> dict[str, Any]:
             "tied": found.tied,
             "inputs": law.parameters.input_kind,
         },
+        "metadata": run_metadata(found.seed, device=found.device, dtype=found.dtype),
         "hypotheses": found.hypotheses,
         "mean_field": _mean_field_json(law),
         "rows": [

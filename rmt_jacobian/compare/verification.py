@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmt_jacobian.arrays import Device, Precision, namespace
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.compare.limits import limit_moments, row_of_any_cell
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row
@@ -18,7 +19,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, site_law, untied_state
 from rmt_jacobian.pencils import singular_value_law
-from rmt_jacobian.sampling import MomentSamples, Weights, sample_moments
+from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of, sample_moments
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 
@@ -67,6 +68,8 @@ class Verification:
         Sampled singular values beside their laws, where those were compared too.
     without_law
         Why spectra that were sampled are not among them.
+    device, dtype
+        Where and in which precision the networks were sampled.
     """
 
     law: SiteLaw | UntiedState
@@ -79,6 +82,8 @@ class Verification:
     tied: bool
     spectra: tuple[SpectrumComparison, ...] = ()
     without_law: tuple[str, ...] = ()
+    device: Device = "cpu"
+    dtype: Precision = "float64"
 
     @property
     def hypotheses(self) -> str:
@@ -107,6 +112,8 @@ def verify(
     spectra: bool = True,
     workers: int | None = None,
     progress: bool = False,
+    device: Device = "cpu",
+    dtype: Precision = "float64",
 ) -> Verification:
     r"""Compare every route to the moments of J J^T with sampled networks.
 
@@ -127,6 +134,9 @@ def verify(
         of the numbers of steps up to 20.
     workers, progress
         How many networks run at a time; whether to show progress bars.
+    device, dtype
+        Where and in which precision the networks are sampled, as in
+        :func:`~rmt_jacobian.sampling.run_network`.
 
     Notes
     -----
@@ -159,6 +169,7 @@ def verify(
     """
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
+    namespace(device)  # refused before anything is computed
     law = _mean_field(cell, parameters)
     spectra_at = (
         [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
@@ -177,6 +188,8 @@ def verify(
             progress=progress,
             spectra_at=spectra_at,
             spectra=_SPECTRA,
+            device=device,
+            dtype=dtype,
         )
         for name in dict.fromkeys(weights)
     }
@@ -185,7 +198,7 @@ def verify(
     return Verification(
         law, rows, tuple(_measured_s_1(found) for found in drawn.values() if _sees_weights(found)),
         _differences(rows),
-        width, samples, seed, tied, compared, without_law,
+        width, samples, seed, tied, compared, without_law, device, dtype,
     )  # fmt: skip
 
 
@@ -202,18 +215,18 @@ def _mean_field(cell: Cell, parameters: Parameters) -> SiteLaw | UntiedState:
 def _rows(law: SiteLaw | UntiedState, found: MomentSamples, workers: int | None) -> list[Row]:
     if isinstance(law, SiteLaw):
         return [_row(law, found, j) for j in range(len(found.steps))]
-    limits = limit_moments(law, found.weights, found.steps, workers=workers)
+    limits = limit_moments(law, ensemble_of(found.weights), found.steps, workers=workers)
     return [row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
 
 
 def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
     T = found.steps[j]
-    mean_exact = law.chi1**T
-    exact = diagonal_valued_recursion(law.cell).evaluate(law, weights=found.weights, steps=T)
-    free = s_transform_moment(law.cell, 2).evaluate(law, weights=found.weights, steps=T)
+    mean_exact, weights = law.chi1**T, ensemble_of(found.weights)
+    exact = diagonal_valued_recursion(law.cell).evaluate(law, weights=weights, steps=T)
+    free = s_transform_moment(law.cell, 2).evaluate(law, weights=weights, steps=T)
     printed = None
     if law.cell.name == "minimalrnn":
-        printed = printed_second_moment(law, weights=found.weights, steps=T)
+        printed = printed_second_moment(law, weights=weights, steps=T)
     mean, second = found.mean[:, j], found.second_moment[:, j]
     paired_mean, paired_second = found.paired_mean[:, j], found.paired_second_moment[:, j]
     return Row(
@@ -243,7 +256,7 @@ def _spectra(
             label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
             try:
                 limit = singular_value_law(
-                    law.cell, law.parameters, weights=found.weights, steps=T,
+                    law.cell, law.parameters, weights=ensemble_of(found.weights), steps=T,
                     law=law if isinstance(law, SiteLaw) else None,
                     sites=_SITES, tolerance=_TOLERANCE, replicates=0,
                 )  # fmt: skip
@@ -280,7 +293,7 @@ def _sees_weights(found: MomentSamples) -> bool:
 
 
 def _measured_s_1(found: MomentSamples) -> SCoefficientMeasurement:
-    exact = float(s_coefficients_of_weights(found.weights, 1)[0])
+    exact = float(s_coefficients_of_weights(ensemble_of(found.weights), 1)[0])
     return SCoefficientMeasurement(found.weights, exact, Estimate.of(found.s_1))
 
 

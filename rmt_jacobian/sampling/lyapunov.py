@@ -4,12 +4,14 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
 from tqdm import tqdm
 
-from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
@@ -85,6 +87,7 @@ class _Setting:
     transient: int
     exponents: int
     tied: bool
+    device: Device | ModuleType
 
 
 def sample_lyapunov(
@@ -101,6 +104,7 @@ def sample_lyapunov(
     tied: bool = False,
     workers: int | None = None,
     progress: bool = False,
+    device: Device | ModuleType = "cpu",
 ) -> LyapunovSamples:
     r"""Sample the Lyapunov exponents of products of Jacobians.
 
@@ -112,7 +116,7 @@ def sample_lyapunov(
     cell, parameters
         Any cell, and its hyperparameters.
     weights
-        ``"gaussian"`` or ``"orthogonal"``.
+        ``"gaussian"`` or ``"orthogonal"``, or one of their fast stand-ins.
     steps
         T, the number of steps that count.
     width, samples
@@ -127,6 +131,8 @@ def sample_lyapunov(
         As in :func:`~rmt_jacobian.sampling.sample_moments`.
     progress
         Whether to show a progress bar, from two seconds on.
+    device
+        As in :func:`~rmt_jacobian.sampling.run_network`.  All is done in double precision.
 
     Notes
     -----
@@ -144,7 +150,8 @@ def sample_lyapunov(
     Raises
     ------
     ParameterError
-        If a number is out of its domain or the ensemble is unknown.
+        If a number is out of its domain, the ensemble or the device is unknown, or there is no
+        GPU.
 
     References
     ----------
@@ -172,14 +179,16 @@ def sample_lyapunov(
             f"not {exponents}"
         )
     setting = _Setting(
-        cell, parameters, checked_weights(weights), width, steps, transient, exponents, tied
-    )
+        cell, parameters, checked_weights(weights), width, steps, transient, exponents, tied,
+        device,
+    )  # fmt: skip
+    namespace(device)  # refused here rather than in every sample
     with _StepBar(setting, samples, progress) as bar:
         found = list(
             map_samples(
                 lambda rng: _one_sample(setting, rng, bar.update),
                 spawn(seed, samples),
-                workers=workers,
+                workers=1 if workers is None and device != "cpu" else workers,
             )
         )
     rows, spreads = zip(*found, strict=True)
@@ -220,7 +229,8 @@ def _one_sample(
     """Return the exponents of one network and the largest spread of a decomposition."""
     total, largest = np.zeros(setting.exponents), 1.0
     states = len(setting.cell.states)
-    block = np.eye(states * setting.width, setting.exponents)
+    xp = namespace(setting.device)
+    block = xp.eye(states * setting.width, setting.exponents, dtype=xp.float64)
     ends = (setting.transient, setting.transient + setting.steps)
     waiting = stride = 1
     for t, step in enumerate(_run(setting, rng), start=1):
@@ -238,11 +248,11 @@ def _one_sample(
     return total / setting.steps, largest
 
 
-def _passed_on(step: NetworkStep, block: np.ndarray, states: int) -> np.ndarray:
+def _passed_on(step: NetworkStep, block: Any, states: int) -> Any:
     """Return J times a block whose rows are the sites of the first state, then of the second."""
-    parts = np.split(block, states) if states > 1 else [block]
-    passed = [part + np.zeros_like(block[: len(parts[0])]) for part in step.times(parts)]
-    return np.concatenate(passed) if states > 1 else passed[0]
+    width = block.shape[0] // states
+    passed = step.times([block[i * width : (i + 1) * width, :] for i in range(states)])
+    return array_namespace(block).concat(passed, axis=0) if states > 1 else passed[0]
 
 
 def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
@@ -254,26 +264,35 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
         steps=setting.transient + setting.steps,
         rng=rng,
         tied=setting.tied,
+        device=setting.device,
     )
 
 
-def _orthonormalised(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _orthonormalised(block: Any) -> tuple[Any, np.ndarray, float]:
     """Return Q, the absolute diagonal of R, and the span of R in orders of magnitude lost.
 
     Rounding errors of the product are of the size of its longest column; they are read off the
     diagonal at its smallest entry.
     """
+    if not isinstance(block, np.ndarray):
+        Q, upper = array_namespace(block).linalg.qr(block)
+        return Q, *_span(to_numpy(upper))
     count = block.shape[1]
     work = 32 * count
     factored, factors, _, info = lapack.dgeqrf(np.asfortranarray(block), lwork=work)
     assert info == 0, f"dgeqrf refused argument {-info}"
-    R = np.triu(factored[:count])
-    lengths = np.abs(R.diagonal())
-    longest = math.sqrt(np.einsum("ij,ij->j", R, R).max())
+    span = _span(np.triu(factored[:count]))
     Q, _, info = lapack.dorgqr(factored, factors, lwork=work, overwrite_a=True)
     assert info == 0, f"dorgqr refused argument {-info}"
+    return Q, *span
+
+
+def _span(R: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the absolute diagonal, and its smallest entry's share of the longest column."""
+    lengths = np.abs(R.diagonal())
+    longest = math.sqrt(np.einsum("ij,ij->j", R, R).max())
     smallest = float(lengths.min())
-    return Q, lengths, longest / smallest if smallest > 0 else math.inf
+    return lengths, longest / smallest if smallest > 0 else math.inf
 
 
 def _next_stride(spread: float, steps: int) -> int:

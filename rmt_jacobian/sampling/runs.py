@@ -82,8 +82,8 @@ class _Setting:
     width: int
     steps: tuple[int, ...]
     tied: bool
-    device: Device | ModuleType
-    dtype: Precision
+    device: Device | ModuleType = "cpu"
+    dtype: Precision = "float64"
 
     def workers(self, wanted: int | None) -> int | None:
         """Return how many networks run at a time: one on a GPU, which each fills by itself."""

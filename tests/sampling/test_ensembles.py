@@ -1,9 +1,11 @@
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from rmt_jacobian.arrays import array_generator, to_numpy
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import (
     DenseMatrix,
@@ -11,6 +13,8 @@ from rmt_jacobian.sampling import (
     checked_weights,
     draw_image,
     draw_weights,
+    ensemble_of,
+    is_fast,
 )
 
 ENSEMBLES = ("gaussian", "orthogonal")
@@ -38,6 +42,45 @@ def test_products_are_those_of_the_matrix(weights: str, width: int) -> None:
         assert np.array_equal(argument, before)
 
 
+@pytest.mark.parametrize("block", [1, 3, 64])
+@pytest.mark.parametrize("width", [1, 2, 7, 64])
+def test_reflections_by_matrix_products_are_those_of_lapack(
+    xp: Any, width: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rmt_jacobian.sampling.householder._BLOCK", block)
+    W = draw_weights("orthogonal", width, 0.7, np.random.default_rng(3))
+    assert isinstance(W, HouseholderMatrix)
+    moved = HouseholderMatrix(*map(xp.asarray, (W.reflectors, W.factors, W.signs)), W.scale)
+    X = np.random.default_rng(5).standard_normal((width, 4))
+    for columns in (X, X[:, :1]):
+        for transposed in (False, True):
+            found = moved.reflected_in_blocks(xp.asarray(columns.copy()), transposed=transposed)
+            expected = W._reflected_by_lapack(columns.copy(), transposed=transposed)
+            assert to_numpy(found) == pytest.approx(expected, abs=1e-13)
+    for argument in (X, X[:, 0]):
+        kept = xp.asarray(argument)
+        assert to_numpy(moved.apply(kept)) == pytest.approx(W.apply(argument), abs=1e-13)
+        back = to_numpy(moved.apply_transposed(kept))
+        assert back == pytest.approx(W.matrix().T @ argument, abs=1e-13)
+        assert np.array_equal(to_numpy(kept), argument)
+    assert to_numpy(moved.row_lengths()) == pytest.approx(np.full(width, 0.7))
+
+
+@pytest.mark.parametrize("weights", ENSEMBLES)
+def test_matrices_in_single_precision(xp: Any, weights: Any) -> None:
+    single, double = (
+        draw_weights(weights, 40, 1.3, array_generator(np.random.default_rng(1), xp, dtype))
+        for dtype in ("float32", "float64")
+    )
+    X = np.random.default_rng(2).standard_normal((40, 3))
+    for left, right in (
+        (single.apply, double.apply), (single.apply_transposed, double.apply_transposed)
+    ):  # fmt: skip
+        found = left(xp.asarray(X, dtype=xp.float32))
+        assert found.dtype == xp.float32
+        assert to_numpy(found) == pytest.approx(to_numpy(right(xp.asarray(X))), abs=3e-5)
+
+
 def test_the_kind_of_matrix() -> None:
     rng = np.random.default_rng(0)
     assert isinstance(draw_weights("gaussian", 3, 1.0, rng), DenseMatrix)
@@ -46,6 +89,16 @@ def test_the_kind_of_matrix() -> None:
         draw_weights("haar", 3, 1.0, rng)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ParameterError, match="haar"):
         checked_weights("haar")
+
+
+def test_every_ensemble_has_a_theory() -> None:
+    assert [ensemble_of(f"{kind}{name}") for kind in ("", "fast-") for name in ENSEMBLES] == [  # pyright: ignore
+        *ENSEMBLES, *ENSEMBLES
+    ]  # fmt: skip
+    assert [is_fast(f"{kind}orthogonal") for kind in ("", "fast-")] == [False, True]  # pyright: ignore
+    for function in (ensemble_of, is_fast):
+        with pytest.raises(ParameterError, match="fast-haar"):
+            function("fast-haar")  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("N", [2, 3, 6])
