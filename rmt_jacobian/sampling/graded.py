@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError
 
-__all__ = ["GradedRows", "log_singular_values_of_rows"]
+__all__ = ["GradedRows", "GradedTriangle"]
 
+_EPS = float(np.finfo(float).eps)
 _SWEEPS = 40
 _LARGEST_POWER = 1000.0  # 2^-1000 of a row is nothing beside the row that it is added to
 
@@ -70,12 +72,6 @@ class GradedRows:
         scaled = R * xp.pow(xp.full_like(powers, 2.0), powers)
         return _rescaled(e[: R.shape[0]], scaled @ self.rows)
 
-    def unit_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows scaled to length 1, and the logarithms of their lengths, on the host."""
-        rows, exponents = to_numpy(self.rows), to_numpy(self.exponents)
-        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
-        return rows / lengths[:, None], exponents * math.log(2.0) + np.log(lengths)
-
 
 def _rescaled(exponents: Any, matrix: Any) -> GradedRows:
     """Move the power of two of every row to its exponent."""
@@ -88,58 +84,90 @@ def _rescaled(exponents: Any, matrix: Any) -> GradedRows:
     return GradedRows(exponents + shift, rows)
 
 
-def log_singular_values_of_rows(rows: np.ndarray, logs: np.ndarray) -> np.ndarray:
-    r"""Return the log singular values of diag(exp(l)) X, X with rows of length 1.
+@dataclass(frozen=True)
+class GradedTriangle:
+    r"""Rows of length 1 times :math:`e^{l_i}`, longest first, made lower triangular from the right.
 
-    .. math:: \mathrm{diag}(e^{l}) X, \qquad X = L Z^T, \qquad
-              K = \mathrm{diag}(e^{l}) L\, \mathrm{diag}(L_{jj}\, e^{l_j})^{-1}
+    .. math:: \mathrm{diag}(e^l)\, X = P^T\, \mathrm{diag}(e^{l}) L\, Z^T
 
-    The rows are sorted by length and made lower triangular from the right; what is then left of the
-    scale stands in the columns of K, which are nearly orthogonal where lengths are far apart.
-    One-sided Jacobi rotations of the columns of K finish, with lengths held as logarithms.
-
-    Parameters
+    Attributes
     ----------
-    rows
-        X, shape (k, n), k <= n.
+    order
+        Which row of X every row of L was: the permutation P.
+    triangle
+        L, lower triangular with rows of length 1, shape (k, k).
     logs
-        l, shape (k,).
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape (k,), decreasing.
-
-    Notes
-    -----
-    The absolute error of every logarithm is of the order of rounding times n times the condition
-    number of X, however far the l are apart.
-
-    Raises
-    ------
-    ConvergenceError
-        If the rotations do not settle.
-
-    References
-    ----------
-    :cite:t:`DemmelVeselic1992`, theorem 3.1; :cite:t:`Drmac1997`.
-
-    Examples
-    --------
-    >>> X = np.array([[1.0, 0.0], [0.6, 0.8]])
-    >>> log_singular_values_of_rows(X, np.array([-1000.0, 1000.0])) + [-1000, 1000 - np.log(0.8)]
-    array([0., 0.])
+        l, decreasing, shape (k,).
     """
-    order = np.argsort(-logs, kind="stable")
-    rows, logs = rows[order], logs[order]
-    L = np.linalg.qr(rows.T, mode="r").T
-    diagonal = np.abs(L.diagonal())
-    if not (diagonal > 0).all():
-        raise ConvergenceError("the rows are linearly dependent to rounding")
-    with np.errstate(under="ignore"):
-        K = np.tril(L) / diagonal * np.exp(np.minimum(logs[:, None] - logs, 0.0))
-    lengths = np.sqrt(np.einsum("ij,ij->j", K, K))
-    return _jacobi((K / lengths).T, np.stack([logs, np.log(diagonal * lengths)]))
+
+    order: np.ndarray
+    triangle: np.ndarray
+    logs: np.ndarray
+
+    @classmethod
+    def of(cls, graded: GradedRows) -> "GradedTriangle":
+        """Sort and triangularise, on the host."""
+        rows, exponents = to_numpy(graded.rows), to_numpy(graded.exponents)
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        logs = exponents * math.log(2.0) + np.log(lengths)
+        order = np.argsort(-logs, kind="stable")
+        L = np.tril(np.linalg.qr((rows[order] / lengths[order, None]).T).R.T)
+        # Rows that are dependent to rounding are told apart by less than rounding.
+        least = _EPS**2
+        short = np.abs(L.diagonal()) < least
+        L[short, short] = least
+        return cls(order, L, logs[order])
+
+    @property
+    def condition(self) -> float:
+        r"""The condition number of L, which is that of X with rows of length 1."""
+        values = np.linalg.svd(self.triangle, compute_uv=False)
+        return float(values[0] / values[-1]) if values[-1] > 0 else math.inf
+
+    def slants(self) -> np.ndarray:
+        """Return the lengths of the rows of the inverse of L.
+
+        The i-th is 1 where the i-th row is orthogonal to the longer ones, and large where it is
+        nearly a combination of them.
+        """
+        inverse = solve_triangular(self.triangle, np.eye(len(self.logs)), lower=True)
+        return np.sqrt(np.einsum("ij,ij->i", inverse, inverse))
+
+    def log_singular_values(self) -> np.ndarray:
+        r"""Return the logarithms of the singular values, decreasing.
+
+        .. math:: \mathrm{diag}(e^{l})\, L = K\, \mathrm{diag}(L_{jj}\, e^{l_j}), \qquad
+                  K_{ij} = \frac{L_{ij}}{L_{jj}}\, e^{l_i - l_j}
+
+        The columns of K are nearly orthogonal where lengths are far apart.  One-sided Jacobi
+        rotations of them finish, with lengths held as logarithms.
+
+        Notes
+        -----
+        The absolute error of every logarithm is of the order of rounding times the condition number
+        of L, however far the l are apart.
+
+        Raises
+        ------
+        ConvergenceError
+            If the rotations do not settle.
+
+        References
+        ----------
+        :cite:t:`DemmelVeselic1992`, on one-sided rotations of graded rows.
+
+        Examples
+        --------
+        >>> rows = GradedRows(np.array([-1000.0, 1000.0]), np.array([[1.0, 0.0], [0.6, 0.8]]))
+        >>> found = GradedTriangle.of(rows).log_singular_values()
+        >>> (found - np.log([2.0, 0.8 / 2]) - 999 * np.log([2.0, 0.5])).round(9) + 0.0
+        array([0., 0.])
+        """
+        diagonal = np.abs(self.triangle.diagonal())
+        ratios = np.exp(np.minimum(self.logs[:, None] - self.logs, 0.0))
+        K = self.triangle / diagonal * ratios
+        lengths = np.sqrt(np.einsum("ij,ij->j", K, K))
+        return _jacobi((K / lengths).T, np.stack([self.logs, np.log(diagonal * lengths)]))
 
 
 def _jacobi(rows: np.ndarray, logs: np.ndarray) -> np.ndarray:
@@ -157,7 +185,7 @@ def _jacobi(rows: np.ndarray, logs: np.ndarray) -> np.ndarray:
         logs = np.pad(logs, ((0, 0), (0, 1)), constant_values=((0.0, 0.0), (0.0, -np.inf)))
         logs[1, -1] = 0.0
         logs[0, -1] = -np.inf
-    tolerance = np.finfo(float).eps * math.sqrt(n)
+    tolerance = _EPS * math.sqrt(n)
     pairs = (rows[::2], rows[1::2], logs[:, ::2], logs[:, 1::2])
     worst = math.inf
     for _ in range(_SWEEPS):

@@ -9,7 +9,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, array_namespace, spawn, to_numpy
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.sampling.graded import GradedRows, log_singular_values_of_rows
+from rmt_jacobian.sampling.graded import GradedRows, GradedTriangle
 from rmt_jacobian.sampling.network import NetworkStep
 
 __all__ = ["LogSingularValues", "log_singular_values"]
@@ -85,40 +85,46 @@ def log_singular_values(
 
     Notes
     -----
-    *Algorithm.*  :math:`Q_0` is Haar.  Every product is decomposed by Householder reflections with
-    its rows sorted by size, after several steps where single ones lose few digits, and the
-    triangular factors are multiplied with a power of two taken out of every row, which is exact.
-    :math:`Q_0` mixes the columns, so that X with rows of length 1 has a condition number
-    :math:`\kappa` that is polynomial in N with high probability, however far the rows are apart
-    (:cite:t:`DemmelDumitriuHoltz2007`).  One-sided Jacobi rotations of its rows finish.
+    *Algorithm.*  :math:`Q_0` is Haar.  Every product :math:`J_t Q_{t-1}` is decomposed by
+    Householder reflections with its rows sorted by size, after several steps at a time where single
+    ones lose few digits.  The triangular factors are multiplied with a power of two taken out of
+    every row, which is exact.  The random :math:`Q_0` lets the decomposition reveal the ranks
+    (:cite:t:`DemmelDumitriuHoltz2007`), so that what is left, X with rows of length 1, has a
+    moderate condition number :math:`\kappa` however far the rows are apart.  One-sided Jacobi
+    rotations of its rows finish.
 
-    *Errors.*  With :math:`\epsilon = 2^{-53}` up to moderate powers of N:
+    *Errors.*  With :math:`\epsilon = 2^{-53}`, and up to moderate powers of N:
 
-    - the decomposition of step t is that of :math:`J_t + E_t` with
-      :math:`|E_t|_{kj} \le \epsilon \|(J_t)_k\|`, row by row, so that nearly closed gates, whose
-      rows are small, keep their digits.  A factor changes a singular value
-      :math:`s = p^T J_t q`, with :math:`q = J_{t-1} \cdots J_1 v` and :math:`p` the image of u
-      under the factors on the left, by :math:`p^T E_t q`.  So the relative error of s is
-      :math:`\epsilon \sum_t \sum_k |p_k| \|(J_t)_k\| \|q\| / s`: the condition number of the
-      problem itself, which no algorithm that starts from rounded factors avoids;
-    - :math:`M_t = 2^{-e(t)} R_t 2^{e(t-1)}` is multiplied to X with error
-      :math:`\epsilon |M_t| |X|`, a factor :math:`1 + O(\epsilon \kappa)` on the right of the
-      product, hence a relative error of that order in every s;
-    - the Jacobi rotations add a relative error of :math:`\epsilon \kappa`
-      (:cite:t:`DemmelVeselic1992`).
+    - The decomposition of step t is that of :math:`J_t + E_t` with
+      :math:`|E_t|_{kj} \le \epsilon \|(J_t)_k\|`, row by row (:cite:t:`CoxHigham1998`, with mixed
+      columns in the place of pivots), so that sites whose gates are nearly closed keep their
+      digits.  Write a singular value as :math:`s = p^T J_t q`, where q is the image of its right
+      vector under the factors before t, and p that of its left vector under the transposed factors
+      after t.  It changes by :math:`p^T E_t q`.  So the relative error is
+      :math:`\epsilon \sum_t \sum_k |p_k| \|(J_t)_k\| \|q\| / s`, which is the condition number of
+      the problem: what rounding the factors themselves would do (:cite:t:`OliveiraStewart2000`).
+    - :math:`2^{-e(t)} R_t 2^{e(t-1)}` times X has an error that amounts to a factor
+      :math:`1 + O(\epsilon \kappa)` on the right of the product, hence to that relative error of
+      every s.
+    - The rotations add :math:`O(\epsilon \kappa)` (:cite:t:`DemmelVeselic1992`).
 
-    Each is a relative error of s, whatever its size, and grows like :math:`\sqrt T` to T.
+    Each is a relative error of s whatever its size, and grows between :math:`\sqrt T` and T.
 
     *Estimates.*  Everything is done twice, from two independent bases, so that rounding errors are
-    independent; ``values`` are the means and ``errors`` at least the differences (the largest of
-    five neighbours), at least :math:`\epsilon (\sum_t l_{it}^2)^{1/2}` with the digits lost in the
-    i-th diagonal entry at step t, :math:`l_{it} = \sum_k |(Q_t)_{ki}| \|(J_t Q_{t-1})_k\| /
-    |(R_t)_{ii}|`, and at least :math:`\epsilon \kappa`.  Where that exceeds 0.1, the value and all
-    below it, whose places it may have taken, have an error of inf.  So it is with factors that are
-    singular to rounding but not by a row or a column of zeros.
+    independent; ``values`` are the means.  ``errors`` are the largest of four times the difference
+    (of five neighbours the largest, since two results may agree by chance); of
+    :math:`\epsilon\, a_i (\sum_t l_{it}^2)^{1/2}`, with the digits lost in the i-th diagonal entry
+    at step t, :math:`l_{it} = \sum_k |(Q_t)_{ki}| \|(J_t Q_{t-1})_k\| / |(R_t)_{ii}|`, and
+    :math:`a_i` what nearly dependent rows of X lose, see
+    :meth:`~rmt_jacobian.sampling.graded.GradedTriangle.slants`; and of
+    :math:`\epsilon (\sum_{j \le i} a_j^2)^{1/2}`.  They
+    are estimates, not bounds: of 4400 values of small networks one was off by 1.7 times its
+    estimate, and the median was 200 times closer.  Where an estimate exceeds 0.1, that value and
+    all below it, whose places it may have taken, have an error of inf.  So it is with factors that
+    are singular to rounding other than by rows or columns of zeros.
 
     *Zeros.*  Rows and columns of zeros, as of rectifiers, lower the rank exactly: the values that
-    go with them are minus infinity.
+    go with them are minus infinity.  So are those of entries that underflow.
 
     The cost is that of two products and two QR decompositions of size dN for each group of steps,
     for each basis; memory does not grow with T.
@@ -130,8 +136,8 @@ def log_singular_values(
 
     References
     ----------
-    :cite:t:`OliveiraStewart2000` on products and their condition; :cite:t:`Stewart1997` on graded
-    factors; :cite:t:`CoxHigham1998` on errors by rows.
+    :cite:t:`Stewart1997` and :cite:t:`OliveiraStewart2000` on products whose singular values have
+    high relative accuracy; :cite:t:`CoxHigham1998` on errors by rows.
 
     Examples
     --------
@@ -232,19 +238,18 @@ class _Sweep:
         zeros = self.size - kept
         if not kept:
             return np.full(zeros, -np.inf), np.zeros(zeros), 1.0
-        rows, logs = self.rows.unit_rows()
-        left, spectrum, _ = np.linalg.svd(rows, full_matrices=False)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            # The lengths of the columns of the inverse of X, in the order of the values.
-            slants = np.sqrt(np.sum((left / spectrum) ** 2, axis=1))
-            condition = float(spectrum[0] / spectrum[-1])
-            errors = _EPS * (slants * np.sqrt(self.squared_losses) + condition)
-        order = np.argsort(-logs, kind="stable")
-        values = log_singular_values_of_rows(rows, logs)
+        rows = GradedTriangle.of(self.rows)
+        values, slants = rows.log_singular_values(), rows.slants()
+        with np.errstate(over="ignore"):
+            errors = _EPS * (
+                slants * np.sqrt(self.squared_losses[rows.order])
+                + np.sqrt(np.cumsum(slants**2))
+                + np.abs(values)
+            )
         return (
             np.pad(values, (0, zeros), constant_values=-np.inf),
-            np.pad(errors[order] + _EPS * np.abs(values), (0, zeros)),
-            condition,
+            np.pad(errors, (0, zeros)),
+            rows.condition,
         )
 
 
@@ -286,7 +291,7 @@ def _image(part: Any, block: Any) -> Any:
 
 
 def _must_stop(block: Any) -> bool:
-    """Tell whether a product has rows of zeros, which later factors would hide, or a large scale."""
+    """Tell whether a product has rows of zeros, which later factors hide, or an extreme scale."""
     xp = array_namespace(block)
     rows = xp.max(xp.abs(block), axis=1)
     largest = float(xp.max(rows))
@@ -333,11 +338,11 @@ def _combined(sweeps: list[_Sweep], steps: int) -> LogSingularValues:
     with np.errstate(invalid="ignore"):
         difference = np.where(first == second, 0.0, np.abs(first - second))
         values = np.where(first == second, first, (first + second) / 2)
-    estimates = (_CAUTION * _largest_nearby(difference), first_errors, second_errors)
-    errors = np.max(estimates, axis=0)
     zero = np.isneginf(first) & np.isneginf(second)
+    own = np.maximum(_CAUTION * difference, np.maximum(first_errors, second_errors))
     # A value that is lost may stand in the place of any below it.  nan is lost too.
-    lost = np.cumsum(~(errors <= _RESOLVED) & ~zero) > 0
+    lost = np.cumsum(~(own <= _RESOLVED) & ~zero) > 0
+    errors = np.maximum(own, _CAUTION * _largest_nearby(np.where(lost | zero, 0.0, difference)))
     errors = np.where(zero, 0.0, np.where(lost, np.inf, errors))
     return LogSingularValues(
         values, errors, steps, max(sweep.decompositions for sweep in sweeps),
