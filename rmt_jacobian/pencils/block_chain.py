@@ -24,6 +24,7 @@ from array_api_compat import is_numpy_array
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.pencils.block_chain_filters import TwoFilters, end_average
 from rmt_jacobian.pencils.block_chain_responses import block_responses
 from rmt_jacobian.pencils.block_chain_sweep import Sweep
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
@@ -168,7 +169,7 @@ class BlockChain:
         return xp.asarray(_leading(self), dtype=s.dtype)[None, :] / s[:, None]
 
     def averages(self, s: Any, sigma: Any) -> Any:
-        """Return g of every block, by one sweep to the right and one back.
+        """Return g of every block, by a filter from either end.
 
         Parameters
         ----------
@@ -178,8 +179,9 @@ class BlockChain:
             Self-energies in the closed lower half plane, shape (points, 2 K T).
         """
         xp, found = self.namespace, []
-        for sweep in self._sweeps(s, sigma):
-            found.append(xp.stack([g + 0 * s for g in sweep.averages()], axis=1))
+        for part in self.parts(_SWEEP):
+            filters = TwoFilters.of(part, sigma, 1 / s[:, None], 1 / s[:, None])
+            found.append(xp.stack([g + 0 * s for g in filters.averages()], axis=1))
         return sum(found[1:], found[0])
 
     def _sweeps(self, s: Any, sigma: Any) -> Any:
@@ -189,7 +191,7 @@ class BlockChain:
 
     def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
         """Return G(s) of the symmetrised singular values, shape (points,)."""
-        return sum(sweep.end_average() for sweep in self._sweeps(s, sigma))
+        return sum(end_average(part, sigma, 1 / s[:, None]) for part in self.parts(_SWEEP))
 
     def responses(self, s: Any, sigma: Any) -> Responses:
         r"""Return the averages and their derivatives, from :func:`.block_responses`."""

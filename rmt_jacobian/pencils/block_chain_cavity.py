@@ -33,16 +33,29 @@ from typing import Any
 
 from rmt_jacobian.pencils.block_sites import Matrix, StepDiagonals
 
-__all__ = ["Cavity", "States", "StepCavity", "added", "applied", "quadratic", "times"]
+__all__ = [
+    "Cavity",
+    "Factors",
+    "Observation",
+    "States",
+    "StepCavity",
+    "added",
+    "applied",
+    "in_terms",
+    "orthogonalised",
+    "product",
+    "quadratic",
+    "times",
+]
 
 
 def times(a: Any, b: Any) -> Any:
     """Return a product; None is 0."""
     if a is None or b is None:
         return None
-    if isinstance(a, float) and a == 1:
+    if a.__class__ is float and a == 1:
         return b
-    if isinstance(b, float) and b == 1:
+    if b.__class__ is float and b == 1:
         return a
     return a * b
 
@@ -55,9 +68,18 @@ def added(a: Any, b: Any) -> Any:
 
 
 def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
+    """Return a scalar product; written out, as most of the time on few sites goes into calls."""
     total = None
     for x, y in zip(a, b, strict=True):
-        total = added(total, times(x, y))
+        if x is None or y is None:
+            continue
+        if x.__class__ is float and x == 1:
+            term = y
+        elif y.__class__ is float and y == 1:
+            term = x
+        else:
+            term = x * y
+        total = term if total is None else total + term
     return total
 
 
@@ -66,7 +88,8 @@ def applied(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> list[Any]
     return [_dot(row, vector) for row in matrix]
 
 
-def _product(left: Matrix, right: Matrix) -> Matrix:
+def product(left: Matrix, right: Matrix) -> Matrix:
+    """Return the product of two matrices."""
     columns = list(zip(*right, strict=True))
     return [[_dot(row, column) for column in columns] for row in left]
 
@@ -104,27 +127,22 @@ def _squared(through: Matrix, form: Matrix) -> Matrix:
 
 
 @dataclass(frozen=True)
-class Cavity:
-    """Variables Z with independent priors, after some observations.
+class Factors:
+    r"""A covariance :math:`P = L\, \mathrm{diag}(p) L^T`.
 
     Attributes
     ----------
     pivots, factor
         p and L.
-    response, force
-        T and M.
     """
 
     pivots: list[Any]
     factor: Matrix
-    response: Matrix
-    force: Matrix
 
     @classmethod
-    def prior(cls, pivots: list[Any]) -> "Cavity":
-        """Return independent variables that have not been observed."""
-        n = len(pivots)
-        return cls(pivots, _unit(n), _unit(n), [[None] * n for _ in range(n)])
+    def prior(cls, pivots: list[Any]) -> "Factors":
+        """Return the covariance of independent variables."""
+        return cls(pivots, _unit(len(pivots)))
 
     def factored(self, y: Sequence[Any]) -> list[Any]:
         """Return L^T y."""
@@ -138,8 +156,13 @@ class Cavity:
         """Return p L^T y."""
         return self.scaled(self.factored(y))
 
-    def observed(self, y: Sequence[Any], D: Any) -> tuple["Cavity", Any]:
-        r"""Return the cavity with a cost D on y^T Z, and the variance that y^T Z had before.
+    def variance(self, y: Sequence[Any]) -> Any:
+        """Return y^T P y."""
+        f = self.factored(y)
+        return _dot(self.scaled(f), f)
+
+    def observed(self, y: Sequence[Any], D: Any) -> "Observation":
+        r"""Return the covariance with a cost D on y^T Z, and what led to it.
 
         With :math:`f = L^T y` and :math:`\beta_j = 1 - D \sum_{i \geq j} p_i f_i^2`,
 
@@ -161,19 +184,69 @@ class Cavity:
                 before, beta = beta, 1 - D * variance
                 inverse = 1 / beta
                 pivots[j] = times(self.pivots[j], times(before, inverse))
-        cost = times(D, inverse)
+        return Observation(
+            Factors(pivots, product(self.factor, change)), weighted, variance, inverse
+        )
+
+
+@dataclass(frozen=True)
+class Observation:
+    r"""What a cost on y^T Z makes of a covariance.
+
+    Attributes
+    ----------
+    factors
+        The covariance with the cost.
+    weighted
+        p L^T y of that without it.
+    variance
+        y^T P y of that without it.
+    inverse
+        :math:`1 / \delta`.
+    """
+
+    factors: Factors
+    weighted: list[Any]
+    variance: Any
+    inverse: Any
+
+
+@dataclass(frozen=True)
+class Cavity:
+    """Variables Z with independent priors, after some observations.
+
+    Attributes
+    ----------
+    factors
+        Their covariance.
+    response, force
+        T and M.
+    """
+
+    factors: Factors
+    response: Matrix
+    force: Matrix
+
+    @classmethod
+    def prior(cls, pivots: list[Any]) -> "Cavity":
+        """Return independent variables that have not been observed."""
+        n = len(pivots)
+        return cls(Factors.prior(pivots), _unit(n), [[None] * n for _ in range(n)])
+
+    def observed(self, y: Sequence[Any], D: Any) -> tuple["Cavity", Any]:
+        r"""Return the cavity with a cost D on y^T Z, and the variance that y^T Z had before."""
+        n, found = range(len(y)), self.factors.observed(y, D)
+        cost = times(D, found.inverse)
         seen = [_dot(column, y) for column in zip(*self.response, strict=True)]
         force = [
             [added(self.force[i][j], times(cost, times(seen[i], seen[j]))) for j in n] for i in n
         ]
-        response = _product(self._passed(y, weighted, D, cost, inverse), self.response)
-        return Cavity(pivots, _product(self.factor, change), response, force), variance
+        response = product(self._passed(y, found, D, cost), self.response)
+        return Cavity(found.factors, response, force), found.variance
 
-    def _passed(
-        self, y: Sequence[Any], weighted: list[Any], D: Any, cost: Any, inverse: Any
-    ) -> Matrix:
+    def _passed(self, y: Sequence[Any], found: Observation, D: Any, cost: Any) -> Matrix:
         """Return E, its diagonal written so that it does not cancel where D is large."""
-        spread, n = applied(self.factor, weighted), range(len(y))
+        spread, n = applied(self.factors.factor, found.weighted), range(len(y))
         shares = [times(a, b) for a, b in zip(spread, y, strict=True)]
         E = _unit(len(y))
         for i in n:
@@ -184,7 +257,7 @@ class Cavity:
                 rest = None
                 for k in n:
                     rest = added(rest, shares[k] if k != i else None)
-                E[i][i] = inverse if rest is None else inverse * (1 - D * rest)
+                E[i][i] = found.inverse if rest is None else found.inverse * (1 - D * rest)
         return E
 
 
@@ -285,37 +358,25 @@ class StepCavity:
             What those that no source reads add to the covariance of the states after the step.
         """
         cavity, variances = Cavity.prior([*before.pivots, *(spreads[k] for k in read)]), []
-        rows = _in_terms(step.source_state, step.source_gate, before.basis, read)
+        rows = in_terms(step.source_state, step.source_gate, before.basis, read)
         for y, cost in zip(rows, costs, strict=True):
             cavity, variance = cavity.observed(y, cost)
             variances.append(variance)
-        F = _in_terms(step.state, step.gate, before.basis, read)
-        factored = [cavity.factored(row) for row in F]
+        factors = cavity.factors
+        F = in_terms(step.state, step.gate, before.basis, read)
+        factored = [factors.factored(row) for row in F]
         gates = [[None if k in read else b for k, b in enumerate(row)] for row in step.gate]
-        pivots, basis = [], _unit(len(F))
-        for i in range(len(F)):
-            weighted = cavity.scaled(factored[i])
-            noise = [times(p, x) for p, x in zip(spreads, gates[i], strict=True)] if i else None
-            own = unread[i][i] if noise is None else _dot(noise, gates[i])
-            pivots.append(added(_dot(weighted, factored[i]), own))
-            for j in range(i + 1, len(F)):
-                both = unread[i][j] if noise is None else _dot(noise, gates[j])
-                both = added(_dot(weighted, factored[j]), both)
-                if both is None:
-                    continue
-                slope = basis[j][i] = both / pivots[i]
-                for table in (F, factored, gates):
-                    table[j] = [
-                        _less(y, times(slope, x)) for x, y in zip(table[i], table[j], strict=True)
-                    ]
-        leads = [applied(factored, cavity.weighted(y)) for y in rows]
-        through = _product(F, cavity.response)
-        return cls(cavity, rows, variances, States(pivots, basis), through, leads, gates)
+        states, (F, factored, gates) = orthogonalised(
+            factors, factored, spreads, gates, unread, also=F
+        )
+        leads = [applied(factored, factors.weighted(y)) for y in rows]
+        through = product(F, cavity.response)
+        return cls(cavity, rows, variances, states, through, leads, gates)
 
     def source_variance(self, i: int, j: int) -> Any:
         """Return the covariance of two sources after all observations."""
-        weighted = self.cavity.weighted(self.sources[i])
-        return _dot(weighted, self.cavity.factored(self.sources[j]))
+        factors = self.cavity.factors
+        return _dot(factors.weighted(self.sources[i]), factors.factored(self.sources[j]))
 
     def source_response(self, i: int) -> list[Any]:
         """Return what shifts of Z make of a source."""
@@ -329,10 +390,56 @@ class StepCavity:
         return [[added(force[i][j], pulled[i][j]) for j in n] for i in n]
 
 
-def _in_terms(states: Matrix, gates: Matrix, basis: Matrix, read: Sequence[int]) -> Matrix:
+def in_terms(states: Matrix, gates: Matrix, basis: Matrix, read: Sequence[int]) -> Matrix:
     """Return rows of v and e in terms of xi and the preactivations that are read."""
     columns = list(zip(*basis, strict=True))
     return [
         [*(_dot(row, column) for column in columns), *(gate[k] for k in read)]
         for row, gate in zip(states, gates, strict=True)
     ]
+
+
+def orthogonalised(
+    factors: Factors, factored: Matrix, spreads: Sequence[Any], gates: Matrix, unread: Matrix,
+    *, also: Matrix | None = None,
+) -> tuple[States, tuple[Matrix, Matrix, Matrix]]:  # fmt: skip
+    """Return states after a step as combinations of independent xi, by the rule of Thornton.
+
+    Parameters
+    ----------
+    factors
+        The covariance of Z.
+    factored
+        The rows of the states in terms of Z, times L.
+    spreads, gates
+        Variances of the preactivations that are not read, and the rows of the states in them.
+    unread
+        What these add to the covariances with the first state, in row 0.
+    also
+        Other rows, which are combined like those of the states.
+
+    Returns
+    -------
+    tuple
+        The states, and the rows ``also``, ``factored`` and ``gates`` of the xi.
+    """
+    d = len(factored)
+    tables = [list(factored if also is None else also), list(factored), list(gates)]
+    pivots, basis = [], _unit(d)
+    for i in range(d):
+        own, mixed = tables[1], tables[2]
+        weighted = factors.scaled(own[i])
+        noise = [times(p, x) for p, x in zip(spreads, mixed[i], strict=True)] if i else None
+        rest = unread[0][0] if noise is None else _dot(noise, mixed[i])
+        pivots.append(added(_dot(weighted, own[i]), rest))
+        for j in range(i + 1, d):
+            both = unread[0][j] if noise is None else _dot(noise, mixed[j])
+            both = added(_dot(weighted, own[j]), both)
+            if both is None:
+                continue
+            slope = basis[j][i] = both / pivots[i]
+            for table in tables:
+                table[j] = [
+                    _less(y, times(slope, x)) for x, y in zip(table[i], table[j], strict=True)
+                ]
+    return States(pivots, basis), (tables[0], tables[1], tables[2])

@@ -43,6 +43,12 @@ class StepDiagonals:
         """A, B, Y_s and Y_e."""
         return self.state, self.gate, self.source_state, self.source_gate
 
+    @property
+    def transposed(self) -> "StepDiagonals":
+        """The step of J^T, whose sources are the preactivations."""
+        state, gate, source_state, source_gate = (_transposed(m) for m in self.matrices)
+        return StepDiagonals(state, source_state, gate, source_gate)
+
     def cut(self, sites: slice) -> "StepDiagonals":
         """Return the same at some of the sites."""
 
@@ -219,13 +225,18 @@ class BlockHistory:
         """B_1k B_jk for every step, in row 1; shape (K, sites), 0 where a source reads e_k."""
         return [self._products(step.gate) for step in self.diagonals]
 
-    @cached_property
-    def gate_measures(self) -> list[Any]:
-        """B_1k^2 times the weights for every step, shape (sites, K)."""
-        xp = array_namespace(self.weights)
+    def unread_variance(self, t: int, spreads: Any) -> Matrix:
+        """Return what the preactivations that no source reads add to covariances, in row 0.
+
+        Parameters
+        ----------
+        t
+            The step.
+        spreads
+            The variances of all preactivations, shape (points, K).
+        """
         return [
-            None if m[0][0] is None else xp.matrix_transpose(m[0][0] * self.measure)
-            for m in self.gate_products
+            [None if p is None else spreads @ p for p in line] for line in self.gate_products[t]
         ]
 
     def _products(self, gate: Matrix) -> Matrix:
@@ -246,6 +257,23 @@ class BlockHistory:
     def lost(self) -> float:
         """The share of singular values that are 0, from :func:`.lost_share`."""
         return lost_share([step.matrices for step in self.diagonals], self.sources, self.weights)
+
+    @cached_property
+    def transposed(self) -> "BlockHistory":
+        """The steps of J^T, each in its old place; what they add comes from the sources."""
+        return replace(
+            self,
+            diagonals=tuple(step.transposed for step in self.diagonals),
+            names=tuple(f"source {j}" for j in range(self.source_count)),
+            sources=tuple(range(self.source_count)),
+        )
+
+    @cached_property
+    def reader_matrix(self) -> Any:
+        """1 where a preactivation multiplies a source, else 0; shape (K, sources)."""
+        xp = array_namespace(self.weights)
+        rows = [[1.0 * (source == j) for j in range(self.source_count)] for source in self.sources]
+        return xp.asarray(rows, dtype=xp.complex128)
 
     def first(self, steps: int) -> "BlockHistory":
         """Return the first steps."""
@@ -284,6 +312,10 @@ class BlockHistory:
 def _entries(step: StepDerivatives) -> list[Any]:
     tables = (step.state, step.gate, step.source_state, step.source_gate)
     return [entry for table in tables for entry in table.values()]
+
+
+def _transposed(matrix: Matrix) -> Matrix:
+    return [list(column) for column in zip(*matrix, strict=True)]
 
 
 def _table(table: Any, rows: Sequence[int], columns: Sequence[int]) -> Matrix:

@@ -24,6 +24,8 @@ _LEAST = 1e-140  # moduli below it would overflow when squared
 _UNRESOLVED = 1e-6  # mass below the first node that is left to a power law
 _ROUNDED = 1e-11  # error of the distribution function by rounding
 _NARROW = 1e-13  # relative width of the smallest panel
+_ATOM = 1e-6  # mass of a band of no width, from which on it counts as part of the support
+_JUMP = 1e-6  # relative width of a band in which no point is found: it stands for an atom
 _SEEDS = 12
 _COMB = 150  # panels; smooth laws need about half of that, and a few more for every band
 _SHARES = (0.5, 0.45, 0.55, 0.4, 0.62)  # of a panel, where it is split
@@ -154,14 +156,18 @@ class _Tabulation:
             else:
                 asked.append(panel)
         for panel, node in zip(asked, self._split_points(asked), strict=True):
+            if node is None:
+                done.append(panel)
+                continue
             halves = [Panel(panel.left, node, panel.edge), Panel(node, panel.right, panel.edge)]
             (done if self._agrees(panel, node) else again).extend(halves)
         return again
 
-    def _split_points(self, panels: list[Panel]) -> list[Node]:
+    def _split_points(self, panels: list[Panel]) -> list[Node | None]:
         """Solve at a point inside each panel, in the middle unless the solver fails there.
 
-        It may fail within rounding of an edge, where the solution is not differentiable.
+        It may fail within rounding of an edge, where the solution is not differentiable, and around
+        an atom; where that leaves a panel of no width there is no point.
         """
         found: list[Node | None] = [None] * len(panels)
         for share in _SHARES:
@@ -172,12 +178,12 @@ class _Tabulation:
                 found[j] = node
         for j, panel in enumerate(panels):
             found[j] = found[j] or self._crept(panel)
-            if found[j] is None:
+            if found[j] is None and not _is_jump(panel):
                 raise ConvergenceError(
                     f"the Dyson equation was not solved near s = {math.exp(panel.at(0.5)):.6g}; "
                     "use other sites or fewer steps"
                 )
-        return [node for node in found if node is not None]
+        return found
 
     def _crept(self, panel: Panel) -> Node | None:
         """Follow the axis itself from an end of the panel into it, where nothing else led there."""
@@ -245,6 +251,10 @@ def _ordered(one: Node, other: Node, edge: float | None = None) -> Panel:
     return Panel(left, right, edge)
 
 
+def _is_jump(panel: Panel) -> bool:
+    return panel.empty and panel.right.position - panel.left.position < _JUMP
+
+
 def _is_top(node: Node) -> bool:
     return not node.interior and node.below > 1 - 1e-9
 
@@ -272,7 +282,7 @@ def _edges(panels: list[Panel]) -> tuple[tuple[float, float], ...]:
     intervals: list[list[float]] = []
     touching = False
     for k, panel in enumerate(panels):
-        if panel.empty:
+        if panel.empty and not (_is_jump(panel) and panel.right.below - panel.left.below > _ATOM):
             touching = False
             continue
         low, high = math.exp(panel.left.position), math.exp(panel.right.position)

@@ -22,6 +22,7 @@ from rmt_jacobian.pencils.ensembles import OrthogonalWeights
 __all__ = ["is_rotation", "rotation_table"]
 
 _MOST = 64  # panels
+_ATOM = 1e-9  # half of the relative width in which the mass of an atom is put
 
 
 def is_rotation(chain: Chain) -> bool:
@@ -52,11 +53,13 @@ def rotation_table(chain: Chain) -> Table:
     lost = max(0.0, 1.0 - float(masses.sum()))
     below = lost + np.cumsum(masses) - masses / 2
     below[0], below[-1] = lost, 1.0
+    if len(positions) == 1:  # all sites are the same, so that the law is an atom: a steep rise
+        positions, below = positions[0] + _ATOM * np.array([-1.0, 1.0]), np.array([lost, 1.0])
     # Every panel holds about the same mass, and a few sites at least.
     count = min(_MOST, len(positions) // 8 + 2)
     kept = np.unique(np.linspace(0, len(positions) - 1, count).astype(int))
     positions, below = positions[kept], below[kept]
-    density = PchipInterpolator(positions, below)(positions, 1) if len(kept) > 1 else [0.0]
+    density = PchipInterpolator(positions, below)(positions, 1)
     nodes = [_node(*values) for values in zip(positions, below, density, strict=True)]
     edges = ((math.exp(positions[0]), math.exp(positions[-1])),)
     return Table(tuple(_MonotonePanel(*pair) for pair in pairwise(nodes)), edges, lost)

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.laws import FussCatalan, QuarterCircle
 from rmt_jacobian.pencils import (
     GaussianWeights,
@@ -170,6 +169,10 @@ def test_below_the_first_node_goes_a_power_law() -> None:
     assert slope[0] == pytest.approx(0.05 * math.exp(-1))
 
 
-def test_haar_weights_alone_have_an_atom_and_no_table() -> None:
-    with pytest.raises(ConvergenceError):
-        tabulate(constant(0.0, 1.0, OrthogonalWeights(1.0)))
+@pytest.mark.parametrize("steps", [1, 3])
+def test_haar_weights_alone_have_a_jump(steps: int) -> None:
+    sites = SiteHistory.of(np.zeros((steps, 1)), np.ones((steps, 1)))
+    table = tabulate(ProductChain(sites, OrthogonalWeights(1.0)))
+    below, slope = table.evaluate(np.array([-0.5, -1e-6, 1e-6, 0.5]))
+    assert np.allclose(below, [0, 0, 1, 1], atol=1e-9)
+    assert np.all(slope == 0)
