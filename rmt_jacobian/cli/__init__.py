@@ -15,6 +15,7 @@ from rmt_jacobian.cli.density import density_command
 from rmt_jacobian.cli.derive import derive_command
 from rmt_jacobian.cli.eigenvalues import eigenvalues_command
 from rmt_jacobian.cli.freeness import freeness_command
+from rmt_jacobian.cli.lanczos import lanczos_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
 from rmt_jacobian.cli.mean_field import mean_field_command
 from rmt_jacobian.cli.phase_diagram import phase_diagram_command
@@ -42,6 +43,7 @@ for _command in (
     mean_field_command,
     critical_init_command,
     spectrum_command,
+    lanczos_command,
     density_command,
     eigenvalues_command,
     phase_diagram_command,

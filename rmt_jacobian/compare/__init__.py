@@ -17,6 +17,7 @@ from rmt_jacobian.compare.freeness import (
     freeness_test,
 )
 from rmt_jacobian.compare.limits import LimitMoments, limit_moments
+from rmt_jacobian.compare.matrix_free import LanczosComparison, compare_lanczos
 from rmt_jacobian.compare.report import to_json, to_markdown, to_text
 from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
 from rmt_jacobian.compare.signal_propagation import (
@@ -46,6 +47,7 @@ __all__ = [
     "FreeMoments",
     "FreenessRow",
     "FreenessTest",
+    "LanczosComparison",
     "LimitMoments",
     "LineLaw",
     "Row",
@@ -55,6 +57,7 @@ __all__ = [
     "SpectrumComparison",
     "Transition",
     "Verification",
+    "compare_lanczos",
     "compare_spectrum",
     "finite_size_null",
     "freeness_of_cell",

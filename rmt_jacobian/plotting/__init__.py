@@ -10,6 +10,11 @@ from rmt_jacobian.plotting.can2020 import (
 )
 from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
 from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
+from rmt_jacobian.plotting.lanczos import (
+    lanczos_figure,
+    plot_lanczos_cdf,
+    plot_lanczos_density,
+)
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
@@ -33,6 +38,7 @@ __all__ = [
     "chen2018_figure1",
     "covariance_figure",
     "eigenvalue_figure",
+    "lanczos_figure",
     "lyapunov_figure",
     "overlay_figure",
     "phase_diagram_figure",
@@ -40,6 +46,8 @@ __all__ = [
     "plot_eigenvalues",
     "plot_exponents",
     "plot_gru_phases",
+    "plot_lanczos_cdf",
+    "plot_lanczos_density",
     "plot_law",
     "plot_map",
     "plot_ratio",
