@@ -9,7 +9,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, checked_precision, namespace, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.runs.layout import Index
 from rmt_jacobian.sampling import (
     NetworkStep,
@@ -123,8 +123,13 @@ class Ensemble:
         )  # fmt: skip
 
     def _singular_values(self, network: Iterator[NetworkStep]) -> np.ndarray:
-        *_, (_, _, product) = jacobian_products(network, [self.steps])
-        return to_numpy(singular_values(product))
+        with np.errstate(over="ignore", invalid="ignore"):  # which is noticed below
+            *_, (_, _, product) = jacobian_products(network, [self.steps])
+        if np.all(np.isfinite(to_numpy(product))):
+            return to_numpy(singular_values(product))
+        raise ConvergenceError(
+            'the product has left the range of floating point: use spectrum = "log"'
+        )
 
     def named(self) -> dict[str, Any]:
         """Return the attributes by name, as JSON would hold them."""

@@ -87,8 +87,8 @@ def execute(
         run.work.check_here()
     store = prepare_store(run, Path(path), resume=resume)
     with store.locked():
-        store.remove_leftovers()
         status = store.check()
+        store.remove_leftovers()
         missing = [index for index in store.layout.indices() if status[index] == MISSING]
         bar = tqdm(
             total=status.size, initial=status.size - len(missing), desc=_title(run),
@@ -218,8 +218,12 @@ class _Execution:
 
     def _keep(self, index: Index, outcome: Outcome) -> None:
         if outcome.environment not in self._environments:
-            self._store.add_environment(outcome.environment)
             self._environments.append(outcome.environment)
+            if self._store.add_environment(outcome.environment):
+                self._tell(
+                    "the results in the store were not all computed with the same versions or on "
+                    "the same kind of processor: see its metadata; last digits may differ"
+                )
         self._store.write(index, outcome.results, outcome.status)
         self._losses = 0
         if outcome.remark:

@@ -1,10 +1,13 @@
 """A lock on a store that ends with the process which holds it, however that ends."""
 
 import errno
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import IO
 
 from rmt_jacobian.runs.errors import StoreError
 
@@ -32,6 +35,7 @@ def locked(file: Path, store: Path) -> Iterator[None]:
     except ImportError:  # Windows has no flock
         yield
         return
+    _prepare_forks()
     try:
         stream = file.open("r+b")
     except OSError as error:
@@ -50,4 +54,22 @@ def locked(file: Path, store: Path) -> Iterator[None]:
                 f"the file system of {store} has no locks: see to it that no other run uses it",
                 stacklevel=4,
             )
-        yield
+        _HELD.add(stream)
+        try:
+            yield
+        finally:
+            _HELD.discard(stream)
+
+
+_HELD: set[IO[bytes]] = set()
+
+
+@cache
+def _prepare_forks() -> None:
+    """Let forked processes, such as those of a lent pool, not hold on to our locks."""
+    os.register_at_fork(after_in_child=_let_go)
+
+
+def _let_go() -> None:
+    for stream in _HELD:
+        os.close(stream.fileno())

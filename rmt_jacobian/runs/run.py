@@ -17,6 +17,9 @@ from rmt_jacobian.runs.sweep import Sweep
 __all__ = ["Run", "read_run"]
 
 
+_MOST_TASKS = 10_000_000
+
+
 @dataclass(frozen=True)
 class Run:
     """A cell, its parameters or a grid of them, and what is computed at each point.
@@ -50,6 +53,10 @@ class Run:
     grid: Grid = field(default_factory=Grid)
 
     def __post_init__(self) -> None:
+        if self.layout().count > _MOST_TASKS:
+            raise ParameterError(
+                f"the run has more than {_MOST_TASKS} tasks, each a file: split it into several"
+            )
         for axis in self.grid.axes:
             for value in axis.values:
                 self._with({axis.name: value})  # whose errors are ours

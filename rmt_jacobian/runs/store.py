@@ -169,15 +169,16 @@ class RunStore:
             self._write(name, index, values.astype(np.float64))
         self._write(STATUS, index, np.array(code, dtype=np.uint8))
 
-    def add_environment(self, environment: Mapping[str, Any]) -> None:
-        """Note the versions and the backend of what computes results, if they are new."""
+    def add_environment(self, environment: Mapping[str, Any]) -> bool:
+        """Note what computes results, if it is new; return whether there is more than one."""
         attributes = _attributes(self.path)
         if environment in attributes[_ENVIRONMENTS]:
-            return
+            return len(attributes[_ENVIRONMENTS]) > 1
         known = [*attributes[_ENVIRONMENTS], dict(environment)]
         # In an order that does not depend on which worker was first.
         attributes[_ENVIRONMENTS] = sorted(known, key=lambda each: json.dumps(each, sort_keys=True))
         self._write_whole(self.path / _METADATA, _root(attributes, self.layout))
+        return len(known) > 1
 
     def _write(self, name: str, index: Index, values: np.ndarray) -> None:
         self._write_whole(self._file(name, index), encoded(values))

@@ -69,14 +69,19 @@ def perform(run: Run, index: Index) -> Outcome:
             try:
                 found[name] = task()
             except (RmtJacobianError, ArithmeticError, np.linalg.LinAlgError) as error:
+                failure = _of_the_package(error)
                 if not run.grid.axes:
-                    raise
-                numeric = isinstance(error, ConvergenceError) or not isinstance(
-                    error, RmtJacobianError
-                )
-                status = UNCONVERGED if numeric else UNDEFINED
-                remark = f"{name}: {error or type(error).__name__}"
+                    raise failure from error
+                converged = not isinstance(failure, ConvergenceError)
+                status = UNDEFINED if converged else UNCONVERGED
+                remark = f"{name}: {failure}"
     return Outcome(found, status, environment(_device(run)), remark)
+
+
+def _of_the_package(error: Exception) -> RmtJacobianError:
+    if isinstance(error, RmtJacobianError):
+        return error
+    return ConvergenceError(str(error) or type(error).__name__)
 
 
 def _device(run: Run) -> Device:

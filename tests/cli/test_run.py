@@ -100,12 +100,12 @@ def test_a_full_disk(call, spec, monkeypatch):
     def full(stream, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_module, "_write_through", full)
-    status, out, err = call("run", spec, "--store", "store", "--workers", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_write_through", full)
+        status, out, err = call("run", spec, "--store", "store", "--workers", 1)
     assert (status, out) == (1, "")
     assert "No space left on device" in complaint(err)
     assert "go on with: rmt-jacobian run" in complaint(err)
-    monkeypatch.undo()
     assert call("run", spec, "--store", "store", "--workers", 1, "--resume")[0] == 0
 
 

@@ -22,11 +22,13 @@ from rmt_jacobian.runs import (
     StoreError,
     Sweep,
     UnfinishedRunError,
+    ensemble,
     execute,
     maps,
     open_store,
     quantities,
     summary,
+    tasks,
 )
 from rmt_jacobian.runs import store as store_module
 
@@ -145,6 +147,20 @@ def test_a_mistake_in_the_code_is_not_hidden(run, tmp_path):
         execute(run, tmp_path / "store", executor=Shuffled(failures=[KeyError("mistake")]))
 
 
+def test_other_versions_are_noted_and_named(run, tmp_path, monkeypatch):
+    path, lines = tmp_path / "store", []
+    execute(run, path, workers=1, say=lines.append)
+    (path / "status/c.2").unlink()
+    own = tasks.environment()
+    monkeypatch.setattr(tasks, "environment", lambda device: {**own, "numpy": "0.1"})
+    execute(run, path, workers=1, resume=True, say=lines.append)
+    assert [each["numpy"] for each in open_store(path).environments] == ["0.1", own["numpy"]]
+    assert lines == [
+        "the results in the store were not all computed with the same versions or on the same "
+        "kind of processor: see its metadata; last digits may differ"
+    ]
+
+
 def test_a_closed_executor(run, tmp_path):
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
@@ -173,10 +189,10 @@ def test_a_full_disk_loses_nothing_that_was_finished(run, tmp_path, tree, whole,
         left[0] -= 1
         write_through(stream, content)
 
-    monkeypatch.setattr(store_module, "_write_through", fills_up)
-    with pytest.raises(UnfinishedRunError, match="No space left on device; what was finished"):
-        execute(run, path, workers=1)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_write_through", fills_up)
+        with pytest.raises(UnfinishedRunError, match="No space left on device; what was finished"):
+            execute(run, path, workers=1)
     # One write is that of the environment, and every sample takes two.
     assert summary(open_store(path)).finished == max(0, (at - 1) // 2)
     execute(run, path, workers=1, resume=True)
@@ -269,6 +285,22 @@ def test_not_a_number_is_no_answer(sweep, tmp_path, monkeypatch):
     monkeypatch.setitem(quantities.QUANTITIES, "variance", lambda point: float("nan"))
     store = execute(sweep, tmp_path / "store", workers=1)
     assert store.status().tolist() == [2, 2, 2]
+
+
+def test_a_product_beyond_floating_point_is_no_answer(run, tmp_path, monkeypatch):
+    products = ensemble.jacobian_products
+
+    def overflowing(network, steps):
+        for t, step, product in products(network, steps):
+            yield t, step, None if product is None else 1e300 * (1e300 * product)
+
+    monkeypatch.setattr(ensemble, "jacobian_products", overflowing)
+    with pytest.raises(ConvergenceError, match="spectrum = "):
+        execute(run, tmp_path / "a", workers=1)
+    grid = Grid((Axis("bias_std", (0.0, 1.0)),))
+    store = execute(replace(run, grid=grid), tmp_path / "b", workers=1)
+    assert store.status().tolist() == [[2] * 6] * 2
+    assert np.isnan(store.values("singular_values")).all()
 
 
 def test_without_a_grid_the_lack_of_an_answer_is_an_error(sweep, tmp_path, monkeypatch):

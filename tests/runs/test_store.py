@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -261,20 +263,28 @@ def test_two_runs_cannot_share_a_store(run, store, tree):
 
 
 def test_a_lock_ends_with_its_process(run, store):
+    """Even where a process that was forked meanwhile lives on."""
     pytest.importorskip("fcntl", reason="this system has no flock")
     code = (
-        "import os, sys; from rmt_jacobian.runs import open_store\n"
-        "with open_store(sys.argv[1]).locked(): print('held', flush=True); sys.stdin.read()"
+        "import os, sys, time; from rmt_jacobian.runs import open_store\n"
+        "with open_store(sys.argv[1]).locked():\n"
+        "    child = os.fork()\n"
+        "    if child: print(child, flush=True)\n"
+        "    time.sleep(300)\n"
     )
     command = [sys.executable, "-c", code, str(store.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
-        holder.stdout.readline()
-        with pytest.raises(StoreError, match="another run is using"):
+        child = int(holder.stdout.readline())
+        try:
+            with pytest.raises(StoreError, match="another run is using"):
+                execute(run, store.path, workers=1, resume=True)
+            holder.kill()
+            holder.wait()
+            os.kill(child, 0)  # it is alive
             execute(run, store.path, workers=1, resume=True)
-        holder.kill()
-        holder.wait()
-        execute(run, store.path, workers=1, resume=True)
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_environments_accumulate_in_an_order_of_their_own(store):
