@@ -72,4 +72,4 @@ def _prepare_forks() -> None:
 
 def _let_go() -> None:
     for stream in _HELD:
-        os.close(stream.fileno())
+        stream.close()
