@@ -9,6 +9,7 @@ import rmt_jacobian.pencils.block_chain as block_module
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.cells import (
     Cell,
+    compile_cell,
     gru,
     gru_reset_after,
     lstm,
@@ -178,6 +179,21 @@ def test_small_points_do_not_drown_in_rounding() -> None:
     u = found.sigma * found.averages
     K = ours.sites.gates
     assert np.allclose(u[:, :K], u[:, K:], rtol=1e-6, atol=1e-12)
+
+
+def test_averages_do_not_cancel_where_the_memory_is_long() -> None:
+    # Many later steps determine a source to a share of 1e-6 of its variance without them.
+    rng, compiled, found = np.random.default_rng(0), compile_cell(lstm), []
+    states, nothing = [0.5 * rng.normal(size=8) for _ in lstm.states], np.zeros(8)
+    for _ in range(20):
+        gates = [shift + 0.5 * rng.normal(size=8) for shift in (3.0, 1.0, 1.0, 1.0)]
+        found.append(compiled.derivatives(states, gates, nothing))
+        states = compiled.update(states, gates, nothing)
+    ours = BlockChain.of(BlockHistory.of(found, lstm), [GaussianWeights(0.5)] * 4)
+    s, sigma = np.array([1e-3j]), np.full((1, ours.blocks), -1e-3j)
+    signs = (-1.0) ** np.arange(ours.blocks)
+    few_bits_away = ours.averages(s, sigma * (1 + 4 * np.finfo(float).eps * signs))
+    assert np.allclose(ours.averages(s, sigma), few_bits_away, rtol=1e-13)
 
 
 def test_portions_of_the_sites_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
