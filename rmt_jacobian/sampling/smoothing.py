@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.fft import dct
 
 from rmt_jacobian.errors import ParameterError
 
@@ -82,9 +83,7 @@ class SmoothedSpectrum:
         phi = np.linspace(0.0, np.pi, _ANGLES + 1)
         mass = -np.diff(np.asarray(law.cdf(_singular_value(scale, phi[:-1])), dtype=float))
         mass = np.append(mass, 1 - mass.sum())  # all that is left lies in the cell next to s = 0
-        middle = (phi[1:] + phi[:-1]) / 2
-        cosines = np.array([np.cos(j * middle) @ mass for j in range(order + 1)])
-        return cls(scale, cosines)
+        return cls(scale, dct(mass)[: order + 1] / 2)  # cosines at the middles of the cells
 
     @property
     def order(self) -> int:
