@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -187,7 +187,7 @@ def crew_of(executor: Any | None, workers: int | None) -> Crew:
 
 def is_loss(error: BaseException) -> bool:
     """Tell whether an error says that a worker was lost, rather than that a task went wrong."""
-    if isinstance(error, BrokenExecutor | CancelledError):
+    if isinstance(error, BrokenExecutor):
         return True
     distributed = sys.modules.get("distributed")  # loaded wherever one of its errors comes from
     return distributed is not None and isinstance(error, distributed.KilledWorker)

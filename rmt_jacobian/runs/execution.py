@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -246,6 +246,11 @@ class _Execution:
             return UnfinishedRunError(
                 f"not enough memory at {self._place(index)} ({error}): use fewer workers, then "
                 "resume the run"
+            )
+        if isinstance(error, CancelledError):
+            return UnfinishedRunError(
+                "tasks were cancelled: their executor was closed, or the scheduler of its cluster "
+                "was lost; resume the run"
             )
         if isinstance(error, ImportError):
             return UnfinishedRunError(

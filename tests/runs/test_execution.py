@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 import subprocess
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
@@ -134,6 +134,7 @@ def test_a_sample_that_kills_its_workers_does_not_keep_others_from_being_finishe
     ("failure", "message"),
     [
         (MemoryError("8 GiB"), r"not enough memory at sample \d \(8 GiB\): use fewer workers"),
+        (CancelledError(), "tasks were cancelled: .*scheduler of its cluster was lost; resume"),
         (ModuleNotFoundError("no module"), r"no module\): install rmt-jacobian where"),
     ],
 )
