@@ -115,8 +115,9 @@ def draw_weights(weights: Weights, width: int, weight_std: float, rng: Random) -
     """
     random = array_generator(rng)
     if checked_weights(weights) == "gaussian":
-        scale = weight_std / math.sqrt(width)
-        return DenseMatrix(random.standard_normal((width, width)) * scale)
+        entries = random.standard_normal((width, width))
+        entries *= weight_std / math.sqrt(width)
+        return DenseMatrix(entries)
     draw = {
         "orthogonal": draw_haar,
         "fast-orthogonal": draw_fast_orthogonal,

@@ -12,7 +12,7 @@ from rmt_jacobian.sampling.dense import squared_lengths
 
 __all__ = ["HouseholderMatrix", "draw_haar"]
 
-_BLOCK = 64  # reflections that are applied at a time, outside LAPACK
+_BLOCK = 128  # reflections that are applied at a time, outside LAPACK
 
 
 @dataclass(frozen=True)

@@ -136,14 +136,20 @@ def _scaled(table: Mapping[tuple[int, int], Any], key: tuple[int, int], block: A
     diagonal = table.get(key)
     if diagonal is None or block is None:
         return None
+    if isinstance(diagonal, int) and diagonal == 1:  # sources that are a state, most often
+        return block
     by_rows = getattr(diagonal, "ndim", 0) == 1 and block.ndim == 2
     return (diagonal[:, None] if by_rows else diagonal) * block
 
 
 def _total(terms: Sequence[Any], *, like: Any = None) -> Any:
     """Add what does not vanish; nothing at all is None, or zeros like an array."""
-    total = None if like is None else 0 * like
-    for term in terms:
-        if term is not None:
-            total = term if total is None else total + term
+    present = [term for term in terms if term is not None]
+    if not present:
+        return None if like is None else 0 * like
+    if len(present) == 1:
+        return present[0]
+    total = present[0] + present[1]
+    for term in present[2:]:
+        total += term
     return total

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,19 @@ from scipy import stats
 from scipy.fft import dct
 
 from rmt_jacobian.arrays import array_generator
-from rmt_jacobian.sampling import FastGaussianMatrix, FastOrthogonalMatrix, draw_image, draw_weights
+from rmt_jacobian.cells import Cell, Parameters, gru, lstm, minimalrnn
+from rmt_jacobian.derive import diagonal_valued_recursion
+from rmt_jacobian.mean_field import site_law
+from rmt_jacobian.sampling import (
+    FastGaussianMatrix,
+    FastOrthogonalMatrix,
+    NetworkStep,
+    draw_image,
+    draw_weights,
+    jacobian_products,
+    run_network,
+    singular_values,
+)
 from rmt_jacobian.sampling.fast_ensembles import SignedPermutation, quarter_circle_values
 
 FAST: tuple[Any, ...] = ("fast-gaussian", "fast-orthogonal")
@@ -176,3 +189,80 @@ def test_a_large_matrix_takes_little_memory(weights: Any) -> None:
     parts = [W.left, W.right, *([W.middle] if weights == "fast-gaussian" else [])]
     held = sum(part.source.nbytes + part.factors.nbytes for part in parts)
     assert held <= (10 if weights == "fast-orthogonal" else 22) * N
+
+
+def spectrum(steps: list[NetworkStep], p: Parameters, weights: Any, seed: int) -> np.ndarray:
+    """Singular values of the product with the sites of the steps and other W."""
+    rng = np.random.default_rng(seed)
+    width = steps[0].x.shape[0]
+    others = [
+        replace(step, weights=tuple(draw_weights(weights, width, g.weight_std, rng)
+                                    for _, g in p.groups))
+        for step in steps
+    ]  # fmt: skip
+    *_, (_, _, J) = jacobian_products(iter(others), [len(steps)])
+    return singular_values(J)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "values"),
+    [
+        (minimalrnn, {}),
+        (gru, {"input_std": 1.0}),
+        (lstm, {"input_std": 0.7, "forget.bias_mean": 1.0}),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_spectra_on_the_same_sites_are_those_of_exact_ensembles(
+    cell: Cell, values: dict[str, float]
+) -> None:
+    # On the same sites spectra of free W differ by O(1/N): far less than those of other sites, so
+    # that Haar and Gaussian W, or W that is not free from the sites, stand out.
+    p = Parameters.of(cell, {**dict(cell.typical_parameters), **values})
+    rng = np.random.default_rng(0)
+    steps = list(run_network(cell, p, weights="orthogonal", width=128, steps=5, rng=rng))
+    drawn = {
+        weights: [spectrum(steps, p, weights, 10 * k + i) for k in range(6)]
+        for i, weights in enumerate(("gaussian", "orthogonal", *FAST))
+    }
+
+    def distance(left: str, right: str) -> float:
+        pairs = [(a, b) for a in drawn[left] for b in drawn[right] if a is not b]
+        return float(np.mean([stats.ks_2samp(a, b, method="asymp").statistic for a, b in pairs]))
+
+    for exact, fast, other in (
+        ("orthogonal", "fast-orthogonal", "gaussian"), ("gaussian", "fast-gaussian", "orthogonal"),
+    ):  # fmt: skip
+        null = distance(exact, exact)
+        assert distance(exact, fast) < 1.25 * null
+        assert distance(fast, fast) < 1.25 * null
+        assert distance(exact, other) > 1.5 * null
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", FAST)
+def test_moments_of_many_steps_of_wide_networks(weights: Any) -> None:
+    # m_1 and m_2 of 20 steps by random vectors, J^T v and J J^T v, against the closed recursion.
+    N, T, vectors = 1 << 14, 20, 2
+    p = Parameters.of(
+        minimalrnn, weight_std=6.086, input_std=4.7986, input_variance=0.46, bias_mean=4.0
+    )
+    rows = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        steps = list(run_network(minimalrnn, p, weights=weights, width=N, steps=T, rng=rng))
+        blocks = [rng.choice([-1.0, 1.0], size=(N, vectors))]
+        for step in reversed(steps):
+            blocks = step.adjoint(blocks)
+        first = np.sum(blocks[0] ** 2) / (N * vectors)
+        for step in steps:
+            blocks = step.times(blocks)
+        rows.append([first, np.sum(blocks[0] ** 2) / (N * vectors)])
+    found, error = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1) / math.sqrt(len(rows))
+    law = site_law(minimalrnn, p)
+    theory = weights.removeprefix("fast-")
+    exact = diagonal_valued_recursion(minimalrnn).evaluate(law, weights=theory, steps=T)
+    assert abs(found[0] - law.chi1**T) < 4.5 * error[0]
+    assert abs(found[1] - exact) < 4.5 * error[1]
+    assert error[1] < 0.08 * exact
