@@ -18,6 +18,8 @@ from rmt_jacobian.cli.options import (
 from rmt_jacobian.errors import HypothesisError, ParameterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rmt_jacobian.cells import Cell
     from rmt_jacobian.pencils.critical_point import InitializationReport
 
@@ -140,17 +142,19 @@ def _of_any_cell(
     named = found.parameters.named()
     for name in found.free:
         say(f"{name:>24}  {named[name]:.10g}", json_path)
+    others = [f"{n} = {x:g}" for n, x in named.items() if n not in found.free and x != 0]
+    say(f"with {', '.join(others)}; found from: {found.start}", json_path)
     say("", json_path)
     columns = ("growth rate", "m_1", "m_2/m_1^2 - 1", "timescale")
     header = "  ".join(f"{column:>14}" for column in columns)
-    say(f"{'over ' + str(steps) + ' steps':>36}  {header}", json_path)
-    for report in (found.report, *found.usual):
+    say(f"{'over ' + str(steps) + ' steps':>44}  {header}", json_path)
+    for report in (found.report, *found.rescaled, *found.usual):
         numbers = (
             report.growth_rate, report.mean, report.relative_variance, report.timescale,
         )  # fmt: skip
         row = "  ".join(f"{number:>14.6g}" for number in numbers)
-        say(f"{report.name:>36}  {row}", json_path)
-    for report in (found.report, *found.usual):
+        say(f"{report.name:>44}  {row}", json_path)
+    for report in (found.report, *found.rescaled, *found.usual):
         if report.remark:
             say(f"{report.name}: {report.remark}", json_path)
     return {
@@ -158,9 +162,14 @@ def _of_any_cell(
         "free": list(found.free),
         "weights": weights,
         **_row(found.report),
-        "usual": [{"name": each.name, "parameters": each.parameters.named(), **_row(each)}
-                  for each in found.usual],
-    }  # fmt: skip
+        "start": found.start,
+        "rescaled": _rows(found.rescaled),
+        "usual": _rows(found.usual),
+    }
+
+
+def _rows(reports: "Sequence[InitializationReport]") -> list[dict[str, Any]]:
+    return [{"name": r.name, "parameters": r.parameters.named(), **_row(r)} for r in reports]
 
 
 def _row(report: "InitializationReport") -> dict[str, Any]:

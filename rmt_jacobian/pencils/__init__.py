@@ -20,6 +20,10 @@ from rmt_jacobian.pencils.ensembles import (
     TransformWeights,
     ensemble,
 )
+from rmt_jacobian.pencils.initialization_report import (
+    InitializationReport,
+    initialization_report,
+)
 from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.product_law import exact_moments, singular_value_law
@@ -32,6 +36,7 @@ from rmt_jacobian.pencils.untied_chain import (
     untied_history,
     weight_ensembles,
 )
+from rmt_jacobian.pencils.usual_initializations import UsualInitialization, usual_initializations
 
 __all__ = [
     "BiInvariant",
@@ -43,6 +48,7 @@ __all__ = [
     "EigenvalueLaw",
     "EigenvalueSolution",
     "GaussianWeights",
+    "InitializationReport",
     "LongBlockChain",
     "LongChain",
     "LyapunovExponents",
@@ -56,6 +62,7 @@ __all__ = [
     "SiteHistory",
     "StepDiagonals",
     "TransformWeights",
+    "UsualInitialization",
     "Wave",
     "block_singular_value_law",
     "calibrated",
@@ -65,6 +72,7 @@ __all__ = [
     "eigenvalue_law",
     "ensemble",
     "exact_moments",
+    "initialization_report",
     "largest_exponent",
     "log_potential",
     "low_discrepancy_sites",
@@ -75,5 +83,6 @@ __all__ = [
     "solve",
     "solve_chain",
     "untied_history",
+    "usual_initializations",
     "weight_ensembles",
 ]

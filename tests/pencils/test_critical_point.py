@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from rmt_jacobian.cells import Parameters, gru, lstm, minimalrnn, vanilla
 from rmt_jacobian.derive import exact_second_moment
@@ -109,6 +110,41 @@ def test_least_variance_among_critical_points(found: Any) -> None:
         other = critical_point(gru, {**GRU_FIXED, "update.weight_std": update_std}, steps=5)
         assert other.report.growth_rate == pytest.approx(1, abs=1e-8)
         assert other.report.relative_variance > 0.98 * best
+
+
+@pytest.mark.slow
+def test_no_usual_initialisation_that_is_rescaled_spreads_less() -> None:
+    # The factor that makes each of them critical is found here, and its moments are taken anew.
+    found = critical_point(gru, {"input_variance": 1.0}, weights="orthogonal", steps=3)
+    seen = []
+    for usual in usual_initializations(gru, 1.0, 3):
+        names = [f"{name}.weight_std" for name, _ in usual.parameters.groups]
+        base = usual.parameters.with_values(bias_std=0.0)
+        sizes = {name: base.named()[name] for name in names}
+
+        def scaled(factor: float, base: Parameters = base, sizes: Any = sizes) -> Parameters:
+            return base.with_values({name: factor * size for name, size in sizes.items()})
+
+        def excess(factor: float, scaled: Any = scaled) -> float:
+            state = untied_state(gru, scaled(factor), count=16_384)
+            return PairState(state, 1.0, state.source_squares).chi - 1
+
+        critical = scaled(brentq(excess, 3.0, 11.0, xtol=1e-9))
+        moments = product_moments_of(untied_state(gru, critical), "orthogonal", 3, count=2048)
+        assert found.report.relative_variance <= moments.relative_variance * (1 + 1e-6)
+        seen.append(moments.relative_variance)
+    rescaled = [report.relative_variance for report in found.rescaled]
+    assert rescaled == pytest.approx(seen, rel=1e-3)
+    for report in found.rescaled:
+        assert report.growth_rate == pytest.approx(1, abs=1e-8)
+
+
+def test_what_is_given_stays_in_every_start(found: Any) -> None:
+    for report in found.rescaled:
+        named = report.parameters.named()
+        assert named["update.bias_mean"] == 1.0
+        assert named["candidate.input_std"] == 0.7
+        assert report.relative_variance >= found.report.relative_variance
 
 
 @pytest.mark.slow
