@@ -1,20 +1,16 @@
 """One task of a run, as a worker computes it."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from rmt_jacobian.arrays import Device
 from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
 from rmt_jacobian.runs.ensemble import Ensemble
 from rmt_jacobian.runs.environment import environment
 from rmt_jacobian.runs.layout import FINISHED, UNCONVERGED, UNDEFINED, Index
+from rmt_jacobian.runs.one_thread import one_blas_thread
 from rmt_jacobian.runs.run import Run
 
 __all__ = ["Outcome", "perform"]
@@ -64,7 +60,7 @@ def perform(run: Run, index: Index) -> Outcome:
     parameters = run.parameters_at(index)
     found: dict[str, np.ndarray] = {}
     status, remark = FINISHED, ""
-    with _one_blas_thread():
+    with one_blas_thread():
         for name, task in run.work.tasks(run.cell, parameters, index).items():
             try:
                 found[name] = task()
@@ -86,36 +82,3 @@ def _of_the_package(error: Exception) -> RmtJacobianError:
 
 def _device(run: Run) -> Device:
     return run.work.device if isinstance(run.work, Ensemble) else "cpu"
-
-
-@lru_cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # finds the libraries once; all of them are loaded by now
-
-
-class _Holders:
-    """How many threads of this process want linear algebra on one thread."""
-
-    lock = threading.Lock()
-    count = 0
-    limit: Any = None
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread until the last task that runs in this process has ended.
-
-    The setting belongs to the process: a task that restored it on its own would change the
-    arithmetic of its neighbours.
-    """
-    with _Holders.lock:
-        if _Holders.count == 0:
-            _Holders.limit = _controller().limit(limits=1)
-        _Holders.count += 1
-    try:
-        yield
-    finally:
-        with _Holders.lock:
-            _Holders.count -= 1
-            if _Holders.count == 0:
-                _Holders.limit.restore_original_limits()

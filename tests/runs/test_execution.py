@@ -5,13 +5,14 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from rmt_jacobian.cells import Parameters, vanilla
 from rmt_jacobian.errors import ConvergenceError, ParameterError
@@ -36,6 +37,13 @@ from rmt_jacobian.runs import store as store_module
 @pytest.fixture
 def whole(run, tmp_path, tree):
     return tree(execute(run, tmp_path / "whole", workers=1).path)
+
+
+@pytest.fixture
+def sweep():
+    parameters = Parameters.of(vanilla, weight_std=1, input_std=1, input_variance=1)
+    axis = Axis("weight_std", (0.5, 1.0, 1.5))
+    return Run(vanilla, parameters, Sweep(("chi_1", "variance")), Grid((axis,)))
 
 
 class Shuffled(Executor):
@@ -71,13 +79,33 @@ def test_the_order_of_tasks_does_not_matter(run, tmp_path, tree, whole):
 
 
 def test_threads_of_one_process(run, tmp_path, tree, whole):
-    """Each task limits BLAS to one thread; none may lift the limit of another."""
-    before = [library["num_threads"] for library in threadpool_info()]
     with ThreadPoolExecutor(4) as pool:
         execute(run, tmp_path / "store", executor=pool)
         assert pool.submit(max, 1, 2).result() == 2  # it is left open
     assert tree(tmp_path / "store") == whole
-    assert [library["num_threads"] for library in threadpool_info()] == before
+
+
+def blas_threads():
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_one_blas_thread_as_long_as_any_task_runs(sweep, tmp_path, monkeypatch):
+    """Tasks of one process share the setting; none may lift the limit of another."""
+    seen = []
+
+    def watches(point):
+        time.sleep(0.05 * point.parameters.only.weight_std)
+        seen.append(blas_threads())
+        return 1.0
+
+    monkeypatch.setitem(quantities.QUANTITIES, "variance", watches)
+    with threadpool_limits(2):
+        if blas_threads() != {2}:
+            pytest.skip("this library of linear algebra has a fixed number of threads")
+        with ThreadPoolExecutor(3) as pool:
+            execute(sweep, tmp_path / "store", executor=pool)
+        assert blas_threads() == {2}  # as it was
+    assert seen == [{1}] * 3
 
 
 def test_resuming_does_only_what_is_missing(run, tmp_path, tree, whole):
@@ -249,13 +277,6 @@ def test_what_is_ready_is_stored_when_the_user_interrupts(run, tmp_path, tree, w
     assert summary(open_store(path)).finished == 2
     execute(run, path, workers=1, resume=True)
     assert tree(path) == whole
-
-
-@pytest.fixture
-def sweep():
-    parameters = Parameters.of(vanilla, weight_std=1, input_std=1, input_variance=1)
-    axis = Axis("weight_std", (0.5, 1.0, 1.5))
-    return Run(vanilla, parameters, Sweep(("chi_1", "variance")), Grid((axis,)))
 
 
 def test_points_without_an_answer_are_blank_and_counted(sweep, tmp_path, monkeypatch):
