@@ -1,6 +1,6 @@
 """Hyperparameters of a cell, in words, checked against its specification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -188,6 +188,7 @@ class Parameters:
                 for key in (field, f"{name}.{field}")  # the name of the group has the last word
                 if key in given and f"{name}.{field}" not in self.absent
             }
+            _checked(name, own, given)
             groups.append((name, replace(group, **own)))
         return replace(self, groups=tuple(groups), input_variance=input_variance)
 
@@ -228,9 +229,41 @@ def _refuse_unknown(cell: Cell, values: Mapping[str, float]) -> None:
     known += [f"{each.name}.{field}" for each in cell.preactivations for field in _fields(each)]
     for name in values:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
-            raise ParameterError(f"{cell.name} has no parameter {name!r}: {hint}")
+            raise ParameterError(
+                f"{cell.name} has no parameter {name!r}: {_hint(cell, name, known)}"
+            )
+
+
+def _hint(cell: Cell, name: str, known: Sequence[str]) -> str:
+    """Say what may have been meant: a group and a field are looked for each by itself."""
+    group, dot, field = name.partition(".")
+    names = [each.name for each in cell.preactivations]
+    if dot and group in names and field in _GROUP_FIELDS:
+        what = "W" if field == "weight_std" else "V"
+        return f"its preactivation {group!r} has no {what}, leave it out"
+    if not dot:
+        near = get_close_matches(name, known, n=1)
+    elif field in names and group in _GROUP_FIELDS:  # the wrong way round
+        near = [f"{field}.{group}"]
+    else:
+        fields = get_close_matches(field, _GROUP_FIELDS, n=1)
+        near = get_close_matches(group, names, n=1) if fields else []
+        near = [f"{near[0]}.{fields[0]}"] if near else []
+        if fields and not near:
+            return f"its preactivations are {', '.join(names)}"
+    near = [each for each in near if each in known]
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def _checked(group: str, chosen: Mapping[str, float], named: Mapping[str, float]) -> Any:
+    """Return the group, and refuse a number by the name that it was given with."""
+    for field, value in chosen.items():
+        try:
+            PreactivationParameters(**{field: value})
+        except ParameterError as error:
+            prefix = f"{group}." if f"{group}.{field}" in named else ""
+            raise ParameterError(f"{prefix}{error}") from None
+    return PreactivationParameters(**chosen)
 
 
 def _group(
@@ -238,13 +271,14 @@ def _group(
 ) -> PreactivationParameters:
     group, fields_there = preactivation.name, _fields(preactivation)
     chosen = {
-        field: values.get(f"{group}.{field}", values.get(field))
+        field: values[name]
         for field in fields_there
-        if f"{group}.{field}" in values or field in values
+        for name in (field, f"{group}.{field}")  # the name of the group has the last word
+        if name in values
     }
     for needed in ("weight_std", "input_std"):
         if needed in fields_there and needed not in chosen:
             raise ParameterError(
                 f"{cell} needs {needed} (of preactivation {group!r}): give a number"
             )
-    return PreactivationParameters(**chosen)  # pyright: ignore[reportArgumentType]
+    return _checked(group, chosen, values)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, gru_reset_after, minimalrnn, vanilla
 from rmt_jacobian.errors import ParameterError
 from tests.cells.two_gates import two_gates
 
@@ -68,7 +68,8 @@ def test_a_bias_mean_may_be_negative_but_not_infinite() -> None:
     [
         ("weight_sd", "did you mean weight_std"),
         ("updat.weight_std", "did you mean update.weight_std"),
-        ("forget.weight_std", "did you mean|known"),
+        ("weight_std.update", "did you mean update.weight_std"),
+        ("forget.weight_std", "its preactivations are update"),
         ("zzz", "known: weight_std"),
     ],
 )
@@ -76,6 +77,22 @@ def test_unknown_names_get_a_hint(name: str, hint: str) -> None:
     values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0, name: 1.0}
     with pytest.raises(ParameterError, match=hint):
         Parameters.of(minimalrnn, values)
+
+
+@pytest.mark.parametrize("value", [math.nan, -1.0])
+def test_a_number_out_of_its_domain_is_named_as_it_was_given(value: float) -> None:
+    values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0}
+    with pytest.raises(ParameterError, match=r"^candidate\.weight_std"):
+        Parameters.of(two_gates, {**values, "candidate.weight_std": value})
+    with pytest.raises(ParameterError, match=r"^weight_std"):
+        Parameters.of(two_gates, {**values, "weight_std": value})
+    with pytest.raises(ParameterError, match=r"^reset\.input_std"):
+        Parameters.of(two_gates, values).with_values({"reset.input_std": value})
+
+
+def test_a_parameter_that_a_preactivation_cannot_have() -> None:
+    with pytest.raises(ParameterError, match="'candidate_input' has no W, leave it out"):
+        Parameters.of(gru_reset_after, {"candidate_input.weight_std": 1.0})
 
 
 @pytest.mark.parametrize("value", ["two", None, [1.0]])
