@@ -196,8 +196,9 @@ class FixedPoint:
                 largest = max(largest, float(np.max(np.abs(np.linalg.eigvals(matrix)))))
         return largest
 
+    @property
     def spectral_radius(self) -> float:
-        """Return the largest modulus of an eigenvalue as N grows, attained on the real axis.
+        """The largest modulus of an eigenvalue as N grows, attained on the real axis.
 
         Where no edge lies beyond the memory of single sites it is their :attr:`memory_reach`.
 
@@ -205,7 +206,7 @@ class FixedPoint:
         --------
         >>> from rmt_jacobian.cells import gru
         >>> zero, _ = fixed_points(gru, Parameters.of(gru))
-        >>> round(zero.spectral_radius(), 12)  # 1/2 + (1/2) (1/2) 3
+        >>> round(zero.spectral_radius, 12)  # 1/2 + (1/2) (1/2) 3
         1.25
         """
         return self.memory_reach + self.edge_beyond_memory()

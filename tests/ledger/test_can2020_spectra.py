@@ -278,7 +278,7 @@ def test_figure_1e():
     for a_r in (2.0, 1e3, 4e3):
         point = fixed_points(gru, gru_parameters(0.0, a_r, 3.0).with_values(
             {"update.bias_mean": b_z}))[1]  # fmt: skip
-        radii[a_r] = point.spectral_radius()
+        radii[a_r] = point.spectral_radius
     (C_h,) = nonzero_state_variances(3.0, 2.0)
     rho = math.sqrt(open_gain(C_h, 3.0, 2.0))
     assert radii[2.0] == pytest.approx(kept + (1 - kept) * rho, rel=1e-6)

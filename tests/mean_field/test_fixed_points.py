@@ -157,7 +157,7 @@ def test_cells_without_feedback_and_without_gates():
     # The chaotic phase of a network without gates has no stable fixed point.
     assert not zero.stable
     assert not point.stable
-    assert zero.spectral_radius() == pytest.approx(1.5)
+    assert zero.spectral_radius == pytest.approx(1.5)
 
 
 def test_solutions_in_pairs_are_found_at_the_fold():
@@ -206,16 +206,16 @@ def test_edge_of_sampled_spectra(cell, kind):
     for _ in range(3):
         gates = rng.normal(size=(len(stds), width)) * np.sqrt(point.variances)[:, None]
         radii.append(np.max(np.abs(np.linalg.eigvals(jacobian(gates, stds, kind, rng)))))
-    assert point.spectral_radius() > 1.05
+    assert point.spectral_radius > 1.05
     # Fluctuations of the drawn sites and of the last eigenvalue, a few percent at this width.
-    assert np.mean(radii) == pytest.approx(point.spectral_radius(), rel=0.03)
+    assert np.mean(radii) == pytest.approx(point.spectral_radius, rel=0.03)
 
 
 @pytest.mark.parametrize(("a_h", "stable"), [(1.9, True), (2.1, False)])
 def test_zero_is_stable_below_two(a_h, stable):
     zero = fixed_points(gru, gru_parameters(5.0, 1.0, a_h))[0]
     assert zero.stable is stable
-    assert zero.spectral_radius() == pytest.approx(0.5 + a_h / 4)
+    assert zero.spectral_radius == pytest.approx(0.5 + a_h / 4)
 
 
 def test_a_negative_memory_is_seen_on_the_negative_axis():
@@ -224,7 +224,7 @@ def test_a_negative_memory_is_seen_on_the_negative_axis():
     parameters = Parameters.of(flips, {**QUIET, "weight_std": 0.7})
     zero = fixed_points(flips, parameters)[0]
     # Eigenvalues fill the disk of radius 0.7 around -1/2.
-    assert zero.spectral_radius() == pytest.approx(1.2)
+    assert zero.spectral_radius == pytest.approx(1.2)
     assert not zero.stable
 
 

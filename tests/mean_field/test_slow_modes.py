@@ -40,12 +40,12 @@ def drawn(point, width, rng):
 def test_radius_without_an_update_gate():
     point = gru_point(0.0, 2.0, 3.0, **{"update.bias_mean": 0.7})
     kept, radius = expit(0.7), math.sqrt(gru_open_gain(point))
-    assert point.spectral_radius() == pytest.approx(kept + (1 - kept) * radius, rel=1e-10)
+    assert point.spectral_radius == pytest.approx(kept + (1 - kept) * radius, rel=1e-10)
 
 
 def test_radius_grows_as_the_root_of_the_reset_gain():
     # rho_0^2 = a_h^2 E[phi'^2] (1/2 + a_r sqrt(C_h) / (6 sqrt(2 pi))) for a_r >> 1.
-    radii = [gru_point(0.0, a_r, 3.0).spectral_radius() for a_r in (1e4, 4e4)]
+    radii = [gru_point(0.0, a_r, 3.0).spectral_radius for a_r in (1e4, 4e4)]
     assert (radii[1] - 0.5) / (radii[0] - 0.5) == pytest.approx(2, rel=0.01)
     point = gru_point(0.0, 1e4, 3.0)
     slope = normal_average(lambda e: np.cosh(e) ** -4, point.variances[2])
@@ -90,7 +90,7 @@ def test_beyond_marginal_stability_the_radius_stays():
     assert gain > 2
     with pytest.raises(HypothesisError, match="1/alpha = 2"):
         marginal_exponent(gain, C_h)
-    assert point.spectral_radius() == pytest.approx(math.sqrt(gain / 2), rel=5e-3)
+    assert point.spectral_radius == pytest.approx(math.sqrt(gain / 2), rel=5e-3)
     # A bias that closes most gates makes it marginal after all.
     assert marginal_exponent(gain, C_h, 2.0) > 0
     with pytest.raises(HypothesisError, match="within 1"):
@@ -192,7 +192,7 @@ def test_edge_of_the_lstm_grows_with_the_forget_gain():
     edges = []
     for gain in (300.0, 1200.0):
         point = fixed_points(lstm, parameters.with_values({"forget.weight_std": gain}))[-1]
-        edges.append(point.spectral_radius())
+        edges.append(point.spectral_radius)
     assert point.moments[0] == pytest.approx(limit.state_variance, rel=0.002)
     # The root of a_f times a function of lambda that falls to a constant.
     assert 1.5 < edges[1] / edges[0] < 2.1
@@ -221,7 +221,7 @@ def test_zero_spectra_of_sampled_jacobians(kind):
     second_moment = 1.0 if kind == "orthogonal" else 0.5  # of a ring, and of a uniform disk
     assert np.mean(distance**2) / spectrum.radius**2 == pytest.approx(second_moment, rel=0.06)
     (zero, *_) = fixed_points(gru, parameters)
-    assert zero.spectral_radius() == pytest.approx(spectrum.spectral_radius)
+    assert zero.spectral_radius == pytest.approx(spectrum.spectral_radius)
     assert zero.stable is spectrum.stable
 
     biases = {"forget.bias_mean": 1.0, "input.bias_mean": -0.5, "output.bias_mean": 0.3}
@@ -235,7 +235,7 @@ def test_zero_spectra_of_sampled_jacobians(kind):
     assert np.mean(at_zero) == 0.5 == spectrum.atoms[0][1]
     distance = np.abs(eigenvalues[~at_zero] - spectrum.centre)
     assert np.max(distance) == pytest.approx(spectrum.radius, rel=0.06)
-    assert fixed_points(lstm, parameters)[0].spectral_radius() == pytest.approx(
+    assert fixed_points(lstm, parameters)[0].spectral_radius == pytest.approx(
         spectrum.spectral_radius
     )
 
