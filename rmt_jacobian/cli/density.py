@@ -109,6 +109,7 @@ def density_command(
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
+        "biases": parameters.bias_kind,
         "weights": weights,
         "steps": steps,
         "squared": squared,

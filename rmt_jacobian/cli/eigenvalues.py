@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eigenvalues_command"]
 
+_TOLERANCE = 3e-4  # of covariances, below their statistical error at the default sites
 _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers for hundreds
 
 
@@ -153,6 +154,7 @@ def eigenvalues_command(
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
+        "biases": parameters.bias_kind,
         "weights": weights,
         "dynamics": dynamics,
         "disks": [list(circle) for circle in circles],
@@ -189,6 +191,12 @@ def _population(
         # The largest: the zero fixed point comes first where there are others.
         return points[-1].sites(count, seed)
     found = tied_steady_state(
-        cell, parameters, sites=count, seed=seed, longest_period=_LONGEST_PERIOD
+        cell,
+        parameters,
+        sites=count,
+        seed=seed,
+        tolerance=_TOLERANCE,
+        longest_period=_LONGEST_PERIOD,
+        progress=True,
     )
     return found.sites()

@@ -82,6 +82,7 @@ def freeness_command(
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
+        "biases": parameters.bias_kind,
         "weights": weights,
         "steps": steps,
         "width": width,

@@ -163,6 +163,7 @@ def lyapunov_command(
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
+        "biases": parameters.bias_kind,
         "weights": weights,
         "width": width,
         "seed": seed,

@@ -62,6 +62,7 @@ def mean_field_command(
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
+        "biases": parameters.bias_kind,
         "input_correlation": input_correlation,
     }
     write_json(json_path, {**header, **results})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from rmt_jacobian.cli.cell_options import biases_option, chosen_biases
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.files import check_writable, write_whole
 
@@ -60,8 +61,9 @@ def cell_argument(*, default: str | None = None) -> Callable[[Command], Command]
 
 
 def needs_parameters(command: Command) -> Command:
-    """Add -p, --config and --inputs."""
+    """Add -p, --config, --inputs and --biases."""
     for option in (
+        biases_option,
         click.option(
             "--inputs",
             type=click.Choice(["gaussian", "tanh"]),
@@ -203,13 +205,20 @@ def read_cell_and_parameters(
 
     found = cell_named(cell)
     values = _overlaid(dict(found.typical_parameters), read_values(assignments, config))
-    return found, Parameters.of(found, values, input_kind=inputs)  # pyright: ignore[reportArgumentType]
+    parameters = Parameters.of(
+        found,
+        values,
+        input_kind=inputs,  # pyright: ignore[reportArgumentType]
+        bias_kind=chosen_biases(),
+    )
+    return found, parameters
 
 
 def describe(cell: "Cell", parameters: "Parameters") -> str:
     """Return the cell and its parameters in one line."""
     values = ", ".join(f"{name} = {value:g}" for name, value in parameters.named().items())
-    return f"{cell.name}: {values}"
+    spread = any(group.bias_std > 0 for _, group in parameters.groups)
+    return f"{cell.name}: {values}{f', {parameters.bias_kind} biases' * spread}"
 
 
 def prepare_json(path: str | None) -> None:

@@ -63,7 +63,7 @@ def test_the_larger_fixed_point_is_taken(run):
     assert zero.vanishes
     # Sites are a sample of 4096; the edge is known to a few thousandths.
     radius = json.loads(out)["spectral_radius"]
-    assert radius == pytest.approx(other.spectral_radius(), abs=5e-3)
+    assert radius == pytest.approx(other.spectral_radius, abs=5e-3)
 
 
 def test_orthogonal_weights_leave_a_ring(run):

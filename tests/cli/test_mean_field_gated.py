@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm
 from rmt_jacobian.cli import main
+from rmt_jacobian.mean_field import untied_state
 
 CELLS = {
     "gru": ["update", "reset", "candidate"],
@@ -111,6 +113,22 @@ def test_groups_of_a_file(run, tmp_path):
     assert json.loads(out)["parameters"] == expected.named()
 
 
+def test_biases_are_frozen_or_redrawn(run):
+    found = {}
+    for kind in (None, "frozen", "redrawn"):
+        chosen = [] if kind is None else ["--biases", kind]
+        given = ("-p", "bias_std=2", "-p", "input_std=1")
+        status, out, _ = run("gru", *given, *chosen, "--json", "-")
+        assert status == 0
+        found[kind] = json.loads(out)
+    assert found[None] == found["frozen"]
+    assert [found[kind]["biases"] for kind in (None, "redrawn")] == ["frozen", "redrawn"]
+    parameters = Parameters.of(gru).with_values({"bias_std": 2.0, "input_std": 1.0})
+    expected = untied_state(gru, replace(parameters, bias_kind="redrawn")).state_squares[0]
+    assert found["redrawn"]["state_variance"]["h"] == pytest.approx(expected, rel=1e-6)
+    assert abs(found["frozen"]["state_variance"]["h"] / expected - 1) > 0.01
+
+
 BAD = [
     (["gruu"], "did you mean gru?"),
     (["lstmm"], "did you mean lstm?"),
@@ -120,7 +138,8 @@ BAD = [
     (["gru", "-p", "update.weight_std"], "not of the form name=value"),
     (["gru", "-p", "update.weight_std=x"], "must be a number"),
     (["gru", "-p", "weight_std=-1"], "must be >= 0"),
-    (["lstm", "-p", "forget.bias_mean=inf"], "bias_mean must be finite"),
+    (["lstm", "-p", "forget.bias_mean=inf"], "forget.bias_mean must be finite"),
+    (["gru", "--biases", "cold"], "'cold' is not one of 'frozen', 'redrawn'"),
     (["lstm", "-p", "input_variance=-1"], "input_variance"),
     (["gru", "--input-correlation", "2"], "must lie in [-1, 1]"),
     (["gru", "--input-correlation", "nan"], "must lie in [-1, 1]"),
