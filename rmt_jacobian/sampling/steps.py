@@ -136,10 +136,9 @@ def _scaled(table: Mapping[tuple[int, int], Any], key: tuple[int, int], block: A
     diagonal = table.get(key)
     if diagonal is None or block is None:
         return None
-    if isinstance(diagonal, int) and diagonal == 1:  # sources that are a state, most often
-        return block
-    by_rows = getattr(diagonal, "ndim", 0) == 1 and block.ndim == 2
-    return (diagonal[:, None] if by_rows else diagonal) * block
+    if getattr(diagonal, "ndim", 0) == 1:
+        return (diagonal[:, None] if block.ndim == 2 else diagonal) * block
+    return block if diagonal == 1 else diagonal * block  # 1 where a source is a state
 
 
 def _total(terms: Sequence[Any], *, like: Any = None) -> Any:
