@@ -47,6 +47,9 @@ class MatrixFreeMoments:
     reduced_second_moment
         The same as ``second_moment`` with known noise removed, see :mod:`.vector_moments`; equal to
         it for tied networks, whose W are not fresh.
+    reduced_error
+        Relative standard error of the mean of ``reduced_second_moment``, by the noise of all
+        vectors.
     paired_mean, paired_second_moment
         What the untied theory of infinite width says on the drawn sites, shape (networks,).
     """
@@ -58,6 +61,7 @@ class MatrixFreeMoments:
     mean: np.ndarray
     second_moment: np.ndarray
     reduced_second_moment: np.ndarray
+    reduced_error: float
     paired_mean: np.ndarray
     paired_second_moment: np.ndarray
 
@@ -67,18 +71,20 @@ class MatrixFreeMoments:
         With two networks or more the errors have the scatter of sites and W in them; with one, that
         of the vectors alone.
         """
-        return {
-            "mean": _numbers(self.mean),
-            "second_moment": _numbers(self.reduced_second_moment),
-        }
+        second, error = _numbers(self.reduced_second_moment)
+        if len(self.mean) == 1:
+            error = second * self.reduced_error
+        return {"mean": _numbers(self.mean), "second_moment": (second, error)}
 
     def ratio_to_paired(self) -> dict[str, tuple[float, float]]:
-        """Return sampled over paired moments with standard errors: 1 within them by theory."""
+        """Return sampled over paired moments with standard errors: 1 within them by theory.
+
+        The scatter of the sites cancels, that of the vectors is left, and noise of W of order 1/N.
+        """
+        second = float(np.mean(self.reduced_second_moment / self.paired_second_moment[:, None]))
         return {
-            "mean": _numbers(self.mean / self.paired_mean[:, None]),
-            "second_moment": _numbers(
-                self.reduced_second_moment / self.paired_second_moment[:, None]
-            ),
+            "mean": _numbers((self.mean / self.paired_mean[:, None]).reshape(1, -1)),
+            "second_moment": (second, second * self.reduced_error),
         }
 
 
@@ -309,16 +315,17 @@ def _moments(setting: _Setting, found: Sequence[_Network]) -> MatrixFreeMoments:
     )
     paired_mean = np.array([each.paired.mean for each in found])
     paired_second = np.array([each.paired.second_moment for each in found])
-    reduced = second.copy()
-    if not setting.tied and (paired_mean > 0).all() and (paired_second > 0).all():
-        # In units of the theory, so that one coefficient serves all networks.
-        ratio = (second - backward) / paired_second[:, None]
-        control = mean / paired_mean[:, None] - 1
-        reduced = controlled(ratio.ravel(), control.ravel()).reshape(ratio.shape)
-        reduced = reduced * paired_second[:, None]
+    # In units of the theory, so that one coefficient serves all networks.
+    safe_mean, safe_second = (np.where(m > 0, m, 1.0) for m in (paired_mean, paired_second))
+    ratio, control = second / safe_second[:, None], 0 * mean
+    if not setting.tied:
+        ratio = (second - backward) / safe_second[:, None]
+        control = mean / safe_mean[:, None] - 1
+    kept, error = controlled(ratio.ravel(), control.ravel())
+    reduced = second if setting.tied else kept.reshape(ratio.shape) * safe_second[:, None]
     return MatrixFreeMoments(
         setting.weights, setting.steps, setting.width, setting.tied, mean, second, reduced,
-        paired_mean, paired_second,
+        error / float(kept.mean()) if kept.mean() else math.nan, paired_mean, paired_second,
     )  # fmt: skip
 
 

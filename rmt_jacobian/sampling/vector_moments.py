@@ -13,11 +13,12 @@ whose means are known:
   length.  So :math:`z^T d z` minus its mean given all but h averages to 0, and with d the site
   matrices of the steps that are still to come it follows the fluctuations of the result.
 - The way forward shows in :math:`|J v|^2 / n - m_1`, with m_1 the known mean on the drawn sites;
-  its coefficient is fitted on the other vectors.
+  it serves as a control variate.
 
 Neither uses the theory of m_2.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -195,39 +196,43 @@ def _on_host(values: Any) -> np.ndarray:
     return np.atleast_1d(np.asarray(array, dtype=float))
 
 
-def controlled(values: np.ndarray, control: np.ndarray) -> np.ndarray:
-    r"""Subtract from each value its part that is linear in a control of mean 0.
+def controlled(values: np.ndarray, control: np.ndarray) -> tuple[np.ndarray, float]:
+    r"""Subtract from values their part that is linear in a control of known mean 0.
 
-    .. math:: x_i - \beta_{-i} c_i, \qquad
-              \beta_{-i} = \frac{\sum_{j \ne i} (x_j - \bar x)(c_j - \bar c)}
-                                {\sum_{j \ne i} (c_j - \bar c)^2},
+    .. math::
+        x_i - \beta c_i, \qquad \beta = \frac{S_{xc}}{S_{cc}}, \qquad
+        \text{error}^2 = \frac{\sum_i (x_i - \bar x - \beta (c_i - \bar c))^2}{n - 2}
+                        \left(\frac1n + \frac{\bar c^2}{S_{cc}}\right),
 
-    with means over the others, so that the coefficient does not depend on the value and the mean
-    stays what it was.
+    the intercept of a line and its standard error.
 
     Parameters
     ----------
     values, control
         Shape (n,); with fewer than 4 the values are returned as they are.
 
+    Returns
+    -------
+    tuple
+        The values without that part, and the standard error of their mean.
+
     References
     ----------
-    :cite:t:`LavenbergWelch1981`, who fit it on all.
+    :cite:t:`LavenbergWelch1981`.
 
     Examples
     --------
     >>> c = np.array([1.0, -2.0, 3.0, -2.5])
-    >>> controlled(5 + 2 * c, c)
+    >>> controlled(5 + 2 * c, c)[0]
     array([5., 5., 5., 5.])
     """
     count = len(values)
-    if count < _FEWEST:
-        return values
-    found = values.copy()
-    for i in range(count):
-        x, c = np.delete(values, i), np.delete(control, i)
-        spread = c - c.mean()
-        total = spread @ spread
-        if total > 0:
-            found[i] = values[i] - (spread @ x) / total * control[i]
-    return found
+    spread = control - control.mean()
+    total = float(spread @ spread)
+    if count < _FEWEST or total == 0:
+        error = float(values.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+        return values, error
+    kept = values - (spread @ values) / total * control
+    rest = kept - kept.mean()
+    variance = float(rest @ rest) / (count - 2)
+    return kept, math.sqrt(variance * (1 / count + float(control.mean()) ** 2 / total))
