@@ -12,6 +12,9 @@ from rmt_jacobian.sampling.network import NetworkStep
 
 __all__ = ["jacobian_products", "product_moments", "singular_values"]
 
+_IN_CACHE = 1 << 18  # numbers of a state that are worked on at a time on the CPU
+_FEWEST = 128  # columns; below that products are slow
+
 
 def jacobian_products(
     run: Iterator[NetworkStep], at_steps: Sequence[int]
@@ -38,24 +41,39 @@ def jacobian_products(
     """
     if min(at_steps) < 1:
         raise ParameterError(f"steps must be whole numbers above 0, not {min(at_steps)}")
-    blocks: list[Any] | None = None
+    parts: list[list[Any]] | None = None
     t = 0
     for t, step in enumerate(run, start=1):
-        if blocks is None:
-            blocks = _identity(step)
-        blocks = step.times(blocks)
-        yield t, step, array_namespace(blocks[0]).concat(blocks) if t in at_steps else None
+        if parts is None:
+            parts = _identity(step)
+        parts = [step.times(blocks) for blocks in parts]
+        yield t, step, _joined(parts) if t in at_steps else None
         if t == max(at_steps):
             return
     raise ParameterError(f"the run has {t} steps, but {max(at_steps)} are wanted")
 
 
-def _identity(step: NetworkStep) -> list[Any]:
-    """Return the identity on all states, one row block for each."""
+def _identity(step: NetworkStep) -> list[list[Any]]:
+    """Return the identity on all states in parts of a few columns, each with a row block a state.
+
+    On the CPU parts are as wide as its cache allows: passes over them then cost little beside the
+    product with W.
+    """
     xp = array_namespace(step.x)
     states, width = len(step.states), step.x.shape[0]
     whole = xp.eye(states * width, dtype=step.x.dtype)
-    return [whole[i * width : (i + 1) * width, :] for i in range(states)]
+    on_cpu = isinstance(step.x, np.ndarray)
+    at_once = max(_FEWEST, _IN_CACHE // width) if on_cpu else states * width
+    return [
+        [whole[i * width : (i + 1) * width, start : start + at_once] for i in range(states)]
+        for start in range(0, states * width, at_once)
+    ]
+
+
+def _joined(parts: list[list[Any]]) -> Any:
+    xp = array_namespace(parts[0][0])
+    columns = [xp.concat(blocks) for blocks in parts]
+    return xp.concat(columns, axis=1) if len(columns) > 1 else columns[0]
 
 
 def product_moments(product: Any) -> tuple[float, float]:
