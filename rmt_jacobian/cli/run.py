@@ -62,7 +62,7 @@ def run_command(
         raise ParameterError("--workers are processes here and --dask is a cluster: give only one")
     prepare_json(json_path)
 
-    from rmt_jacobian.runs import UnfinishedRunError, execute, open_store, read_run, summary
+    from rmt_jacobian.runs import UnfinishedRunError, execute, open_store, read_run
 
     run = read_run(specification)
     check_figure(figure, len(run.grid.axes))
@@ -78,8 +78,10 @@ def run_command(
             )  # fmt: skip
         report_store(done, json_path, figure)
     except KeyboardInterrupt:
-        state = summary(open_store(store)) if store.exists() else None
-        kept = f"{state.finished} of {state.samples} are stored" if state else "nothing was stored"
+        kept = "nothing was stored"
+        if store.exists():
+            status = open_store(store).status()
+            kept = f"{(status != 0).sum()} of {status.size} are stored"
         click.echo(f"rmt-jacobian: interrupted: {kept}; go on with: {again}", err=True)
         return _INTERRUPTED
     except UnfinishedRunError as error:

@@ -20,6 +20,7 @@ from rmt_jacobian.runs.errors import StoreError, UnfinishedRunError
 from rmt_jacobian.runs.layout import FINISHED, MISSING, STATUS, UNDEFINED, Index, Layout
 from rmt_jacobian.runs.lock import locked
 from rmt_jacobian.runs.zarr_format import (
+    ZARR_FORMAT,
     chunk_name,
     decoded,
     encoded,
@@ -31,7 +32,7 @@ __all__ = ["FORMAT_VERSION", "RunStore", "create_store", "is_store_free", "open_
 
 FORMAT_VERSION = 1
 _METADATA = "zarr.json"
-_LAYOUT, _ENVIRONMENTS, _GRID = "layout", "environments", "grid"
+_VERSION, _LAYOUT, _ENVIRONMENTS, _GRID = "format_version", "layout", "environments", "grid"
 _FORMAT = "rmt_jacobian run"
 _UNFINISHED = ".new"
 
@@ -249,12 +250,12 @@ def create_store(path: Path, layout: Layout, specification: Mapping[str, Any]) -
     """
     shown, path = path, path.resolve()
     arrays = {
-        "version": FORMAT_VERSION,
         "tasks": dict(layout.tasks),
         "results": {name: dict(own) for name, own in layout.results.items()},
     }
     attributes = {
-        "format": _FORMAT, _LAYOUT: arrays, **specification, _ENVIRONMENTS: [],
+        "format": _FORMAT, _VERSION: FORMAT_VERSION, _LAYOUT: arrays, **specification,
+        _ENVIRONMENTS: [],
     }  # fmt: skip
     temporary: Path | None = None
     try:
@@ -300,26 +301,34 @@ def open_store(path: Path | str) -> RunStore:
     rmt_jacobian.runs.errors.StoreError: there is no store at nowhere: start one with ...
     """
     path = Path(path)
-    attributes = _attributes(path)
+    header, attributes = _header(path)
     layout = _layout(path, attributes)
-    if (path / _METADATA).read_bytes() != _root(attributes, layout):
+    if header != _root(attributes, layout):
         raise StoreError(f"{path / _METADATA} is not what it was: the store is damaged")
     for name, expected in layout.metadata().items():
-        if _json(path / name / _METADATA) != expected:
-            raise StoreError(f"{path / name / _METADATA} is not what it was: the store is damaged")
+        file = path / name / _METADATA
+        if _json(file, _bytes(file)) != expected:
+            raise StoreError(f"{file} is not what it was: the store is damaged")
     for name, values in layout.coordinates.items():
         file = path / name / chunk_name((0,))
         content = file.read_bytes() if file.is_file() else b""
         stored = decoded(content, np.dtype("float64"), (len(values),))
         if stored is None or stored.tolist() != list(values):
             raise StoreError(f"{file} is damaged: restore it from a copy")
-    own = ("format", _LAYOUT, _ENVIRONMENTS)
+    own = ("format", _VERSION, _LAYOUT, _ENVIRONMENTS)
     specification = {key: value for key, value in attributes.items() if key not in own}
     return RunStore(path, layout, specification)
 
 
 def _attributes(path: Path) -> dict[str, Any]:
-    """Return the attributes of a store of ours that this version can read."""
+    return _header(path)[1]
+
+
+def _header(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return bytes and attributes of the header of a store of ours that this version can read.
+
+    It is read once: a run may be replacing it.
+    """
     if not path.exists():
         raise StoreError(
             f"there is no store at {path}: start one with rmt-jacobian run SPEC.toml --store {path}"
@@ -327,20 +336,26 @@ def _attributes(path: Path) -> dict[str, Any]:
     foreign = StoreError(f"{path} is not the store of a run: choose another path")
     if not (path / _METADATA).is_file():
         raise foreign
-    content = _json(path / _METADATA)
+    header = _bytes(path / _METADATA)
+    content = _json(path / _METADATA, header)
     attributes = content.get("attributes")
     if not isinstance(attributes, dict) or attributes.get("format") != _FORMAT:
         raise foreign
-    arrays = attributes.get(_LAYOUT)
-    version = arrays.get("version") if isinstance(arrays, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    version = attributes.get(_VERSION)
+    zarr = content.get("zarr_format")
+    if _is_newer(version, FORMAT_VERSION) or _is_newer(zarr, ZARR_FORMAT):
         raise StoreError(
-            f"{path} was written by a newer version of rmt_jacobian (format {version}, this one "
-            f"reads {FORMAT_VERSION}): upgrade with pip install -U rmt-jacobian"
+            f"{path} was written by a newer version of rmt_jacobian (format {version} of Zarr "
+            f"{zarr}; this one reads {FORMAT_VERSION} of Zarr {ZARR_FORMAT}): upgrade with "
+            "pip install -U rmt-jacobian"
         )
     if version != FORMAT_VERSION or not isinstance(attributes.get(_ENVIRONMENTS), list):
         raise StoreError(f"{path / _METADATA} is damaged: restore it from a copy")
-    return attributes
+    return header, attributes
+
+
+def _is_newer(version: Any, known: int) -> bool:
+    return isinstance(version, int | float) and version > known
 
 
 def _layout(path: Path, attributes: Mapping[str, Any]) -> Layout:
@@ -360,13 +375,18 @@ def _layout(path: Path, attributes: Mapping[str, Any]) -> Layout:
     return Layout(tasks, results, coordinates)
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _bytes(file: Path) -> bytes:
     try:
-        content = json.loads(file.read_bytes())
+        return file.read_bytes()
     except OSError as error:
         raise StoreError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+def _json(file: Path, content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
     except ValueError as error:  # neither UTF-8 nor JSON
         raise StoreError(f"{file} is damaged: it is not JSON ({error})") from error
-    if not isinstance(content, dict):
+    if not isinstance(found, dict):
         raise StoreError(f"{file} is damaged: it holds no JSON object")
-    return content
+    return found

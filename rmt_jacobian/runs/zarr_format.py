@@ -13,8 +13,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["array_metadata", "chunk_name", "decoded", "encoded", "group_metadata", "json_bytes"]
+__all__ = [
+    "ZARR_FORMAT",
+    "array_metadata",
+    "chunk_name",
+    "decoded",
+    "encoded",
+    "group_metadata",
+    "json_bytes",
+]
 
+ZARR_FORMAT = 3
 _GZIP = {"name": "gzip", "configuration": {"level": 0}}
 
 
@@ -29,7 +38,7 @@ def group_metadata(
     'group'
     """
     return {
-        "zarr_format": 3,
+        "zarr_format": ZARR_FORMAT,
         "node_type": "group",
         "attributes": dict(attributes),
         "consolidated_metadata": {
@@ -72,7 +81,7 @@ def array_metadata(
     if dtype.itemsize > 1:
         plain["configuration"] = {"endian": "little"}
     return {
-        "zarr_format": 3,
+        "zarr_format": ZARR_FORMAT,
         "node_type": "array",
         "shape": list(shape),
         "data_type": dtype.name,

@@ -156,10 +156,21 @@ DAMAGE = {
         "not the store of a run",
     ),
     "a newer version": (
-        lambda p: _edit(p / "zarr.json", '"version": 1', '"version": 2'),
-        "newer version .*upgrade",
+        lambda p: _edit(p / "zarr.json", '"format_version": 1', '"format_version": 2'),
+        r"newer version of rmt_jacobian \(format 2 of Zarr 3;.*upgrade",
     ),
-    "no version": (lambda p: _edit(p / "zarr.json", '"version": 1', '"version": null'), "damaged"),
+    "a newer Zarr": (
+        lambda p: _edit(p / "zarr.json", '"zarr_format": 3', '"zarr_format": 4'),
+        "newer version .*of Zarr 4;.*upgrade",
+    ),
+    "no version": (
+        lambda p: _edit(p / "zarr.json", '"format_version": 1', '"format_version": null'),
+        "damaged",
+    ),
+    "an older version": (
+        lambda p: _edit(p / "zarr.json", '"format_version": 1', '"format_version": 0'),
+        "damaged",
+    ),
     "another layout": (lambda p: _edit(p / "zarr.json", '"index": 8', '"index": 9'), "damaged"),
     "another array": (
         lambda p: _edit(p / "singular_values/zarr.json", "float64", "float32"),
@@ -211,6 +222,17 @@ def test_a_store_is_not_overwritten(run, store, tree):
     with pytest.raises(StoreError, match="exists already: add --resume"):
         execute(run, store.path, workers=1)
     assert tree(store.path) == before
+
+
+def test_a_zarr_store_of_somebody_else(run, tmp_path, tree):
+    xarray = pytest.importorskip("xarray", reason="xarray is not installed")
+    path = tmp_path / "theirs"
+    xarray.Dataset({"x": ("i", [1.0, 2.0])}).to_zarr(path, consolidated=False)
+    before = tree(path)
+    for resume in (True, False):
+        with pytest.raises(StoreError, match="not the store of a run"):
+            execute(run, path, workers=1, resume=resume)
+    assert tree(path) == before
 
 
 def test_an_empty_folder_becomes_a_store(run, tmp_path, store, tree):
