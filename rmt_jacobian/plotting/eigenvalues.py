@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rmt_jacobian.errors import ParameterError
 
@@ -75,6 +76,8 @@ def plot_eigenvalues(
     end = _MARGIN * max(reach)
     ax.set_xlim(-end, end)
     ax.set_ylim(-end, end)
+    for axis in (ax.xaxis, ax.yaxis):  # few enough that their labels do not touch
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.set_aspect("equal")
     ax.set_xlabel(r"$\mathrm{Re}\,\lambda$")
     ax.set_ylabel(r"$\mathrm{Im}\,\lambda$")

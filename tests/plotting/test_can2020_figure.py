@@ -6,12 +6,8 @@ from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, gru, lstm
 from rmt_jacobian.mean_field import fixed_points
-from rmt_jacobian.plotting.can2020 import (
-    can2020_figure1,
-    can2020_figure2_right,
-    plot_slow_modes,
-    plot_tied_eigenvalues,
-)
+from rmt_jacobian.plotting.can2020 import can2020_figure1, can2020_figure2_right
+from rmt_jacobian.plotting.can2020_panels import plot_slow_modes, plot_tied_eigenvalues
 
 
 @pytest.mark.slow
