@@ -111,17 +111,18 @@ def lanczos_recurrences(
     xp = array_namespace(start)
     rounding = _EXHAUSTED * float(xp.finfo(start.dtype).eps)
     q, last, beta = _scaled(start, 1 / lengths), 0 * start, 0 * lengths
-    basis, scale = [q], 0 * lengths
+    most = min(steps, start.shape[0])
+    basis = _Basis(q, most) if reorthogonalize else None
     alphas, betas = [], []
-    alive = lengths > 0
-    for step in range(min(steps, start.shape[0])):
+    scale, alive = 0 * lengths, lengths > 0
+    for step in range(most):
         w = apply(q)
         if step:
             w = w - _scaled(last, beta)
         alpha = _dots(q, w)
         w = w - _scaled(q, alpha)
-        if reorthogonalize:
-            w = _orthogonal(w, basis)
+        if basis is not None:
+            w = basis.orthogonal(w)
         last, beta = q, _lengths(w)
         scale = np.maximum(scale, np.hypot(alpha, beta))
         alive = alive & (beta > rounding * scale) & (step + 1 < start.shape[0])
@@ -132,7 +133,7 @@ def lanczos_recurrences(
         if not alive.any():
             break
         q = _scaled(w, np.divide(1.0, beta, out=np.zeros_like(beta), where=alive))
-        if reorthogonalize:
+        if basis is not None and step + 1 < most:
             basis.append(q)
     return _tridiagonals(np.array(alphas), np.array(betas), lengths)
 
@@ -147,15 +148,37 @@ def _tridiagonals(alphas: np.ndarray, betas: np.ndarray, lengths: np.ndarray) ->
     return found
 
 
-def _orthogonal(w: Any, basis: list[Any]) -> Any:
-    """Subtract from w its components along a basis, again where little is left of it."""
-    for _ in range(2):
-        before = _lengths(w)
-        for q in basis:
-            w = w - _scaled(q, _dots(q, w))
-        if (_lengths(w) > _CANCELLED * before).all():
-            break
-    return w
+class _Basis:
+    """The vectors of every column so far, as rows of one matrix for each."""
+
+    def __init__(self, first: Any, most: int) -> None:
+        xp = array_namespace(first)
+        columns = 1 if first.ndim == 1 else first.shape[1]
+        shape, device = (most, first.shape[0]), getattr(first, "device", None)
+        self._rows = [xp.empty(shape, dtype=first.dtype, device=device) for _ in range(columns)]
+        self._count = 0
+        self.append(first)
+
+    def append(self, q: Any) -> None:
+        for rows, column in zip(self._rows, _columns(q), strict=True):
+            rows[self._count, :] = column
+        self._count += 1
+
+    def orthogonal(self, w: Any) -> Any:
+        """Subtract from vectors their components along the basis, again where little is left."""
+        columns = _columns(w)
+        for j, rows in enumerate(self._rows):
+            known = rows[: self._count, :]
+            for _ in range(2):
+                before = _lengths(columns[j])
+                columns[j] = columns[j] - (known @ columns[j]) @ known
+                if (_lengths(columns[j]) > _CANCELLED * before).all():
+                    break
+        return columns[0] if w.ndim == 1 else array_namespace(w).stack(columns, axis=1)
+
+
+def _columns(block: Any) -> list[Any]:
+    return [block] if block.ndim == 1 else [block[:, j] for j in range(block.shape[1])]
 
 
 def _dots(a: Any, b: Any) -> np.ndarray:
