@@ -1,5 +1,6 @@
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import array_api_strict
@@ -9,6 +10,7 @@ import scipy
 from scipy import stats
 
 from rmt_jacobian.arrays import (
+    _cupy_generator,
     array_generator,
     array_namespace,
     generator,
@@ -130,6 +132,24 @@ def test_numbers_of_a_generator_in_every_namespace(xp: Any) -> None:
     assert abs(correlation) < 4.5 / np.sqrt(size)
     counts = np.bincount(to_numpy(rng.integers(7, size=size)), minlength=7)
     assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_generators_of_a_gpu_are_seeded_from_those_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # CuPy's classes with their documented signatures, on the host.
+    class Philox4x3210:
+        def __init__(self, seed: np.random.SeedSequence, *, size: int) -> None:
+            assert isinstance(seed, np.random.SeedSequence)
+            self.seed, self.size = seed, size
+
+    random = SimpleNamespace(Philox4x3210=Philox4x3210, Generator=lambda bits: bits)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(random=random))
+    rng = np.random.default_rng(5)
+    first, second, again = map(_cupy_generator, (rng, rng, np.random.default_rng(5)))
+    states = [each.seed.generate_state(4).tolist() for each in (first, second, again)]
+    assert states[0] == states[2] != states[1]
+    assert first.size == again.size > 0
 
 
 @pytest.mark.gpu

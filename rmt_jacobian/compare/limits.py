@@ -16,7 +16,7 @@ from rmt_jacobian.pencils import (
     untied_history,
     weight_ensembles,
 )
-from rmt_jacobian.sampling import MomentSamples, Weights
+from rmt_jacobian.sampling import MomentSamples, TheoryWeights, Weights, ensemble_of
 
 __all__ = ["LimitMoments", "limit_moments", "row_of_any_cell"]
 
@@ -63,7 +63,7 @@ def limit_moments(
     state
         The stationary state of any cell.
     weights
-        The ensemble of every W.
+        The ensemble of every W; a fast one stands for the ensemble it converges to.
     steps
         Numbers of steps T.
     count, replicates, seed
@@ -90,11 +90,11 @@ def limit_moments(
     >>> round(found[2].mean.value - found[2].free_mean, 12)  # J_t with fresh W are free here
     0.0
     """
-    wanted = sorted({1, *steps})
+    wanted, theory = sorted({1, *steps}), ensemble_of(weights)
 
     def one(rng: np.random.Generator) -> list[tuple[float, float]]:
         history = untied_history(state, max(wanted), count=count, seed=rng)
-        return [_moments(state, history.first(T), weights) for T in wanted]
+        return [_moments(state, history.first(T), theory) for T in wanted]
 
     found = np.array(list(map_samples(one, spawn(seed, replicates), workers=workers)))
     m_1, m_2 = found[:, 0].mean(axis=0)
@@ -111,7 +111,9 @@ def limit_moments(
     }
 
 
-def _moments(state: UntiedState, history: BlockHistory, weights: Weights) -> tuple[float, float]:
+def _moments(
+    state: UntiedState, history: BlockHistory, weights: TheoryWeights
+) -> tuple[float, float]:
     chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
     _, mean, second = chain_moments(chain, 2)
     return mean, second

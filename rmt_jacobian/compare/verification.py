@@ -215,7 +215,7 @@ def _mean_field(cell: Cell, parameters: Parameters) -> SiteLaw | UntiedState:
 def _rows(law: SiteLaw | UntiedState, found: MomentSamples, workers: int | None) -> list[Row]:
     if isinstance(law, SiteLaw):
         return [_row(law, found, j) for j in range(len(found.steps))]
-    limits = limit_moments(law, ensemble_of(found.weights), found.steps, workers=workers)
+    limits = limit_moments(law, found.weights, found.steps, workers=workers)
     return [row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
 
 
