@@ -12,8 +12,8 @@ from rmt_jacobian.sampling.network import NetworkStep
 
 __all__ = ["jacobian_products", "product_moments", "singular_values"]
 
-_IN_CACHE = 1 << 18  # numbers of a state that are worked on at a time on the CPU
-_FEWEST = 128  # columns; below that products are slow
+_IN_CACHE = 1 << 19  # numbers of a state that are worked on at a time on the CPU
+_FEWEST = 256  # columns; below that products are slow
 
 
 def jacobian_products(
