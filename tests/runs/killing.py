@@ -39,9 +39,11 @@ def kill_once(arguments: list[str], store: Path, rng: random.Random) -> dict[str
 
 def main() -> None:
     """Read the specification, the store, a seed and the number of kills."""
-    import rmt_jacobian.runs  # noqa: F401  (before the forks)
+    from rmt_jacobian.runs import read_run
+    from rmt_jacobian.runs.tasks import perform
 
     specification, store, seed, kills = sys.argv[1:]
+    perform(read_run(specification), (0,))  # what this compiles, every child inherits
     arguments = ["run", specification, "--store", store, "--workers", "1", "--resume"]
     rng = random.Random(int(seed))
     print(json.dumps([kill_once(arguments, Path(store), rng) for _ in range(int(kills))]))
