@@ -191,6 +191,20 @@ def test_a_large_matrix_takes_little_memory(weights: Any) -> None:
     assert held <= (10 if weights == "fast-orthogonal" else 22) * N
 
 
+@pytest.mark.parametrize("weights", FAST)
+def test_tied_networks_keep_a_fast_input_matrix(weights: Any) -> None:
+    width, values = 30, {"weight_std": 0.0, "input_std": 1.2, "input_variance": 0.5}
+    run = run_network(
+        minimalrnn, Parameters.of(minimalrnn, values), weights=weights, width=width,
+        steps=2 * width, rng=np.random.default_rng(1), tied=True, burn_in=0,
+    )  # fmt: skip
+    x, e = zip(*((step.x, step.gates[0]) for step in run), strict=True)
+    V = np.linalg.lstsq(np.stack(x), np.stack(e), rcond=None)[0].T
+    assert np.stack(e) == pytest.approx(np.stack(x) @ V.T, abs=1e-10)
+    found = np.linalg.svd(V, compute_uv=False)
+    assert found[::-1] == pytest.approx(1.2 * quarter_circle_values(width), abs=1e-9)
+
+
 def spectrum(steps: list[NetworkStep], p: Parameters, weights: Any, seed: int) -> np.ndarray:
     """Singular values of the product with the sites of the steps and other W."""
     rng = np.random.default_rng(seed)
