@@ -1,7 +1,8 @@
 """How the cost of a matrix-free sample grows with the width; prints a table and the exponents.
 
 Run as ``python -m benchmarks.matrix_free_scaling --largest 20``.  Times are those of the processor
-(all threads together), so that a machine that is busy with other things counts little.
+(all threads together), so that a machine that is busy with other things counts little.  As in the
+command ``rmt-jacobian lanczos``, freed memory is kept; with ``--default-allocation`` it is not.
 """
 
 import argparse
@@ -11,9 +12,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Parameters, minimalrnn
+from rmt_jacobian.cli.allocation import keep_freed_memory
 from rmt_jacobian.sampling import JacobianProduct, run_network, sample_matrix_free
 
-_VECTORS, _LANCZOS_STEPS = 2, 4
+_VECTORS, _LANCZOS_VECTORS, _LANCZOS_STEPS = 8, 2, 32
 
 
 def seconds(action, rounds):
@@ -37,11 +39,12 @@ def product_with_a_vector(weights, width, steps, rounds):
 
 
 def whole_sample(weights, width, steps, rounds):
-    """Return the time of a sample: network, moments by two vectors, four Lanczos steps of each."""
+    """Return the time of a sample: network, moments by 8 vectors, 32 Lanczos steps of two."""
     return seconds(
         lambda: sample_matrix_free(
             minimalrnn, Parameters.of(minimalrnn), weights=weights, steps=steps, width=width,
-            vectors=_VECTORS, lanczos_steps=_LANCZOS_STEPS, workers=1,
+            vectors=_VECTORS, lanczos_steps=_LANCZOS_STEPS, lanczos_vectors=_LANCZOS_VECTORS,
+            workers=1,
         ),
         rounds,
     )  # fmt: skip
@@ -56,12 +59,16 @@ def main():
     parser.add_argument("--smallest", type=int, default=12, help="log2 of the width")
     parser.add_argument("--largest", type=int, default=20, help="log2 of the width")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--default-allocation", action="store_true")
+    parser.add_argument("--weights", action="append", choices=["fast-orthogonal", "fast-gaussian"])
     options = parser.parse_args()
+    if not options.default_allocation:
+        keep_freed_memory()
     widths = [2**k for k in range(options.smallest, options.largest + 1)]
     with threadpool_limits(1):
         # The first sample compiles and solves the mean field.
         whole_sample("fast-orthogonal", 256, options.steps, 1)
-        for weights in ("fast-orthogonal", "fast-gaussian"):
+        for weights in options.weights or ("fast-orthogonal", "fast-gaussian"):
             columns = {
                 "J^T J v": [
                     product_with_a_vector(weights, n, options.steps, 5 if n < 2**18 else 2)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian import __version__
+from rmt_jacobian.cli.allocation import keep_freed_memory
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
@@ -127,6 +128,7 @@ def lanczos_command(
     theory on the drawn sites; the spectrum comes with bounds, and says at which resolution.
     """
     prepare_json(json_path)
+    keep_freed_memory()
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
     if (with_law or figure) and not lanczos_steps:
         raise click.UsageError("--law and --figure need --lanczos-steps above 0")
