@@ -15,6 +15,11 @@ from rmt_jacobian.plotting.lanczos import (
     plot_lanczos_cdf,
     plot_lanczos_density,
 )
+from rmt_jacobian.plotting.log_spectra import (
+    log_spectrum_figure,
+    plot_exponent_law,
+    plot_log_singular_values,
+)
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
@@ -39,16 +44,19 @@ __all__ = [
     "covariance_figure",
     "eigenvalue_figure",
     "lanczos_figure",
+    "log_spectrum_figure",
     "lyapunov_figure",
     "overlay_figure",
     "phase_diagram_figure",
     "plot_covariances",
     "plot_eigenvalues",
+    "plot_exponent_law",
     "plot_exponents",
     "plot_gru_phases",
     "plot_lanczos_cdf",
     "plot_lanczos_density",
     "plot_law",
+    "plot_log_singular_values",
     "plot_map",
     "plot_ratio",
     "plot_second_moment",

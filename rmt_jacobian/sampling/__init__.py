@@ -20,6 +20,7 @@ from rmt_jacobian.sampling.extremes import ExtremeSingularValues, extreme_singul
 from rmt_jacobian.sampling.factors import StepFactors
 from rmt_jacobian.sampling.lanczos import Tridiagonal, lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum
+from rmt_jacobian.sampling.log_spectra import LogSpectra, sample_log_singular_values
 from rmt_jacobian.sampling.lyapunov import LyapunovSamples, sample_lyapunov
 from rmt_jacobian.sampling.matrix_free import JacobianProduct
 from rmt_jacobian.sampling.matrix_free_runs import (
@@ -29,6 +30,7 @@ from rmt_jacobian.sampling.matrix_free_runs import (
 )
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.plane import sample_eigenvalues
+from rmt_jacobian.sampling.product_svd import LogSingularValues, log_singular_values
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 from rmt_jacobian.sampling.quadrature import GaussQuadrature
 from rmt_jacobian.sampling.rest import network_at_rest
@@ -46,6 +48,8 @@ __all__ = [
     "HouseholderMatrix",
     "JacobianProduct",
     "LanczosSpectrum",
+    "LogSingularValues",
+    "LogSpectra",
     "LyapunovSamples",
     "MatrixFreeMoments",
     "MatrixFreeSample",
@@ -68,6 +72,7 @@ __all__ = [
     "jacobian_eigenvalues",
     "jacobian_products",
     "lanczos_recurrences",
+    "log_singular_values",
     "map_samples",
     "moments_on_sites",
     "network_at_rest",
@@ -75,6 +80,7 @@ __all__ = [
     "run_network",
     "sample_correlations",
     "sample_eigenvalues",
+    "sample_log_singular_values",
     "sample_lyapunov",
     "sample_matrix_free",
     "sample_moments",
