@@ -6,8 +6,7 @@ from scipy.linalg import qr
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import array_generator
-from rmt_jacobian.cells import Parameters, minimalrnn
-from rmt_jacobian.sampling import draw_weights, jacobian_products, run_network, singular_values
+from rmt_jacobian.sampling import draw_weights
 
 ENSEMBLES = ("gaussian", "orthogonal", "fast-gaussian", "fast-orthogonal")
 WIDTH, LARGE = 2048, 1 << 20
@@ -69,44 +68,3 @@ def test_draw_a_million_sites(benchmark, weights):
     benchmark.group = "drawing W at width 2^20"
     rng = np.random.default_rng(0)
     benchmark.pedantic(draw_weights, args=(weights, LARGE, 1.0, rng), rounds=3, warmup_rounds=1)
-
-
-STEPS, NARROW = 32, 512
-
-
-def _obvious_spectrum(weights: str) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    p = Parameters.of(minimalrnn).only
-    h, product = rng.standard_normal(NARROW) * 0.56, np.eye(NARROW)
-    for _ in range(STEPS):
-        W = rng.standard_normal((NARROW, NARROW))
-        if weights.endswith("orthogonal"):
-            Q, R = np.linalg.qr(W)
-            W = p.weight_std * Q * np.sign(np.diag(R))
-        else:
-            W *= p.weight_std / np.sqrt(NARROW)
-        V = rng.standard_normal((NARROW, NARROW)) * (p.input_std / np.sqrt(NARROW))
-        x = rng.standard_normal(NARROW) * np.sqrt(0.46)
-        u = 1 / (1 + np.exp(-(W @ h + V @ x)))
-        J = (u * (1 - u) * (h - x))[:, None] * W
-        J[np.diag_indices(NARROW)] += u
-        product = J @ product
-        h = u * h + (1 - u) * x
-    return np.linalg.svd(product, compute_uv=False)
-
-
-def _our_spectrum(weights: str) -> np.ndarray:
-    run = run_network(
-        minimalrnn, Parameters.of(minimalrnn), weights=weights, width=NARROW, steps=STEPS,
-        rng=np.random.default_rng(0), burn_in=0,
-    )  # fmt: skip
-    *_, (_, _, product) = jacobian_products(run, [STEPS])
-    return singular_values(product)
-
-
-@pytest.mark.parametrize("weights", ENSEMBLES)
-@pytest.mark.parametrize("route", [_obvious_spectrum, _our_spectrum], ids=["obvious loop", "ours"])
-def test_spectrum_of_many_steps(benchmark, weights, route):
-    benchmark.group = f"singular values of {STEPS} steps at width {NARROW}, {weights} W"
-    with threadpool_limits(1):
-        benchmark.pedantic(route, args=(weights,), rounds=2, warmup_rounds=1)
