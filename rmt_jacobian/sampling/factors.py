@@ -77,8 +77,14 @@ class StepFactors:
 
     @cached_property
     def row_squares(self) -> dict[int, Any]:
-        """The squared length of every row of the W of a component."""
-        return {new: W.row_lengths() ** 2 for new, W, _ in self.random()}
+        """The squared length of every row of the W of a component, a number where all are equal."""
+        return {new: _one_if_equal(W.row_lengths()) ** 2 for new, W, _ in self.random()}
+
+
+def _one_if_equal(lengths: Any) -> Any:
+    xp = array_namespace(lengths)
+    first = float(lengths[0])
+    return first if bool(xp.all(lengths == first)) else lengths
 
 
 def row_of(row: Row, C: SymmetricSites) -> dict[int, Any]:

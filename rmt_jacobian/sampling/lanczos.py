@@ -20,6 +20,7 @@ from rmt_jacobian.errors import ParameterError
 __all__ = ["Tridiagonal", "lanczos_recurrences"]
 
 _CANCELLED = 0.5  # of its length: what is left of a vector is then made orthogonal once more
+_AT_ONCE = 1 << 21  # numbers of a basis that are allocated at a time
 _EXHAUSTED = 64  # rounding errors of the matrix: a residual below them is none
 
 
@@ -149,29 +150,36 @@ def _tridiagonals(alphas: np.ndarray, betas: np.ndarray, lengths: np.ndarray) ->
 
 
 class _Basis:
-    """The vectors of every column so far, as rows of one matrix for each."""
+    """The vectors of every column so far, as rows of a few matrices for each."""
 
     def __init__(self, first: Any, most: int) -> None:
-        xp = array_namespace(first)
         columns = 1 if first.ndim == 1 else first.shape[1]
-        shape, device = (most, first.shape[0]), getattr(first, "device", None)
-        self._rows = [xp.empty(shape, dtype=first.dtype, device=device) for _ in range(columns)]
-        self._count = 0
+        self._most, self._count = most, 0
+        self._height = max(1, min(most, _AT_ONCE // first.shape[0]))
+        self._parts: list[list[Any]] = [[] for _ in range(columns)]
         self.append(first)
 
     def append(self, q: Any) -> None:
-        for rows, column in zip(self._rows, _columns(q), strict=True):
-            rows[self._count, :] = column
+        row = self._count % self._height
+        for parts, column in zip(self._parts, _columns(q), strict=True):
+            if row == 0:
+                xp, device = array_namespace(column), getattr(column, "device", None)
+                height = min(self._height, self._most - self._count)
+                shape = (height, column.shape[0])
+                parts.append(xp.empty(shape, dtype=column.dtype, device=device))
+            parts[-1][row, :] = column
         self._count += 1
 
     def orthogonal(self, w: Any) -> Any:
         """Subtract from vectors their components along the basis, again where little is left."""
         columns = _columns(w)
-        for j, rows in enumerate(self._rows):
-            known = rows[: self._count, :]
+        for j, parts in enumerate(self._parts):
             for _ in range(2):
-                before = _lengths(columns[j])
-                columns[j] = columns[j] - (known @ columns[j]) @ known
+                before, left = _lengths(columns[j]), self._count
+                for part in parts:
+                    known = part[: min(left, self._height), :]
+                    left -= self._height
+                    columns[j] = columns[j] - (known @ columns[j]) @ known
                 if (_lengths(columns[j]) > _CANCELLED * before).all():
                     break
         return columns[0] if w.ndim == 1 else array_namespace(w).stack(columns, axis=1)

@@ -162,6 +162,16 @@ def test_the_bound_of_the_largest_eigenvalue(steps: int) -> None:
     assert few.largest(300, 1e-3)[1] == np.inf
 
 
+def test_a_basis_in_several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    M, v = symmetric(60, 15), np.random.default_rng(16).standard_normal((60, 2))
+    whole = lanczos_recurrences(lambda q: M @ q, v, 60)
+    monkeypatch.setattr("rmt_jacobian.sampling.lanczos._AT_ONCE", 60 * 7)
+    for ours, theirs in zip(lanczos_recurrences(lambda q: M @ q, v, 60), whole, strict=True):
+        ours, theirs = GaussQuadrature(ours), GaussQuadrature(theirs)
+        assert ours.nodes == pytest.approx(theirs.nodes, abs=1e-12)
+        assert ours.weights == pytest.approx(theirs.weights, abs=1e-9)
+
+
 def test_any_namespace(xp: Any) -> None:
     M = symmetric(30, 9)
     v = np.random.default_rng(10).choice([-1.0, 1.0], (30, 2))
