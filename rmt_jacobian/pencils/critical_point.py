@@ -20,7 +20,8 @@ __all__ = ["CriticalPoint", "InitializationReport", "critical_point", "initializ
 
 _COMMON = "one common standard deviation"
 _DESCENTS = 2  # of the starts of least variance
-_SHORT, _LONG = 6, 14  # iterations of every descent, and of the one that goes on
+_CLOSE = 0.4  # of log m_2 / m_1^2: starts further above the best are left alone
+_SHORT, _LONG = 6, 10  # iterations of every descent, and of the one that goes on
 
 
 @dataclass(frozen=True)
@@ -199,8 +200,9 @@ def _alike(one: Parameters, other: Parameters) -> bool:
 
 def _least_variance(starts: Sequence[_Start]) -> _Start:
     """Descend a little from the best starts, and further from the best of these."""
-    best = sorted(starts, key=lambda each: each.spread)[:_DESCENTS]
-    descended = [each.descended(_SHORT) for each in best]
+    ordered = sorted(((each.spread, k) for k, each in enumerate(starts)))[:_DESCENTS]
+    near = [starts[k] for spread, k in ordered if spread < ordered[0][0] + _CLOSE]
+    descended = [each.descended(_SHORT) for each in near]
     return min(descended, key=lambda each: each.spread).descended(_LONG)
 
 

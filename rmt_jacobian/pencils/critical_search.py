@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize, root_scalar
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
@@ -19,12 +19,12 @@ __all__ = ["CriticalSearch"]
 
 _LOWEST, _HIGHEST = 0.02, 8.0  # standard deviations that are searched
 _BIASES = (-8.0, 8.0)  # bias means that are searched
-_SCALES = 25  # of all free standard deviations together, where a change of sign is looked for
+_SCALES = 15  # of all free standard deviations together, where a change of sign is looked for
 _ROUGH_SITES, _ROUGH_COUNT = 256, 2048
 _FINE_COUNT = 16_384
 _HOPELESS = 50.0  # logarithm of a variance that is not a number
 _AT_END = 0.1  # of the logarithm of a deviation, or of a bias mean
-_EXACT = 1e-10  # of the growth rate
+_EXACT, _ROUGH = 1e-10, 1e-6  # of the growth rate; of the logarithm of a scale
 _KEPT = 16  # states, for the constraint and the slopes of one step of the descent
 
 
@@ -56,6 +56,7 @@ class CriticalSearch:
     _states: dict[tuple[bytes, int], UntiedState] = field(
         default_factory=dict, repr=False, compare=False
     )
+    _rates: dict[tuple[bytes, int], float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -138,8 +139,11 @@ class CriticalSearch:
 
     def growth(self, vector: np.ndarray, count: int = _ROUGH_COUNT) -> float:
         """Return the growth rate, from a population of ``count`` sites."""
-        self.tick()
-        return growth_rate(self._state(vector, count))
+        key = (vector.tobytes(), count)
+        if key not in self._rates:
+            self.tick()
+            self._rates[key] = growth_rate(self._state(vector, count))
+        return self._rates[key]
 
     def spread(self, vector: np.ndarray) -> float:
         """Return log m_2 / m_1^2 over the T steps, on few sites."""
@@ -171,7 +175,7 @@ class CriticalSearch:
             for name, value in other.named().items()
             if name not in self.named and name.split(".")[-1] not in ("bias_std", "input_variance")
         }
-        return replace(self, base=self.base.with_values(taken), _states={})
+        return replace(self, base=self.base.with_values(taken), _states={}, _rates={})
 
     def rescaled_start(self) -> np.ndarray:
         """Return the point where the free weights of the base, times one factor, are critical.
@@ -206,9 +210,9 @@ class CriticalSearch:
         signs = [k for k in range(len(rates) - 1) if rates[k] < 0 <= rates[k + 1]]
         signs += [k for k in range(len(rates) - 1) if rates[k] >= 0 > rates[k + 1]]
         for k in signs:
-            found = bracketed_root(excess, float(scales[k]), float(scales[k + 1]))
-            if found.converged:
-                return zero + found.value * moving
+            at = brentq(excess, float(scales[k]), float(scales[k + 1]), xtol=_ROUGH)
+            if abs(excess(at)) < 1e-3:  # and no jump
+                return zero + at * moving
         least, most = 1 + min(rates), 1 + max(rates)
         remedy = "raise" if most < 1 else "lower"
         raise InfeasibleError(
@@ -233,7 +237,7 @@ class CriticalSearch:
         # Where the descent was cut short it may have left the surface of growth rate 1.
         if abs(self.growth(best) - 1) > 1e-3:
             try:
-                best = self._on_surface(best, _ROUGH_COUNT, 1e-6)
+                best = self._on_surface(best, _ROUGH_COUNT, _ROUGH)
             except ConvergenceError:
                 return start
         return best if self.spread(best) <= self.spread(start) else start
@@ -256,6 +260,14 @@ class CriticalSearch:
             return self.growth(shifted(x), count) - 1
 
         middle, width = float(vector[-1]), 0.01
+        # Few sites know the slope well enough to begin with.
+        ends = [self.growth(shifted(middle + end * width), _ROUGH_COUNT) for end in (-1, 1)]
+        step = -excess(middle) * 2 * width / ((ends[1] - ends[0]) or math.inf)
+        near = root_scalar(
+            excess, x0=middle, x1=middle + (step or width), method="secant", xtol=1e-12, maxiter=9
+        )
+        if abs(near.root - middle) < 1 and abs(excess(near.root)) <= exact:
+            return shifted(near.root)
         while width < 4:
             if excess(middle - width) * excess(middle + width) <= 0:
                 found = bracketed_root(excess, middle - width, middle + width)
