@@ -15,7 +15,7 @@ by one sweep to the right (:mod:`.block_chain_cavity`) and one back.  The Cauchy
 symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,9 +24,16 @@ from array_api_compat import is_numpy_array
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.pencils.block_chain_filters import TwoFilters, end_average
+from rmt_jacobian.pencils.block_chain_cavity import Factors
+from rmt_jacobian.pencils.block_chain_filters import (
+    TwoFilters,
+    average,
+    end_forces,
+    left_filter,
+    self_energies_at,
+    trace,
+)
 from rmt_jacobian.pencils.block_chain_responses import block_responses
-from rmt_jacobian.pencils.block_chain_sweep import Sweep
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
 from rmt_jacobian.pencils.chain import Responses, log_passing, on_its_side
 from rmt_jacobian.pencils.ensembles import BiInvariant
@@ -180,18 +187,18 @@ class BlockChain:
         """
         xp, found = self.namespace, []
         for part in self.parts(_SWEEP):
-            filters = TwoFilters.of(part, sigma, 1 / s[:, None], 1 / s[:, None])
+            filters = TwoFilters.of(part, sigma, 1 / s[:, None])
             found.append(xp.stack([g + 0 * s for g in filters.averages()], axis=1))
         return sum(found[1:], found[0])
 
-    def _sweeps(self, s: Any, sigma: Any) -> Any:
-        for part in self.parts(_SWEEP):
-            start = 1 / s[:, None] + 0 * part.weights
-            yield Sweep.of(part, sigma, start, start)
-
     def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
         """Return G(s) of the symmetrised singular values, shape (points,)."""
-        return sum(end_average(part, sigma, 1 / s[:, None]) for part in self.parts(_SWEEP))
+        total = 0 * s
+        for part in self.parts(_SWEEP):
+            end = 1 / s[:, None]
+            forces = end_forces(left_filter(part, sigma, end)[-1].states, end)
+            total = total + average(trace(forces), part) / part.states
+        return total
 
     def responses(self, s: Any, sigma: Any) -> Responses:
         r"""Return the averages and their derivatives, from :func:`.block_responses`."""
@@ -264,22 +271,11 @@ class BlockChain:
         u, (_, rows) = self.couplings(sigma, g), self._paired(sigma)
         terms = self._mapped("potential", on_its_side(u, rows)) + u * self._mismatch(sigma, g)
         total = xp.sum(terms, axis=(1, 2))
-        for sweep in self._sweeps(s, sigma):
-            for t, step in enumerate(sweep.steps):
-                costs = self._source_costs(sigma, t)
-                for variance, cost in zip(step.variances, costs, strict=True):
-                    if variance is not None:
-                        total = total + log_passing(variance, cost) @ sweep.history.measure
-            for variance in sweep.variances:
+        for part in self.parts(_SWEEP):
+            for variance, cost in _observations(part, sigma, 1 / s[:, None]):
                 if variance is not None:
-                    total = total + log_passing(variance, 1 / s[:, None]) @ sweep.history.measure
+                    total = total + log_passing(variance + 0 * part.weights, cost) @ part.measure
         return 2 * xp.log(s) + total / self.sites.states
-
-    def _source_costs(self, sigma: Any, t: int) -> list[Any]:
-        costs: list[Any] = [0.0] * self.sites.source_count
-        for k, source in enumerate(self.sites.sources):
-            costs[source] = costs[source] + sigma[:, 2 * self.sites.gates * t + k, None]
-        return costs
 
     def _mismatch(self, sigma: Any, g: Any) -> Any:
         """Return the mean logarithm of the self-energies over what they give back, for every W."""
@@ -289,6 +285,20 @@ class BlockChain:
         one = xp.ones_like(sigma)
         y, e = self._paired(xp.log(xp.where(moves, sigma, one) / xp.where(moves, image, one)))
         return (y + e) / 2
+
+
+def _observations(history: BlockHistory, sigma: Any, end: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the variance of every source and last state when it is observed, and its cost."""
+    steps = left_filter(history, sigma, end)
+    for t, step in enumerate(steps):
+        costs, _ = self_energies_at(history, t, sigma)
+        for j, variance in step.variances:
+            yield variance, costs[:, j : j + 1]
+    known = Factors.prior(steps[-1].states.pivots)
+    for row in steps[-1].states.basis:
+        found = known.observed(row, end)
+        known = found.factors
+        yield found.variance, end
 
 
 def _norms(xp: Any, matrix: Matrix) -> list[list[float]]:

@@ -31,6 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.block_sites import Matrix, StepDiagonals
 
 __all__ = [
@@ -41,11 +42,14 @@ __all__ = [
     "StepCavity",
     "added",
     "applied",
+    "dot",
     "in_terms",
     "orthogonalised",
     "product",
     "quadratic",
+    "reciprocal",
     "times",
+    "unit",
 ]
 
 
@@ -67,7 +71,7 @@ def added(a: Any, b: Any) -> Any:
     return a + b
 
 
-def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
+def dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
     """Return a scalar product; written out, as most of the time on few sites goes into calls."""
     total = None
     for x, y in zip(a, b, strict=True):
@@ -83,15 +87,22 @@ def _dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
     return total
 
 
+def reciprocal(pivot: Any) -> Any:
+    """Return 1/p, 0 where p vanishes: what does not vary says nothing of anything else."""
+    xp = array_namespace(pivot)
+    moves = pivot != 0
+    return xp.where(moves, 1 / xp.where(moves, pivot, xp.ones_like(pivot)), xp.zeros_like(pivot))
+
+
 def applied(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> list[Any]:
     """Return a matrix times a vector."""
-    return [_dot(row, vector) for row in matrix]
+    return [dot(row, vector) for row in matrix]
 
 
 def product(left: Matrix, right: Matrix) -> Matrix:
     """Return the product of two matrices."""
     columns = list(zip(*right, strict=True))
-    return [[_dot(row, column) for column in columns] for row in left]
+    return [[dot(row, column) for column in columns] for row in left]
 
 
 def quadratic(form: Matrix, x: Sequence[Any]) -> Any:
@@ -111,7 +122,8 @@ def _less(a: Any, b: Any) -> Any:
     return -b if a is None else a - b
 
 
-def _unit(n: int) -> Matrix:
+def unit(n: int) -> Matrix:
+    """Return the unit matrix of size n."""
     return [[1.0 if i == j else None for j in range(n)] for i in range(n)]
 
 
@@ -122,7 +134,7 @@ def _squared(through: Matrix, form: Matrix) -> Matrix:
     result: Matrix = [[None] * len(columns) for _ in columns]
     for i, column in enumerate(columns):
         for j in range(i + 1):
-            result[i][j] = result[j][i] = _dot(column, pulled[j])
+            result[i][j] = result[j][i] = dot(column, pulled[j])
     return result
 
 
@@ -142,11 +154,11 @@ class Factors:
     @classmethod
     def prior(cls, pivots: list[Any]) -> "Factors":
         """Return the covariance of independent variables."""
-        return cls(pivots, _unit(len(pivots)))
+        return cls(pivots, unit(len(pivots)))
 
     def factored(self, y: Sequence[Any]) -> list[Any]:
         """Return L^T y."""
-        return [_dot(column, y) for column in zip(*self.factor, strict=True)]
+        return [dot(column, y) for column in zip(*self.factor, strict=True)]
 
     def scaled(self, f: Sequence[Any]) -> list[Any]:
         """Return p f."""
@@ -159,7 +171,7 @@ class Factors:
     def variance(self, y: Sequence[Any]) -> Any:
         """Return y^T P y."""
         f = self.factored(y)
-        return _dot(self.scaled(f), f)
+        return dot(self.scaled(f), f)
 
     def observed(self, y: Sequence[Any], D: Any) -> "Observation":
         r"""Return the covariance with a cost D on y^T Z, and what led to it.
@@ -173,7 +185,7 @@ class Factors:
         n, f = range(len(y)), self.factored(y)
         weighted = self.scaled(f)
         pivots, variance, beta, inverse = list(self.pivots), None, 1.0, 1.0
-        change = _unit(len(y))
+        change = unit(len(y))
         for j in reversed(n):
             share = times(weighted[j], f[j])
             if f[j] is not None:
@@ -231,13 +243,13 @@ class Cavity:
     def prior(cls, pivots: list[Any]) -> "Cavity":
         """Return independent variables that have not been observed."""
         n = len(pivots)
-        return cls(Factors.prior(pivots), _unit(n), [[None] * n for _ in range(n)])
+        return cls(Factors.prior(pivots), unit(n), [[None] * n for _ in range(n)])
 
     def observed(self, y: Sequence[Any], D: Any) -> tuple["Cavity", Any]:
         r"""Return the cavity with a cost D on y^T Z, and the variance that y^T Z had before."""
         n, found = range(len(y)), self.factors.observed(y, D)
         cost = times(D, found.inverse)
-        seen = [_dot(column, y) for column in zip(*self.response, strict=True)]
+        seen = [dot(column, y) for column in zip(*self.response, strict=True)]
         force = [
             [added(self.force[i][j], times(cost, times(seen[i], seen[j]))) for j in n] for i in n
         ]
@@ -248,7 +260,7 @@ class Cavity:
         """Return E, its diagonal written so that it does not cancel where D is large."""
         spread, n = applied(self.factors.factor, found.weighted), range(len(y))
         shares = [times(a, b) for a, b in zip(spread, y, strict=True)]
-        E = _unit(len(y))
+        E = unit(len(y))
         for i in n:
             for j in n:
                 if i != j:
@@ -277,7 +289,7 @@ class States:
     @classmethod
     def independent(cls, variance: Any, count: int) -> "States":
         """Return the states before the first step."""
-        return cls([variance] * count, _unit(count))
+        return cls([variance] * count, unit(count))
 
     def final_force(self, end: Any) -> tuple[Matrix, list[Any]]:
         """Return the force on shifts of xi under a cost on every state, and variances.
@@ -294,7 +306,7 @@ class States:
     def inverse_basis(self) -> Matrix:
         """The inverse of L."""
         d = len(self.pivots)
-        inverse = _unit(d)
+        inverse = unit(d)
         for i in range(d):
             for j in range(i):
                 for k in range(j, i):
@@ -376,12 +388,12 @@ class StepCavity:
     def source_variance(self, i: int, j: int) -> Any:
         """Return the covariance of two sources after all observations."""
         factors = self.cavity.factors
-        return _dot(factors.weighted(self.sources[i]), factors.factored(self.sources[j]))
+        return dot(factors.weighted(self.sources[i]), factors.factored(self.sources[j]))
 
     def source_response(self, i: int) -> list[Any]:
         """Return what shifts of Z make of a source."""
         columns = zip(*self.cavity.response, strict=True)
-        return [_dot(self.sources[i], column) for column in columns]
+        return [dot(self.sources[i], column) for column in columns]
 
     def looked_back(self, N: Matrix) -> Matrix:
         """Return the force that a shift of Z meets, from the one that a shift of xi meets."""
@@ -394,7 +406,7 @@ def in_terms(states: Matrix, gates: Matrix, basis: Matrix, read: Sequence[int]) 
     """Return rows of v and e in terms of xi and the preactivations that are read."""
     columns = list(zip(*basis, strict=True))
     return [
-        [*(_dot(row, column) for column in columns), *(gate[k] for k in read)]
+        [*(dot(row, column) for column in columns), *(gate[k] for k in read)]
         for row, gate in zip(states, gates, strict=True)
     ]
 
@@ -404,6 +416,9 @@ def orthogonalised(
     *, also: Matrix | None = None,
 ) -> tuple[States, tuple[Matrix, Matrix, Matrix]]:  # fmt: skip
     """Return states after a step as combinations of independent xi, by the rule of Thornton.
+
+    Rows that are nearly multiples of each other leave little but rounding, which need not be
+    orthogonal to anything; so everything is done twice, which is enough.
 
     Parameters
     ----------
@@ -425,21 +440,23 @@ def orthogonalised(
     """
     d = len(factored)
     tables = [list(factored if also is None else also), list(factored), list(gates)]
-    pivots, basis = [], _unit(d)
+    pivots, basis = [], unit(d)
     for i in range(d):
         own, mixed = tables[1], tables[2]
         weighted = factors.scaled(own[i])
-        noise = [times(p, x) for p, x in zip(spreads, mixed[i], strict=True)] if i else None
-        rest = unread[0][0] if noise is None else _dot(noise, mixed[i])
-        pivots.append(added(_dot(weighted, own[i]), rest))
+        noise = [times(p, x) for p, x in zip(spreads, mixed[i], strict=True)]
+        rest = dot(noise, mixed[i]) if i else unread[0][0]
+        pivots.append(added(dot(weighted, own[i]), rest))
         for j in range(i + 1, d):
-            both = unread[0][j] if noise is None else _dot(noise, mixed[j])
-            both = added(_dot(weighted, own[j]), both)
-            if both is None:
-                continue
-            slope = basis[j][i] = both / pivots[i]
-            for table in tables:
-                table[j] = [
-                    _less(y, times(slope, x)) for x, y in zip(table[i], table[j], strict=True)
-                ]
+            for again in (False, True):
+                both = dot(noise, mixed[j]) if i or again else unread[0][j]
+                both = added(dot(weighted, own[j]), both)
+                if both is None:
+                    break
+                slope = both * reciprocal(pivots[i])
+                basis[j][i] = added(basis[j][i], slope)
+                for table in tables:
+                    table[j] = [
+                        _less(y, times(slope, x)) for x, y in zip(table[i], table[j], strict=True)
+                    ]
     return States(pivots, basis), (tables[0], tables[1], tables[2])

@@ -1,26 +1,30 @@
 r"""Derivatives of the averages of a chain of any cell: squared Green functions.
 
-The slots of a step are its different sources y and its preactivations e.  For a slot b at a later
-step let :math:`m_b = G_{b, w_t}` be its answer to a shift of the states after step t, and for a
-slot a of step t let l_a be what it makes of these states in the cavity of all that is to the right:
-F P y for a source and a column of F T or B for a preactivation; both in terms of the :math:`\xi`
-of :mod:`.block_chain_cavity`.  Then
+The slots of a step are its different sources y and its preactivations e.  For a slot a of step t
+let c_a be the functional of the states after the step that the filter from the left makes of it
+(:meth:`.FilterStep.functionals`), and for a slot b of a later step :math:`\gamma_b` that of the
+forces on these states that the filter from the right makes of it.  Then
 
 .. math::
-    G_{ab} = l_a^T m_b, \qquad m_b \to \Lambda^T m_b, \quad \Lambda = F T_{\cdot v}
+    G_{ab} = c_a^T (P^{-1} - \Lambda)^{-1} \Lambda\, \gamma_b ,
 
-with each step to the left, and :math:`G_{ab} = G^0_{ab} + l_a^T N l_b` for two slots of the same
-step, :math:`G^0` that of the cavity.  Squares of the scalar products are averaged as products of
-matrices: :math:`(l^T m)^2` is a scalar product of the products of their entries.
+in which only :math:`\gamma_b` changes with each step to the left; it starts at its own step without
+any arithmetic, so that the derivatives are as good as their order of magnitude allows.  Squares of
+the scalar products are averaged as products of matrices: :math:`(l^T m)^2` is a scalar product of
+the products of their entries.
 """
 
-from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.block_chain_cavity import StepCavity, applied
-from rmt_jacobian.pencils.block_chain_sweep import Sweep
+from rmt_jacobian.pencils.block_chain_cavity import dot, reciprocal, times, unit
+from rmt_jacobian.pencils.block_chain_filters import (
+    FilterStep,
+    TwoFilters,
+    end_forces,
+    self_energies_at,
+)
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
 from rmt_jacobian.pencils.chain import Responses
 
@@ -68,17 +72,16 @@ class _Rows:
     """The slots of all steps of one portion of the sites, from the last step to the first."""
 
     def __init__(self, history: BlockHistory, s: Any, sigma: Any) -> None:
-        self.history, self.s = history, s
+        self.history, self.s, self.sigma = history, s, sigma
         self.xp = xp = array_namespace(s)
-        self.start = 1 / s[:, None] + 0 * history.weights
-        self.nothing = xp.zeros_like(self.start)
-        self.sweep = Sweep.of(history, sigma, self.start, self.start)
+        self.filters = TwoFilters.of(history, sigma, 1 / s[:, None])
         self.slots = history.source_count + history.gates
         self.total = self.slots * history.steps
         points, d = s.shape[0], history.states
+        self.nothing = xp.zeros((points, history.count), dtype=xp.complex128)
         shape = (points, self.total + d, history.count)
-        # The entries of m_b, each for all slots; the last d are the ends w_T.
-        self.answers = [xp.empty(shape, dtype=xp.complex128) for _ in range(d)]
+        # The entries of gamma_b, each for all slots; the last d are the forces after the last step.
+        self.answers = [xp.zeros(shape, dtype=xp.complex128) for _ in range(d)]
         self.averages = xp.zeros((points, self.total), dtype=xp.complex128)
         self.matrix = xp.zeros((points, self.total, self.total), dtype=xp.complex128)
         self.end = xp.zeros((points, self.total), dtype=xp.complex128)
@@ -90,84 +93,86 @@ class _Rows:
         The last is the explicit derivative of the Cauchy transform.
         """
         xp, d, p = self.xp, self.history.states, self.history.measure
-        # In terms of xi, v = L xi: the answers of the ends to shifts of xi, and to forces on v.
-        columns = list(zip(*self.sweep.last.inverse_basis, strict=True))
-        last = [self._applied(self.sweep.force, column) for column in columns]
         for i in range(d):
-            for j in range(d):
-                self.answers[i][:, self.total + j, :] = last[j][i]
-        forces = [self._filled(e) for row in last for e in self._applied(columns, row)]
-        for t, step, N, force in self.sweep.back():
-            self._step(t, step, N, force)
-        # At the start a force on v_0 shifts it by 1/s.
-        first = [answers * self.start[:, None, :] for answers in self.answers]
+            self.answers[i][:, self.total + i, :] = 1.0
+        for t in reversed(range(self.history.steps)):
+            self._step(t)
+        # The states before the first step stand to the left of all.
+        first = [self._combined(row, self.answers) for row in self.filters.meeting(0)]
         squares = sum(array * array for array in first) @ p
-        ends = sum((force * force) @ p for force in forces)
+        forces = self._forces()
+        ends = sum((force * force) @ p for row in forces for force in row)
         drift = -(ends + xp.sum(squares[:, self.total :], axis=1)) / d
-        cauchy = sum(force @ p for force in forces[:: d + 1]) / d
+        cauchy = sum(forces[i][i] @ p for i in range(d)) / d
         left = squares[:, : self.total]
         return [self.averages, self.matrix, self.end, left, cauchy, drift]
 
-    def _applied(self, matrix: Sequence[Sequence[Any]], x: Sequence[Any]) -> list[Any]:
-        return [self._filled(entry) for entry in applied(matrix, x)]
+    def _forces(self) -> Matrix:
+        """Return what shifts of the states after the last step meet."""
+        factors = end_forces(self.filters.left[-1].states, self.filters.ends)
+        rows = [factors.factored(row) for row in unit(self.history.states)]
+        return [[self._filled(dot(factors.scaled(a), b)) for b in rows] for a in rows]
 
     def _filled(self, entry: Any) -> Any:
         return self.nothing if entry is None else entry + self.nothing
 
-    def _step(self, t: int, step: StepCavity, N: Matrix, force: Matrix) -> None:
+    def _step(self, t: int) -> None:
         xp, history, p = self.xp, self.history, self.history.measure
         here = slice(self.slots * t, self.slots * (t + 1))
         after = slice(self.slots * (t + 1), self.total + history.states)
-        lead = self._leads(step)
-        pulled = [self._combined([N[i][j] for j in range(len(N))], lead) for i in range(len(N))]
-        own, states = self._cavity(step)
-        for i in range(len(N)):
-            own = own + lead[i][:, :, None, :] * pulled[i][:, None, :, :]
+        left, right = self.filters.left[t], self.filters.right[t]
+        costs, spreads = self_energies_at(history, t, self.sigma)
+        own = self._own(t, left, right, spreads)
         self.averages[:, here] = xp.stack([own[:, a, a, :] @ p for a in range(self.slots)], axis=1)
         self.matrix[:, here, here] = xp.triu((own * own) @ p)
+        sources, gates = left.functionals(history.read, spreads)
+        known = self._stacked([*sources, *gates])
+        meeting = list(zip(*self.filters.meeting(t + 1), strict=True))
+        lead = [self._combined(column, known) for column in meeting]
         later = self._squares(lead, [answers[:, after, :] for answers in self.answers])
         self.matrix[:, here, after.start : self.total] = later[:, :, : -history.states]
         self.end[:, here] = xp.sum(later[:, :, -history.states :], axis=2)
-        self._pass(step, states, pulled, here, after)
+        self._pass(right, costs, here, after)
 
-    def _leads(self, step: StepCavity) -> list[Any]:
-        """Return the entries of l, each for all slots of a step: (points, slots, sites)."""
-        history, leads = self.history, []
-        for i in range(history.states):
-            entries = [step.leads[j][i] for j in range(history.source_count)]
+    def _stacked(self, vectors: Matrix) -> list[Any]:
+        """Return the entries of vectors, each for all of them: (points, slots, sites)."""
+        columns = zip(*vectors, strict=True)
+        return [self.xp.stack([self._filled(e) for e in column], axis=1) for column in columns]
+
+    def _own(self, t: int, left: FilterStep, right: FilterStep, spreads: Any) -> Any:
+        """Return G of the slots of one step, shape (points, slots, slots, sites)."""
+        history, sources = self.history, self.history.source_count
+        entries: Matrix = [[None] * self.slots for _ in range(self.slots)]
+        seen, costs, observed = left.informed(right)
+        weighted = [seen.weighted(row) for row in left.rows]
+        factored = [seen.factored(row) for row in left.rows]
+        n, d = len(seen.pivots), history.states
+        met = [seen.factored(functional) for functional, _ in observed]
+        for a in range(sources):
+            for b in range(a + 1):
+                entries[a][b] = dot(weighted[a], factored[b])
+            answers = [times(q, dot(weighted[a], y)) for q, y in zip(costs, met, strict=True)]
             for gate in range(history.gates):
                 if gate in history.read:
-                    entries.append(step.through[i][history.states + history.read.index(gate)])
+                    shift = seen.factored(unit(n)[d + history.read.index(gate)])
+                    answer = times(reciprocal(spreads[:, gate : gate + 1]), dot(weighted[a], shift))
                 else:
-                    entries.append(step.gates[i][gate])
-            leads.append(self.xp.stack([self._filled(e) for e in entries], axis=1))
-        return leads
-
-    def _cavity(self, step: StepCavity) -> tuple[Any, list[Any]]:
-        """Return G^0 of the slots, and their answers to a shift of the states before the step."""
-        history, force = self.history, step.cavity.force
-        d, sources = history.states, history.source_count
-        entries: Matrix = [[None] * self.slots for _ in range(self.slots)]
-        states: Matrix = [[None] * self.slots for _ in range(d)]
-        at = {gate: d + k for k, gate in enumerate(history.read)}
-        for a in range(sources):
-            response = step.source_response(a)
+                    column = [row[gate] for row in history.diagonals[t].gate]
+                    answer = dot(answers, [dot(states, column) for _, states in observed])
+                entries[sources + gate][a] = answer
+        felt = right.informed(left)[0]
+        weighted = [felt.weighted(row) for row in right.rows]
+        factored = [felt.factored(row) for row in right.rows]
+        for a in range(history.gates):
             for b in range(a + 1):
-                entries[a][b] = entries[b][a] = step.source_variance(a, b)
-            for gate, x in at.items():
-                entries[a][sources + gate] = entries[sources + gate][a] = response[x]
-            for i in range(d):
-                states[i][a] = response[i]
-        for gate, x in at.items():
-            for other, y in at.items():
-                entries[sources + gate][sources + other] = force[x][y]
-            for i in range(d):
-                states[i][sources + gate] = force[x][i]
+                entries[sources + a][sources + b] = dot(weighted[a], factored[b])
+        for a in range(self.slots):
+            for b in range(a):
+                entries[b][a] = entries[a][b]
         rows = [self.xp.stack([self._filled(e) for e in row], axis=1) for row in entries]
-        whole = self.xp.stack(rows, axis=1)
-        return whole, [self.xp.stack([self._filled(e) for e in row], axis=1) for row in states]
+        return self.xp.stack(rows, axis=1)
 
-    def _combined(self, row: list[Any], arrays: Any) -> Any:
+    def _combined(self, row: Any, arrays: Any) -> Any:
         """Return the sum of entries of a matrix times arrays over slots."""
         total = None
         for entry, array in zip(row, arrays, strict=True):
@@ -184,14 +189,13 @@ class _Rows:
             total = total + left @ xp.matrix_transpose(answers[i] * answers[j])
         return total
 
-    def _pass(
-        self, step: StepCavity, states: list[Any], pulled: list[Any], here: slice, after: slice
-    ) -> None:
-        """Take the answers to the states before the step."""
-        d, answers = self.history.states, self.answers
-        columns = [[step.through[i][j] for i in range(d)] for j in range(d)]
-        later = [answers[i][:, after, :] for i in range(d)]
-        passed = [self._combined(column, later) for column in columns]
-        for j in range(d):
-            answers[j][:, after, :] = passed[j]
-            answers[j][:, here, :] = states[j] + self._combined(columns[j], pulled)
+    def _pass(self, right: FilterStep, costs: Any, here: slice, after: slice) -> None:
+        """Take the functionals to the forces on the states before the step."""
+        answers = self.answers
+        gates, sources = right.functionals(self.history.transposed.read, costs)
+        own = self._stacked([*sources, *gates])
+        later = [each[:, after, :] for each in answers]
+        passed = [self._combined(row, later) for row in right.transport()]
+        for i, array in enumerate(passed):
+            answers[i][:, after, :] = array
+            answers[i][:, here, :] = own[i]

@@ -81,7 +81,7 @@ class BlockHistory:
     Attributes
     ----------
     diagonals
-        One for each step.
+        One for each step; their states are in an order of their own.
     weights
         The share of every site in averages, shape (sites,), positive with sum 1.
     names
@@ -152,7 +152,7 @@ class BlockHistory:
                 distinct.append(cell.sources[k])
         sources = tuple(distinct.index(cell.sources[k]) for k in used)
         first = [used[sources.index(j)] for j in range(len(distinct))]
-        states = range(len(cell.states))
+        states = _least_noisy_first(steps, len(cell.states), used)
         diagonals = tuple(
             StepDiagonals(
                 _table(step.state, states, states),
@@ -307,6 +307,21 @@ class BlockHistory:
             names=tuple(self.names[k] for k in kept),
             sources=tuple(used.index(self.sources[k]) for k in kept),
         )
+
+
+def _least_noisy_first(
+    steps: Sequence[StepDerivatives], states: int, used: Sequence[int]
+) -> list[int]:
+    """Return the states in the order of how many preactivations each depends on directly.
+
+    One that is another with a gate in front, as the output of an LSTM is its memory, then stands
+    after it, and what the gate adds is told from it without rounding.
+    """
+
+    def noises(i: int) -> int:
+        return sum(any((i, k) in step.gate for step in steps) for k in used)
+
+    return sorted(range(states), key=noises)
 
 
 def _entries(step: StepDerivatives) -> list[Any]:

@@ -29,10 +29,6 @@ _ALONG = 0.1  # of a step, what its image must have along it to teach something
 _LEAST_SHARE = 1e-4  # of a step, below which there is no way forward
 _LONGEST = 3.0  # steps of a logarithm are cut to this modulus
 _ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual explains
-_STALLED = 0.25  # shortening of steps at which rounding is suspected, if they are that short
-_NUDGE = 4 * np.finfo(float).eps  # relative change of the self-energies that shows the rounding
-_EXPLAINED = 4.0  # times the rounding that was seen, which a residual may be
-_BLURRED = 10.0  # times rounding and error, up to which imaginary parts may be noise
 
 
 @dataclass(frozen=True)
@@ -118,8 +114,7 @@ def newton(
     share, sweeps = xp.ones_like(length), 1
     while sweeps < max_sweeps:
         resting = _rests(length, here.residual, tolerance)
-        stalled = (length <= _ROUNDED) & (share <= _STALLED)
-        if bool(xp.all(resting | stalled | ~xp.isfinite(length) | (share < _LEAST_SHARE))):
+        if bool(xp.all(resting | ~xp.isfinite(length) | (share < _LEAST_SHARE))):
             break
         trial = _iterate(chain, s, _moved(here.sigma, share[:, None] * step))
         sweeps += 1
@@ -249,20 +244,6 @@ def _log_slope(chain: Chain, sigma: Any, at: Responses) -> Any:
     return xp.eye(chain.blocks, dtype=scaled.dtype)[None, :, :] - scaled
 
 
-def _rounding(chain: Chain, s: Any, here: _Iterate) -> Any:
-    """Return how far rounding moves the residual, seen from self-energies a few bits away.
-
-    Between the bands of a law the terms of a site may cancel, and more so the more steps there are.
-    """
-    xp, seen = array_namespace(s), 0 * here.residual
-    signs = 1.0 - 2.0 * (xp.arange(chain.blocks, dtype=xp.float64) % 2)
-    for nudge in (_NUDGE, -_NUDGE):
-        there = _iterate(chain, s, here.sigma * (1 + nudge * signs)[None, :])
-        moved = xp.max(xp.abs(there.change - here.change), axis=1)
-        seen = xp.maximum(seen, xp.where(xp.isfinite(moved), moved, 0 * moved))
-    return seen
-
-
 def _moved(sigma: Any, step: Any) -> Any:
     """Add a step to the logarithms, turned at most nine tenths of the way to the border."""
     xp = array_namespace(sigma)
@@ -286,14 +267,8 @@ def _certified(
     size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
     vanishing = size == 0  # where sigma_w = 0 there is nothing to certify
     rests = _rests(length, last.residual, tolerance)
-    flat = xp.full_like(length, _REAL)
-    short = (length <= _ROUNDED) & ~rests
-    if bool(xp.any(short)):
-        rounding = _rounding(chain, s, last)
-        rests = rests | (short & (last.residual <= _EXPLAINED * rounding))
-        flat = xp.where(short, xp.maximum(flat, _BLURRED * (rounding + length)), flat)
     interior = xp.all((depth > 0) | vanishing, axis=1)
-    real = xp.all(depth <= flat[:, None] * size, axis=1) & (xp.imag(s) == 0)
+    real = xp.all(depth <= _REAL * size, axis=1) & (xp.imag(s) == 0)
     certified = interior & ~real
     if bool(xp.any(real & rests)):
         falls = xp.real(_drift(chain, s, last.sigma)[0]) < 0

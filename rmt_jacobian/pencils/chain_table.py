@@ -25,7 +25,7 @@ _UNRESOLVED = 1e-6  # mass below the first node that is left to a power law
 _ROUNDED = 1e-11  # error of the distribution function by rounding
 _NARROW = 1e-13  # relative width of the smallest panel
 _ATOM = 1e-6  # mass of a band of no width, from which on it counts as part of the support
-_JUMP = 1e-6  # relative width of a band in which no point is found: it stands for an atom
+_JUMP = 1e-6  # relative width of a band that is an atom for all we can tell
 _SEEDS = 12
 _COMB = 150  # panels; smooth laws need about half of that, and a few more for every band
 _SHARES = (0.5, 0.45, 0.55, 0.4, 0.62)  # of a panel, where it is split
@@ -149,25 +149,21 @@ class _Tabulation:
         light = self.grain if len(waiting) + len(done) > _COMB else 0.0
         for panel in waiting:
             mass = abs(panel.right.below - panel.left.below)
-            if (panel.empty and mass <= self.nothing) or mass < light:
+            if (panel.empty and mass <= self.nothing) or mass < light or _is_jump(panel):
                 done.append(panel)
             elif panel.edge is None and panel.left.interior != panel.right.interior:
                 again += self._cut_at_edge(panel)
             else:
                 asked.append(panel)
         for panel, node in zip(asked, self._split_points(asked), strict=True):
-            if node is None:
-                done.append(panel)
-                continue
             halves = [Panel(panel.left, node, panel.edge), Panel(node, panel.right, panel.edge)]
             (done if self._agrees(panel, node) else again).extend(halves)
         return again
 
-    def _split_points(self, panels: list[Panel]) -> list[Node | None]:
+    def _split_points(self, panels: list[Panel]) -> list[Node]:
         """Solve at a point inside each panel, in the middle unless the solver fails there.
 
-        It may fail within rounding of an edge, where the solution is not differentiable, and around
-        an atom; where that leaves a panel of no width there is no point.
+        It may fail within rounding of an edge, where the solution is not differentiable.
         """
         found: list[Node | None] = [None] * len(panels)
         for share in _SHARES:
@@ -178,12 +174,12 @@ class _Tabulation:
                 found[j] = node
         for j, panel in enumerate(panels):
             found[j] = found[j] or self._crept(panel)
-            if found[j] is None and not _is_jump(panel):
+            if found[j] is None:
                 raise ConvergenceError(
                     f"the Dyson equation was not solved near s = {math.exp(panel.at(0.5)):.6g}; "
                     "use other sites or fewer steps"
                 )
-        return found
+        return [node for node in found if node is not None]
 
     def _crept(self, panel: Panel) -> Node | None:
         """Follow the axis itself from an end of the panel into it, where nothing else led there."""
