@@ -7,11 +7,14 @@ from typing import Any
 import array_api_compat.numpy
 import array_api_strict
 import pytest
+import scipy.linalg
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
-# Test processes share the cores; BLAS threads of several of them only wait for one another.
+# Test processes share the cores; BLAS threads of several of them only wait for one another.  The
+# limit is that of the libraries that are loaded, hence of SciPy's too.
+assert scipy.linalg
 threadpool_limits(1)
 
 # A shared machine can stall any single example; the time of the whole suite is what is watched.
