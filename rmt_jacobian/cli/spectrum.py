@@ -26,7 +26,6 @@ from rmt_jacobian.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure
 
     from rmt_jacobian.cells import Cell, Parameters
     from rmt_jacobian.pencils import LyapunovExponents
@@ -168,7 +167,7 @@ class _Values:
     def arrays(self) -> dict[str, Any]:
         return {"singular_values": self.values}
 
-    def figure(self, title: str, _: Any) -> "Figure":
+    def figure(self, title: str, _: Any) -> Any:
         from rmt_jacobian.plotting import spectrum_figure
 
         return spectrum_figure(self.values, title)
@@ -201,7 +200,7 @@ class _LogValues:
     def arrays(self) -> dict[str, Any]:
         return {"log_singular_values": self.found.values, "errors": self.found.errors}
 
-    def figure(self, title: str, theory: "LyapunovExponents | None") -> "Figure":
+    def figure(self, title: str, theory: "LyapunovExponents | None") -> Any:
         from rmt_jacobian.plotting import log_spectrum_figure
 
         if theory is None:
