@@ -93,6 +93,12 @@ def benchmarks(session: nox.Session) -> None:
 
 
 @nox.session
+def comparison(session: nox.Session) -> None:
+    """Print the table of this package beside the obvious loop and its peers, and of costs."""
+    python(session, "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests and the doctests on two processes."""
     report = ROOT / ".cache" / "pytest.xml"

@@ -7,28 +7,10 @@ extra information of each benchmark (option ``--benchmark-json``) and is printed
 import numpy as np
 import pytest
 
+from benchmarks.exact_densities import fuss_catalan_density, semicircle_plus_free_poisson
 from rmt_jacobian.laws import FussCatalan, MarchenkoPastur, Semicircle, boxplus
 
 freealg = pytest.importorskip("freealg.distributions", reason="freealg is not installed")
-
-
-def _fuss_catalan(order):
-    """Density from its parametrisation by an angle, x = sin^(p+1) / (sin sin^p), p + 1 factors."""
-    t = np.linspace(0.02, 0.98, 400) * np.pi / (order + 1)
-    x = np.sin((order + 1) * t) ** (order + 1) / (np.sin(t) * np.sin(order * t) ** order)
-    modulus = np.sin((order + 1) * t) / np.sin(order * t)
-    g = modulus * np.exp(1j * t) / x
-    order_ = np.argsort(x)
-    return x[order_], (np.abs(np.imag(g)) / np.pi)[order_]
-
-
-def _semicircle_plus_free_poisson(x, rate, jump):
-    """Density from the cubic G^2 + 1 + rate jump G / (1 - jump G) = x G."""
-    density = []
-    for z in x:
-        roots = np.roots([-jump, 1 + z * jump, rate * jump - jump - z, 1])
-        density.append(max(0.0, float(np.max(-roots.imag))) / np.pi)
-    return np.array(density)
 
 
 def _report(benchmark, name, found, exact, *, relative=False):
@@ -55,7 +37,7 @@ def test_marchenko_pastur(benchmark, whose):
 @pytest.mark.parametrize("whose", ["ours", "freealg"])
 def test_fuss_catalan(benchmark, whose, order):
     benchmark.group = f"Fuss-Catalan {order}, 400 points"
-    x, exact = _fuss_catalan(order)
+    x, exact = fuss_catalan_density(order)
     theirs = freealg.FussCatalan(order)
     function = (
         (lambda: FussCatalan(order).pdf(x)) if whose == "ours" else (lambda: theirs.density(x=x))
@@ -81,5 +63,5 @@ def test_semicircle_plus_marchenko_pastur(benchmark, whose):
     else:
         eta = float(whose.split()[-1])
         found = benchmark.pedantic(lambda: theirs(eta), rounds=3)
-    exact = _semicircle_plus_free_poisson(X_SUM, 2.0, 0.5)
+    exact = semicircle_plus_free_poisson(X_SUM, 2.0, 0.5)
     _report(benchmark, whose, np.asarray(found), exact)
