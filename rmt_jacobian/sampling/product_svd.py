@@ -119,7 +119,7 @@ def log_singular_values(
     :meth:`~rmt_jacobian.sampling.graded.GradedTriangle.slants`; and of
     :math:`\epsilon (\sum_{j \le i} a_j^2)^{1/2}`.  They
     are estimates, not bounds: of 4400 values of small networks one was off by 1.7 times its
-    estimate, and the median was 200 times closer.  Where an estimate exceeds 0.1, that value and
+    estimate, the median a hundred times closer.  Where an estimate exceeds 0.1, that value and
     all below it, whose places it may have taken, have an error of inf.  So it is with factors that
     are singular to rounding other than by rows or columns of zeros.
 
