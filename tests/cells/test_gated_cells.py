@@ -173,7 +173,7 @@ def test_hyperparameters_that_a_cell_does_not_have() -> None:
 @pytest.mark.parametrize("name", ["candidate.input_std", "candidate_input.weight_std"])
 def test_absent_hyperparameters_cannot_be_given(name: str) -> None:
     values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0}
-    with pytest.raises(ParameterError, match=f"no parameter '{name}': did you mean"):
+    with pytest.raises(ParameterError, match=f"no parameter '{name}': its preactivation"):
         Parameters.of(gru_reset_after, {**values, name: 1.0})
 
 

@@ -25,7 +25,12 @@ width = 24
 samples = {SAMPLES}
 seed = 1
 """
-COMMAND = [sys.executable, "-c", "from rmt_jacobian.cli import main; main()", "run"]
+# A test run in the background of a shell ignores Ctrl-C, and what it starts would too.
+PROGRAM = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from rmt_jacobian.cli import main; main()"
+)
+COMMAND = [sys.executable, "-c", PROGRAM, "run"]
 
 
 @pytest.fixture(scope="module")
