@@ -26,6 +26,7 @@ __all__ = [
     "checked_precision",
     "generator",
     "namespace",
+    "on_device",
     "run_metadata",
     "spawn",
     "to_numpy",
@@ -124,6 +125,25 @@ def to_numpy(array: Any) -> np.ndarray:
     if hasattr(array, "get"):  # CuPy refuses the implicit copy that np.asarray would make
         return array.get()
     return np.asarray(array)
+
+
+def on_device(array: Any, device: Device | ModuleType) -> Any:
+    """Return an array on a device, copied if it is elsewhere; numbers and None stay as they are.
+
+    Raises
+    ------
+    ParameterError
+        If the device is unknown, or there is no GPU.
+
+    Examples
+    --------
+    >>> on_device(np.arange(3), "cpu"), on_device(1.5, "cpu")
+    (array([0, 1, 2]), 1.5)
+    """
+    xp = namespace(device)
+    if not hasattr(array, "shape") or array_namespace(array) is xp:
+        return array
+    return xp.asarray(to_numpy(array))
 
 
 def generator(seed: Seed) -> np.random.Generator:

@@ -80,9 +80,9 @@ def density_command(
 ) -> None:
     """Solve for the limiting law of the singular values of a T-step product of Jacobians.
 
-    The law is that of untied weights and infinite width.  Networks are sampled for the figure
-    only; --width, --samples, --tied, --workers, --device and --dtype are
-    theirs.
+    The law is that of untied weights and infinite width.  It is solved on --device, in double
+    precision.  Networks are sampled for the figure only, on --device, too; --width, --samples,
+    --tied, --workers and --dtype are theirs.
     """
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
@@ -104,6 +104,7 @@ def density_command(
         seed=seed,
         squared=squared,
         progress=True,
+        device=device,
     )
     settings = {
         "cell": found_cell.name,

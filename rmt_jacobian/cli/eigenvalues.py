@@ -103,7 +103,8 @@ def eigenvalues_command(
 ) -> None:
     """Find the support, radius, atoms and counts of the eigenvalues of the one-step Jacobian.
 
-    The law is that of infinite width.  Networks are sampled for the figure only; at a fixed point,
+    The law is that of infinite width; sums over its sites run on --device, in double precision.
+    Networks are sampled for the figure only, on --device, too; at a fixed point,
     where each takes a search of its own, widths above 150 take minutes.
     """
     prepare_json(json_path)
@@ -119,7 +120,7 @@ def eigenvalues_command(
         check_figure_path(figure)
     metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
     population = _population(found_cell, parameters, dynamics, sites, seed)
-    law = eigenvalue_law(population, weights=ensemble_of(weights))
+    law = eigenvalue_law(population, weights=ensemble_of(weights), device=device)
     curves = law.boundary(points)
     results = {
         "boundary": [[[float(z.real), float(z.imag)] for z in curve] for curve in curves],

@@ -91,7 +91,7 @@ device_option = click.option(
     type=click.Choice(["cpu", "gpu"]),
     default="cpu",
     show_default=True,
-    help="Where networks are sampled; a GPU needs CuPy.",
+    help="Where large arrays are; a GPU needs CuPy.",
 )
 dtype_option = click.option(
     "--dtype",

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import sympy as sp
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import Device, array_namespace, on_device
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function, compile_cell
 from rmt_jacobian.errors import ParameterError
 
@@ -72,6 +73,15 @@ class Sites:
         if any(array.shape != x.shape or x.ndim != 1 for array in (*states, *gates, weights)):
             raise ParameterError("states, preactivations, input and weights must be (sites,) each")
         return cls(cell, parameters, states, gates, x, weights)
+
+    def on(self, device: Device | ModuleType) -> "Sites":
+        """Return the same with all arrays on a device; see :func:`.namespace`."""
+        states, gates = (
+            tuple(on_device(array, device) for array in arrays)
+            for arrays in (self.states, self.gates)
+        )
+        x, weights = on_device(self.x, device), on_device(self.weights, device)
+        return Sites(self.cell, self.parameters, states, gates, x, weights)
 
     @property
     def count(self) -> int:

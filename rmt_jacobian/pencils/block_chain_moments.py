@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.pencils.block_chain import BlockChain
-from rmt_jacobian.pencils.block_chain_cavity import added, applied, quadratic, times
+from rmt_jacobian.pencils.block_chain_cavity import added, times
 from rmt_jacobian.pencils.block_sites import Matrix
 
 __all__ = ["Series", "block_moments"]
@@ -120,7 +120,7 @@ class _Cavity:
 
     def observed(self, y: Sequence[Any], D: Series) -> "_Cavity":
         """Return the cavity with a cost D on y^T Z."""
-        spread, variance = applied(self.covariance, y), quadratic(self.covariance, y)
+        spread, variance = _applied(self.covariance, y), _quadratic(self.covariance, y)
         seen = [_dot(column, y) for column in zip(*self.response, strict=True)]
         cost = D if variance is None else D / (1 - D * variance)
         return _Cavity(
@@ -238,14 +238,15 @@ class _Expansion:
             own = (cost for cost, source in zip(costs, sites.sources, strict=True) if source == j)
             cavity = cavity.observed(y, _total(own))
         F = _rows(step.state, step.gate, read)
-        spread = [applied(cavity.covariance, row) for row in F]
+        spread = [_applied(cavity.covariance, row) for row in F]
         states: Matrix = [[None] * d for _ in range(d)]
         for i in range(d):
             for j in range(i + 1):
                 noise = (
-                    times(spreads[k], times(step.gate[i][k], step.gate[j][k])) for k in sites.unread
+                    _times(spreads[k], _times(step.gate[i][k], step.gate[j][k]))
+                    for k in sites.unread
                 )
-                states[i][j] = states[j][i] = added(_dot(spread[i], F[j]), _total(noise))
+                states[i][j] = states[j][i] = _added(_dot(spread[i], F[j]), _total(noise))
         columns = list(zip(*cavity.response, strict=True))
         through = [[_dot(row, column) for column in columns] for row in F]
         leads = [[_dot(line, y) for line in spread] for y in sources]
@@ -253,15 +254,15 @@ class _Expansion:
 
     def _source_average(self, step: _Step, N: Matrix, source: int) -> Series:
         """Return the average variance of a source in the whole chain."""
-        alone = quadratic(step.cavity.covariance, step.sources[source])
-        return self._average(added(alone, quadratic(N, step.leads[source])))
+        alone = _quadratic(step.cavity.covariance, step.sources[source])
+        return self._average(_added(alone, _quadratic(N, step.leads[source])))
 
     def _gate_average(self, t: int, gate: int, force: Matrix, N: Matrix) -> Series:
         """Return the average force on a preactivation of step t in the whole chain."""
         if gate in self.sites.read:
             at = self.sites.states + self.sites.read.index(gate)
             return self._average(force[at][at])
-        return self._average(quadratic(N, [row[gate] for row in self.sites.diagonals[t].gate]))
+        return self._average(_quadratic(N, [row[gate] for row in self.sites.diagonals[t].gate]))
 
     def _average(self, entry: Series | None) -> Series:
         """Return the weighted sum over sites."""
@@ -274,9 +275,9 @@ class _Expansion:
 def _looked_back(step: _Step, N: Matrix) -> Matrix:
     """Return the force that a shift of Z meets, from the one that a shift of the states meets."""
     columns = list(zip(*step.through, strict=True))
-    pulled, n = [applied(N, column) for column in columns], range(len(columns))
+    pulled, n = [_applied(N, column) for column in columns], range(len(columns))
     own = step.cavity.force
-    return [[added(own[i][j], _dot(columns[i], pulled[j])) for j in n] for i in n]
+    return [[_added(own[i][j], _dot(columns[i], pulled[j])) for j in n] for i in n]
 
 
 def _rows(states: Matrix, gates: Matrix, read: Sequence[int]) -> Matrix:
@@ -287,9 +288,9 @@ def _rows(states: Matrix, gates: Matrix, read: Sequence[int]) -> Matrix:
 
 def _plus(matrix: Matrix, cost: Series, left: list[Any], right: list[Any]) -> Matrix:
     """Return a matrix plus c x y^T."""
-    scaled = [times(cost, x) for x in left]
+    scaled = [_times(cost, x) for x in left]
     return [
-        [added(entry, times(x, y)) for entry, y in zip(row, right, strict=True)]
+        [_added(entry, _times(x, y)) for entry, y in zip(row, right, strict=True)]
         for row, x in zip(matrix, scaled, strict=True)
     ]
 
@@ -300,11 +301,34 @@ def _diagonal(entries: Sequence[Any]) -> Matrix:
 
 
 def _dot(x: Sequence[Any], y: Sequence[Any]) -> Any:
-    return _total(times(a, b) for a, b in zip(x, y, strict=True))
+    return _total(_times(a, b) for a, b in zip(x, y, strict=True))
 
 
 def _total(entries: Iterable[Any]) -> Any:
     total = None
     for entry in entries:
-        total = added(total, entry)
+        total = _added(total, entry)
+    return total
+
+
+# A series comes first in its sums and products: arrays of NumPy leave them to it, others do not.
+def _times(a: Any, b: Any) -> Any:
+    return times(b, a) if isinstance(b, Series) else times(a, b)
+
+
+def _added(a: Any, b: Any) -> Any:
+    return added(b, a) if isinstance(b, Series) else added(a, b)
+
+
+def _applied(matrix: Sequence[Sequence[Any]], vector: Sequence[Any]) -> list[Any]:
+    return [_dot(row, vector) for row in matrix]
+
+
+def _quadratic(form: Matrix, x: Sequence[Any]) -> Any:
+    """Return x^T N x for a symmetric N."""
+    total = None
+    for i, a in enumerate(x):
+        total = _added(total, _times(form[i][i], _times(a, a)))
+        for j in range(i):
+            total = _added(total, _times(form[i][j], _times(2.0, _times(a, x[j]))))
     return total

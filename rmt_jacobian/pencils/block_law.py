@@ -1,8 +1,10 @@
 """The law of the singular values of a T-step product, for any cell on given sites."""
 
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
+from rmt_jacobian.arrays import Device
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_sites import BlockHistory
 from rmt_jacobian.pencils.chain import ProductChain
@@ -25,6 +27,7 @@ def block_singular_value_law(
     replicates: Sequence[BlockHistory] = (),
     grain: float = 0.0,
     progress: str | None = None,
+    device: Device | ModuleType | None = None,
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product, on given sites.
 
@@ -45,6 +48,9 @@ def block_singular_value_law(
         if they stand for infinitely many.
     progress
         Title of a progress bar.
+    device
+        Where the sites are moved to first, as in :func:`singular_value_law`; by default they stay
+        where they are.
 
     Notes
     -----
@@ -63,6 +69,8 @@ def block_singular_value_law(
     >>> bool(0 < law.mean() < law.support()[1])
     True
     """
+    if device is not None:
+        history, replicates = history.on(device), [other.on(device) for other in replicates]
     chains = [_fastest(BlockChain.of(sites, ensembles)) for sites in (history, *replicates)]
     # One step with orthogonal W and several states is often a comb; its teeth are not worth it.
     teeth = _UNRESOLVED_SHARE * grain if isinstance(chains[0], BlockChain) else 0.0

@@ -8,9 +8,10 @@ they are small matrices, most of whose entries vanish identically; those are Non
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import ModuleType
 from typing import Any, TypeAlias
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import Device, array_namespace, on_device
 from rmt_jacobian.cells import Cell, StepDerivatives
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.pencils.block_rank import lost_share
@@ -56,6 +57,12 @@ class StepDiagonals:
             return entry[sites] if hasattr(entry, "shape") else entry
 
         return StepDiagonals(*([[part(e) for e in row] for row in m] for m in self.matrices))
+
+    def on(self, device: Device | ModuleType) -> "StepDiagonals":
+        """Return the same with all arrays on a device."""
+        return StepDiagonals(
+            *([[on_device(e, device) for e in r] for r in m] for m in self.matrices)
+        )
 
     def without(self, gates: set[int], sources: set[int]) -> "StepDiagonals":
         """Return the same without some preactivations and sources."""
@@ -290,6 +297,14 @@ class BlockHistory:
             )
             for cut in cuts
         ]
+
+    def on(self, device: Device | ModuleType) -> "BlockHistory":
+        """Return the same with all arrays on a device; see :func:`.namespace`."""
+        return replace(
+            self,
+            diagonals=tuple(step.on(device) for step in self.diagonals),
+            weights=on_device(self.weights, device),
+        )
 
     def weighted(self, weights: Any) -> "BlockHistory":
         """Return the same sites with other weights."""

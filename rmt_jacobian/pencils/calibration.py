@@ -88,7 +88,8 @@ def _features(chain: ProductChain) -> np.ndarray:
     xp = array_namespace(chain.sites.direct)
     moments = PairedMoments.identity(chain.sites.direct[0, :])
     ensemble = chain.ensemble
-    for A, B in zip(chain.sites.direct, chain.sites.gate, strict=True):
+    for t in range(chain.steps):
+        A, B = chain.sites.direct[t, :], chain.sites.gate[t, :]
         moments = moments.step(A, B, weight_variance=ensemble.variance, s_1=ensemble.s_1)
     squares = moments.apply(xp.ones_like(moments.diagonal))
     columns = [to_numpy(moments.diagonal), to_numpy(squares)]

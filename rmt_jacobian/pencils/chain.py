@@ -368,7 +368,8 @@ def on_its_side(u: Any, sigma: Any) -> Any:
     comes from below if these are positive and from above if they are negative.
     """
     xp = array_namespace(u)
-    height = xp.where(xp.real(sigma) < 0, _TINY, -_TINY)
+    tiny = xp.full_like(xp.real(sigma), _TINY)
+    height = xp.where(xp.real(sigma) < 0, tiny, -tiny)
     flat = xp.abs(xp.imag(u)) <= _FLAT * xp.abs(1 + u)
     return xp.where(flat, xp.real(u) + 1j * height, u)
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from array_api_compat import is_numpy_array
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import array_namespace
@@ -179,7 +180,7 @@ def solve_chain(
     chunk
         How many points are solved together.
     workers
-        How many chunks are solved at a time; by default one for each core.
+        How many chunks are solved at a time; by default one for each core, and one on a GPU.
 
     Examples
     --------
@@ -209,7 +210,9 @@ def solve_chain(
             return found
         return _rescued(chain, found, ladder)
 
-    with threadpool_limits(1), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    if workers is None:
+        workers = os.cpu_count() if is_numpy_array(s) else 1
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         return _joined(s, list(pool.map(one, cuts)))
 
 

@@ -3,12 +3,13 @@ r"""The limiting law of the eigenvalues of the Jacobian of one step, for any cel
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.arrays import Device, array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.pencils.eigenvalue_level import zero_crossings
@@ -350,6 +351,7 @@ def eigenvalue_law(
     *,
     weights: str | BiInvariant | Mapping[str, str | BiInvariant] = "gaussian",
     grain: int = 8,
+    device: Device | ModuleType | None = None,
 ) -> EigenvalueLaw:
     r"""Return the law of the eigenvalues of the Jacobian of one step on given sites.
 
@@ -364,6 +366,9 @@ def eigenvalue_law(
     grain
         Least number of sites in a component of the support that :meth:`EigenvalueLaw.boundary`
         returns.
+    device
+        Where the sites are moved to first: ``"cpu"`` or ``"gpu"``, or a namespace of the array API
+        standard; by default they stay where they are.  Sums over sites run there.
 
     Notes
     -----
@@ -389,4 +394,5 @@ def eigenvalue_law(
     >>> round(law.spectral_radius, 12), round(float(law.density(0.2 + 0.1j)) * np.pi, 9)
     (0.5, 4.0)
     """
+    sites = sites if device is None else sites.on(device)
     return EigenvalueLaw(site_problem(sites, weights), grain)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from types import ModuleType
 
-from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.errors import HypothesisError
@@ -34,6 +35,7 @@ def singular_value_law(
     replicates: int = 2,
     progress: bool = False,
     law: SiteLaw | None = None,
+    device: Device | ModuleType = "cpu",
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product of Jacobians.
 
@@ -64,6 +66,10 @@ def singular_value_law(
         Whether to show a progress bar while the table is made.
     law
         The stationary law of the sites, by default solved for.
+    device
+        Where the sites are when the Dyson equation is solved: ``"cpu"`` or ``"gpu"``, or a
+        namespace of the array API standard.  They are drawn on the host, so that one seed means the
+        same sites everywhere, and the table stays there.
 
     Notes
     -----
@@ -78,6 +84,7 @@ def singular_value_law(
     >>> bool(law.support()[1] > law.mean())
     True
     """
+    namespace(device)  # refuses a GPU that is not there before anything is solved
     rngs = spawn(seed, 1 + replicates)
     title = f"{cell.name}, {steps} steps" if progress else None
     grain = _FEW_SITES / sites
@@ -92,6 +99,7 @@ def singular_value_law(
             squared=squared,
             tolerance=tolerance,
             replicates=histories[1:],
+            device=device,
             grain=grain,
             progress=title,
         )
@@ -99,8 +107,8 @@ def singular_value_law(
         weights = weights[parameters.groups[0][0]]
     random = ensemble(weights, parameters.only.weight_std)
     chains = [
-        _calibrated(law, ProductChain(low_discrepancy_sites(law, steps, sites, rng), random))
-        for rng in rngs
+        _calibrated(law, ProductChain(history.on(device), random))
+        for history in (low_discrepancy_sites(law, steps, sites, rng) for rng in rngs)
     ]
     return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
 

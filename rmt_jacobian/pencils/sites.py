@@ -3,13 +3,14 @@
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from rmt_jacobian.arrays import Seed, array_namespace, generator
+from rmt_jacobian.arrays import Device, Seed, array_namespace, generator, on_device
 from rmt_jacobian.cells import compile_cell
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, stationary_states
@@ -124,6 +125,12 @@ class SiteHistory:
             )
             for cut in cuts
         ]
+
+    def on(self, device: Device | ModuleType) -> "SiteHistory":
+        """Return the same with all arrays on a device; see :func:`.namespace`."""
+        return SiteHistory(
+            *(on_device(array, device) for array in (self.direct, self.gate, self.weights))
+        )
 
     def weighted(self, weights: Any) -> "SiteHistory":
         """Return the same sites with other weights."""
