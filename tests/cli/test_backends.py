@@ -3,11 +3,13 @@
 import json
 import sys
 
+import array_api_strict
 import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn
 from rmt_jacobian.cli import main
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import sample_singular_values
 
 
@@ -73,6 +75,20 @@ def test_a_gpu_that_is_not_there(run, tmp_path, monkeypatch, command):
     assert err.count("\n") == 1
     assert "pip install 'rmt-jacobian[gpu]'" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "law"), [("density", "singular_value_law"), ("eigenvalues", "eigenvalue_law")]
+)
+def test_laws_are_solved_on_the_device(run, monkeypatch, command, law):
+    def solved(*_, device, **__):
+        raise ParameterError(f"solved on {device}")
+
+    monkeypatch.setattr("rmt_jacobian.arrays._cupy_namespace", lambda: array_api_strict)
+    monkeypatch.setattr(f"rmt_jacobian.pencils.{law}", solved)
+    sites = ("--sites", 512)
+    assert "solved on gpu" in run(command, "minimalrnn", *sites, "--device", "gpu")[2]
+    assert "solved on cpu" in run(command, "minimalrnn", *sites)[2]
 
 
 @pytest.mark.parametrize("command", ["density", "lyapunov"])
