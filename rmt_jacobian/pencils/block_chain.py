@@ -11,7 +11,7 @@ every W_k at every step.  Each couples a self-energy with an average,
 and at a site :math:`\Sigma_{e_k}` acts like the variance of a Gaussian variable e_k,
 :math:`\Sigma_{y_k}` like a quadratic cost on y_k, and 1/s like both, on the states before the first
 step and after the last.  So the averages of a site are those of a linear-quadratic problem, solved
-by one sweep to the right (:mod:`.block_chain_cavity`) and one back.  The Cauchy transform of the
+by a filter from either end (:mod:`.block_chain_filters`).  The Cauchy transform of the
 symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
 """
 
@@ -24,7 +24,6 @@ from array_api_compat import is_numpy_array
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.pencils.block_chain_cavity import Factors
 from rmt_jacobian.pencils.block_chain_filters import (
     TwoFilters,
     average,
@@ -34,6 +33,7 @@ from rmt_jacobian.pencils.block_chain_filters import (
     trace,
 )
 from rmt_jacobian.pencils.block_chain_responses import block_responses
+from rmt_jacobian.pencils.block_factors import Factors
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
 from rmt_jacobian.pencils.chain import Responses, log_passing, on_its_side
 from rmt_jacobian.pencils.ensembles import BiInvariant

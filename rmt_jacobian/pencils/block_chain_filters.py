@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rmt_jacobian.pencils.block_chain_cavity import (
+from rmt_jacobian.pencils.block_factors import (
     Factors,
     States,
     added,

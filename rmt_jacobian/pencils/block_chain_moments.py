@@ -17,7 +17,7 @@ source reads, through an observation of every source :math:`y^T Z` with its cost
 where T and M are the response and the force that a shift of Z meets, and on to the states
 :math:`F Z`.  The constant term of every denominator is 1, so that nothing is divided by a variance,
 which vanishes where states are multiples of each other: the factors of
-:mod:`.block_chain_cavity`, made for small s, would be 0/0 there.
+:mod:`.block_factors`, made for small s, would be 0/0 there.
 
 A preactivation's variance follows from the states before its step at the same order, a source's
 cost from the steps after it, so that a sweep to the right and one back fix one more order.
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.pencils.block_chain import BlockChain
-from rmt_jacobian.pencils.block_chain_cavity import added, times
+from rmt_jacobian.pencils.block_factors import added, times
 from rmt_jacobian.pencils.block_sites import Matrix
 
 __all__ = ["Series", "block_moments"]

@@ -18,13 +18,13 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.block_chain_cavity import dot, reciprocal, times, unit
 from rmt_jacobian.pencils.block_chain_filters import (
     FilterStep,
     TwoFilters,
     end_forces,
     self_energies_at,
 )
+from rmt_jacobian.pencils.block_factors import dot, reciprocal, times, unit
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
 from rmt_jacobian.pencils.chain import Responses
 

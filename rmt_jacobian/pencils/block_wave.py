@@ -12,7 +12,7 @@ At a site this is a linear-quadratic problem with real numbers: Gaussian states 
 :math:`P_t = \mu^t \kappa_t` grows by e_k of variance :math:`\mu^t a_k`, observed through the
 sources with costs :math:`\mu^{-t} b_k`.  One recursion to the right gives the stationary
 :math:`\kappa`, one back the force :math:`\mu^{-t} \rho_t` that a shift of v meets in the whole
-chain (:mod:`.block_chain_cavity`).  Then
+chain (:mod:`.block_wave_cavity`).  Then
 
 .. math::
     y_k = a_k E[\text{force on } e_k] = b_k E[\text{variance of } y_k], \qquad
@@ -33,8 +33,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.pencils.block_chain_cavity import States, StepCavity, quadratic
+from rmt_jacobian.pencils.block_factors import States
 from rmt_jacobian.pencils.block_sites import BlockHistory, Matrix
+from rmt_jacobian.pencils.block_wave_cavity import StepCavity, quadratic
 from rmt_jacobian.pencils.ensembles import BiInvariant
 
 __all__ = ["BlockWave", "LongBlockChain"]
