@@ -19,6 +19,7 @@ nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]  # the tests
 ROOT = Path(__file__).parent
 NOTEBOOK_TIMEOUT = 600  # seconds for one cell
 # Two processes with two BLAS threads each wait for one another most of the time on two cores.
+KERNELS = ("Haswell", "SkylakeX", "Zen")  # of OpenBLAS, which differ in the last bits
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -96,6 +97,23 @@ def benchmarks(session: nox.Session) -> None:
 def comparison(session: nox.Session) -> None:
     """Print the table of this package beside the obvious loop and its peers, and of costs."""
     python(session, "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def sweep(session: nox.Session) -> None:
+    """Compare random cells at random points with an independent simulation; about ten minutes."""
+    python(session, "-m", "benchmarks.adversarial", *session.posargs, env=ONE_BLAS_THREAD)
+
+
+@nox.session
+def processors(session: nox.Session) -> None:
+    """Run the tests as on other processors, and with one and two threads of linear algebra."""
+    for kernel in KERNELS:
+        for threads in ("1", "2"):
+            session.log(f"OpenBLAS as on {kernel}, threads: {threads}")
+            environment = {**dict.fromkeys(ONE_BLAS_THREAD, threads), "OPENBLAS_CORETYPE": kernel}
+            options = ["-n", "2", "-q", "-p", "no:benchmark"]
+            python(session, "-m", "pytest", *options, *session.posargs, env=environment)
 
 
 @nox.session

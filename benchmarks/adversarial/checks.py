@@ -1,0 +1,198 @@
+"""The verdict on one point: every number of the package against the simulation."""
+
+import contextlib
+import math
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.adversarial.grammar import Point, random_point
+from benchmarks.adversarial.simulation import (
+    Growth,
+    Measured,
+    Simulation,
+    sampled_singular_values,
+)
+from benchmarks.adversarial.theory import Claim, claims, law_of
+from rmt_jacobian.errors import RmtJacobianError
+
+__all__ = ["Outcome", "check"]
+
+# Standard errors beyond which a simulation is repeated with more sites, and in the end believed.
+_DOUBT = 4.0
+_SIZES = ((4096, 160), (32_768, 320), (200_000, 480))  # sites and recorded steps
+_RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
+_SLOWEST = 180  # seconds
+_LONGEST = 1500  # steps of settling
+
+
+class TimeoutReached(Exception):
+    """A point took too long."""
+
+
+@dataclass
+class Outcome:
+    """What became of a point.
+
+    Attributes
+    ----------
+    kind
+        ``"right"``, ``"refused"``, ``"wrong"``, ``"crashed"``, ``"slow"`` or ``"unsettled"``, where
+        the simulation finds no stationary state in its time.
+    seconds
+        Processor time of the package alone.
+    """
+
+    seed: int
+    kind: str
+    message: str = ""
+    seconds: float = 0.0
+    checked: list[str] = field(default_factory=list)
+
+
+def check(seed: int, *, with_law: bool) -> Outcome:
+    """Compare the package with the simulation at the point of a seed."""
+    point = random_point(seed)
+    start = time.process_time()
+    try:
+        with _limited(_SLOWEST), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = claims(point)
+            laws = {w: law_of(point, w) for w in ("gaussian", "orthogonal")} if with_law else {}
+            tables = {w: law.cdf(np.array([0.0])) for w, law in laws.items()}
+    except RmtJacobianError as error:
+        return Outcome(seed, "refused", str(error), time.process_time() - start)
+    except TimeoutReached:
+        return Outcome(seed, "slow", point.title, time.process_time() - start)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}; {point.title}"
+        return Outcome(seed, "crashed", message, time.process_time() - start)
+    seconds = time.process_time() - start
+    del tables
+    bad: list[str] = []
+    for sites, steps in _SIZES:
+        measured, simulation = _measured(point, sites, steps)
+        if measured is None:
+            return Outcome(seed, "unsettled", point.title, seconds)
+        bad = [
+            _described(claim, measured[claim.name])
+            for claim in found
+            if claim.name in measured and _differs(claim, measured[claim.name], sites)
+        ]
+        for weights, law in laws.items():
+            bad += _law_differs(point, simulation, measured["m1"], weights, law, sites)
+        if not bad:
+            break
+    kind = "wrong" if bad else "right"
+    message = f"{'; '.join(bad)}; {point.title}" if bad else ""
+    return Outcome(seed, kind, message, seconds, [claim.name for claim in found])
+
+
+@contextlib.contextmanager
+def _limited(seconds: int) -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise TimeoutReached
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _differs(claim: Claim, measured: Measured, sites: int) -> bool:
+    scale = 1.0 if claim.name.startswith("c ") else abs(measured.value) + 1e-12
+    allowed = _DOUBT * math.hypot(measured.error, claim.error, _RESOLUTION * scale)
+    return not abs(claim.value - measured.value) <= allowed + 8 / sites * scale
+
+
+def _described(claim: Claim, measured: Measured) -> str:
+    return (
+        f"{claim.name} = {claim.value:.6g} +- {claim.error:.2g}, simulated "
+        f"{measured.value:.6g} +- {measured.error:.2g}"
+    )
+
+
+def _measured(
+    point: Point, sites: int, steps: int
+) -> tuple[dict[str, Measured] | None, Simulation]:
+    """Run a population until it has settled, and average over the steps that follow."""
+    simulation = Simulation(point, sites, seed=1)
+    if not _settled(simulation):
+        return None, simulation
+    names = [each.name for each in point.cell.preactivations]
+    same, pair = Growth(simulation, 0), Growth(simulation, 1)
+    rows, growths = [], []
+    for _ in range(steps):
+        q, covariance = simulation.draw()
+        growths.append((same.step(), pair.step()))
+        rows.append(np.concatenate([q, covariance]))
+        simulation.step()
+    table, K = np.array(rows), len(names)
+    found = {f"q {name}": Measured.of(table[:, k]) for k, name in enumerate(names)}
+    for k, name in enumerate(names):
+        q = table[:, k]
+        ratio = np.divide(table[:, K + k], q, out=np.ones(len(q)), where=q > 0)
+        found[f"c {name}"] = Measured.of(ratio)
+    frozen = point.parameters.bias_kind == "frozen" and any(
+        group.bias_std > 0 for _, group in point.parameters.groups
+    )
+    if not frozen:  # else a window of steps is no limit
+        log = np.log(np.maximum(np.array(growths), 1e-300))[steps // 4 :]
+        for j, name in enumerate(("chi1", "chi")):
+            mean = Measured.of(log[:, j])
+            value = math.exp(mean.value) if mean.value > -600 else 0.0
+            found[name] = Measured(value, value * mean.error)
+    found["m1"] = Measured(same.first_mean, 4 * same.first_mean / math.sqrt(sites))
+    return found, simulation
+
+
+def _settled(simulation: Simulation) -> bool:
+    """Run until the covariances of preactivations no longer drift."""
+    window, before = 40, None
+    for _ in range(_LONGEST // window):
+        rows = []
+        for _ in range(window):
+            rows.append(np.concatenate(simulation.draw()))
+            simulation.step()
+        rows = np.array(rows)
+        if not np.all(np.isfinite(rows)) or np.max(rows) > 1e12:
+            return False
+        now, scatter = rows.mean(axis=0), rows.std(axis=0) / math.sqrt(window / 4)
+        noise = 3 * scatter + 1e-5 * np.abs(now) + 1e-14
+        if before is not None and np.all(np.abs(now - before) <= noise):
+            return True
+        before = now
+    return False
+
+
+def _law_differs(
+    point: Point, simulation: Simulation, mean: Measured, weights: str, law, sites: int
+) -> list[str]:  # noqa: ANN001
+    """Compare a law with dense Jacobians at the simulated sites."""
+    rng = np.random.default_rng(sites)
+    width, networks = (200, 4) if sites < 20_000 else (400, 8)
+    values = np.sort(
+        np.concatenate(
+            [sampled_singular_values(simulation, width, weights, rng) for _ in range(networks)]
+        )
+    )
+    n = len(values)
+    step = 1e-9 * max(float(values[-1]), 1e-300)
+    above = np.arange(1, n + 1) / n - law.cdf(values + step)  # jumps are on both sides
+    below = law.cdf(values - step) - np.arange(n) / n
+    distance = float(max(above.max(), below.max()))
+    allowed = 1.95 / math.sqrt(n) + 2 / width + law.error_estimate
+    bad = []
+    if distance > allowed:
+        bad.append(f"KS of one {weights} step {distance:.4f}, allowed {allowed:.4f}")
+    own = float(law.squares().moment(1))
+    if abs(own - mean.value) > 4 * mean.error + 1e-12:
+        bad.append(f"m_1 of the {weights} law {own:.5g}, simulated {mean.value:.5g}")
+    return bad
