@@ -20,8 +20,6 @@ __all__ = [
     "NormalRule",
     "bivariate_rule",
     "normal_rule",
-    "piecewise_bivariate_rule",
-    "piecewise_rule",
 ]
 
 # The weight beyond 13 standard deviations is below 1e-37; high powers of gates may live far out.
@@ -113,36 +111,6 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     return NormalRule(nodes, weights)
 
 
-def piecewise_rule(mean: float, variance: float) -> NormalRule:
-    r"""Return a rule for functions with kinks or jumps at -1, 0 and 1, as hard gates have.
-
-    Gauss-Legendre panels that end at these points, exact to rounding for functions that are
-    smooth in between.
-
-    Parameters
-    ----------
-    mean, variance
-        Of the Gaussian variable; a variance of 0 gives the single node ``mean``.
-
-    Examples
-    --------
-    >>> rule = piecewise_rule(mean=0.5, variance=4.0)
-    >>> round(rule.average(rule.nodes > 0), 12)  # Phi(1/4)
-    0.598706325683
-    """
-    std = _checked_std(mean, variance)
-    if std == 0.0:
-        return NormalRule(np.array([mean]), np.ones(1))
-    low, high = mean - _REACH * std, mean + _REACH * std
-    kinks = [point for point in (-1.0, 0.0, 1.0) if low < point < high]
-    cuts = np.unique(np.concatenate([np.linspace(low, high, 2 * int(_REACH) + 1), kinks]))
-    x, w = np.polynomial.legendre.leggauss(16)
-    half = np.diff(cuts)[:, None] / 2
-    nodes = (cuts[:-1, None] + half + half * x).ravel()
-    weights = (half * w).ravel() * np.exp(-0.5 * ((nodes - mean) / std) ** 2)
-    return NormalRule(nodes, weights / weights.sum())
-
-
 def bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
     r"""Return the tensor trapezoidal rule for two Gaussian variables of equal mean and variance.
 
@@ -174,33 +142,6 @@ def bivariate_rule(mean: float, variance: float, correlation: float) -> Bivariat
     conditional_mean = mean + correlation * (first - mean)
     second, own_weights = _sinh_rule(conditional_mean, own_std, _SPACING)
     return BivariateRule(first[:, None], second, weights[:, None] * own_weights)
-
-
-def piecewise_bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
-    r"""Return a rule for two Gaussian variables and functions with kinks or jumps at -1, 0 and 1.
-
-    Panels in :math:`e_1`, and for each node panels in :math:`e_2` given :math:`e_1`.
-
-    Parameters
-    ----------
-    mean, variance, correlation
-        As in :func:`bivariate_rule`.
-
-    Examples
-    --------
-    >>> rule = piecewise_bivariate_rule(0.0, 4.0, 0.5)
-    >>> round(rule.average((rule.first > 0) * (rule.second > 0)), 9)  # 1/4 + asin(1/2) / (2 pi)
-    0.333333333
-    """
-    outer = piecewise_rule(mean, variance)
-    own_variance = variance * (1 - correlation) * (1 + correlation)
-    inner = [piecewise_rule(mean + correlation * (e - mean), own_variance) for e in outer.nodes]
-    longest = max(rule.nodes.size for rule in inner)
-    second, weights = (np.zeros((outer.nodes.size, longest)) for _ in range(2))
-    for k, rule in enumerate(inner):
-        second[k, : rule.nodes.size] = rule.nodes
-        weights[k, : rule.nodes.size] = outer.weights[k] * rule.weights
-    return BivariateRule(outer.nodes[:, None], second, weights)
 
 
 def _checked_std(mean: float, variance: float) -> float:

@@ -30,6 +30,9 @@ _RELATIVE_TOLERANCE = 4 * np.finfo(float).eps
 # A residual above this share of the values at the ends of the bracket is a jump, not a zero.
 _JUMP = 1e-4
 
+# Relative rounding of a map that is an average.
+_GAP_ROUNDING = 16 * np.finfo(float).eps
+
 
 @dataclass(frozen=True)
 class Solution(Generic[Value]):
@@ -161,8 +164,8 @@ def fixed_point_from(
         return function(x) - x
 
     here, move, walked = start, gap(start), 1
-    if move == 0.0:
-        return Solution(start, True, 0.0, 1)
+    if abs(move) <= _GAP_ROUNDING * start:  # where the map keeps any value, noise has no direction
+        return Solution(start, True, abs(move), 1)
     factor = growth if move > 0 else 1 / growth
     while 1e-30 < here * factor < 1e300:
         there = here * factor

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from functools import cache, reduce
 from typing import Any, TypeAlias
 
 import scipy.special
@@ -16,10 +17,12 @@ __all__ = [
     "activation_named",
     "array_erf",
     "hard_tanh",
+    "in_pieces",
     "indicator",
     "relu",
     "sigmoid",
     "stable_sigmoid",
+    "where_positive",
 ]
 
 
@@ -136,6 +139,100 @@ class hard_tanh(_Piecewise):  # noqa: N801
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         """Return 1 in (-1, 1) and 0 elsewhere."""
         return indicator(1 - sp.Abs(self.args[0]))  # pyright: ignore
+
+
+class where_positive(sp.Function):  # noqa: N801
+    """The second argument where the first is positive, the third elsewhere.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> where_positive(x, x, 2 * x).diff(x)
+    where_positive(x, 1, 2)
+    >>> where_positive(-1, x, 2 * x)
+    2*x
+    """
+
+    nargs = 3
+
+    @classmethod
+    def eval(cls, condition: Any, inside: Any, outside: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the piece that is meant, where that is known."""
+        if inside == outside:
+            return inside
+        if condition.is_number and condition.is_extended_real:
+            return inside if condition > 0 else outside
+        return None
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        """Return the derivative almost everywhere."""
+        condition, inside, outside = self.args
+        return where_positive(condition, inside.diff(s), outside.diff(s))  # pyright: ignore
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(piece.is_extended_real for piece in self.args[1:]) else None
+
+
+@cache
+def in_pieces(expression: sp.Expr) -> sp.Expr:
+    """Write the kinks and jumps of sympy's functions in those of this module.
+
+    Their derivatives are then those almost everywhere, without delta functions, and they evaluate
+    on arrays.  Values at the jumps themselves are not kept.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x", real=True)
+    >>> in_pieces(sp.Max(x, 2)), in_pieces(sp.Abs(x)), in_pieces(sp.Heaviside(x - 1))
+    (relu(x - 2) + 2, relu(-x) + relu(x), indicator(x - 1))
+    >>> in_pieces(sp.Piecewise((x, x > 0), (sp.exp(x) - 1, True)))
+    where_positive(x, x, exp(x) - 1)
+    """
+    if not expression.args:
+        return expression
+    if isinstance(expression, sp.Piecewise):
+        result = sp.S.NaN
+        for piece, condition in reversed(expression.args):  # pyright: ignore
+            result = _where(condition, in_pieces(piece), result)
+        return result
+    args = [in_pieces(argument) for argument in expression.args]  # pyright: ignore
+    match expression:
+        case sp.Max():
+            return reduce(lambda a, b: b + relu(a - b), sorted(args, key=lambda a: a.is_number))
+        case sp.Min():
+            return reduce(lambda a, b: b - relu(b - a), sorted(args, key=lambda a: a.is_number))
+        case sp.Heaviside():
+            return indicator(args[0])  # pyright: ignore[reportReturnType]
+        case sp.sign():
+            return indicator(args[0]) - indicator(-args[0])  # pyright: ignore
+        case sp.Abs():
+            return relu(args[0]) + relu(-args[0])  # pyright: ignore
+    return expression if tuple(args) == expression.args else expression.func(*args)
+
+
+def _where(condition: Any, inside: Any, outside: Any) -> Any:
+    """Return the pieces of an expression by a condition, in terms of signs."""
+    match condition:
+        case sp.logic.boolalg.BooleanTrue():
+            return inside
+        case sp.logic.boolalg.BooleanFalse() | sp.Eq():
+            return outside
+        case sp.Gt() | sp.Ge():
+            return where_positive(in_pieces(condition.lhs - condition.rhs), inside, outside)
+        case sp.Lt() | sp.Le():
+            return where_positive(in_pieces(condition.rhs - condition.lhs), inside, outside)
+        case sp.Ne():
+            return inside
+        case sp.And():
+            return reduce(lambda piece, part: _where(part, piece, outside), condition.args, inside)
+        case sp.Or():
+            return reduce(lambda rest, part: _where(part, inside, rest), condition.args, outside)
+        case sp.Not():
+            return _where(condition.args[0], outside, inside)
+    raise SpecificationError(
+        f"a piecewise function with the condition {condition} is not known: use comparisons, And, "
+        "Or and Not"
+    )
 
 
 Activation: TypeAlias = Callable[[Any], Any]

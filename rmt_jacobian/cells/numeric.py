@@ -9,7 +9,7 @@ from typing import Any
 import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.cells.activations import array_erf, stable_sigmoid
+from rmt_jacobian.cells.activations import array_erf, in_pieces, stable_sigmoid
 from rmt_jacobian.cells.specification import Cell, Table
 from rmt_jacobian.errors import SpecificationError
 
@@ -27,7 +27,12 @@ _COMPOSED: dict[str, Callable[..., Any]] = {
         array_namespace(x).abs(x) < 1, x, array_namespace(x).sign(x)
     ),
     "indicator": lambda x: array_namespace(x).where(x > 0, 0 * x + 1, 0 * x),
+    "where_positive": lambda x, inside, outside: array_namespace(x).where(
+        x > 0, 0 * x + inside, 0 * x + outside
+    ),
 }
+# What may stand for them in an expression.
+_REWRITTEN = (sp.Max, sp.Min, sp.Heaviside, sp.Piecewise, sp.sign)
 
 
 @cache
@@ -50,6 +55,8 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
     array([0., 0.])
     """
     expression = sp.sympify(expression, strict=True)
+    if expression.has(*_REWRITTEN):
+        expression = in_pieces(expression)
     used = {function.func.__name__ for function in expression.atoms(sp.Function)}
     if unknown := sorted(used - {*_COMPOSED, *_ELEMENTARY, *_RENAMED}):
         known = ", ".join((*_COMPOSED, *_ELEMENTARY))

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from rmt_jacobian.cells.activations import in_pieces
 from rmt_jacobian.errors import SpecificationError
 
 __all__ = ["Cell", "Preactivation", "Table", "derivative"]
@@ -57,6 +58,9 @@ class Preactivation:
     symbol: sp.Symbol
     source: sp.Expr
     reads_input: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", in_pieces(sp.sympify(self.source, strict=True)))
 
     @property
     def reads_state(self) -> bool:
@@ -107,7 +111,7 @@ class Cell:
     typical_parameters: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        exact = tuple(sp.sympify(update, strict=True) for update in self.updates)
+        exact = tuple(in_pieces(sp.sympify(update, strict=True)) for update in self.updates)
         object.__setattr__(self, "updates", exact)
         if not self.states or len(self.states) != len(self.updates):
             raise SpecificationError(

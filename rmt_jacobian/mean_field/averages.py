@@ -1,21 +1,32 @@
 """Averages over one site: Gaussian preactivation, state and input, independent of one another.
 
 An expression in site variables is split into terms g(e) h^a x^b.  The first factor is averaged by
-quadrature, the others by moments, so that no law of the state but its moments is ever needed.
+quadrature, by a rule that follows from g; the others by moments, so that no law of the state but
+its moments is ever needed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, array_function
+from rmt_jacobian.cells import Cell
 from rmt_jacobian.errors import HypothesisError
-from rmt_jacobian.gaussian import BivariateRule, NormalRule
+from rmt_jacobian.mean_field.quadrature import (
+    expression_average,
+    pair_expression_average,
+    pair_expression_slope,
+)
 
-__all__ = ["SiteTerm", "pair_average", "single_site", "site_average", "site_terms"]
+__all__ = [
+    "Preactivations",
+    "SiteTerm",
+    "pair_average",
+    "single_site",
+    "site_average",
+    "site_terms",
+]
 
 Moment = Callable[[int], float]
 
@@ -28,9 +39,14 @@ class SiteTerm:
     state_power: int
     input_power: int
 
-    def on(self, cell: Cell, nodes: np.ndarray) -> np.ndarray:
-        """Evaluate g at preactivations."""
-        return array_function(cell.gates, self.coefficient)(nodes)
+
+@dataclass(frozen=True)
+class Preactivations:
+    """The Gaussian law of e, and of two copies of it."""
+
+    mean: float
+    variance: float
+    correlation: float = 1.0
 
 
 def single_site(cell: Cell) -> tuple[sp.Symbol, sp.Symbol, sp.Symbol]:
@@ -76,11 +92,30 @@ def site_terms(cell: Cell, expression: sp.Expr) -> tuple[SiteTerm, ...]:
 
 
 def site_average(
-    cell: Cell, expression: sp.Expr, rule: NormalRule, state_moment: Moment, input_moment: Moment
+    cell: Cell,
+    expression: sp.Expr,
+    law: Preactivations,
+    state_moment: Moment,
+    input_moment: Moment,
+    *,
+    order: int = 0,
 ) -> float:
-    """Average an expression in (h, x, e) over independent h, x and e."""
+    r"""Average an expression in (h, x, e) over independent h, x and e.
+
+    Parameters
+    ----------
+    cell, expression
+        Whose symbols are averaged over, and a polynomial in h and x.
+    law
+        Of e.
+    state_moment, input_moment
+        E[h^n] and E[x^n].
+    order
+        Of a further factor :math:`z^n, z = (e - \mu) / \sqrt q`.
+    """
+    (e,) = cell.gates
     return sum(
-        rule.average(term.on(cell, rule.nodes))
+        expression_average(term.coefficient, e, law.mean, law.variance, order)
         * state_moment(term.state_power)
         * input_moment(term.input_power)
         for term in site_terms(cell, expression)
@@ -90,10 +125,12 @@ def site_average(
 def pair_average(
     cell: Cell,
     expression: sp.Expr,
-    rule: BivariateRule,
+    law: Preactivations,
     state_mean: float,
     state_covariance: float,
     input_covariance: float,
+    *,
+    slope: bool = False,
 ) -> float:
     """Average f(h_1, x_1, e_1) f(h_2, x_2, e_2) over two copies of a site.
 
@@ -101,12 +138,14 @@ def pair_average(
     ----------
     expression
         f, at most linear in the state and in the input.
-    rule
-        The joint law of (e_1, e_2).
+    law
+        Of e_1 and e_2.
     state_mean, state_covariance
         E[h_1] = E[h_2] and E[h_1 h_2].
     input_covariance
         E[x_1 x_2]; inputs have mean zero.
+    slope
+        Whether to return the derivative by the covariance of e_1 and e_2 instead.
     """
     terms = site_terms(cell, expression)
     if any(term.state_power > 1 or term.input_power > 1 for term in terms):
@@ -116,7 +155,7 @@ def pair_average(
         )
     state = {(0, 0): 1.0, (1, 0): state_mean, (0, 1): state_mean, (1, 1): state_covariance}
     inputs = {(0, 0): 1.0, (1, 0): 0.0, (0, 1): 0.0, (1, 1): input_covariance}
-    total = 0.0
+    average, total = pair_expression_slope if slope else pair_expression_average, 0.0
     for left in terms:
         for right in terms:
             factor = (
@@ -124,6 +163,8 @@ def pair_average(
                 * inputs[left.input_power, right.input_power]
             )
             if factor:
-                values = left.on(cell, rule.first) * right.on(cell, rule.second)
-                total += factor * rule.average(values)
+                total += factor * average(
+                    left.coefficient, right.coefficient, cell.gates[0], law.mean, law.variance,
+                    law.correlation,
+                )  # fmt: skip
     return total

@@ -8,8 +8,13 @@ import sympy as sp
 
 from rmt_jacobian.cells import derivative
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.gaussian import bivariate_rule
-from rmt_jacobian.mean_field.averages import pair_average, single_site
+from rmt_jacobian.mean_field.averages import (
+    Preactivations,
+    pair_average,
+    single_site,
+    site_terms,
+)
+from rmt_jacobian.mean_field.bends import is_smooth, jumps_of
 from rmt_jacobian.mean_field.site_law import SiteLaw
 from rmt_jacobian.solvers import Solution, roots_in
 
@@ -98,7 +103,8 @@ class CorrelationMap:
                   \quad A = \partial h' / \partial h, \quad B = \partial h' / \partial e
 
         By Price's theorem the derivative of an average with respect to the covariance of e is the
-        average of the derivatives.
+        average of the derivatives.  Where the update jumps in e, B has delta functions there, and
+        the slope is infinite at C = 1.
 
         References
         ----------
@@ -106,23 +112,28 @@ class CorrelationMap:
         """
         cell, weights = self.law.cell, self.law.parameters.only
         direct = self._average(cell.state_derivatives[0][0], state_correlation)
-        through_weights = self._average(cell.gate_derivatives[0][0], state_correlation)
+        if weights.weight_std == 0:
+            return direct
+        through_weights = self._average(cell.updates[0], state_correlation, slope=True)
         return direct + weights.weight_std**2 * through_weights
 
-    def _average(self, expression: sp.Expr, state_correlation: float) -> float:
+    def _average(
+        self, expression: sp.Expr, state_correlation: float, *, slope: bool = False
+    ) -> float:
+        """Return E[f(1) f(2)], or its derivative by the covariance of the preactivations."""
         law = self.law
-        rule = bivariate_rule(
-            law.parameters.only.bias_mean,
-            law.preactivation_variance,
-            self.preactivation_correlation(state_correlation),
-        )
         return pair_average(
             law.cell,
             expression,
-            rule,
+            Preactivations(
+                law.parameters.only.bias_mean,
+                law.preactivation_variance,
+                self.preactivation_correlation(state_correlation),
+            ),
             law.state_moment(1),
             law.state_variance * state_correlation,
             self.input_covariance,
+            slope=slope,
         )
 
 
@@ -169,7 +180,10 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
 
 
 def timescale(slope: float) -> float:
-    r"""Return :math:`\tau = -1 / \log \chi` in steps; infinite at :math:`\chi \ge 1`.
+    r"""Return :math:`\tau = -1 / \log |\chi|` in steps; infinite at :math:`|\chi| \ge 1`.
+
+    A deviation with a negative slope changes its sign at every step, and decays like one with a
+    positive slope.
 
     References
     ----------
@@ -177,30 +191,50 @@ def timescale(slope: float) -> float:
 
     Examples
     --------
-    >>> timescale(0.5), timescale(1.0)
-    (1.44269504..., inf)
+    >>> timescale(0.5), timescale(-0.5), timescale(1.0)
+    (1.44269504..., 1.44269504..., inf)
     """
-    if slope >= 1:
+    if abs(slope) >= 1:
         return math.inf
-    return 0.0 if slope <= 0 else -1 / math.log(slope)
+    return -1 / math.log(abs(slope)) if slope else 0.0
 
 
 def variance_slope(law: SiteLaw) -> float:
     r"""Return the slope of the map of the state variance at its fixed point.
 
-    .. math:: \frac{dQ'}{dQ} = E[A^2] + \frac{\sigma_w^2}{2} E[\partial_e^2 (h')^2]
+    .. math:: \frac{dQ'}{dQ} = E[A^2] + \sigma_w^2 \frac{d}{dq} E[(h')^2]
 
-    Its timescale is xi_Q of the reference.
+    Its timescale is xi_Q of the reference.  With :math:`e = \mu_b + \sqrt q z` the derivative is
+    :math:`E[\partial_e^2 (h')^2] / 2` for smooth updates, :math:`E[z \, \partial_e (h')^2]
+    / (2 \sqrt q)` for those with kinks and :math:`E[(z^2 - 1) (h')^2] / (2 q)` for those with
+    jumps, which differ by the delta functions in the derivatives.
 
     References
     ----------
     :cite:t:`Chen2018`, eqs. (25)-(36); in (30)-(31) one square root is misplaced and (36) lacks a
     factor z.
     """
+    return law.direct_gain + law.parameters.only.weight_std**2 * _square_slope(law)
+
+
+def _square_slope(law: SiteLaw) -> float:
+    """Return the derivative of E[(h')^2] by the variance of e."""
     _, _, e = single_site(law.cell)
-    curvature = _second_derivative_of_square(law.cell.updates[0], e)
-    bending = sum(law.average(term) for term in curvature)
-    return law.direct_gain + 0.5 * law.parameters.only.weight_std**2 * bending
+    update, q = law.cell.updates[0], law.preactivation_variance
+    if is_smooth(update) or q == 0:
+        return sum(law.average(term) for term in _second_derivative_of_square(update, e)) / 2
+    if _jumps(law):
+        return (law.average(update**2, order=2) - law.average(update**2)) / (2 * q)
+    return law.average(update * derivative(update, e), order=1) / math.sqrt(q)
+
+
+def _jumps(law: SiteLaw) -> bool:
+    """Whether the update jumps in e."""
+    _, _, e = single_site(law.cell)
+    at = law.parameters.only.bias_mean, law.preactivation_variance
+    return any(
+        jumps_of(term.coefficient, e, *at) for term in site_terms(law.cell, law.cell.updates[0])
+    )
 
 
 def _second_derivative_of_square(update: sp.Expr, e: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:

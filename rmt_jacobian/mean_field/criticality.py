@@ -21,6 +21,11 @@ __all__ = [
 ]
 
 
+# Relative error of averages: within it an input variance is 0, and a slope of 1 is that of a map
+# that keeps any variance, as that of relu does without bias and input (He initialisation).
+_ROUNDING = 1e-11
+
+
 @dataclass(frozen=True)
 class CriticalInitialization:
     """Hyperparameters at which chi_1 = 1.
@@ -63,7 +68,7 @@ def critical_initialization(
     ------
     InfeasibleError
         If sigma_v^2 would be negative, or the state variance would not stay at Q* because the slope
-        of its map is 1 or more; the message names values of q* that work.
+        of its map is above 1; the message names values of q* that work.
 
     Notes
     -----
@@ -81,6 +86,14 @@ def critical_initialization(
     ...     minimalrnn, preactivation_variance=20.0, bias_mean=4.0, input_variance=0.46)
     >>> round(found.parameters.only.weight_std**2, 2), round(found.parameters.only.input_std**2, 2)
     (37.04, 23.03)
+
+    For relu without bias it is the initialisation of He et al. (2015), which keeps every variance:
+
+    >>> from rmt_jacobian.cells import vanilla_cell
+    >>> found = critical_initialization(
+    ...     vanilla_cell("relu"), preactivation_variance=1.0, bias_mean=0.0, input_variance=0.5)
+    >>> round(found.parameters.only.weight_std**2, 12), found.parameters.only.input_std
+    (2.0, 0.0)
     """
     for name, value in (
         ("preactivation_variance", preactivation_variance),
@@ -92,7 +105,7 @@ def critical_initialization(
     reason = None
     if candidate.input_weight_variance < 0:
         reason = f"input_std^2 would be {candidate.input_weight_variance:.4g}"
-    elif candidate.variance_slope >= 1:
+    elif candidate.variance_slope > 1 + _ROUNDING:
         reason = "the state variance would move away from its fixed point"
     if reason is not None:
         raise InfeasibleError(
@@ -136,7 +149,7 @@ def feasible_preactivation_variances(
 
     def margin(q: float) -> float:
         candidate = _candidate(cell, q, bias_mean, input_variance)
-        return min(candidate.input_weight_variance, 1 - candidate.variance_slope)
+        return min(candidate.input_weight_variance, 1 + _ROUNDING - candidate.variance_slope)
 
     grid = [float(q) for q in np.geomspace(low, high, resolution)]
     edges = [low, *(root.unwrap() for root in roots_in(margin, grid)), high]
@@ -214,8 +227,10 @@ def _candidate(cell: Cell, q: float, bias_mean: float, input_variance: float) ->
         )
     weight_variance = (1 - without_weights.direct_gain) / without_weights.weight_gain
     critical = law(weight_variance)
-    input_weight_variance = (q - weight_variance * critical.state_variance) / input_variance
-    return _Candidate(critical, input_weight_variance, variance_slope(critical))
+    from_input = q - weight_variance * critical.state_variance
+    if abs(from_input) <= _ROUNDING * q:
+        from_input = 0.0
+    return _Candidate(critical, from_input / input_variance, variance_slope(critical))
 
 
 def _remedy(cell: Cell, bias_mean: float, input_variance: float) -> str:

@@ -4,9 +4,7 @@ from functools import cache, reduce
 
 import sympy as sp
 
-from rmt_jacobian.cells.activations import hard_tanh, indicator, relu
-
-__all__ = ["independent_factors", "independent_products", "is_smooth"]
+__all__ = ["independent_factors", "independent_products"]
 
 
 @cache
@@ -60,8 +58,3 @@ def _is_simpler(expanded: sp.Expr, whole: sp.Expr, random: frozenset[sp.Symbol])
         max(len(part.free_symbols & random) for part in independent_factors(term, random)) < count
         for term in sp.Add.make_args(expanded)
     )
-
-
-def is_smooth(expression: sp.Expr) -> bool:
-    """Whether an expression has no kinks or jumps, as the gates with straight pieces have."""
-    return not expression.has(relu, hard_tanh, indicator, sp.Abs, sp.sign)

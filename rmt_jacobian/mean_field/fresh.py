@@ -6,20 +6,14 @@ those are averaged by a product of one-dimensional rules.
 
 import math
 from dataclasses import dataclass
-from functools import reduce
 
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.gaussian import (
-    NormalRule,
-    bivariate_rule,
-    normal_rule,
-    piecewise_bivariate_rule,
-    piecewise_rule,
-)
-from rmt_jacobian.mean_field.factors import independent_products, is_smooth
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.mean_field.factors import independent_products
+from rmt_jacobian.mean_field.quadrature import joint_average, pair_expression_average
 
 __all__ = ["FreshPairs", "FreshVariables"]
 
@@ -68,25 +62,37 @@ class FreshVariables:
         return np.array(known) if len(known) == len(values) else None
 
     def _factor(self, expression: sp.Expr) -> float | None:
-        symbols = tuple(sorted(expression.free_symbols, key=str))
-        if not symbols:
-            return float(expression)
+        symbols = expression.free_symbols
         if len(symbols) > _MOST_TOGETHER:
             return None
-        rules = [self._rule(symbol, is_smooth(expression)) for symbol in symbols]
-        axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij")
-        weights = reduce(np.multiply.outer, (rule.weights for rule in rules))
-        values = array_function(symbols, expression)(*axes) + 0 * axes[0]
-        return float(np.sum(weights * values))
+        laws = {
+            symbol: _law(self.cell, self.parameters, self.variances, symbol) for symbol in symbols
+        }
+        try:
+            return joint_average(_in_normal_variables(expression, self.parameters, self.cell), laws)
+        except HypothesisError:
+            return None
+        except ConvergenceError:
+            if len(symbols) == 1:
+                raise
+            return None
 
-    def _rule(self, symbol: sp.Symbol, smooth: bool) -> NormalRule:
-        rule = normal_rule if smooth else piecewise_rule
-        if symbol == self.cell.input:
-            inputs = self.parameters.inputs
-            standard = rule(0.0, 1.0)
-            return NormalRule(inputs.from_normal(standard.nodes), standard.weights)
-        k = self.cell.gates.index(symbol)
-        return rule(self.parameters.groups[k][1].bias_mean, self.variances[k])
+
+def _law(
+    cell: Cell, parameters: Parameters, variances: tuple[float, ...], symbol: sp.Basic
+) -> tuple[float, float]:
+    """Return mean and variance of a preactivation, or of the variable behind the input."""
+    if symbol == cell.input:
+        return 0.0, parameters.inputs.gain**2
+    k = cell.gates.index(symbol)
+    return parameters.groups[k][1].bias_mean, variances[k]
+
+
+def _in_normal_variables(expression: sp.Expr, parameters: Parameters, cell: Cell) -> sp.Expr:
+    """Write an input that is the tanh of a Gaussian variable as such."""
+    if parameters.inputs.kind == "gaussian":
+        return expression
+    return expression.subs(cell.input, sp.tanh(cell.input))
 
 
 @dataclass(frozen=True)
@@ -133,19 +139,13 @@ class FreshPairs:
         if not symbols:
             return float(one * two)
         (symbol,) = symbols
-        make = bivariate_rule if is_smooth(one * two) else piecewise_bivariate_rule
+        law = _law(self.cell, self.parameters, self.variances, symbol)
         if symbol == self.cell.input:
-            inputs = self.parameters.inputs
-            rule = make(0.0, 1.0, inputs.latent_correlation(self.input_correlation))
-            nodes = inputs.from_normal(rule.first), inputs.from_normal(rule.second)
+            correlation = self.parameters.inputs.latent_correlation(self.input_correlation)
         else:
-            k = self.cell.gates.index(symbol)
-            mean = self.parameters.groups[k][1].bias_mean
-            rule = make(mean, self.variances[k], self.correlations[k])
-            nodes = rule.first, rule.second
-        left = array_function((symbol,), one)(nodes[0])  # pyright: ignore[reportArgumentType]
-        right = array_function((symbol,), two)(nodes[1])  # pyright: ignore[reportArgumentType]
-        return rule.average(left * right)
+            correlation = self.correlations[self.cell.gates.index(symbol)]
+        left, right = (_in_normal_variables(f, self.parameters, self.cell) for f in (one, two))
+        return pair_expression_average(left, right, symbol, *law, correlation)
 
 
 def _separate_terms(

@@ -16,9 +16,11 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.errors import HypothesisError
-from rmt_jacobian.gaussian import NormalRule, normal_rule, piecewise_rule
-from rmt_jacobian.mean_field.factors import independent_products, is_smooth
+from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.gaussian import NormalRule, normal_rule
+from rmt_jacobian.mean_field.bends import is_gentle, is_smooth
+from rmt_jacobian.mean_field.factors import independent_products
+from rmt_jacobian.mean_field.quadrature import joint_average
 from rmt_jacobian.mean_field.stationary import BEYOND_ONE
 
 __all__ = ["FrozenVariables"]
@@ -85,6 +87,8 @@ class FrozenVariables:
         if not symbols:
             return float(factor)
         slow, graded = _slow_and_graded(factor, symbols)
+        if not is_gentle(factor, denominators=True) and not (slow and is_smooth(factor)):
+            return self._on_panels(factor, symbols)
         rules = [self._rule(each, factor, each in graded) for each in symbols]
         self._check(factor, rules)
         nodes = [
@@ -99,6 +103,27 @@ class FrozenVariables:
             reduce(lambda array, rule: np.tensordot(rule.weights, array, 1), rules, values)
         )
 
+    def _on_panels(self, factor: sp.Expr, symbols: tuple[sp.Symbol, ...]) -> float:
+        """Average a factor with kinks, jumps or steep places."""
+        laws = {each: (self.values[each], 0.0) if each in self.values else self._law(each)
+                for each in symbols}  # fmt: skip
+        inputs = self.parameters.inputs
+        if self.cell.input in symbols and inputs.kind == "tanh":
+            factor = factor.subs(self.cell.input, sp.tanh(self.cell.input))
+        try:
+            return joint_average(factor, laws)
+        except (HypothesisError, ConvergenceError) as error:
+            raise HypothesisError(
+                f"{self.cell.name}: {error}; average over FixedPoint.sites instead"
+            ) from error
+
+    def _law(self, symbol: sp.Symbol) -> tuple[float, float]:
+        """Return mean and variance of a preactivation, or of the variable behind the input."""
+        if symbol == self.cell.input:
+            return 0.0, self.parameters.inputs.gain**2
+        k = self.cell.gates.index(symbol)
+        return self.parameters.groups[k][1].bias_mean, self.variances[k]
+
     def _check(self, factor: sp.Expr, rules: list[NormalRule]) -> None:
         spread = sum(rule.nodes.size > 1 for rule in rules)
         if spread > _MOST_TOGETHER or np.prod([float(r.nodes.size) for r in rules]) > _MOST_NODES:
@@ -110,15 +135,11 @@ class FrozenVariables:
     def _rule(self, symbol: sp.Symbol, factor: sp.Expr, graded: bool) -> NormalRule:
         if symbol in self.values:
             return NormalRule(np.array([self.values[symbol]]), np.ones(1))
-        smooth = is_smooth(factor)
         if symbol == self.cell.input:
-            standard = (normal_rule if smooth else piecewise_rule)(0.0, 1.0)
+            standard = normal_rule(0.0, 1.0)
             nodes = self.parameters.inputs.from_normal(standard.nodes)
             return self._thinned(NormalRule(nodes, standard.weights))
-        k = self.cell.gates.index(symbol)
-        mean, variance = self.parameters.groups[k][1].bias_mean, self.variances[k]
-        if not smooth:
-            return piecewise_rule(mean, variance)
+        mean, variance = self._law(symbol)
         if graded and variance > 0:
             return self._thinned(_graded_rule(mean, variance, self._depth(factor)))
         if edge := self._edge(symbol, factor):

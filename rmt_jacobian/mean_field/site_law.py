@@ -9,7 +9,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
-from rmt_jacobian.mean_field.averages import single_site, site_average
+from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "site_law", "solve_site_law"]
@@ -47,8 +47,13 @@ class SiteLaw:
 
     @cached_property
     def rule(self) -> NormalRule:
-        """The quadrature over the preactivation."""
+        """A quadrature over the preactivation, for functions such as sigmoid(e) and tanh(e)."""
         return normal_rule(self.parameters.only.bias_mean, self.preactivation_variance)
+
+    @property
+    def preactivations(self) -> Preactivations:
+        """The law of e."""
+        return Preactivations(self.parameters.only.bias_mean, self.preactivation_variance)
 
     @property
     def state_variance(self) -> float:
@@ -59,11 +64,18 @@ class SiteLaw:
         """Return E[h^order] in the stationary state."""
         return _state_moment(self, order)
 
-    def average(self, expression: sp.Expr) -> float:
-        """Return the average over the site of an expression in the cell's symbols (h, x, e)."""
-        return site_average(
-            self.cell, expression, self.rule, self.state_moment, self.parameters.inputs.moment
-        )
+    def average(self, expression: sp.Expr, *, order: int = 0) -> float:
+        r"""Return the average over the site of an expression in the cell's symbols (h, x, e).
+
+        Parameters
+        ----------
+        expression
+            A polynomial in h and x.
+        order
+            Of a further factor :math:`z^n, z = (e - \mu_b) / \sqrt q`.
+        """
+        moments = self.state_moment, self.parameters.inputs.moment
+        return site_average(self.cell, expression, self.preactivations, *moments, order=order)
 
     @cached_property
     def direct_gain(self) -> float:
@@ -116,7 +128,8 @@ def _state_moment(law: SiteLaw, order: int) -> float:
     def fresh(k: int) -> float:
         """E[a^k c^(order - k)]; neither factor reads the state."""
         expression = kept**k * written ** (order - k)
-        return site_average(law.cell, expression, law.rule, _no_state, law.parameters.inputs.moment)
+        moments = _no_state, law.parameters.inputs.moment
+        return site_average(law.cell, expression, law.preactivations, *moments)
 
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
     forgotten = 1 - fresh(order)

@@ -7,8 +7,12 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.gaussian import bivariate_rule, normal_rule
-from rmt_jacobian.mean_field.averages import pair_average, single_site, site_average
+from rmt_jacobian.mean_field.averages import (
+    Preactivations,
+    pair_average,
+    single_site,
+    site_average,
+)
 
 __all__ = ["Trajectory", "trajectory"]
 
@@ -95,8 +99,7 @@ def _step(
     q = weights.preactivation_variance(variance, R)
     shared = weights.preactivation_covariance(covariance, R * sigma_12)
     c = min(1.0, max(-1.0, shared / q)) if q else 1.0
-    rule, update = normal_rule(weights.bias_mean, q), cell.updates[0]
-    pair = bivariate_rule(weights.bias_mean, q, c)
+    law, update = Preactivations(weights.bias_mean, q, c), cell.updates[0]
 
     def state_moment(power: int) -> float:
         return (1.0, mean, variance)[power]
@@ -105,7 +108,7 @@ def _step(
     return (
         q,
         c,
-        site_average(cell, update, rule, state_moment, inputs),
-        site_average(cell, update**2, rule, state_moment, inputs),
-        pair_average(cell, update, pair, mean, covariance, R * sigma_12),
+        site_average(cell, update, law, state_moment, inputs),
+        site_average(cell, update**2, law, state_moment, inputs),
+        pair_average(cell, update, law, mean, covariance, R * sigma_12),
     )

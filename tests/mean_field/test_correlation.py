@@ -228,7 +228,13 @@ def test_timescale_is_the_time_of_decay_by_e(slope: float) -> None:
 
 def test_timescale_at_the_ends() -> None:
     assert timescale(1.0) == timescale(1.5) == math.inf
-    assert timescale(0.0) == timescale(-0.2) == 0.0
+    assert timescale(0.0) == 0.0
+
+
+def test_timescale_of_deviations_that_change_sign() -> None:
+    # An AR(1) process x' = -0.2 x: |x_t| = 0.2^t = exp(-t / tau).
+    assert timescale(-0.2) == pytest.approx(1 / math.log(5), rel=1e-15)
+    assert timescale(-1.0) == timescale(-1.5) == math.inf
 
 
 # Where the state has a mean, it moves along with the variance; those cells are left out.

@@ -19,6 +19,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import fixed_points
+from tests import gauss_legendre as gl
 from tests.mean_field.tied import (
     gru_jacobian,
     lstm_jacobian,
@@ -246,4 +247,12 @@ def test_cells_that_cannot_be_solved(update, words):
 def test_more_variables_than_can_be_integrated():
     point = fixed_points(lstm, lstm_parameters((1.0, 1.0, 1.0, 3.0)))[-1]
     with pytest.raises(HypothesisError, match="more than can be integrated"):
-        point.average(sp.tanh(sum(lstm.gates) + lstm.input))
+        point.average(sp.tanh(sum(lstm.gates) * lstm.input))
+
+
+def test_a_sum_of_all_variables_is_one_variable():
+    point = fixed_points(lstm, lstm_parameters((1.0, 1.0, 1.0, 3.0)))[-1]
+    found = point.average(sp.tanh(sum(lstm.gates) + lstm.input + 1))
+    mean = 1 + sum(group.bias_mean for _, group in point.parameters.groups)
+    variance = sum(point.variances) + point.parameters.input_variance
+    assert found == pytest.approx(gl.normal_average(np.tanh, mean, variance), rel=1e-10)

@@ -1,0 +1,365 @@
+"""Averages over Gaussian variables of functions with kinks, jumps and steep places.
+
+Gauss-Legendre panels end at the kinks and jumps and shrink towards steep places, in proportion to
+the distance from them; they are halved until the last Legendre coefficients of the integrand, the
+density included, are negligible on every panel.  The sum of those coefficients bounds the error of
+an interpolation of half the degree of the rule, so that it overestimates the error of the average;
+and where a kink was not announced it still falls by 2 or more at every halving, so that it is met
+or the average is refused.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmt_jacobian.errors import ConvergenceError, ParameterError
+
+__all__ = ["Bends", "Level", "PanelAverage", "nested_average", "panel_average"]
+
+_ORDER = 24
+_X, _W = np.polynomial.legendre.leggauss(_ORDER)
+# Rows give the last two Legendre coefficients of values at the nodes.
+_LAST = np.stack(
+    [(k + 0.5) * _W * np.polynomial.Legendre.basis(k)(_X) for k in (_ORDER - 2, _ORDER - 1)]
+)
+_REACHES = (13.0, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
+_WIDTH = 2.0  # of a panel at most, in standard deviations
+_RATIO = 3.0  # of neighbouring distances from a steep place
+_AIM, _PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
+_NESTED_AIM = 1e-11  # inner averages bring rounding of their own
+_ROUNDS, _MOST_PANELS = 80, 20_000
+# Halving a panel with an unknown kink halves its error; where it does not help it is rounding.
+_NOISE, _LOUDEST, _STUBBORN = 0.75, 1e-8, 3
+_MOST_NODES = 30_000_000  # of a nested average
+_CHUNK = 1_000_000
+
+
+@dataclass(frozen=True)
+class Bends:
+    """Places where a function of one variable is not smooth or turns fast.
+
+    Attributes
+    ----------
+    positions
+        Shape (..., bends); leading axes run over values of outer variables.
+    scales
+        Distances over which the function turns, of that shape; infinite at a kink or a jump between
+        smooth pieces.
+    """
+
+    positions: np.ndarray
+    scales: np.ndarray
+
+    @classmethod
+    def none(cls) -> "Bends":
+        """No bend."""
+        return cls(np.zeros(0), np.zeros(0))
+
+    @classmethod
+    def at(cls, places: Sequence[tuple[float, float]]) -> "Bends":
+        """Bends at pairs of a position and a scale."""
+        positions, scales = np.array(places, dtype=float).reshape(-1, 2).T
+        return cls(positions, scales)
+
+    def seen_from(self, means: np.ndarray, std: float) -> "Bends":
+        """Return them in standard deviations from each mean, shape (means, bends)."""
+        shape = (len(means), self.positions.shape[-1])
+        positions = (np.broadcast_to(self.positions, shape) - means[:, None]) / std
+        return Bends(positions, np.broadcast_to(self.scales, shape) / std)
+
+
+@dataclass(frozen=True)
+class PanelAverage:
+    """An average, the estimate of its error, that of the absolute value, and ends of panels."""
+
+    value: float
+    error: float
+    size: float
+    edges: np.ndarray
+
+
+@dataclass(frozen=True)
+class Level:
+    """One variable of a nested average.
+
+    Attributes
+    ----------
+    law
+        From the values of the outer variables to the mean and the standard deviation.
+    bends
+        From the values of the outer variables to the bends in this one.
+    edges
+        Further ends of panels.
+    """
+
+    law: Callable[..., tuple[np.ndarray | float, float]]
+    bends: Callable[..., Bends]
+    edges: np.ndarray | None = None
+
+
+def panel_average(
+    function: Callable[[np.ndarray], np.ndarray],
+    mean: float,
+    variance: float,
+    bends: Bends | None = None,
+    *,
+    aim: float = _AIM,
+    promise: float = _PROMISE,
+    unit: Callable[[], float] = lambda: 0.0,
+) -> PanelAverage:
+    r"""Return :math:`E f(e)`, :math:`e \sim N(\mu, q)`, with an estimate of its error.
+
+    Parameters
+    ----------
+    function
+        f, on arrays of any shape.
+    mean, variance
+        mu and q; a variance of 0 gives f(mu).
+    bends
+        Where f has kinks, jumps and steep places, as far as is known; those that are not named cost
+        time, and a place that is narrower than the nodes are apart may then be missed.
+    aim
+        Error to halve panels for, in units of E|f|.
+    promise
+        Largest error that is put up with, in units of E|f|.
+    unit
+        Of these errors, where it is larger than E|f|; asked after f.
+
+    Raises
+    ------
+    ConvergenceError
+        If the estimate stays above that, as where the average is infinite.
+
+    Examples
+    --------
+    >>> found = panel_average(lambda e: np.maximum(e - 0.3, 0), 0.0, 1.0, Bends.at([(0.3, np.inf)]))
+    >>> round(found.value, 12), found.error < 1e-13
+    (0.266761242117, True)
+    """
+    if not (math.isfinite(mean) and math.isfinite(variance) and variance >= 0):
+        raise ParameterError(
+            f"a Gaussian needs a finite mean and a variance >= 0, not {mean}, {variance}"
+        )
+    std = math.sqrt(variance)
+    if std == 0:
+        value = float(np.broadcast_to(function(np.array([mean])), (1,))[0])
+        return PanelAverage(value, 0.0, abs(value), np.array([mean]))
+    # In units of the standard deviation nothing is lost where it is small beside the mean.
+    places = (bends or Bends.none()).seen_from(np.array([mean]), std)
+    for reach in _REACHES:
+        found, outside = _refined(lambda z: function(mean + std * z), places, reach, aim, unit)
+        if not outside:
+            break
+    else:
+        raise ConvergenceError(
+            "an average over a Gaussian variable does not end within 37 standard deviations: the "
+            "function grows too fast; use smaller variances or a bounded activation"
+        )
+    if not found.error <= promise * max(found.size, unit()):
+        raise ConvergenceError(
+            f"an average over a Gaussian variable is {found.value:.6g} with an error of "
+            f"{found.error:.1g}: it may be infinite, or the function turns too fast; use a "
+            "smoother activation"
+        )
+    return PanelAverage(found.value, found.error, found.size, mean + std * found.edges)
+
+
+def _refined(
+    function: Callable[[np.ndarray], np.ndarray],
+    bends: Bends,
+    reach: float,
+    aim: float,
+    unit: Callable[[], float],
+) -> tuple[PanelAverage, bool]:
+    """Halve panels until they are good enough; also tell whether mass is left beyond the reach."""
+    edges = np.unique(_cuts(bends, reach))
+    left, right = edges[:-1], edges[1:]
+    before, stubborn = np.full(left.shape, np.inf), np.zeros(left.shape, dtype=int)
+    done: list[np.ndarray] = []  # rows: left, value, absolute value, error
+    size = 0.0
+    for turn in range(_ROUNDS):
+        rows = np.stack([left, *_on_panels(function, left, right)], axis=1)
+        count = sum(map(len, done)) + len(rows)
+        seen = sum(float(part[:, 2].sum()) for part in done) + float(rows[:, 2].sum())
+        size = max(size, seen, unit())
+        if turn:  # rounding does not shrink with the panels
+            together = np.tile(rows[:, 3].reshape(2, -1).sum(axis=0), 2)
+            noise = (together > _NOISE * before) & (rows[:, 3] <= _LOUDEST * rows[:, 2])
+            stubborn = np.where(noise, stubborn + 1, 0)
+        narrow = right - left <= 8 * np.spacing(np.maximum(np.abs(left), np.abs(right)))
+        good = (rows[:, 3] <= aim * size / count) | narrow | (stubborn >= _STUBBORN)
+        good |= (turn == _ROUNDS - 1) | (count > _MOST_PANELS)
+        done.append(rows[good])
+        if good.all():
+            break
+        left, right = left[~good], right[~good]
+        before, stubborn = np.tile(rows[~good, 3], 2), np.tile(stubborn[~good], 2)
+        middle = (left + right) / 2
+        left, right = np.concatenate([left, middle]), np.concatenate([middle, right])
+    table = np.concatenate(done)
+    table = table[np.argsort(table[:, 0])]
+    value, size, error = map(float, table[:, 1:].sum(axis=0))
+    at_ends = float(table[0, 2] + table[-1, 2])
+    edges = np.append(table[:, 0], reach)
+    return PanelAverage(value, error, size, edges), at_ends > aim * max(size, unit())
+
+
+def _on_panels(
+    function: Callable[[np.ndarray], np.ndarray], left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return integrals of f and of its absolute value over panels, and errors."""
+    half = (right - left) / 2
+    nodes = (left + half)[:, None] + half[:, None] * _X
+    values = np.broadcast_to(function(nodes), nodes.shape)
+    _check_finite(values, nodes)
+    values = values * _density(nodes)
+    return half * (values @ _W), half * (np.abs(values) @ _W), _error(values, half)
+
+
+def _density(z: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+
+
+def _error(values: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return the integral of the last two terms of the Legendre series, in absolute value."""
+    return half * np.abs(values @ _LAST.T).sum(axis=-1)
+
+
+def _check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
+    bad = ~np.isfinite(values)
+    if np.any(bad):
+        raise ConvergenceError(
+            f"a function is not finite at {float(nodes[bad][0]):.6g} standard deviations from the "
+            "mean: write it so that it neither overflows nor leaves its domain"
+        )
+
+
+def _cuts(bends: Bends, reach: float) -> np.ndarray:
+    """Return increasing ends of panels for every mean, shape (means, cuts); some may coincide.
+
+    All in standard deviations from the mean.
+    """
+    positions, scales = bends.positions, bends.scales
+    even = np.linspace(-reach, reach, math.ceil(2 * reach / _WIDTH) + 1)
+    parts = [np.broadcast_to(even, (len(positions), even.size)), positions]
+    finite = scales[np.isfinite(scales) & (scales > 0)]
+    if finite.size:
+        most = math.log(max(2 * reach / float(finite.min()), 1.0), _RATIO)
+        for k in range(math.ceil(min(60.0, most)) + 1):
+            with np.errstate(over="ignore", invalid="ignore"):
+                away = np.where(np.isfinite(scales), scales, 0.0) * _RATIO**k
+            parts += [positions + away, positions - away]
+    cuts = np.concatenate(parts, axis=1)
+    return np.sort(np.clip(np.where(np.isnan(cuts), -reach, cuts), -reach, reach), axis=1)
+
+
+def nested_average(
+    function: Callable[..., np.ndarray], levels: Sequence[Level], *, promise: float = _PROMISE
+) -> PanelAverage:
+    """Return an average over several variables, from the outermost to the innermost.
+
+    Parameters
+    ----------
+    function
+        Of the values of all variables, arrays that broadcast.
+    levels
+        The variables; the law and the bends of each may depend on those before it.
+    promise
+        As in :func:`panel_average`.  The outermost panels are halved as needed; inner ones follow
+        from the bends and the edges, and their error is part of the estimate.
+
+    Raises
+    ------
+    ConvergenceError
+        If the error is too large or the nodes are too many.
+
+    Examples
+    --------
+    >>> def kink(x):
+    ...     return Bends(-x[:, None], np.full((len(x), 1), np.inf))
+    >>> levels = [Level(lambda: (0.0, 1.0), Bends.none), Level(lambda x: (0.0, 1.0), kink)]
+    >>> round(nested_average(lambda x, y: np.maximum(x + y, 0), levels).value, 9)  # 1 / sqrt(pi)
+    0.564189584
+    """
+    outer, *inner = levels
+    mean, std = outer.law()
+    most, used = np.zeros(2), [0]  # error and absolute value, times the density
+
+    def integrated(nodes: np.ndarray) -> np.ndarray:
+        flat = nodes.ravel()
+        values, *others = _inner(function, [flat], inner, used)
+        density = np.exp(-0.5 * ((flat - float(mean)) / std) ** 2) if std else np.ones(1)
+        most[:] = np.maximum(most, np.max(np.stack(others) * density, axis=1))
+        return values.reshape(nodes.shape)
+
+    found = panel_average(
+        integrated, float(mean), std * std, outer.bends(), aim=_NESTED_AIM, promise=promise,
+        unit=lambda: float(most[1]),
+    )  # fmt: skip
+    error, size = found.error + float(most[0]), max(found.size, float(most[1]))
+    if error > promise * size:
+        raise ConvergenceError("the inner panels of a nested average are too wide")
+    return PanelAverage(found.value, error, size, found.edges)
+
+
+def _inner(
+    function: Callable[..., np.ndarray],
+    outer: list[np.ndarray],
+    levels: Sequence[Level],
+    used: list[int],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return averages over the inner variables, their errors, and those of the absolute value."""
+    level, *deeper = levels
+    count = len(outer[0])
+    size = 1 + _ORDER * 64
+    step = max(1, _CHUNK // size)
+    if count > step:
+        parts = [
+            _inner(function, [x[k : k + step] for x in outer], levels, used)
+            for k in range(0, count, step)
+        ]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # pyright: ignore
+    mean, std = level.law(*outer)
+    means = np.broadcast_to(np.asarray(mean, dtype=float), (count,))
+    if std == 0:
+        z, weights, half = np.zeros((count, 1)), np.ones((count, 1)), None
+    else:
+        z, weights, half = _panels(means, std, level, outer)
+    nodes = means[:, None] + std * z
+    used[0] += nodes.size
+    if used[0] > _MOST_NODES:
+        raise ConvergenceError("a nested average takes too many nodes")
+    if deeper:
+        points = [np.repeat(x, nodes.shape[1]) for x in outer] + [nodes.ravel()]
+        values, errors, sizes = (
+            part.reshape(nodes.shape) for part in _inner(function, points, deeper, used)
+        )
+    else:
+        values = np.broadcast_to(function(*(x[:, None] for x in outer), nodes), nodes.shape)
+        errors, sizes = np.zeros(()), np.abs(values)
+    _check_finite(values, nodes)
+    own = np.zeros(count)
+    if half is not None:
+        panels = (values * weights).reshape(count, -1, _ORDER) / _W
+        own = np.abs(panels @ _LAST.T).sum(axis=(1, 2))
+    value, error, size = (np.sum(part * weights, axis=1) for part in (values, errors, sizes))
+    return value, own + error, size
+
+
+def _panels(
+    means: np.ndarray, std: float, level: Level, outer: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return z and weights for every mean, shape (means, nodes), and half widths of panels."""
+    reach = _REACHES[0]
+    cuts = _cuts(level.bends(*outer).seen_from(means, std), reach)
+    if level.edges is not None:
+        further = Bends(level.edges, np.zeros(level.edges.shape)).seen_from(means, std).positions
+        inside = np.any(np.abs(further) < reach, axis=0)
+        further = np.clip(further[:, inside], -reach, reach)
+        cuts = np.sort(np.concatenate([cuts, further], axis=1), axis=1)
+    half = np.diff(cuts, axis=1)[:, :, None] / 2
+    z = cuts[:, :-1, None] + half + half * _X
+    weights = half * _W * _density(z)
+    return z.reshape(len(means), -1), weights.reshape(len(means), -1), half
