@@ -27,6 +27,9 @@ Value = TypeVar("Value")
 # Brent's method ends at 4 machine epsilons; tighter requests are refused by scipy.
 _RELATIVE_TOLERANCE = 4 * np.finfo(float).eps
 
+# A move that is smaller than this, relative to where it starts, is rounding.
+_ROUNDED = 1e-13
+
 # A residual above this share of the values at the ends of the bracket is a jump, not a zero.
 _JUMP = 1e-4
 
@@ -154,6 +157,12 @@ def fixed_point_from(
     growth
         Ratio of neighbouring points of the walk; fixed points closer than that may be missed.
 
+    Returns
+    -------
+    Solution
+        Where the orbit rises without bound, or so slowly that rounding decides where it ends, the
+        value and the residual are infinite.
+
     Examples
     --------
     >>> fixed_point_from(lambda x: 1 + x / 2, start=0.1).unwrap()
@@ -166,13 +175,18 @@ def fixed_point_from(
     here, move, walked = start, gap(start), 1
     if abs(move) <= _GAP_ROUNDING * start:  # where the map keeps any value, noise has no direction
         return Solution(start, True, abs(move), 1)
-    factor = growth if move > 0 else 1 / growth
+    factor, last = growth if move > 0 else 1 / growth, move
     while 1e-30 < here * factor < 1e300:
         there = here * factor
-        if gap(there) * move <= 0:
+        beyond = gap(there)
+        if beyond * move <= 0:
+            if move > 0 and max(abs(last), abs(beyond)) <= _ROUNDED * there:
+                break  # the map is not told from the identity any more
             found = bracketed_root(gap, min(here, there), max(here, there), remedy=remedy)
             return replace(found, iterations=found.iterations + walked)
-        here, walked = there, walked + 1
+        here, last, walked = there, beyond, walked + 1
+    if move > 0:
+        return Solution(math.inf, False, math.inf, walked, remedy)
     # Nothing between start and the end of the half line: 0 is the answer if it is a fixed point.
     at_zero = function(0.0)
     return Solution(0.0, move < 0 and at_zero == 0.0, abs(at_zero), walked, remedy)

@@ -129,6 +129,14 @@ def test_no_fixed_point_is_not_an_answer(function: Callable[[float], float]) -> 
         found.unwrap()
 
 
+@pytest.mark.parametrize("drift", [1e-3, 1.0])
+def test_an_orbit_that_rises_for_ever_by_a_constant_ends_nowhere(drift: float) -> None:
+    # Beyond drift / epsilon the map is the identity in floating point, and no fixed point.
+    found = fixed_point_from(lambda x: x + drift, 1.0)
+    assert not found.converged
+    assert found.value == found.residual == math.inf
+
+
 def test_slope_one_at_the_fixed_point() -> None:
     # x = 2 is a tangent point that attracts from the left only: the orbit takes 1 / distance steps.
     found = fixed_point_from(lambda x: x + (2 - x) ** 3 / 10, 0.5)

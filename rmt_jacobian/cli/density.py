@@ -158,9 +158,24 @@ def _results(law: "SingularValueLaw", points: int) -> dict[str, Any]:
         "atoms": [list(atom) for atom in law.atoms()],
         "mean": squares.moment(1),
         "second_moment": squares.moment(2),
+        "moment_errors": list(law.moment_errors),
+        "calibration": _calibration(law),
         "edge_exponent_at_zero": law.edge_exponent_at_zero,
         "residual": law.residual,
         "error_estimate": law.error_estimate,
+    }
+
+
+def _calibration(law: "SingularValueLaw") -> dict[str, Any] | None:
+    """Return what the sites miss of the exact moments; None where these are not known."""
+    found = law.calibration
+    if found is None:
+        return None
+    return {
+        "sites": law.chain.sites.count,
+        "missed": list(found.missed),
+        "reached": found.reached,
+        "strength": found.strength if found.reached else None,
     }
 
 
@@ -174,11 +189,31 @@ def _summary(law: "SingularValueLaw", results: dict[str, Any]) -> list[str]:
     lines = [f"support of the {variable}  {intervals}"]
     lines += [f"atom at {at:g} of mass {mass:.6g}" for at, mass in results["atoms"]]
     quantiles = ", ".join(f"{law.ppf(p):.6g}" for p in (0.05, 0.5, 0.95))
+    mean, second = (
+        _with_error(results[name], error)
+        for name, error in zip(("mean", "second_moment"), law.moment_errors, strict=True)
+    )
     return [
         *lines,
         f"quantiles 0.05, 0.5, 0.95    {quantiles}",
-        f"mean of J J^T                {results['mean']:.10g}",
-        f"second moment of J J^T       {results['second_moment']:.10g}",
+        f"mean of J J^T                {mean}",
+        f"second moment of J J^T       {second}",
+        *_sites_line(results["calibration"]),
         f"largest residual             {results['residual']:.1e}",
         f"error of the cdf (estimate)  {results['error_estimate']:.1e}",
     ]
+
+
+def _with_error(value: float, error: float) -> str:
+    """Return a moment with the relative error that its sites leave, if any."""
+    return f"{value:.10g}" if error == 0 else f"{value:.6g} ± {error * value:.1g} (of the sites)"
+
+
+def _sites_line(calibration: dict[str, Any] | None) -> list[str]:
+    if calibration is None:
+        return []
+    first, second = (f"{100 * missed:+.2g} %" for missed in calibration["missed"])
+    fate = "which their weights make up for"
+    if not calibration["reached"]:
+        fate = "and no weights make up for it: the moments are exact, the law is not; raise --sites"
+    return [f"the {calibration['sites']} sites miss them by  {first} and {second}, {fate}"]

@@ -7,12 +7,15 @@ from functools import cache, cached_property
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import HypothesisError, InfeasibleError, ParameterError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "site_law", "solve_site_law"]
+
+_FAR = 1e100  # a variance at which only the growth of the update matters
+_DRIFT = 1e-9  # difference of its rate from 1 that is rounding
 
 
 @dataclass(frozen=True)
@@ -176,12 +179,28 @@ def solve_site_law(
         q = parameters.only.preactivation_variance(state_variance, parameters.input_variance)
         return SiteLaw(cell, parameters, q).state_variance
 
-    found = fixed_point_from(
-        next_variance, start_variance, remedy="try another start_variance or smaller weight_std"
-    )
+    remedy = "try another start_variance or smaller weight_std"
+    found = fixed_point_from(next_variance, start_variance, remedy=remedy)
+    if found.value == math.inf:
+        rate = next_variance(_FAR) / _FAR
+        law = SiteLaw(cell, parameters, math.inf)
+        return Solution(law, False, math.inf, found.iterations, _diverges(cell, parameters, rate))
     q = parameters.only.preactivation_variance(found.value, parameters.input_variance)
     law = SiteLaw(cell, parameters, q)
     return Solution(law, found.converged, found.residual, found.iterations, found.remedy)
+
+
+def _diverges(cell: Cell, parameters: Parameters, rate: float) -> str:
+    """Say by what factor a step E[h^2] grows in the end, and what to do about it."""
+    if not math.isfinite(rate):
+        how, bound = "grows faster and faster", "lower weight_std or start_variance"
+    else:
+        percent = f"by {100 * (rate - 1):.4g} % a step" if rate < 2 else f"{rate:.4g}-fold a step"
+        how = f"grows {percent}" if abs(rate - 1) > _DRIFT else "grows for ever"
+        bound = "lower weight_std"
+        if not cell.memory and rate > 0:  # the rate is proportional to weight_std^2
+            bound = f"weight_std must be below {parameters.only.weight_std / math.sqrt(rate):.6g}"
+    return f"cell {cell.name!r}: E[h^2] {how}, so that there is no stationary state: {bound}"
 
 
 def site_law(cell: Cell, parameters: Parameters, *, start_variance: float = 1.0) -> SiteLaw:
@@ -189,7 +208,12 @@ def site_law(cell: Cell, parameters: Parameters, *, start_variance: float = 1.0)
 
     Raises
     ------
+    InfeasibleError
+        If the variance of the state grows without bound.
     ConvergenceError
         If no fixed point is found.
     """
-    return solve_site_law(cell, parameters, start_variance=start_variance).unwrap()
+    found = solve_site_law(cell, parameters, start_variance=start_variance)
+    if found.residual == math.inf:
+        raise InfeasibleError(found.remedy)
+    return found.unwrap()

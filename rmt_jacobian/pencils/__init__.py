@@ -5,7 +5,7 @@ from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.block_lyapunov import largest_exponent
 from rmt_jacobian.pencils.block_sites import BlockHistory, StepDiagonals
 from rmt_jacobian.pencils.block_wave import BlockWave, LongBlockChain
-from rmt_jacobian.pencils.calibration import calibrated
+from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
@@ -43,6 +43,7 @@ __all__ = [
     "BlockChain",
     "BlockHistory",
     "BlockWave",
+    "Calibration",
     "ChainSolution",
     "CriticalPoint",
     "EigenvalueLaw",

@@ -6,92 +6,138 @@ and takes part of the error of the whole distribution along.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import root
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
-from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.pencils.chain import ProductChain
-from rmt_jacobian.pencils.chain_moments import chain_moments
+from rmt_jacobian.pencils.chain_moments import moment_influences
 
-__all__ = ["calibrated"]
+__all__ = ["Calibration", "calibrated"]
 
-_EXACT = 1e-12  # relative
+_EXACT = 1e-11  # relative
 _LEAST = 1e-290  # moments below it have lost digits
-_MOST = 0.5  # loss of effective sites, 1 - (sum p^2)^-1 / sites, that is put up with
+_ROUNDS = 60  # of Newton's method; four or five are the rule
+_LONGEST = 2.0  # change of the logarithm of a weight in one of them
+_CARRIED = 0.9  # share of a moment that comes from sites at which the tilt has not levelled off
+_MOST = 1.0  # chi-squared distance of the weights that is put up with
+_SINGULAR = 1e-9  # of two moments that hang on the same sites
 
 
-def calibrated(chain: ProductChain, mean: float, second_moment: float) -> ProductChain | None:
+@dataclass(frozen=True)
+class Calibration:
+    r"""What was asked of the weights of the sites of a product, and what came of it.
+
+    Attributes
+    ----------
+    chain
+        The product with tilted weights, or as it was if they did not reach the moments.
+    drawn
+        The product as it was.
+    mean, second_moment
+        The exact m_1 and m_2 of :math:`J J^T`.
+    missed
+        The relative errors of the two moments on the sites as drawn.
+    strength
+        :math:`\sum_i p_i^2 / p_i^{(0)} - 1`, how far the weights were moved; infinite where no
+        moderate tilt reaches the moments.
+    """
+
+    chain: ProductChain
+    drawn: ProductChain
+    mean: float
+    second_moment: float
+    missed: tuple[float, float]
+    strength: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether the chain has the exact moments."""
+        return math.isfinite(self.strength)
+
+
+def calibrated(chain: ProductChain, mean: float, second_moment: float) -> Calibration:
     r"""Tilt the weights of the sites until the product has the given first two moments.
 
-    .. math:: p_i \propto p_i^{(0)} \exp(a d_i / m_1 + b \Phi_i / m_2)
+    Newton's method on the logarithms of the moments, with steps
 
-    with d the diagonal of :math:`J J^T` and :math:`\Phi` that of its square, so that the tilt acts
-    on the few sites that carry the moments and leaves the bulk of the law alone.
+    .. math::
+        \delta \log p_i = \sum_{k=1,2} a_k \frac{f_{ki}}{|f_{ki}| + c_k} + \text{const}, \qquad
+        f_{ki} = \frac{1}{m_k} \frac{\partial m_k}{\partial p_i} ,
+
+    so that the tilt acts at all steps on the sites that carry the moments, and leaves the bulk of
+    the law alone.  Beyond :math:`c_k`, where a tenth of the moment comes from, it levels off.
 
     Parameters
     ----------
     chain
         T steps on weighted sites.
     mean, second_moment
-        m_1 and m_2 of :math:`J J^T`.
+        m_1 and m_2 of :math:`J J^T`, above 0.
 
-    Returns
-    -------
-    ProductChain or None
-        The chain with other weights; None where no moderate tilt reaches the moments.
+    Notes
+    -----
+    Where no moderate tilt leads to the moments, or they are beyond the range of numbers, the chain
+    of the result is the one given.
 
     Examples
     --------
-    >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
+    >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory, chain_moments
     >>> gate = np.linspace(0.5, 1.5, 101)[None, :]
     >>> chain = ProductChain(SiteHistory.of(0 * gate, gate), GaussianWeights(1.0))
-    >>> [round(m, 12) for m in chain_moments(calibrated(chain, 1.1, 2.8), 2)]
-    [1.0, 1.1, 2.8]
+    >>> found = calibrated(chain, 1.1, 2.8)
+    >>> [round(m, 10) for m in chain_moments(found.chain, 2)], found.reached
+    ([1.0, 1.1, 2.8], True)
     """
     xp = array_namespace(chain.sites.direct)
     prior = to_numpy(chain.sites.weights)
-    features = _features(chain)
-    if not np.all(np.isfinite(features)):
-        return None  # the moments are 0, or beyond the range of numbers
+    exact = np.array([mean, second_moment])
+    here, missed, caps = chain, (math.nan, math.nan), np.zeros(0)
 
-    def tilted(tilt: np.ndarray) -> ProductChain:
-        exponent = features @ tilt
-        weights = prior * np.exp(exponent - exponent.max())
-        return ProductChain(
-            chain.sites.weighted(xp.asarray(weights / weights.sum())), chain.ensemble
-        )
+    def result(strength: float) -> Calibration:
+        end = here if math.isfinite(strength) else chain
+        return Calibration(end, chain, mean, second_moment, missed, strength)
 
-    def gap(tilt: np.ndarray) -> list[float]:
-        _, first, second = chain_moments(tilted(tilt), 2)
-        # A wild tilt leaves no weight at the sites that carry the moments.
-        return [
-            math.log(max(found, _LEAST)) - math.log(exact)
-            for found, exact in ((first, mean), (second, second_moment))
-        ]
+    for turn in range(_ROUNDS):
+        weights = to_numpy(here.sites.weights)
+        moments, influences = moment_influences(here, 2)
+        found = np.array(moments)
+        if turn == 0:
+            missed = tuple(float(m) for m in _relative(found, exact))
+        if not np.all((found > _LEAST) & np.isfinite(found)) or exact.min() <= _LEAST:
+            return result(math.inf)
+        gap = np.log(exact) - np.log(found)
+        if np.max(np.abs(gap)) <= _EXACT:
+            strength = float(weights @ (weights / prior)) - 1
+            return result(strength if strength <= _MOST else math.inf)
+        f = np.stack([to_numpy(i) for i in influences], axis=1) / found
+        if turn == 0:
+            caps = np.array([_level(np.abs(column), weights) for column in f.T])
+        move = _step(f, f / (np.abs(f) + caps), weights, gap)
+        moved = weights * np.exp(move)
+        if not np.all(moved > 0):
+            return result(math.inf)
+        here = ProductChain(chain.sites.weighted(xp.asarray(moved / moved.sum())), chain.ensemble)
+    return result(math.inf)
 
-    if min(mean, second_moment) < _LEAST:
-        return None
-    if max(map(abs, gap(np.zeros(2)))) <= _EXACT:
-        return chain
-    found = root(gap, np.zeros(2), method="hybr", options={"xtol": 1e-15})
-    weights = to_numpy(tilted(found.x).sites.weights)
-    effective = 1 / float(weights @ weights) / len(weights)
-    if max(map(abs, found.fun)) > _EXACT or effective < 1 - _MOST:
-        return None
-    return tilted(found.x)
+
+def _relative(found: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(exact == found, 0.0, found / exact - 1)
 
 
-def _features(chain: ProductChain) -> np.ndarray:
-    """Return the diagonals of J J^T and of its square in units of their means; (sites, 2)."""
-    xp = array_namespace(chain.sites.direct)
-    moments = PairedMoments.identity(chain.sites.direct[0, :])
-    ensemble = chain.ensemble
-    for t in range(chain.steps):
-        A, B = chain.sites.direct[t, :], chain.sites.gate[t, :]
-        moments = moments.step(A, B, weight_variance=ensemble.variance, s_1=ensemble.s_1)
-    squares = moments.apply(xp.ones_like(moments.diagonal))
-    columns = [to_numpy(moments.diagonal), to_numpy(squares)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.stack([column / column.mean() for column in columns], axis=1)
+def _level(influence: np.ndarray, weights: np.ndarray) -> float:
+    """Return the value up to which the given share of a mean comes from."""
+    order = np.argsort(influence)
+    carried = np.cumsum((weights * influence)[order])
+    return float(influence[order][np.searchsorted(carried, _CARRIED * carried[-1])])
+
+
+def _step(f: np.ndarray, tilt: np.ndarray, weights: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Return Newton's change of the logarithms of the weights, shortened if it is long."""
+    tilt = tilt - weights @ tilt
+    slopes = (f * weights[:, None]).T @ tilt
+    # Two moments of sites of one kind move together: the least change that serves both is taken.
+    move = tilt @ np.linalg.lstsq(slopes, gap, rcond=_SINGULAR)[0]
+    return move * min(1.0, _LONGEST / max(float(np.max(np.abs(move))), 1e-300))

@@ -14,6 +14,13 @@ and the cavities, written without that factor, start from :math:`k_0 = r_T = 1`:
 
 Then :math:`g_{v_0} = \sum_k m_k \epsilon^k`.  At order 0, :math:`k_t` is the diagonal of
 :math:`J_t \cdots J_1 (\cdots)^T`.  A sweep to the right and one back fix one more order.
+
+The potential of the chain, :math:`2 \log s - \sum_k m_k \epsilon^k / k`, is stationary in the
+self-energies.  So the derivative of the moments in the weight of a site is its own term there,
+
+.. math::
+    \sum_k \frac{\partial m_k}{\partial p_i} \frac{\epsilon^k}{k} =
+    - \sum_{t<T} \log(1 - \epsilon k_t \Sigma_{v_t}) - \log(1 - \epsilon k_T) .
 """
 
 from typing import Any
@@ -25,7 +32,7 @@ from rmt_jacobian.pencils.block_chain_moments import block_moments
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_protocol import Chain
 
-__all__ = ["chain_moments"]
+__all__ = ["chain_moments", "moment_influences"]
 
 
 def chain_moments(chain: Chain, order: int) -> list[float]:
@@ -65,6 +72,38 @@ def chain_moments(chain: Chain, order: int) -> list[float]:
     raise ParameterError(f"no power series for a {type(chain).__name__}: give a ProductChain")
 
 
+def moment_influences(chain: ProductChain, order: int) -> tuple[list[float], list[Any]]:
+    """Return the moments, and their derivatives in the weight of every site, up to a constant.
+
+    The constant, the same for all sites, is of no account as weights have the sum 1.
+
+    Parameters
+    ----------
+    chain
+        T steps on weighted sites.
+    order
+        The highest moment, at least 1.
+
+    Returns
+    -------
+    tuple
+        Moments 1 to ``order``, and as many arrays of shape (sites,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
+    >>> gate = np.array([[1.0, 3.0]])  # m_1 is the mean of B^2, 1 or 9
+    >>> moments, influences = moment_influences(
+    ...     ProductChain(SiteHistory.of(0 * gate, gate), GaussianWeights(1.0)), 1)
+    >>> moments, influences[0] - moments[0]
+    ([5.0], array([1., 9.]))
+    """
+    series = _Series(chain, order + 1)
+    moments = series.solve()
+    return moments[1:], series.site_terms()
+
+
 class _Series:
     """Truncated power series in epsilon; axis 0 counts the powers."""
 
@@ -101,7 +140,22 @@ class _Series:
                 passed = self._over(r[t + 1], load)
                 through = self._site_scaled(passed, self.sites.direct_squares[t])
                 r[t] = self._plus(through, sigma_v[t], ones)
+        self.cavities, self.costs = k, [*sigma_v, [1.0, *nothing[1:]]]
         return first
+
+    def site_terms(self) -> list[Any]:
+        r"""Return :math:`-n [\epsilon^n] \sum_t \log(1 - X_t)` at every site, n = 1, 2, ...
+
+        With :math:`X = \epsilon k \Sigma` and :math:`(1 - X) (\log(1 - X))' = -X'`.
+        """
+        totals = [0.0] * (self.length - 1)
+        for k, cost in zip(self.cavities, self.costs, strict=True):
+            X, terms = self._times(k, cost), []
+            for n in range(1, self.length):
+                earlier = [X[n - 1 - j] * terms[j - 1] for j in range(1, n)]
+                terms.append(_total([n * X[n - 1], *earlier]))
+            totals = [total + term for total, term in zip(totals, terms, strict=True)]
+        return totals
 
     def _gain(self, sigma_w: list[float], g_w: list[float]) -> list[float]:
         """Return gamma(u) with u = epsilon Sigma_w g_w."""

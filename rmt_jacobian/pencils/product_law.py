@@ -1,8 +1,11 @@
 """The law of the singular values of a T-step product of any cell in its stationary state."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
+
+import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
@@ -10,15 +13,18 @@ from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import SiteLaw, site_law, untied_state
 from rmt_jacobian.pencils.block_law import block_singular_value_law
-from rmt_jacobian.pencils.calibration import calibrated
+from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
-from rmt_jacobian.pencils.ensembles import ensemble
+from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
 from rmt_jacobian.pencils.singular_values import SingularValueLaw
-from rmt_jacobian.pencils.sites import low_discrepancy_sites
+from rmt_jacobian.pencils.sites import SiteHistory, low_discrepancy_sites
 from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
+from rmt_jacobian.pencils.window_sites import window_sites
 
 __all__ = ["exact_moments", "singular_value_law"]
 
+_GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
+_UNRESOLVED_SHARE = 0.1  # of the mass of a site, in the bands of rarer ones
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 
 
@@ -41,7 +47,9 @@ def singular_value_law(
 
     Sites follow a randomised low-discrepancy sequence.  For cells of one state and one
     preactivation their weights are tilted so that the first two moments of :math:`J J^T` are those
-    of the exact diagonal-valued recursion.
+    of the exact diagonal-valued recursion.  Where that takes more than a gentle tilt, the moments
+    hang on rare sites, and as many of these are drawn on purpose, at their true shares.
+    ``calibration`` of the law says how far the sites are off.
 
     Parameters
     ----------
@@ -106,23 +114,57 @@ def singular_value_law(
     if isinstance(weights, Mapping):
         weights = weights[parameters.groups[0][0]]
     random = ensemble(weights, parameters.only.weight_std)
-    chains = [
-        _calibrated(law, ProductChain(history.on(device), random))
-        for history in (low_discrepancy_sites(law, steps, sites, rng) for rng in rngs)
-    ]
-    return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
+
+    draw = _Draw(law, steps, sites, random, device)
+    exact = draw.exact_moments()
+    if exact is None:
+        chains = [draw.chain(low_discrepancy_sites, rng) for rng in rngs]
+        return SingularValueLaw(chains[0], squared, tolerance, tuple(chains[1:]), title, grain)
+    sites_of, found = low_discrepancy_sites, draw.calibrated(low_discrepancy_sites, rngs[0], exact)
+    if found.strength > _GENTLE and law.preactivation_variance > 0:
+        sites_of, found = window_sites, draw.calibrated(window_sites, rngs[0], exact)
+    others = tuple(draw.calibrated(sites_of, rng, exact).chain for rng in rngs[1:])
+    # Rare sites far out have bands of their own, each of less mass than it is worth to resolve.
+    teeth = _UNRESOLVED_SHARE / sites if sites_of is window_sites else 0.0
+    return SingularValueLaw(
+        found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
+    )
 
 
-def _calibrated(law: SiteLaw, chain: ProductChain) -> ProductChain:
-    """Tilt the weights of the sites where that is possible; else leave them as they are."""
-    variance = law.parameters.only.weight_std**2
-    if variance == 0 or not math.isclose(chain.ensemble.variance, variance, rel_tol=1e-12):
-        return chain  # an ensemble of another scale: the site law is not that of its network
-    try:
-        exact = exact_moments(law, chain.steps, chain.ensemble.s_1)
-    except HypothesisError:
-        return chain
-    return calibrated(chain, *exact) or chain
+@dataclass(frozen=True)
+class _Draw:
+    """Sites of the stationary law of a cell of one state, and what their moments should be."""
+
+    law: SiteLaw
+    steps: int
+    sites: int
+    random: BiInvariant
+    device: Device | ModuleType
+
+    def chain(self, sites_of: Callable[..., SiteHistory], rng: np.random.Generator) -> ProductChain:
+        """Return the chain of drawn sites."""
+        history = sites_of(self.law, self.steps, self.sites, rng)
+        return ProductChain(history.on(self.device), self.random)
+
+    def calibrated(
+        self,
+        sites_of: Callable[..., SiteHistory],
+        rng: np.random.Generator,
+        exact: tuple[float, float],
+    ) -> Calibration:
+        """Return the chain of drawn sites with tilted weights."""
+        return calibrated(self.chain(sites_of, rng), *exact)
+
+    def exact_moments(self) -> tuple[float, float] | None:
+        """Return m_1 and m_2 of the recursion; None where it does not hold or leaves the range."""
+        variance = self.law.parameters.only.weight_std**2
+        if variance == 0 or not math.isclose(self.random.variance, variance, rel_tol=1e-12):
+            return None  # an ensemble of another scale: the site law is not that of its network
+        try:
+            exact = exact_moments(self.law, self.steps, self.random.s_1)
+        except HypothesisError:  # the averages that it needs do not follow from moments
+            return None
+        return exact if min(exact) > 0 and math.isfinite(max(exact)) else None
 
 
 def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.laws.solution import LawSolution
+from rmt_jacobian.pencils.calibration import Calibration
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
@@ -25,6 +26,9 @@ __all__ = ["SingularValueLaw"]
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
+_TAIL = 1e-2  # share of a moment that the table may miss
+_ASIDE = 1e-5  # relative distance from an atom at which the cdf on its sides is taken
+_STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
@@ -56,6 +60,9 @@ class SingularValueLaw(Law):
         comb; 0 resolves every tooth.
     source
         The law whose table this one shares, if any.
+    calibration
+        The exact first two moments, and how well the sites were fitted to them; None where no exact
+        recursion was asked for.
 
     Notes
     -----
@@ -80,6 +87,7 @@ class SingularValueLaw(Law):
     grain: float = 0.0
     teeth: float = 0.0
     source: "SingularValueLaw | None" = field(default=None, repr=False)
+    calibration: Calibration | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:
@@ -205,21 +213,43 @@ class SingularValueLaw(Law):
     def error_estimate(self) -> float:
         """The largest difference of the cdf on other draws of the sites, over the quantiles.
 
-        It is the Kolmogorov-Smirnov distance that is left between this law and the one of
-        infinitely many sites, up to a factor of order 1; nan without replicates.
+        The sites before their weights were tilted count as another draw.  It is the
+        Kolmogorov-Smirnov distance that is left between this law and the one of infinitely many
+        sites, up to a factor of order 1; nan without replicates.
         """
         if not self.replicates:
             return math.nan
         probes = (np.arange(_PROBES) + 0.5) / _PROBES
         probes = probes[probes > 1.01 * self.chain.lost]
         s = np.exp(self._quantile_position(probes))
-        own = self._below(np.log(s))[0]
+        own, slope = self._below(np.log(s))
+        others = self.replicates
+        if self.calibration is not None and self.calibration.drawn is not self.chain:
+            others = (*others, self.calibration.drawn)
         if self._smooth:
-            tables = [rotation_table(chain) for chain in self.replicates]
+            tables = [rotation_table(chain) for chain in others]
             return max(float(np.max(np.abs(t.evaluate(np.log(s))[0] - own))) for t in tables)
         start = self.table.self_energies(np.log(s))  # other draws differ little
-        others = [_below(chain, s, start) for chain in self.replicates]
-        return max(float(np.max(np.abs(other - own))) for other in others)
+        return max(float(np.max(_difference(chain, s, start, own, slope))) for chain in others)
+
+    @cached_property
+    def moment_errors(self) -> tuple[float, float]:
+        """The relative errors of the first two moments of the squares.
+
+        0 where they are those of an exact recursion; else the largest difference on other draws of
+        the sites, nan without replicates.
+        """
+        if self.calibration is not None:
+            return 0.0, 0.0
+        if not self.replicates:
+            return math.nan, math.nan
+        own, *others = (
+            np.array(chain_moments(chain, 2)[1:]) for chain in (self.chain, *self.replicates)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gaps = np.where(own == others, 0.0, np.abs(np.array(others) / own - 1))
+        first, second = np.max(gaps, axis=0)
+        return float(first), float(second)
 
     def _outward(self, s: Any) -> Any:
         return s * s if self.squared else s
@@ -258,9 +288,21 @@ class SingularValueLaw(Law):
 
     def _moment(self, n: int) -> float:
         order = n if self.squared else n / 2
+        if self.calibration is not None and order in (1, 2):
+            return self.calibration.mean if order == 1 else self.calibration.second_moment
         if order == int(order):
             return chain_moments(self.chain, int(order))[-1]
+        self._check_tail(2 * math.ceil(order))
         return self._integral(lambda s: s**n)
+
+    def _check_tail(self, power: int) -> None:
+        """Refuse a moment that hangs on values rarer than the table resolves."""
+        exact = chain_moments(self.chain, power // 2)[-1]
+        if abs(self._integral(lambda s: s**power) - exact) > _TAIL * exact:
+            raise ConvergenceError(
+                "this moment hangs on singular values that are rarer than the table resolves: take "
+                "moments of the squares, which need no table, or a smaller tolerance"
+            )
 
     def _integral(self, function: Any) -> Any:
         """Integrate a function of s against the table; the part below the first node is a power."""
@@ -309,11 +351,29 @@ class SingularValueLaw(Law):
         return solve_chain(self.chain, points, start)
 
 
-def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the cdf of the singular values of a chain at s."""
+def _difference(
+    chain: Chain, s: np.ndarray, start: np.ndarray, own: np.ndarray, slope: np.ndarray
+) -> np.ndarray:
+    """Return how far the cdf of the singular values of a chain is from given values at s.
+
+    At an atom the equation has no solution, and next to it only rounding decides on which side one
+    is.  There the cdf may have any value between those on both sides.
+    """
+    below, solved = _below(chain, s, start)
+    gap = np.abs(below - own)
+    at = ~solved | (slope > _STEEP)
+    if np.any(at):
+        sides = [_below(chain, s[at] * (1 + shift), start[at]) for shift in (-_ASIDE, _ASIDE)]
+        if not all(np.all(side) for _, side in sides):
+            raise ConvergenceError("a replicate was not solved: use other sites")
+        (low, _), (high, _) = sides
+        gap[at] = np.maximum(np.maximum(low - own[at], own[at] - high), 0.0)
+    return gap
+
+
+def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cdf of the singular values of a chain at s, and where it was solved."""
     xp = chain.namespace
     found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
-    if not bool(xp.all(found.converged)):
-        raise ConvergenceError("a replicate was not solved: use other sites")
     potential = chain.potential(found.s, found.sigma, found.averages)
-    return 1 - to_numpy(xp.imag(potential)) / math.pi
+    return 1 - to_numpy(xp.imag(potential)) / math.pi, to_numpy(found.converged)

@@ -158,9 +158,8 @@ def drawn_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) -> SiteHis
     (3, 16)
     """
     rng = generator(seed)
-    _check_counts(steps, count)
-    uniform = rng.random((count, 2 * steps + 1))
-    return _history(law, uniform, rng)
+    check_counts(steps, count)
+    return _history(law, rng.random((count, 2 * steps + 1)), rng)
 
 
 def low_discrepancy_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) -> SiteHistory:
@@ -189,19 +188,27 @@ def low_discrepancy_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) 
     True
     """
     rng = generator(seed)
-    _check_counts(steps, count)
-    dimensions = 2 * steps + 1
+    check_counts(steps, count)
+    return _history(law, scrambled_sobol(2 * steps + 1, count, rng), rng)
+
+
+def scrambled_sobol(dimensions: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return randomised low-discrepancy numbers, shape (count, dimensions)."""
     if dimensions > _SOBOL_DIMENSIONS:
         raise ParameterError(
-            f"at most {_SOBOL_DIMENSIONS // 2} steps, not {steps}: use drawn_sites"
+            f"at most {_SOBOL_DIMENSIONS // 2} steps, not {dimensions // 2}: use drawn_sites"
         )
     sequence = qmc.Sobol(dimensions, rng=rng)
     # A Sobol sequence is balanced at powers of 2; the first points of the next one serve any count.
-    uniform = sequence.random_base2(max(0, math.ceil(math.log2(count))))[:count]
-    return _history(law, uniform, rng)
+    return sequence.random_base2(max(0, math.ceil(math.log2(count))))[:count]
 
 
-def _check_counts(steps: int, count: int) -> None:
+def clipped(uniform: np.ndarray) -> np.ndarray:
+    """Keep numbers off 0 and 1, whose quantiles are infinite; they are 2^-30 apart or less."""
+    return np.clip(uniform, 2.0**-32, 1 - 2.0**-32)
+
+
+def check_counts(steps: int, count: int) -> None:
     for name, value in (("steps", steps), ("the number of sites", count)):
         if value != int(value) or value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
@@ -209,19 +216,44 @@ def _check_counts(steps: int, count: int) -> None:
 
 def _history(law: SiteLaw, uniform: np.ndarray, rng: np.random.Generator) -> SiteHistory:
     """Run sites whose first state, preactivations and inputs have the given quantiles."""
-    compiled, group = compile_cell(law.cell), law.parameters.only
-    # Quantiles of 0 and 1 are infinite; the spacing of the numbers drawn is 2^-30 or less.
-    uniform = np.clip(uniform, 2.0**-32, 1 - 2.0**-32)
-    h = _state_quantiles(law, uniform[:, 0], rng)
-    std, direct, gate = math.sqrt(law.preactivation_variance), [], []
-    for t in range(uniform.shape[1] // 2):
-        e = group.bias_mean + std * ndtri(uniform[:, 2 * t + 1])
-        x = law.parameters.inputs.from_normal(ndtri(uniform[:, 2 * t + 2]))
+    uniform = clipped(uniform)
+    mean, std = law.parameters.only.bias_mean, math.sqrt(law.preactivation_variance)
+    e = mean + std * ndtri(uniform[:, 1::2])
+    return site_paths(law, uniform[:, 0], e, ndtri(uniform[:, 2::2]), rng)
+
+
+def site_paths(
+    law: SiteLaw,
+    first: np.ndarray,
+    gates: np.ndarray,
+    inputs: np.ndarray,
+    rng: np.random.Generator,
+    weights: np.ndarray | None = None,
+) -> SiteHistory:
+    """Run sites along given preactivations.
+
+    Parameters
+    ----------
+    law
+        The stationary law of one site.
+    first
+        The quantile of the first state, shape (sites,).
+    gates, inputs
+        The preactivations, and normal variables behind the inputs; shape (sites, T).
+    rng
+        For the population behind the quantiles.
+    weights
+        The shares of the sites, by default equal.
+    """
+    compiled, direct, gate = compile_cell(law.cell), [], []
+    h = _state_quantiles(law, first, rng)
+    for e, z in zip(gates.T, inputs.T, strict=True):
+        x = law.parameters.inputs.from_normal(z)
         derivatives = compiled.derivatives([h], [e], x)
         direct.append(np.broadcast_to(derivatives.state.get((0, 0), 0.0), h.shape))
         gate.append(np.broadcast_to(derivatives.gate.get((0, 0), 0.0), h.shape))
         (h,) = compiled.update([h], [e], x)
-    return SiteHistory.of(np.array(direct), np.array(gate))
+    return SiteHistory.of(np.array(direct), np.array(gate), weights)
 
 
 def _state_quantiles(law: SiteLaw, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:

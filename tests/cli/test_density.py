@@ -8,6 +8,7 @@ from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
 from rmt_jacobian.cli import main
 from rmt_jacobian.mean_field import site_law
 from rmt_jacobian.pencils import exact_moments
+from tests.pencils.heavy_tails import POINT, moments
 
 
 def run(*arguments: str) -> int:
@@ -74,4 +75,45 @@ def test_bad_input_is_one_line(
     assert run(*arguments) == 2
     error = capsys.readouterr().err
     assert words in error
+    assert error.count("\n") == 1
+
+
+HEAVY = [
+    "minimalrnn", "-p", "weight_std=1.544", "-p", "input_std=4.066", "-p", "bias_mean=-2.2736",
+    "-p", "bias_std=1", "-p", "input_variance=.733", "--steps", "3", "--sites", "64", "--points",
+    "40",
+]  # fmt: skip
+
+
+def test_the_printed_moments_are_exact_and_what_sites_miss_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*HEAVY, "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    exact = moments(POINT, 3, -1.0)
+    assert (found["mean"], found["second_moment"]) == pytest.approx(exact, rel=1e-9)
+    assert found["moment_errors"] == [0, 0]
+    assert found["calibration"]["reached"]
+    assert found["calibration"]["sites"] == 80  # with a quarter more, where gates are open
+    run(*HEAVY)
+    text = capsys.readouterr().out
+    missed = 100 * found["calibration"]["missed"][1]
+    assert f"the 80 sites miss them by  {100 * found['calibration']['missed'][0]:+.2g} %" in text
+    assert f"and {missed:+.2g} %, which their weights make up for" in text
+
+
+def test_moments_of_sites_are_printed_with_their_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("gru", "-p", "input_std=1", "--sites", "16", "--points", "20") == 0
+    lines = capsys.readouterr().out.splitlines()
+    (mean,) = [line for line in lines if line.startswith("mean of J J^T")]
+    assert "±" in mean
+    assert "of the sites" in mean
+
+
+def test_a_variance_that_diverges_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("vanilla:identity", "-p", "weight_std=3") == 2
+    error = capsys.readouterr().err
+    assert "weight_std must be below 1" in error
     assert error.count("\n") == 1

@@ -7,8 +7,16 @@ import pytest
 import sympy as sp
 from scipy.special import expit
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, sigmoid, vanilla
-from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.cells import (
+    Cell,
+    Parameters,
+    Preactivation,
+    cell_named,
+    minimalrnn,
+    sigmoid,
+    vanilla,
+)
+from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.mean_field import SiteLaw, site_law, solve_site_law
 from tests import gauss_legendre as gl
 from tests.cells.two_gates import reads_the_state, two_gates, two_states
@@ -165,3 +173,22 @@ def test_averages_that_moments_do_not_give_are_refused() -> None:
     law = site_law(point.cell, point.parameters)
     with pytest.raises(HypothesisError, match="not a polynomial"):
         law.average(sp.tanh(point.cell.states[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "weight_std", "how", "bound"),
+    [
+        ("vanilla:identity", 3.0, "9-fold a step", "below 1"),  # q' = 9 q + 0.25
+        ("vanilla:identity", 1.0, "for ever", "below 1"),  # q' = q + 0.25
+        ("vanilla:relu", 2.0, "2-fold a step", "below 1.41421"),  # E[relu(e)^2] = q / 2
+        ("vanilla:relu", 1.5, "12.5 % a step", "below 1.41421"),
+    ],
+)
+def test_a_variance_that_diverges_is_refused_with_the_reason(
+    name: str, weight_std: float, how: str, bound: str
+) -> None:
+    cell = cell_named(name)
+    values = Parameters.of(cell).with_values(weight_std=weight_std, input_std=0.5, bias_mean=0.0)
+    with pytest.raises(InfeasibleError, match=f"{how}.*no stationary state.*{bound}"):
+        site_law(cell, values)
+    assert not solve_site_law(cell, values).converged

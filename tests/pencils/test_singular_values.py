@@ -1,14 +1,15 @@
 """The law of singular values against closed forms, sampled networks and itself."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from benchmarks.sweep_singular_values import checked, mass_within
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, cell_named, gru, minimalrnn, vanilla
 from rmt_jacobian.compare import finite_size_null, ks_distance
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.laws import FussCatalan, QuarterCircle
 from rmt_jacobian.mean_field import site_law
 from rmt_jacobian.pencils import (
@@ -17,6 +18,8 @@ from rmt_jacobian.pencils import (
     ProductChain,
     SingularValueLaw,
     SiteHistory,
+    calibrated,
+    chain_moments,
     exact_moments,
     singular_value_law,
 )
@@ -246,3 +249,62 @@ def test_bands_of_few_sites_are_counted_in_and_true_gaps_are_not() -> None:
     assert coarse.support() == whole.support()
     gap = (whole.support_intervals()[1][1] + whole.support_intervals()[2][0]) / 2
     assert coarse.pdf(gap) == 0
+
+
+def test_the_error_estimate_counts_what_tilting_changes() -> None:
+    """A tilt towards wrong moments, here those of gates a tenth too open, moves the law."""
+    gate = np.linspace(0.5, 1.5, 129)[None, :]
+    drawn = ProductChain(SiteHistory.of(0 * gate, gate), GaussianWeights(1.0))
+    wrong = ProductChain(SiteHistory.of(0 * gate, 1.1 * gate), GaussianWeights(1.0))
+    found = calibrated(drawn, *chain_moments(wrong, 2)[1:])
+    assert found.reached
+    law = SingularValueLaw(
+        found.chain, tolerance=1e-4, replicates=(found.chain,), calibration=found
+    )
+    right = SingularValueLaw(drawn, tolerance=1e-4)
+    x = right.ppf(np.linspace(0.05, 0.95, 19))
+    moved = float(np.max(np.abs(law.cdf(x) - right.cdf(x))))
+    assert moved > 0.02
+    assert law.error_estimate == pytest.approx(moved, rel=0.1)
+
+
+def test_an_atom_that_all_draws_share_is_no_error() -> None:
+    """All singular values of (0.9 O)^3 are 0.729."""
+    cell = cell_named("vanilla:identity")
+    parameters = Parameters.of(cell).with_values(weight_std=0.9, input_std=0.5)
+    law = singular_value_law(cell, parameters, weights="orthogonal", steps=3, sites=16)
+    assert law.ppf([0.1, 0.5, 0.9]) == pytest.approx([0.729] * 3, rel=1e-6)
+    assert law.error_estimate < 1e-6
+
+
+def test_moments_that_the_table_does_not_resolve_are_refused() -> None:
+    """One site in a million carries the mean: the table ends below it."""
+    gate = np.array([[1.0, 1e12]])
+    rare = SiteHistory.of(0 * gate, gate, np.array([1 - 1e-9, 1e-9]))
+    law = SingularValueLaw(ProductChain(rare, GaussianWeights(1.0)), tolerance=1e-4)
+    assert law.moment(2) == pytest.approx(1e15, rel=1e-3)
+    with pytest.raises(ConvergenceError, match="rarer than the table"):
+        law.mean()
+
+
+def test_moments_of_sites_carry_the_error_of_the_sites() -> None:
+    """The replicates of a GRU, whose moments follow no recursion, scatter by what is stated."""
+    laws = [
+        singular_value_law(
+            gru,
+            Parameters.of(gru).with_values(input_std=1.0),
+            weights="gaussian",
+            steps=2,
+            sites=64,
+            seed=seed,
+            squared=True,
+        )
+        for seed in range(6)
+    ]
+    first = np.array([law.moment(1) for law in laws])
+    stated = np.mean([law.moment_errors[0] for law in laws])
+    scatter = first.std(ddof=1) / first.mean()
+    # The largest of two differences of draws is 1.7 standard deviations of one in the mean.
+    assert 0.5 < stated / (1.7 * scatter) < 2
+    assert laws[0].calibration is None
+    assert np.isnan(replace(laws[0], replicates=()).moment_errors[0])
