@@ -5,6 +5,7 @@ from collections import Counter
 
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.laws.affine import Affine
+from rmt_jacobian.laws.dominated import Dominated, dominated
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
@@ -47,7 +48,7 @@ def boxplus(mu: Law, nu: Law) -> Law:
     for constant, other in ((mu, nu), (nu, mu)):
         if (value := _constant(constant)) is not None:
             return _moved(other, 1.0, value)
-    return FreeSum(_collected((*_terms(mu, FreeSum), *_terms(nu, FreeSum))))
+    return dominated(FreeSum(_collected((*_terms(mu, FreeSum), *_terms(nu, FreeSum)))))
 
 
 def boxtimes(mu: Law, nu: Law) -> Law:
@@ -86,7 +87,7 @@ def boxtimes(mu: Law, nu: Law) -> Law:
     for constant, other in ((mu, nu), (nu, mu)):
         if (value := _constant(constant)) is not None:
             return _moved(other, value, 0.0) if value > 0 else constant
-    return FreeProduct(_collected((*_terms(mu, FreeProduct), *_terms(nu, FreeProduct))))
+    return dominated(FreeProduct(_collected((*_terms(mu, FreeProduct), *_terms(nu, FreeProduct)))))
 
 
 def boxplus_power(law: Law, times: float) -> Law:
@@ -117,7 +118,7 @@ def boxplus_power(law: Law, times: float) -> Law:
         return law
     if (value := _constant(law)) is not None:
         return _moved(law, 1.0, (times - 1) * value)
-    return FreeSum(tuple((factor, times * t) for factor, t in _terms(law, FreeSum)))
+    return dominated(FreeSum(tuple((factor, times * t) for factor, t in _terms(law, FreeSum))))
 
 
 def boxtimes_power(law: Law, times: float) -> Law:
@@ -152,7 +153,8 @@ def boxtimes_power(law: Law, times: float) -> Law:
         return law
     if (value := _constant(law)) is not None:
         return PointMasses((value**times,), (1.0,))
-    return FreeProduct(tuple((factor, times * t) for factor, t in _terms(law, FreeProduct)))
+    factors = tuple((factor, times * t) for factor, t in _terms(law, FreeProduct))
+    return dominated(FreeProduct(factors))
 
 
 def _constant(law: Law) -> float | None:
@@ -172,6 +174,8 @@ def _moved(law: Law, scale: float, shift: float) -> Law:
 
 def _terms(law: Law, kind: type[FreeSum] | type[FreeProduct]) -> tuple[tuple[Law, float], ...]:
     """Return the factors of a convolution of the same kind, so that nesting stays flat."""
+    if isinstance(law, Dominated):
+        law = law.exact
     return law.factors if isinstance(law, kind) else ((law, 1.0),)
 
 
