@@ -69,8 +69,9 @@ class FreeProduct(FreeConvolution):
         like = self._strands.levels[segment.strand, self._strands.levels.shape[1] // 2]
         levels = MULTIPLICATIVE.exponential(segment.logs[inner], np.array(like))
         points = self._strands.points(np.full(levels.shape, segment.strand), levels)
-        log_z, first = np.unique(np.log(-segment.x[inner]), return_index=True)
-        return log_z, np.log(-points)[:, first]
+        known = (segment.x[inner] < 0) & np.all(points < 0, axis=0)  # others have underflown
+        log_z, first = np.unique(np.log(-segment.x[inner][known]), return_index=True)
+        return log_z, np.log(-points[:, known])[:, first]
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         r"""Return the atoms, at products of atoms whose masses leave more than 0, and at 0.
@@ -217,7 +218,9 @@ class FreeProduct(FreeConvolution):
         with np.errstate(divide="ignore"):
             below = -np.where(x < high / 2, np.log(x / high), np.log1p((x - high) / high))
             if power is not None:
-                return 2 * np.arctan2(np.exp(-below / power / 2), np.sqrt(-np.expm1(-below / power)))
+                return 2 * np.arctan2(
+                    np.exp(-below / power / 2), np.sqrt(-np.expm1(-below / power))
+                )
             if self._in_logarithms(k):
                 above = np.where(x > 2 * low, np.log(x / low), np.log1p((x - low) / low))
                 return 2 * np.arctan2(np.sqrt(above), np.sqrt(below))

@@ -67,7 +67,8 @@ class QuarterCircle(Law):
         return ((0.0, float(self.radius)),)
 
     def _density(self, x: np.ndarray) -> np.ndarray:
-        return 4 / (np.pi * self.radius**2) * np.sqrt((self.radius - x) * (self.radius + x))
+        share = x / self.radius
+        return 4 / (np.pi * self.radius) * np.sqrt((1 - share) * (1 + share))
 
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         r"""Return G from :math:`\int_0^1 \sqrt{1 - x^2} / (\zeta - x) \, dx`, elementary.
@@ -125,7 +126,8 @@ class QuarterCircle(Law):
         return self.radius * np.sin(angle / 2)
 
     def _angle(self, k: int, x: np.ndarray) -> np.ndarray:
-        return 2 * np.arctan2(x, np.sqrt((self.radius - x) * (self.radius + x)))
+        share = x / self.radius
+        return 2 * np.arctan2(share, np.sqrt((1 - share) * (1 + share)))
 
     def _mass_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
         return (1 + np.cos(angle)) / np.pi
