@@ -117,6 +117,12 @@ def processors(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Change single operators of the package, and see that the fast tests notice."""
+    python(session, "-m", "benchmarks.mutants", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests and the doctests on two processes."""
     report = ROOT / ".cache" / "pytest.xml"

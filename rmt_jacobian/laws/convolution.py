@@ -217,28 +217,38 @@ class FreeConvolution(Law):
         Closer to an edge than rounding it is constant, as it is at a hard edge; the mass there is
         of the order of the cube of the angle at other edges.
         """
-        low, high = self._intervals[k]
-        first, last = (2 * np.sqrt(self._rounding_at(end) / (high - low)) for end in (low, high))
+        first, last = self._margins(k)
         if not first + last < np.pi:
+            low, high = self._intervals[k]
             raise ConvergenceError(
                 f"the interval [{low:.10g}, {high:.10g}] is too narrow for its place: bring the "
                 "factors to more similar scales, or nearer to 0"
             )
         angle = np.clip(angle, first, np.pi - last)
-        rate = self.solve(self._point(k, angle)).density * self._stretch(k, angle)
+        rate = self._rate(k, angle)
         for shift in _SHIFTS:  # over a few points that are not certified, next to a singular one
             unknown = np.isnan(rate)
             if not np.any(unknown):
                 return rate
             near = angle[unknown] + shift
             near = np.where((near > first) & (near < np.pi - last), near, angle[unknown])
-            rate[unknown] = self.solve(self._point(k, near)).density * self._stretch(k, near)
+            rate[unknown] = self._rate(k, near)
         if np.any(np.isnan(rate)):
             raise ConvergenceError(
                 "the density was not found everywhere on the support, so there is no cdf; see "
                 "solve for the points"
             )
         return rate
+
+    def _margins(self, k: int) -> tuple[float, float]:
+        """Return the angles to the two edges below which rounding decides."""
+        low, high = self._intervals[k]
+        first, last = (2 * np.sqrt(self._rounding_at(end) / (high - low)) for end in (low, high))
+        return float(first), float(last)
+
+    def _rate(self, k: int, angle: np.ndarray) -> np.ndarray:
+        """Return the density by the angle, nan where it is not certified."""
+        return self.solve(self._point(k, angle)).density * self._stretch(k, angle)
 
     def _stretch(self, k: int, angle: np.ndarray) -> np.ndarray:
         low, high = self._intervals[k]

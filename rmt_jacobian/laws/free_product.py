@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.laws.chart import MULTIPLICATIVE, Chart
 from rmt_jacobian.laws.convolution import FreeConvolution
 from rmt_jacobian.laws.law import Law
@@ -16,6 +15,10 @@ from rmt_jacobian.laws.subordination import System
 __all__ = ["FreeProduct"]
 
 _ATOM = 1e-13  # a smaller mass is the rounding of a sum of masses
+_DECADES = 100.0  # the ratio of the ends of an interval that is seen in logarithms
+_MARGIN = 1e-5  # angle to an edge inside which rounding decides; the error of the mass is its cube
+_LEAST = -690.0  # logarithm of a number that is not close to underflow
+_MARGIN_AT_ZERO = 1e-4  # the same at 0, where the density goes on like a power of x
 _HEIGHT = 2.5  # argument at which the continuation to the positive axis starts
 
 
@@ -66,8 +69,9 @@ class FreeProduct(FreeConvolution):
         like = self._strands.levels[segment.strand, self._strands.levels.shape[1] // 2]
         levels = MULTIPLICATIVE.exponential(segment.logs[inner], np.array(like))
         points = self._strands.points(np.full(levels.shape, segment.strand), levels)
-        log_z, first = np.unique(np.log(-segment.x[inner]), return_index=True)
-        return log_z, np.log(-points)[:, first]
+        known = (segment.x[inner] < 0) & np.all(points < 0, axis=0)  # others have underflown
+        log_z, first = np.unique(np.log(-segment.x[inner][known]), return_index=True)
+        return log_z, np.log(-points[:, known])[:, first]
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
         r"""Return the atoms, at products of atoms whose masses leave more than 0, and at 0.
@@ -98,18 +102,23 @@ class FreeProduct(FreeConvolution):
 
     def _hard_edges(self) -> list[float]:
         hard = [at for at, mass in self._corners if mass <= _ATOM]
-        return hard + ([] if self._decay_at_zero is None else [0.0])
+        order, logarithms = self._order_at_zero
+        return hard + ([0.0] if order > 1 + 1e-12 or logarithms > 1 else [])
 
     @cached_property
-    def _decay_at_zero(self) -> float | None:
-        r"""The power d of :math:`1 + M(z) - \mu\{0\} \sim z^d` at 0; None without a hard edge."""
+    def _order_at_zero(self) -> tuple[float, float]:
+        r"""The order k of :math:`z \sim (1 + M(z) - \mu\{0\})^k` at 0, and of its logarithm.
+
+        The logarithm comes from factors whose density at 0 is neither 0 nor infinite.
+        """
         zero = max(_mass_at_zero(law) for law, _ in self.factors)
-        inverse = 0.0 if zero > 0 else 1.0
+        order, logarithms = (0.0, 0.0) if zero > 0 else (1.0, 0.0)
         for law, times in self.factors:
             if _mass_at_zero(law) == zero:
-                exponent = law.edge_exponent_at_zero or 0.0
-                inverse += times * (1 / (1 - exponent) - (0 if zero > 0 else 1))
-        return 1 / inverse if inverse > 1 + 1e-12 else None
+                exponent = law.edge_exponent_at_zero
+                order += times * (1 / (1 - (exponent or 0.0)) - (0 if zero > 0 else 1))
+                logarithms += times if exponent == 0 and zero == 0 else 0.0
+        return order, logarithms
 
     @property
     def edge_exponent_at_zero(self) -> float | None:
@@ -120,7 +129,13 @@ class FreeProduct(FreeConvolution):
         With an atom at 0 only the factors with the largest one count, and the formula is
         :math:`1 / (1 - a) = \sum_j t_j / (1 - a_j)`.
         """
-        return None if self._decay_at_zero is None else 1 - self._decay_at_zero
+        order, logarithms = self._order_at_zero
+        return 1 - 1 / order if order > 1 + 1e-12 or logarithms > 0 else None
+
+    def _density(self, x: np.ndarray) -> np.ndarray:
+        if self.edge_exponent_at_zero == 0 and 0.0 not in self._hard_edges():
+            x = np.where(x == 0, math.exp(_LEAST) * self._intervals[0][1], x)  # finite there
+        return super()._density(x)
 
     def _rounding_at(self, end: float) -> float:
         # Points are solved for by their logarithms, in which nothing is close to 0.
@@ -163,53 +178,95 @@ class FreeProduct(FreeConvolution):
             product = list(multiply_series(product, power_of_series(series, exponent)))
         return [float(moment) for moment in moments_from_s_series(product)]
 
-    def _stretched(self, k: int) -> float | None:
-        """Return the power of the angle that flattens a hard edge at the lower end."""
-        decay = self._decay_at_zero
-        return None if decay is None or self._intervals[k][0] > 0 else 1 / decay
+    def _power(self, k: int) -> float | None:
+        """Return the power of the angle that flattens a hard edge at 0; None at other edges."""
+        power = max(self._order_at_zero)
+        return power if self._intervals[k][0] == 0 and power > 1 + 1e-12 else None
+
+    def _in_logarithms(self, k: int) -> bool:
+        """Return whether the angle is one of the logarithm of x: of an interval of many scales."""
+        low, high = self._intervals[k]
+        return low > 0 and high > _DECADES * low
+
+    def _logarithm(self, k: int, angle: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return the logarithm of x and its slope, where the angle is one of it."""
+        (low, high), power = self._intervals[k], self._power(k)
+        angle = np.asarray(angle)
+        with np.errstate(divide="ignore"):
+            if power is not None:
+                sine, cosine = np.sin(angle / 2), np.cos(angle / 2)
+                half = np.where(sine < 0.7, np.log(sine), np.log1p(-(cosine**2)) / 2)
+                return math.log(high) + 2 * power * half, power / np.tan(angle / 2)
+            if self._in_logarithms(k):
+                length = math.log(high) - math.log(low)
+                from_low = math.log(low) + length * np.sin(angle / 2) ** 2
+                from_high = math.log(high) - length * np.cos(angle / 2) ** 2
+                nearer = np.where(angle < np.pi / 2, from_low, from_high)
+                return nearer, length / 2 * np.sin(angle)
+        return None
 
     def _point(self, k: int, angle: np.ndarray) -> np.ndarray:
-        power = self._stretched(k)
-        if power is None:
+        found = self._logarithm(k, angle)
+        if found is None:
             return super()._point(k, angle)
-        low = np.sin(np.asarray(angle) / 2) ** 2
-        high = np.cos(np.asarray(angle) / 2) ** 2
-        with np.errstate(divide="ignore"):
-            logarithm = np.where(low < 0.5, np.log(low), np.log1p(-high))
-        return self._intervals[k][1] * np.exp(power * logarithm)
+        low, high = self._intervals[k]
+        nearer = np.exp(found[0] - math.log(high)) * high  # exact at the upper edge
+        return np.where(np.asarray(angle) > 0, np.clip(nearer, low, high), low)
 
     def _angle(self, k: int, x: np.ndarray) -> np.ndarray:
-        power = self._stretched(k)
-        if power is None:
-            return super()._angle(k, x)
-        high = self._intervals[k][1]
+        (low, high), power = self._intervals[k], self._power(k)
         with np.errstate(divide="ignore"):
-            logarithm = np.where(x < high / 2, np.log(x / high), np.log1p((x - high) / high))
-        return 2 * np.arctan2(np.exp(logarithm / power / 2), np.sqrt(-np.expm1(logarithm / power)))
+            below = -np.where(x < high / 2, np.log(x / high), np.log1p((x - high) / high))
+            if power is not None:
+                return 2 * np.arctan2(
+                    np.exp(-below / power / 2), np.sqrt(-np.expm1(-below / power))
+                )
+            if self._in_logarithms(k):
+                above = np.where(x > 2 * low, np.log(x / low), np.log1p((x - low) / low))
+                return 2 * np.arctan2(np.sqrt(above), np.sqrt(below))
+        return super()._angle(k, x)
+
+    def _margins(self, k: int) -> tuple[float, float]:
+        low, high = self._intervals[k]
+        upper = self._rounding_at(high) / high
+        if self._power(k) is not None:
+            return self._margin_at_zero(k), max(_MARGIN, 2 * math.sqrt(upper))
+        if self._in_logarithms(k):
+            length = math.log(high) - math.log(low)
+            lower = self._rounding_at(low) / low
+            return tuple(max(_MARGIN, 2 * math.sqrt(end / length)) for end in (lower, upper))
+        return super()._margins(k)
+
+    def _margin_at_zero(self, k: int) -> float:
+        """Return an angle below which the density goes on like a power of x.
+
+        With a logarithm subordination points are as small as x, and must not underflow.
+        """
+        order, logarithms = self._order_at_zero
+        if logarithms == 0:
+            return _MARGIN_AT_ZERO
+        room = (_LEAST - math.log(self._intervals[k][1])) / (2 * max(order, logarithms))
+        return max(_MARGIN_AT_ZERO, 2 * math.exp(room))
 
     def _solved_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
-        """Return the density by the angle; at a hard edge from the logarithm of the point."""
-        power = self._stretched(k)
-        if power is None:
-            return super()._solved_rate(k, angle)
-        high = self._intervals[k][1]
-        last = 2 * math.sqrt(self._rounding_at(high) / high)
-        angle = np.minimum(angle, np.pi - last)
-        v = math.log(high) + 2 * power * np.log(np.sin(angle / 2)) + 0j
+        rate = super()._solved_rate(k, angle)
+        if self._power(k) is None:
+            return rate
+        return rate * np.minimum(1.0, angle / self._margin_at_zero(k))  # as x**(1/power) says
+
+    def _rate(self, k: int, angle: np.ndarray) -> np.ndarray:
+        """Return the density by the angle, from the logarithm of the point where there is one."""
+        found = self._logarithm(k, angle)
+        if found is None:
+            return super()._rate(k, angle)
+        v = found[0] + 0j
         solved = self._system.solve(v)
-        if not np.all(solved.converged):
-            raise ConvergenceError(
-                "the density was not found everywhere on the support, so there is no cdf; see "
-                "solve for the points"
-            )
         level = 1 / np.expm1(v - solved.energy)  # z G - 1, whose imaginary part is that of z G
-        return -np.imag(level) / np.pi * power / np.tan(angle / 2)
+        return np.where(solved.converged, -np.imag(level) / np.pi * found[1], np.nan)
 
     def _stretch(self, k: int, angle: np.ndarray) -> np.ndarray:
-        power = self._stretched(k)
-        if power is None:
-            return super()._stretch(k, angle)
-        return self._point(k, angle) * power / np.tan(angle / 2)
+        found = self._logarithm(k, angle)
+        return super()._stretch(k, angle) if found is None else np.exp(found[0]) * found[1]
 
 
 def _mass_at_zero(law: Law) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from rmt_jacobian.laws.chart import ADDITIVE, Chart
 from rmt_jacobian.laws.convolution import FreeConvolution
+from rmt_jacobian.laws.gaps import solve_in_gaps
 from rmt_jacobian.laws.subordination import System
 
 __all__ = ["FreeSum"]
@@ -84,7 +85,15 @@ class FreeSum(FreeConvolution):
         return [at for at, mass in self._corners if mass <= _ATOM]
 
     def _rounding_at(self, end: float) -> float:
-        return 4e-13 * max(abs(point) for point in self.support())
+        return self._roundings.get(end) or 4e-13 * max(abs(point) for point in self.support())
+
+    @cached_property
+    def _roundings(self) -> dict[float, float]:
+        """The rounding of every end of an interval, from the terms that add up to it there."""
+        ends = np.array([end for pair in self._intervals for end in pair])
+        sizes = self._strands.sizes(solve_in_gaps(self._strands, self._segments, ends))
+        known = np.isfinite(sizes)
+        return dict(zip(ends[known].tolist(), (4e-13 * sizes[known]).tolist(), strict=True))
 
     def var(self) -> float:
         """Return the sum of the variances."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.laws.brackets import least_in_brackets, zeros_in_brackets
 from rmt_jacobian.laws.strands import Strands
 
@@ -198,7 +199,17 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
 def gaps_of(
     segments: list[Segment], atoms: tuple[tuple[float, float], ...]
 ) -> list[tuple[float, float]]:
-    """Join the segments that continue each other, or touch without an atom between."""
+    """Join the segments that continue each other, or touch without an atom between.
+
+    Raises
+    ------
+    ConvergenceError
+        If the two outermost gaps were not found.
+    """
+    if len(segments) < 2:
+        raise ConvergenceError(
+            "the support of the convolution was not found: bring the factors to more similar scales"
+        )
     ends = np.array([segment.x[[0, -1]] for segment in segments]).ravel()[1:-1]
     through = np.array([segment.through for segment in segments]).ravel()[1:-1]
     span = float(np.max(np.abs(ends[~through]), initial=0.0)) or 1.0

@@ -2,15 +2,23 @@
 
 import math
 from collections import Counter
+from typing import TypeAlias
 
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.laws.affine import Affine
+from rmt_jacobian.laws.dominated import Dominated, dominated
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.point_masses import PointMasses
+from rmt_jacobian.laws.units import divided
 
 __all__ = ["boxplus", "boxplus_power", "boxtimes", "boxtimes_power"]
+
+_LARGE = 1e8  # sizes beyond it, and below its inverse, are divided out
+_UNDERFLOW = 1e-140  # a size whose square is lost
+_LOST = 1e-280  # of the size of a sum: a summand that counts for nothing
+_MOST_DECADES = 300
 
 
 def boxplus(mu: Law, nu: Law) -> Law:
@@ -47,7 +55,7 @@ def boxplus(mu: Law, nu: Law) -> Law:
     for constant, other in ((mu, nu), (nu, mu)):
         if (value := _constant(constant)) is not None:
             return _moved(other, 1.0, value)
-    return FreeSum(_collected((*_terms(mu, FreeSum), *_terms(nu, FreeSum))))
+    return _sum(_collected((*_terms(mu, FreeSum), *_terms(nu, FreeSum))))
 
 
 def boxtimes(mu: Law, nu: Law) -> Law:
@@ -86,7 +94,7 @@ def boxtimes(mu: Law, nu: Law) -> Law:
     for constant, other in ((mu, nu), (nu, mu)):
         if (value := _constant(constant)) is not None:
             return _moved(other, value, 0.0) if value > 0 else constant
-    return FreeProduct(_collected((*_terms(mu, FreeProduct), *_terms(nu, FreeProduct))))
+    return _product(_collected((*_terms(mu, FreeProduct), *_terms(nu, FreeProduct))))
 
 
 def boxplus_power(law: Law, times: float) -> Law:
@@ -117,7 +125,7 @@ def boxplus_power(law: Law, times: float) -> Law:
         return law
     if (value := _constant(law)) is not None:
         return _moved(law, 1.0, (times - 1) * value)
-    return FreeSum(tuple((factor, times * t) for factor, t in _terms(law, FreeSum)))
+    return _sum(tuple((factor, times * t) for factor, t in _terms(law, FreeSum)))
 
 
 def boxtimes_power(law: Law, times: float) -> Law:
@@ -152,7 +160,41 @@ def boxtimes_power(law: Law, times: float) -> Law:
         return law
     if (value := _constant(law)) is not None:
         return PointMasses((value**times,), (1.0,))
-    return FreeProduct(tuple((factor, times * t) for factor, t in _terms(law, FreeProduct)))
+    return _product(tuple((factor, times * t) for factor, t in _terms(law, FreeProduct)))
+
+
+_Factors: TypeAlias = tuple[tuple[Law, float], ...]
+
+
+def _sum(factors: _Factors) -> Law:
+    """Return a free sum, in units in which no square of a number overflows."""
+    size = max(_size(law) for law, _ in factors)
+    least = min(_size(law) for law, _ in factors)
+    if 1 / _LARGE < size < _LARGE and least > _UNDERFLOW:
+        return dominated(FreeSum(factors))
+    kept = tuple((divided(law, size), times) for law, times in factors if _size(law) > _LOST * size)
+    inner = kept[0][0] if len(kept) == 1 and kept[0][1] == 1 else dominated(FreeSum(kept))
+    return Affine(inner, size)
+
+
+def _product(factors: _Factors) -> Law:
+    """Return a free product, of factors in units of their size where that is not moderate."""
+    sizes = [_size(law) if not 1 / _LARGE < _size(law) < _LARGE else 1.0 for law, _ in factors]
+    if all(size == 1 for size in sizes):
+        return dominated(FreeProduct(factors))
+    logarithm = sum(t * math.log10(size) for size, (_, t) in zip(sizes, factors, strict=True))
+    if abs(logarithm) > _MOST_DECADES:
+        raise ParameterError(
+            f"this product is of the size 1e{logarithm:+.0f}, beyond the range of numbers: "
+            "choose other units for the factors"
+        )
+    pairs = zip(factors, sizes, strict=True)
+    inner = tuple((law if size == 1 else divided(law, size), t) for (law, t), size in pairs)
+    return Affine(dominated(FreeProduct(inner)), 10**logarithm)
+
+
+def _size(law: Law) -> float:
+    return max(map(abs, law.support()))
 
 
 def _constant(law: Law) -> float | None:
@@ -172,6 +214,12 @@ def _moved(law: Law, scale: float, shift: float) -> Law:
 
 def _terms(law: Law, kind: type[FreeSum] | type[FreeProduct]) -> tuple[tuple[Law, float], ...]:
     """Return the factors of a convolution of the same kind, so that nesting stays flat."""
+    if isinstance(law, Affine) and law.shift == 0 and isinstance(law.law, kind | Dominated):
+        inner = _terms(law.law, kind)
+        if kind is FreeSum and inner != ((law.law, 1.0),):
+            return tuple((divided(factor, 1 / law.scale), times) for factor, times in inner)
+    if isinstance(law, Dominated):
+        law = law.exact
     return law.factors if isinstance(law, kind) else ((law, 1.0),)
 
 

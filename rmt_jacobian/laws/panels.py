@@ -15,6 +15,7 @@ _NODES = 40
 _FIRST = 2
 _TOLERANCE = 2e-14
 _HALVINGS = 60
+_OPEN = 64  # panels at once; more are noise, which no halving resolves
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,11 @@ def antiderivative_in_panels(
         left = open_panels[~fine]
         if not len(left):
             return _joined(done)
+        if len(left) > _OPEN:
+            raise ConvergenceError(
+                "the density is noise next to an edge or an atom, so there is no cdf: bring the "
+                "factors to more similar scales, or nearer to 0"
+            )
         middle = left.mean(axis=1)
         open_panels = np.concatenate(
             [np.stack([left[:, 0], middle], axis=1), np.stack([middle, left[:, 1]], axis=1)]

@@ -13,6 +13,7 @@ __all__ = ["QuarterCircle"]
 
 _FAR = 3.0  # in units of the radius, where the closed form of G loses digits to its own growth
 _FAR_TERMS = 40
+_NEAR = 0.1  # of the radius
 _REMOVABLE = 0.02
 
 
@@ -56,12 +57,18 @@ class QuarterCircle(Law):
     def __post_init__(self) -> None:
         positive("radius", self.radius)
 
+    @property
+    def edge_exponent_at_zero(self) -> float | None:
+        """The exponent 0: the density at 0 is neither 0 nor infinite."""
+        return 0.0
+
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the interval from 0 to the radius."""
         return ((0.0, float(self.radius)),)
 
     def _density(self, x: np.ndarray) -> np.ndarray:
-        return 4 / (np.pi * self.radius**2) * np.sqrt((self.radius - x) * (self.radius + x))
+        share = x / self.radius
+        return 4 / (np.pi * self.radius) * np.sqrt((1 - share) * (1 + share))
 
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         r"""Return G from :math:`\int_0^1 \sqrt{1 - x^2} / (\zeta - x) \, dx`, elementary.
@@ -77,6 +84,10 @@ class QuarterCircle(Law):
         right = np.real(zeta) >= 0
         half_angle = np.arctan(np.where(right, minus / plus, plus / minus))
         angle = np.where(right, np.pi / 2 - half_angle, half_angle)
+        # Near 0 the arc tangent runs into its branch point; its logarithm keeps the digits.
+        t = np.sqrt((1 - zeta) / (1 + zeta))
+        by_logarithm = np.pi / 2 - 1j * (np.log(1 + t) - np.log(2 * zeta / (1 + zeta)) / 2)
+        angle = np.where(np.abs(zeta) < _NEAR, by_logarithm, angle)
         near = (1 + np.pi * zeta / 2 - 2 * plus * minus * angle) * 4 / np.pi
         unit = QuarterCircle(1.0)
         series = [0.0, *(unit.moment(k) for k in range(_FAR_TERMS))]
@@ -115,7 +126,8 @@ class QuarterCircle(Law):
         return self.radius * np.sin(angle / 2)
 
     def _angle(self, k: int, x: np.ndarray) -> np.ndarray:
-        return 2 * np.arctan2(x, np.sqrt((self.radius - x) * (self.radius + x)))
+        share = x / self.radius
+        return 2 * np.arctan2(share, np.sqrt((1 - share) * (1 + share)))
 
     def _mass_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
         return (1 + np.cos(angle)) / np.pi

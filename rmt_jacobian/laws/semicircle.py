@@ -91,7 +91,8 @@ class Semicircle(Law):
 
     def _density(self, x: np.ndarray) -> np.ndarray:
         ((low, high),) = self.support_intervals()
-        return 2 / (np.pi * self.radius**2) * np.sqrt((x - low) * (high - x))
+        shares = (x - low) / self.radius, (high - x) / self.radius
+        return 2 / (np.pi * self.radius) * np.sqrt(shares[0] * shares[1])
 
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
         ((low, high),) = self.support_intervals()

@@ -68,23 +68,35 @@ class Strands:
         points = self.points(strand, level)
         direction = self.chart.direction(points, level, self.times)
         with np.errstate(all="ignore"):
-            energies = [arms.energies(row) for arms, row in zip(self.arms, points, strict=True)]
-            sigma = np.array([pair[0] for pair in energies])
-            slopes = self.chart.slope(points, sigma, np.array([pair[1] for pair in energies]))
-            loss = np.where(np.isinf(slopes), 1.0, -slopes / (1 - slopes))
-            # The self-energy with the greatest slope has the greatest error: once less of it.
-            main = np.argmax(loss, axis=0)[None]
-            repeats = np.broadcast_to(
-                self.times.reshape(-1, *[1] * level.ndim), points.shape
-            ).copy()
-            np.put_along_axis(repeats, main, np.take_along_axis(repeats, main, 0) - 1, 0)
-            sigma = np.where(repeats == 0, 1.0, sigma)  # which may be infinite
+            slopes, loss, sigma, repeats, main = self._terms(points)
             z = self.chart.combine(np.take_along_axis(points, main, 0)[0], sigma, repeats)
             remainder = _remainder(slopes, loss, repeats, main)
         # At a hard edge or an atom the slope may be infinite: no gap is claimed there.
         remainder = np.where(direction == 0, -1.0, direction * remainder)
         remainder = np.where(np.isnan(remainder), -1.0, remainder - _NOISE)
         return z, np.where(self.chart.never_support(points), 1.0, remainder), points
+
+    def sizes(self, points: np.ndarray) -> np.ndarray:
+        """Return how large the terms are that add up to z at some points, for a sum."""
+        with np.errstate(all="ignore"):
+            _, _, sigma, repeats, main = self._terms(points)
+            return np.abs(np.take_along_axis(points, main, 0)[0]) + np.sum(
+                repeats * np.abs(sigma), axis=0
+            )
+
+    def _terms(self, points: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the slopes, the losses, and the terms of z: a main point, and energies."""
+        energies = [arms.energies(row) for arms, row in zip(self.arms, points, strict=True)]
+        sigma = np.array([pair[0] for pair in energies])
+        slopes = self.chart.slope(points, sigma, np.array([pair[1] for pair in energies]))
+        loss = np.where(np.isinf(slopes), 1.0, -slopes / (1 - slopes))
+        # The self-energy with the greatest slope has the greatest error: once less of it.
+        main = np.argmax(loss, axis=0)[None]
+        times = self.times.reshape(-1, *[1] * (points.ndim - 1))
+        repeats = np.broadcast_to(times, points.shape).copy()
+        np.put_along_axis(repeats, main, np.take_along_axis(repeats, main, 0) - 1, 0)
+        sigma = np.where(repeats == 0, 1.0, sigma)  # which may be infinite
+        return slopes, loss, sigma, repeats, main
 
 
 def _remainder(

@@ -1,6 +1,7 @@
 """``rmt-jacobian convolve``."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -122,11 +123,24 @@ def test_numbers_out_of_range_are_refused(capsys):
     assert "out of range" in err
 
 
-def test_a_lost_support_is_no_answer(capsys):
+def test_an_atom_far_away_is_split_by_what_is_small(capsys):
+    # At an eigenvalue of trace 1/2 a semicircle of radius 1 is one of radius sqrt(1/2).
     far = "point-masses(1e20:0.5,0:0.5)"
-    code, _, err = run(capsys, "--law", far, "--law", "semicircle(1)", "--add", "--points", "20")
-    assert code == 1
-    assert "similar scales" in err
+    code, out, _ = run(capsys, "--law", far, "--law", "semicircle(1)", "--add", "--json", "-")
+    assert code == 0
+    found = json.loads(out)
+    assert found["edges"] == [[pytest.approx(-math.sqrt(0.5)), pytest.approx(math.sqrt(0.5))]]
+    assert found["atoms"] == [[1e20, 0.5]]
+    x, density = np.array(found["x"]), np.array(found["density"])
+    np.testing.assert_allclose(density, np.sqrt(np.maximum(2 - 4 * x**2, 0)) / np.pi, atol=1e-7)
+
+
+def test_numbers_next_to_the_bounds_are_read():
+    assert parse_law("semicircle(1e-50)").support() == (-1e-50, 1e-50)
+    assert parse_law("semicircle(1, -1e50)").mean() == -1e50
+    for text in ("semicircle(1.01e50)", "semicircle(9.9e-51)", "semicircle(1, -1.01e50)"):
+        with pytest.raises(ParameterError, match="out of range"):
+            parse_law(text)
 
 
 @pytest.mark.parametrize("law", ["quarter-circle(2)", "point-masses(0:0.5, 1:0.5)"])
