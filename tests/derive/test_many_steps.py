@@ -362,7 +362,9 @@ def test_the_sum_over_the_steps_is_named_and_has_its_limit() -> None:
     assert "t = 0, ..., T - 1" in variance.meanings()["sum_chi_1"]
     growth = sp.Symbol("chi_1", positive=True)
     for chi in (1, sp.Rational(1, 2), 3):
-        given = variance.shorthands()[symbol].subs({growth: chi, sp.Symbol("T", positive=True, integer=True): 7})
+        given = variance.shorthands()[symbol].subs(
+            {growth: chi, sp.Symbol("T", positive=True, integer=True): 7}
+        )
         assert given == sum(sp.sympify(chi) ** t for t in range(7))
 
 
