@@ -30,35 +30,11 @@ if TYPE_CHECKING:
     from rmt_jacobian.pencils import LyapunovExponents
     from rmt_jacobian.sampling import LyapunovSamples
 
-__all__ = ["lyapunov_command", "theoretical_exponents"]
+__all__ = ["lyapunov_command"]
 
 _SHOWN = 9  # rows of the table for the reader
 _EXACT = 1e-12  # errors below it are rounding
 _SINGULAR = 1e14  # from this spread on the lowest exponents are rounding noise
-
-
-def theoretical_exponents(
-    cell: "Cell", parameters: "Parameters", weights: str, quantiles: "np.ndarray"
-) -> "LyapunovExponents":
-    """Return the Lyapunov exponents of untied networks at quantiles from the top.
-
-    Newman's law where steps are free of each other, else the wave of the chain of many steps.
-
-    Raises
-    ------
-    ConvergenceError
-        If the sites of the cell remember too many steps, or block the product.
-    """
-    import numpy as np
-
-    from rmt_jacobian.mean_field import free_step_exponents
-    from rmt_jacobian.pencils import LyapunovExponents, lyapunov_exponents
-
-    try:
-        exponents = free_step_exponents(cell, parameters, weights, quantiles)
-    except HypothesisError:
-        return lyapunov_exponents(cell, parameters, weights, quantiles)
-    return LyapunovExponents(quantiles, exponents, np.zeros_like(exponents))
 
 
 @click.command("lyapunov")
@@ -121,6 +97,7 @@ def lyapunov_command(
     import numpy as np
 
     from rmt_jacobian.arrays import run_metadata
+    from rmt_jacobian.pencils import lyapunov_exponents
     from rmt_jacobian.plotting import check_figure_path
     from rmt_jacobian.sampling import ensemble_of, sample_lyapunov
 
@@ -131,7 +108,7 @@ def lyapunov_command(
     quantiles = (np.arange(exponents or most) + 0.5) / most
     theory, missing = None, ""
     try:
-        theory = theoretical_exponents(found_cell, parameters, ensemble_of(weights), quantiles)
+        theory = lyapunov_exponents(found_cell, parameters, ensemble_of(weights), quantiles)
     except (HypothesisError, ConvergenceError) as error:
         if theory_only:
             raise

@@ -233,12 +233,12 @@ def _limiting_exponents(
     """Return the law that long products approach, if there is one in theory."""
     import numpy as np
 
-    from rmt_jacobian.cli.lyapunov import theoretical_exponents
+    from rmt_jacobian.pencils import lyapunov_exponents
     from rmt_jacobian.sampling import ensemble_of
 
     quantiles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     try:
-        return theoretical_exponents(cell, parameters, ensemble_of(weights), quantiles)
+        return lyapunov_exponents(cell, parameters, ensemble_of(weights), quantiles)
     except (HypothesisError, ConvergenceError) as error:
         click.echo(f"the figure has no law: {error}", err=True)
         return None

@@ -149,10 +149,17 @@ class Derivation:
     def at_steps(self, steps: int) -> "Derivation":
         """Return the expression for a given number of steps in place of the symbol T."""
         steps = checked_steps(steps)
+        symbols = {
+            symbol: replace(quantity, expression=quantity.expression.subs(steps_symbol, steps))
+            if isinstance(quantity, Shorthand)
+            else quantity
+            for symbol, quantity in self.symbols.items()
+        }
         return replace(
             self,
             quantity=self.quantity.replace("over T steps", f"over {steps} steps"),
             expression=self.expression.subs(steps_symbol, steps),
+            symbols=symbols,
         )
 
     def shorthands(self) -> dict[sp.Symbol, sp.Expr]:

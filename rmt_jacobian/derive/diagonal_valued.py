@@ -9,7 +9,7 @@ m_2 are averages of d_i = (J J^T)_ii with the state of the same site,
 which obey a linear recursion that closes after finitely many of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -65,9 +65,11 @@ class MomentRecursion:
 
     @cached_property
     def closed_form(self) -> Any:
-        """m_2 as an explicit function of T."""
+        r"""m_2 as an explicit function of T, without a pole at :math:`\chi_1 = 1`."""
         solution = solve_triangular_recursion(self.matrix, self.start, self.variables, steps_symbol)
-        return sp.Add(*(sp.factor(term) for term in sp.Add.make_args(solution[second_moment])))
+        return _without_critical_pole(
+            [sp.factor(term) for term in sp.Add.make_args(solution[second_moment])]
+        )
 
     def evaluate(
         self, given: Parameters | SiteLaw, *, weights: str = "gaussian", steps: int
@@ -156,8 +158,48 @@ def diagonal_valued_recursion(cell: Cell) -> MomentRecursion:
     matrix |= {key: symbol for key, (symbol, _) in couplings.items()}
     start = {variable: step.at_identity(variable) for variable in variables}
     return MomentRecursion(
-        cell, variables, matrix, start, {**step.symbols, **dict(couplings.values())}
+        cell,
+        variables,
+        matrix,
+        start,
+        {**step.symbols, **dict(couplings.values()), _growth_sum: _GROWTH_SUM},
     )
+
+
+_growth_sum = sp.Symbol("sum_chi_1", positive=True)
+_GROWTH_SUM = Shorthand(
+    sp.Piecewise(
+        (steps_symbol, sp.Eq(growth_rate, 1)),
+        ((growth_rate**steps_symbol - 1) / (growth_rate - 1), True),
+    ),
+    "sum of chi_1^t over t = 0, ..., T - 1",
+    r"\sum_{t<T} \chi_1^t",
+)
+
+
+def _without_critical_pole(terms: Sequence[Any]) -> Any:
+    r"""Write what is divided by chi_1 - 1 with the sum of :math:`\chi_1^t` over the steps instead.
+
+    Two rates of the recursion differ by a factor chi_1 and coincide at criticality; the difference
+    quotient of their powers is that sum.
+    """
+    pole = growth_rate - 1
+    critical = [term for term in terms if sp.denom(term).has(pole)]
+    bases: dict[Any, sp.Dummy] = {}  # of powers with the exponent T
+
+    def split(power: Any) -> Any:
+        base, exponent = power.args
+        symbol = bases.setdefault(base, sp.Dummy(positive=True))
+        return symbol ** exponent.coeff(steps_symbol) * base ** exponent.subs(steps_symbol, 0)
+
+    total = sp.Add(*critical).replace(lambda x: x.is_Pow and x.exp.has(steps_symbol), split)
+    total = sp.together(total.subs(bases.get(growth_rate, 1), 1 + pole * _growth_sum))
+    powers = {symbol: base**steps_symbol for base, symbol in bases.items()}
+    written = (
+        sp.factor(coefficient / sp.denom(total)).subs(powers) * _growth_sum**power
+        for (power,), coefficient in sp.Poly(sp.numer(total), _growth_sum).terms()
+    )
+    return sp.Add(*(term for term in terms if term not in critical), *written)
 
 
 def _coupling(row: sp.Symbol, column: sp.Symbol, entry: Any) -> tuple[sp.Symbol, Shorthand]:

@@ -35,6 +35,7 @@ from rmt_jacobian.mean_field.lyapunov import (
     FreeStepLaw,
     free_step_exponents,
     free_step_law,
+    steps_are_free,
 )
 from rmt_jacobian.mean_field.pairs import PairState, pair_state, solve_pair_state
 from rmt_jacobian.mean_field.population import stationary_states
@@ -118,6 +119,7 @@ __all__ = [
     "solve_untied_state",
     "stable_correlation",
     "stationary_states",
+    "steps_are_free",
     "tied_steady_state",
     "timescale",
     "trajectory",

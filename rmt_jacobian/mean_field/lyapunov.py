@@ -14,16 +14,17 @@ from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.freeprob import WEIGHTS
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.mean_field.bends import bends_in
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 
-__all__ = ["FreeStepLaw", "free_step_exponents", "free_step_law"]
+__all__ = ["FreeStepLaw", "free_step_exponents", "free_step_law", "steps_are_free"]
 
 _REACH = 10.0  # standard deviations of e
-# 1 / (1 + v b(e)) turns where b(e) = 1/v, anywhere on the line, with poles about pi/4 away from it:
-# the trapezoidal error is exp(-2 pi (pi/4) / 0.1) = 4e-22 with evenly spaced nodes.
-_SPACING = 0.1
-_RESOLUTION = 0.4  # of the Gaussian, in standard deviations
-_MOST_NODES = 20_000  # enough for standard deviations up to 100; 1e-3 of one beyond
+# 1 / (1 + v b(e)) turns where b(e) = 1/v, anywhere on the line, with poles about pi/4 away from it
+# for tanh(e) and closer for steeper activations: Gauss-Legendre panels of width 1 have an error of
+# (1.57 + sqrt(1 + 1.57^2))^-32 = 7e-18.  They end at kinks.
+_NODES, _WIDTH = 16, 1.0
+_MOST_PANELS = 1_250  # enough for standard deviations up to 60 and more; 2e-3 of one beyond
 _FAR = 800.0  # exp of it and of its negative are beyond the range of floating point
 
 
@@ -211,10 +212,21 @@ def free_step_law(cell: Cell, parameters: Parameters, weights: str) -> FreeStepL
     weight_std = parameters.only.weight_std
     if not weight_std > 0:
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
-    nodes, masses = _even_rule(site_law(cell, parameters))
-    with np.errstate(divide="ignore", over="ignore"):
-        values = 2 * np.log(np.abs(array_function(cell.gates, slope)(nodes)))
-    return FreeStepLaw(np.broadcast_to(values, nodes.shape), masses, weights, weight_std)
+    return FreeStepLaw(*_slopes(cell, site_law(cell, parameters)), weights, weight_std)
+
+
+def steps_are_free(cell: Cell) -> bool:
+    """Whether the new state reads the old one through one preactivation only, and no other input.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn, vanilla
+    >>> steps_are_free(vanilla), steps_are_free(minimalrnn)
+    (True, False)
+    """
+    if len(cell.states) != 1 or len(cell.gates) != 1 or cell.sources != cell.states:
+        return False
+    return cell.state_derivatives[0][0] == 0 and not _slope(cell).has(cell.input)
 
 
 @cache
@@ -223,15 +235,26 @@ def _slope(cell: Cell) -> sp.Expr:
     return sp.trigsimp(cell.gate_derivatives[0][0])
 
 
-def _even_rule(law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
-    """Return evenly spaced preactivations and their masses."""
-    mean, std = law.parameters.only.bias_mean, math.sqrt(law.preactivation_variance)
-    if std == 0:
-        return np.array([mean]), np.ones(1)
-    count = math.ceil(2 * _REACH / min(_SPACING / std, _RESOLUTION))
-    z = np.linspace(-_REACH, _REACH, min(count, _MOST_NODES) + 1)
-    masses = np.exp(-z * z / 2)
-    return mean + std * z, masses / masses.sum()
+def _slopes(cell: Cell, law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of log B^2 and their masses."""
+    mean, variance = law.parameters.only.bias_mean, law.preactivation_variance
+    std, (e,) = math.sqrt(variance), cell.gates
+    if std == 0:  # the limit: both sides of a kink
+        nodes, masses = np.nextafter(mean, [-math.inf, math.inf]), np.full(2, 0.5)
+    else:
+        bends = bends_in(_slope(cell), e, mean, variance)
+        width = min([_WIDTH, *bends.scales, 2 * std])
+        count = min(math.ceil(2 * _REACH * std / width), _MOST_PANELS)
+        low, high = mean - _REACH * std, mean + _REACH * std
+        places = np.clip(bends.positions, low, high)
+        cuts = np.unique(np.concatenate([np.linspace(low, high, count + 1), places]))
+        x, w = np.polynomial.legendre.leggauss(_NODES)
+        half = np.diff(cuts)[:, None] / 2
+        nodes = (cuts[:-1, None] + half + half * x).ravel()
+        masses = (half * w).ravel() * np.exp(-(((nodes - mean) / std) ** 2) / 2)
+    with np.errstate(divide="ignore", over="ignore"):
+        values = 2 * np.log(np.abs(array_function(cell.gates, _slope(cell))(nodes)))
+    return np.broadcast_to(values, nodes.shape), masses / masses.sum()
 
 
 def free_step_exponents(

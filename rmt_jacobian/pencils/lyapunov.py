@@ -24,7 +24,7 @@ states or preactivations is in :mod:`.block_wave`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,9 +34,14 @@ from scipy.special import expit, logit
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
-from rmt_jacobian.mean_field import SiteLaw, site_law
+from rmt_jacobian.mean_field import SiteLaw, free_step_law, site_law, steps_are_free
 from rmt_jacobian.pencils.block_lyapunov import block_exponents
-from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
+from rmt_jacobian.pencils.ensembles import (
+    BiInvariant,
+    GaussianWeights,
+    OrthogonalWeights,
+    ensemble,
+)
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
@@ -231,8 +236,9 @@ def lyapunov_exponents(
 
     Notes
     -----
-    Solved at some 33 quantiles at most, and interpolated between them in the logit of x.  Where the
-    rank of the product is not full, the exponents beyond it are minus infinity.
+    Cells without memory that go through one W have Newman's law in closed form, without an error.
+    Others are solved at some 33 quantiles at most, and interpolated between them in the logit of
+    x.  Where the rank of the product is not full, the exponents beyond it are minus infinity.
 
     Assumes fresh bi-invariant W at every step, N -> infinity first, then T -> infinity.
 
@@ -269,7 +275,26 @@ def lyapunov_exponents(
     random = ensemble(weights, parameters.only.weight_std)
     if not (random.variance > 0 and law.chi1 > 0):
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
-    largest = math.log(law.chi1) / 2
+    if steps_are_free(cell) and isinstance(random, GaussianWeights | OrthogonalWeights):
+        name = "gaussian" if isinstance(random, GaussianWeights) else "orthogonal"
+        free = replace(free_step_law(cell, parameters, name), weight_std=random.weight_std)
+        return LyapunovExponents(x, free.exponents(x), np.zeros(x.shape))
+    return wave_exponents(law, random, x, draws=draws, seed=seed)
+
+
+def wave_exponents(
+    law: SiteLaw, random: BiInvariant, quantiles: np.ndarray, *, draws: int | None, seed: Seed
+) -> LyapunovExponents:
+    """Return the exponents of one state and one preactivation from the wave on drawn sites.
+
+    Parameters
+    ----------
+    law, random
+        The stationary law of a site and that of W.
+    quantiles, draws, seed
+        As in :func:`lyapunov_exponents`.
+    """
+    x, largest = quantiles, math.log(law.chi1) / 2
     exponents, errors = np.full(x.shape, largest), np.zeros(x.shape)
     inside = x > 0
     if np.any(inside):

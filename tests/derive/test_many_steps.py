@@ -315,6 +315,59 @@ def test_unknown_weights() -> None:
         exact_second_moment(vanilla).evaluate(Parameters.of(vanilla), weights="haar", steps=2)
 
 
+def in_double_precision(derivation: Derivation, law, **given) -> float:
+    """The printed formula as a reader would compute it, shorthands first."""
+    values = {
+        symbol: derivation._number(symbol, quantity, law, "gaussian", given.get("steps"))
+        for symbol, quantity in derivation.symbols.items()
+        if not isinstance(quantity, Shorthand)
+    }
+    waiting = derivation.shorthands()
+    while waiting:
+        for symbol, expression in list(waiting.items()):
+            if expression.free_symbols <= values.keys():
+                symbols = tuple(expression.free_symbols)
+                function = sp.lambdify(symbols, expression, modules="math")
+                values[symbol] = float(function(*(values[s] for s in symbols)))
+                del waiting[symbol]
+    symbols = tuple(derivation.expression.free_symbols)
+    function = sp.lambdify(symbols, derivation.expression, modules="math")
+    return float(function(*(values[symbol] for symbol in symbols)))
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-15, -1e-12, 1e-9, 1e-6])
+def test_the_printed_formula_keeps_its_digits_at_criticality(distance: float) -> None:
+    """It was divided by chi_1 - 1; a recursion in exact fractions of the same averages is not."""
+    names = {"input_std": 4.8, "bias_mean": 4.0, "input_variance": 0.46}
+
+    def excess(weight_std: float) -> float:
+        given = Parameters.of(minimalrnn, names, weight_std=weight_std)
+        return site_law(minimalrnn, given).chi1 - 1 - distance
+
+    weight_std = brentq(excess, 3.0, 9.0, xtol=1e-15, rtol=1e-15)
+    law = site_law(minimalrnn, Parameters.of(minimalrnn, names, weight_std=weight_std))
+    for steps in (1, 5, 40):
+        iterated = diagonal_valued_recursion(minimalrnn).evaluate(law, steps=steps)
+        for derivation in (
+            exact_second_moment(minimalrnn),
+            exact_second_moment(minimalrnn).at_steps(steps),
+        ):
+            found = in_double_precision(derivation, law, steps=steps)
+            assert found == pytest.approx(iterated, rel=1e-11)
+
+
+def test_the_sum_over_the_steps_is_named_and_has_its_limit() -> None:
+    variance = exact_variance(minimalrnn)
+    (symbol,) = (s for s in variance.symbols if s.name == "sum_chi_1")
+    assert "t = 0, ..., T - 1" in variance.meanings()["sum_chi_1"]
+    growth = sp.Symbol("chi_1", positive=True)
+    for chi in (1, sp.Rational(1, 2), 3):
+        given = variance.shorthands()[symbol].subs(
+            {growth: chi, sp.Symbol("T", positive=True, integer=True): 7}
+        )
+        assert given == sum(sp.sympify(chi) ** t for t in range(7))
+
+
 def minimalrnn_with_symbols(names: str) -> Cell:
     h, x, e = sp.symbols(names, real=True)
     update = sigmoid(e) * h + (1 - sigmoid(e)) * x

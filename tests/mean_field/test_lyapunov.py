@@ -7,8 +7,9 @@ import pytest
 import sympy as sp
 from scipy.integrate import quad
 from scipy.optimize import brentq
+from scipy.special import ndtr
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla, vanilla_cell
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.mean_field import FreeStepLaw, free_step_exponents, free_step_law, site_law
 
@@ -124,7 +125,7 @@ def test_distribution_functions_belong_together(weights):
 
 
 def test_wide_preactivations_are_resolved():
-    """Evenly spaced nodes against ten times as many, for slopes down to 1e-30."""
+    """Against evenly spaced nodes, many of them, for slopes down to 1e-30."""
     p = Parameters.of(vanilla, {"weight_std": 9.0, "input_std": 3.0, "bias_mean": 0.0,
                                 "bias_std": 0.0, "input_variance": 1.0})  # fmt: skip
     law = free_step_law(vanilla, p, "gaussian")
@@ -159,3 +160,32 @@ def test_without_noise_all_sites_are_equal():
                                 "bias_std": 0.0, "input_variance": 0.0})  # fmt: skip
     found = free_step_exponents(vanilla, p, "gaussian", [0.0, 0.75])
     assert found == pytest.approx(math.log(0.5) + np.array([0, math.log(0.25) / 2]), rel=1e-9)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_hard_tanh_is_alive_where_it_is_not_saturated(weights):
+    """B^2 = 1 with probability s, else 0: x = s v / (1 + v), exponents below s are -infinity."""
+    hard = vanilla_cell("hard-tanh")
+    p = Parameters.of(hard, {"weight_std": 1.3, "input_std": 0.6, "bias_mean": 0.2,
+                             "input_variance": 0.8})  # fmt: skip
+    law = free_step_law(hard, p, weights)
+    std = math.sqrt(site_law(hard, p).preactivation_variance)
+    s = ndtr((1 - 0.2) / std) - ndtr((-1 - 0.2) / std)
+    assert law.cdf(-1e3) == pytest.approx(1 - s, abs=1e-13)
+    x = np.array([0.1, 0.5, 0.9]) * s
+    log_s = np.log((1 - x) / (s - x)) - 2 * math.log(1.3)
+    if weights == "gaussian":
+        log_s -= np.log(1 - x)
+    assert law.exponents(x) == pytest.approx(-log_s / 2, abs=1e-11)
+    assert law.support()[0] == -math.inf
+
+
+def test_a_network_at_rest_on_a_kink_has_half_of_its_sites():
+    """sigma_w < sqrt 2 and no input: the variance of relu networks goes to 0, not their slope."""
+    relu = vanilla_cell("relu")
+    p = Parameters.of(relu, {"weight_std": 1.0, "input_std": 0.0, "bias_mean": 0.0,
+                             "input_variance": 0.0})  # fmt: skip
+    law = free_step_law(relu, p, "gaussian")
+    assert site_law(relu, p).chi1 == 0.5
+    assert law.support()[1] == pytest.approx(math.log(0.5) / 2, rel=1e-14)
+    assert np.isneginf(law.exponents(0.6))

@@ -1,21 +1,27 @@
 """The wave of infinitely many steps against Newman's law, finite products and samples."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, minimalrnn, vanilla, vanilla_cell
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import free_step_exponents, site_law
 from rmt_jacobian.pencils import (
     GaussianWeights,
     LongChain,
+    OrthogonalWeights,
     SiteHistory,
     drawn_sites,
+    ensemble,
     lyapunov_exponents,
     singular_value_law,
 )
+from rmt_jacobian.pencils.lyapunov import wave_exponents
 from rmt_jacobian.sampling import sample_lyapunov
+from tests.mean_field.kinked import average
 
 QUANTILES = np.array([0.004, 0.05, 0.3, 0.5, 0.8, 0.95, 0.996])
 
@@ -25,10 +31,60 @@ QUANTILES = np.array([0.004, 0.05, 0.3, 0.5, 0.8, 0.95, 0.996])
 def test_free_steps_have_the_law_of_newman(weights, weight_std):
     changed = {} if weight_std is None else {"weight_std": weight_std}
     p = Parameters.of(vanilla, {**dict(vanilla.typical_parameters), **changed})
-    found = lyapunov_exponents(vanilla, p, weights, QUANTILES, draws=2**18)
+    law = site_law(vanilla, p)
+    random = ensemble(weights, p.only.weight_std)
+    found = wave_exponents(law, random, QUANTILES, draws=2**18, seed=0)
     expected = free_step_exponents(vanilla, p, weights, QUANTILES)
     assert np.all(np.abs(found.exponents - expected) < 4 * found.errors + 1e-7)
     assert np.all(found.errors < 0.05)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_cells_without_memory_have_no_sampling_error(weights):
+    """Newman's equations of tanh networks by adaptive quadrature and a root finder."""
+    values = {"weight_std": 1.6, "input_std": 0.7, "bias_mean": 0.3, "input_variance": 0.9}
+    p = Parameters.of(vanilla, values)
+
+    def state(q):
+        return average(lambda t: math.tanh(t) ** 2, 0.3, q)
+
+    q = brentq(lambda q: 1.6**2 * state(q) + 0.7**2 * 0.9 - q, 0.1, 5.0, xtol=1e-14)
+
+    def share(v):
+        return average(lambda t: 1 / (1 + math.cosh(t) ** 4 / v), 0.3, q)
+
+    x = np.array([0.1, 0.5, 0.9])
+    v = [brentq(lambda log_v, x=x: share(math.exp(log_v)) - x, -8, 16, xtol=1e-13) for x in x]
+    log_s = np.array(v) + np.log((1 - x) / x) - 2 * math.log(1.6)  # of B^2, with orthogonal W
+    if weights == "gaussian":
+        log_s -= np.log(1 - x)
+    found = lyapunov_exponents(vanilla, p, weights, x)
+    assert found.exponents == pytest.approx(-log_s / 2, rel=1e-8)
+    assert not found.errors.any()
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_relu_has_two_slopes(weights):
+    """B^2 is 0 or 1, each at half of the sites: x = v / (2 (1 + v)), and half are dead."""
+    relu = vanilla_cell("relu")
+    values = {"weight_std": 1.2, "input_std": 0.5, "bias_mean": 0.0, "input_variance": 0.5}
+    x = np.array([0.0, 0.1, 0.3, 0.49, 0.5001, 0.8])
+    found = lyapunov_exponents(relu, Parameters.of(relu, values), weights, x)
+    alive = x[:4]
+    # S of B^2 is v (1 - x) / x with v = 2 x / (1 - 2 x).
+    log_s = np.log(2 * (1 - alive) / (1 - 2 * alive)) - 2 * math.log(1.2)
+    if weights == "gaussian":
+        log_s -= np.log(1 - alive)
+    assert found.exponents[:4] == pytest.approx(-log_s / 2, abs=1e-11)
+    assert np.isneginf(found.exponents[4:]).all()
+
+
+def test_ensembles_that_state_their_own_scale_have_the_law_too():
+    p = Parameters.of(vanilla, {"weight_std": 1.6, "input_std": 0.7, "bias_mean": 0.3,
+                                "input_variance": 0.9})  # fmt: skip
+    own = lyapunov_exponents(vanilla, p, OrthogonalWeights(2.4), QUANTILES)
+    named = lyapunov_exponents(vanilla, p, {"candidate": "orthogonal"}, QUANTILES)
+    assert own.exponents == pytest.approx(named.exponents + math.log(1.5), rel=1e-12)
 
 
 def test_linear_steps_are_exact():
