@@ -120,7 +120,7 @@ class _Series:
         sigma_v, sigma_w = [nothing] * steps, [nothing] * steps
         g_w = [nothing] * steps
         r = [self._constant(0 * ones)] * (steps + 1)
-        first: list[float] = nothing
+        k, first = [self._constant(ones)], nothing
         for _ in range(self.length):
             k = [self._constant(ones)]
             for t in range(steps):
