@@ -172,7 +172,7 @@ def _calibration(law: "SingularValueLaw") -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "sites": law.chain.sites.count,
+        "sites": found.chain.sites.count,
         "missed": list(found.missed),
         "reached": found.reached,
         "strength": found.strength if found.reached else None,

@@ -72,7 +72,7 @@ def chain_moments(chain: Chain, order: int) -> list[float]:
     raise ParameterError(f"no power series for a {type(chain).__name__}: give a ProductChain")
 
 
-def moment_influences(chain: ProductChain, order: int) -> tuple[list[float], list[Any]]:
+def moment_influences(chain: ProductChain, order: int) -> tuple[list[float], list[Any], list[Any]]:
     """Return the moments, and their derivatives in the weight of every site, up to a constant.
 
     The constant, the same for all sites, is of no account as weights have the sum 1.
@@ -87,21 +87,22 @@ def moment_influences(chain: ProductChain, order: int) -> tuple[list[float], lis
     Returns
     -------
     tuple
-        Moments 1 to ``order``, and as many arrays of shape (sites,).
+        Moments 1 to ``order``; as many derivatives, of shape (sites,); and the diagonals of the
+        powers of :math:`J J^T`, whose means are the moments.
 
     Examples
     --------
     >>> import numpy as np
     >>> from rmt_jacobian.pencils import GaussianWeights, ProductChain, SiteHistory
     >>> gate = np.array([[1.0, 3.0]])  # m_1 is the mean of B^2, 1 or 9
-    >>> moments, influences = moment_influences(
+    >>> moments, influences, _ = moment_influences(
     ...     ProductChain(SiteHistory.of(0 * gate, gate), GaussianWeights(1.0)), 1)
     >>> moments, influences[0] - moments[0]
     ([5.0], array([1., 9.]))
     """
     series = _Series(chain, order + 1)
     moments = series.solve()
-    return moments[1:], series.site_terms()
+    return moments[1:], series.site_terms(), series.last_diagonals()
 
 
 class _Series:
@@ -119,7 +120,7 @@ class _Series:
         sigma_v, sigma_w = [nothing] * steps, [nothing] * steps
         g_w = [nothing] * steps
         r = [self._constant(0 * ones)] * (steps + 1)
-        first: list[float] = nothing
+        k, first = [self._constant(ones)], nothing
         for _ in range(self.length):
             k = [self._constant(ones)]
             for t in range(steps):
@@ -142,6 +143,11 @@ class _Series:
                 r[t] = self._plus(through, sigma_v[t], ones)
         self.cavities, self.costs = k, [*sigma_v, [1.0, *nothing[1:]]]
         return first
+
+    def last_diagonals(self) -> list[Any]:
+        """Return the diagonals of powers of J J^T, the coefficients of k / (1 - epsilon k)."""
+        k = self.cavities[-1]
+        return self._over(k, k)[: self.length - 1]
 
     def site_terms(self) -> list[Any]:
         r"""Return :math:`-n [\epsilon^n] \sum_t \log(1 - X_t)` at every site, n = 1, 2, ...

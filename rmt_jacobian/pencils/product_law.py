@@ -24,7 +24,7 @@ from rmt_jacobian.pencils.window_sites import window_sites
 __all__ = ["exact_moments", "singular_value_law"]
 
 _GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
-_UNRESOLVED_SHARE = 0.1  # of the mass of a site, in the bands of rarer ones
+_UNRESOLVED = 10.0  # tolerances: mass of the bands of rare sites that are left as they are
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 
 
@@ -125,7 +125,7 @@ def singular_value_law(
         sites_of, found = window_sites, draw.calibrated(window_sites, rngs[0], exact)
     others = tuple(draw.calibrated(sites_of, rng, exact).chain for rng in rngs[1:])
     # Rare sites far out have bands of their own, each of less mass than it is worth to resolve.
-    teeth = _UNRESOLVED_SHARE / sites if sites_of is window_sites else 0.0
+    teeth = _UNRESOLVED * tolerance if sites_of is window_sites else 0.0
     return SingularValueLaw(
         found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
     )

@@ -83,8 +83,10 @@ def test_influences_are_derivatives_in_the_weights(ensemble) -> None:
         chain = ProductChain(SiteHistory.of(A, B, weights), ensemble)
         return np.array(chain_moments(chain, 3)[1:])
 
-    found, influences = moment_influences(ProductChain(SiteHistory.of(A, B, p), ensemble), 3)
+    chain = ProductChain(SiteHistory.of(A, B, p), ensemble)
+    found, influences, diagonals = moment_influences(chain, 3)
     assert found == pytest.approx(moments(p), rel=1e-12)
+    assert [p @ each for each in diagonals] == pytest.approx(found, rel=1e-12)
     for i, j in ((0, 1), (4, 9), (11, 3)):
         move = np.zeros(12)
         move[i], move[j] = 1e-5, -1e-5
