@@ -144,7 +144,8 @@ class FreeProduct(FreeConvolution):
     def var(self) -> float:
         """Return the variance, from those of the factors relative to the squares of the means."""
         relative = math.fsum(times * law.var() / law.mean() ** 2 for law, times in self.factors)
-        return self.mean() ** 2 * relative
+        mean = self.mean()
+        return mean * mean * relative  # infinite where it is beyond the range of numbers
 
     def s_transform(self, u: ArrayLike) -> np.ndarray:
         """Return the product of the S-transforms of the factors."""
@@ -234,7 +235,8 @@ class FreeProduct(FreeConvolution):
         if self._in_logarithms(k):
             length = math.log(high) - math.log(low)
             lower = self._rounding_at(low) / low
-            return tuple(max(_MARGIN, 2 * math.sqrt(end / length)) for end in (lower, upper))
+            first, last = (max(_MARGIN, 2 * math.sqrt(end / length)) for end in (lower, upper))
+            return first, last
         return super()._margins(k)
 
     def _margin_at_zero(self, k: int) -> float:

@@ -15,7 +15,7 @@ from rmt_jacobian.laws.units import divided
 
 __all__ = ["boxplus", "boxplus_power", "boxtimes", "boxtimes_power"]
 
-_LARGE = 1e8  # sizes beyond it, and below its inverse, are divided out
+_MODERATE = 8.0  # decades: sizes beyond them are divided out
 _UNDERFLOW = 1e-140  # a size whose square is lost
 _LOST = 1e-280  # of the size of a sum: a summand that counts for nothing
 _MOST_DECADES = 300
@@ -170,7 +170,7 @@ def _sum(factors: _Factors) -> Law:
     """Return a free sum, in units in which no square of a number overflows."""
     size = max(_size(law) for law, _ in factors)
     least = min(_size(law) for law, _ in factors)
-    if 1 / _LARGE < size < _LARGE and least > _UNDERFLOW:
+    if abs(math.log10(size)) < _MODERATE and least > _UNDERFLOW:
         return dominated(FreeSum(factors))
     kept = tuple((divided(law, size), times) for law, times in factors if _size(law) > _LOST * size)
     inner = kept[0][0] if len(kept) == 1 and kept[0][1] == 1 else dominated(FreeSum(kept))
@@ -179,17 +179,17 @@ def _sum(factors: _Factors) -> Law:
 
 def _product(factors: _Factors) -> Law:
     """Return a free product, of factors in units of their size where that is not moderate."""
-    sizes = [_size(law) if not 1 / _LARGE < _size(law) < _LARGE else 1.0 for law, _ in factors]
-    if all(size == 1 for size in sizes):
+    decades = [(t, math.log10(_size(law))) for law, t in factors]
+    if all(abs(log) < _MODERATE and t * abs(log) < _MOST_DECADES / 3 for t, log in decades):
         return dominated(FreeProduct(factors))
-    logarithm = sum(t * math.log10(size) for size, (_, t) in zip(sizes, factors, strict=True))
+    sizes = [_size(law) for law, _ in factors]
+    logarithm = sum(t * log for t, log in decades)
     if abs(logarithm) > _MOST_DECADES:
         raise ParameterError(
             f"this product is of the size 1e{logarithm:+.0f}, beyond the range of numbers: "
             "choose other units for the factors"
         )
-    pairs = zip(factors, sizes, strict=True)
-    inner = tuple((law if size == 1 else divided(law, size), t) for (law, t), size in pairs)
+    inner = tuple((divided(law, size), t) for (law, t), size in zip(factors, sizes, strict=True))
     return Affine(dominated(FreeProduct(inner)), 10**logarithm)
 
 
