@@ -11,10 +11,13 @@ from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.point_masses import PointMasses
-from rmt_jacobian.laws.units import divided
+from rmt_jacobian.laws.semicircle import Semicircle
+from rmt_jacobian.laws.units import divided, moved
 
 __all__ = ["boxplus", "boxplus_power", "boxtimes", "boxtimes_power"]
 
+_NARROW = 1e-3  # of its place: a law that is moved to 0 before it is added
+_CONSTANT = 1e-8  # the relative width of all factors, whose square is neglected
 _MODERATE = 8.0  # decades: sizes beyond them are divided out
 _UNDERFLOW = 1e-140  # a size whose square is lost
 _LOST = 1e-280  # of the size of a sum: a summand that counts for nothing
@@ -168,6 +171,12 @@ _Factors: TypeAlias = tuple[tuple[Law, float], ...]
 
 def _sum(factors: _Factors) -> Law:
     """Return a free sum, in units in which no square of a number overflows."""
+    places = [_place(law) for law, _ in factors]
+    if any(places):
+        pairs = zip(factors, places, strict=True)
+        inner = tuple((moved(law, -at) if at else law, times) for (law, times), at in pairs)
+        shift = math.fsum(times * at for (_, times), at in zip(factors, places, strict=True))
+        return Affine(_sum(inner), 1.0, shift)
     size = max(_size(law) for law, _ in factors)
     least = min(_size(law) for law, _ in factors)
     if abs(math.log10(size)) < _MODERATE and least > _UNDERFLOW:
@@ -179,6 +188,11 @@ def _sum(factors: _Factors) -> Law:
 
 def _product(factors: _Factors) -> Law:
     """Return a free product, of factors in units of their size where that is not moderate."""
+    spread = sum(times * (1 - law.support()[0] / _size(law)) for law, times in factors)
+    if spread <= _CONSTANT:  # X Y = 1 + (X - 1) + (Y - 1), in units of the means
+        mean = math.prod(law.mean() ** times for law, times in factors)
+        parts = tuple((moved(divided(law, law.mean()), -1.0), times) for law, times in factors)
+        return Affine(_sum(parts), mean, mean)
     decades = [(t, math.log10(_size(law))) for law, t in factors]
     if all(abs(log) < _MODERATE and t * abs(log) < _MOST_DECADES / 3 for t, log in decades):
         return dominated(FreeProduct(factors))
@@ -191,6 +205,13 @@ def _product(factors: _Factors) -> Law:
         )
     inner = tuple((divided(law, size), t) for (law, t), size in zip(factors, sizes, strict=True))
     return Affine(dominated(FreeProduct(inner)), 10**logarithm)
+
+
+def _place(law: Law) -> float:
+    """Return the middle of a narrow law, which its differences are small beside; else 0."""
+    low, high = law.support()
+    narrow = high - low < _NARROW * max(abs(low), abs(high))
+    return low / 2 + high / 2 if narrow and isinstance(law, PointMasses | Semicircle) else 0.0
 
 
 def _size(law: Law) -> float:

@@ -55,7 +55,7 @@ def test_orders_that_are_no_counts_are_refused(law, order):
 
 @every_law
 def test_order_zero(law):
-    assert law.moment(0) == 1
+    assert law.moment(0) == pytest.approx(1, abs=1e-14)
     assert len(law.free_cumulants(0)) == 0
 
 
