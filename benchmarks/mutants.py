@@ -206,13 +206,15 @@ def importers(folder: str, package: Path) -> list[str]:
     return sorted(names - {folder, "__init__"})
 
 
-def stages(mutant: Mutant, root: Path) -> Iterator[list[str]]:
-    """Return what to run, the most likely to notice first."""
+def stages(mutant: Mutant, root: Path, near: bool = False) -> Iterator[list[str]]:
+    """Return what to run, the most likely to notice first; of its own folder only, if ``near``."""
     names = {Path(mutant.path).stem} | set(_public(root / mutant.path))
     files = [path for place in tests_of(mutant.folder, root) for path in _files(root / place)]
-    near = [path for path in files if names & set(re.findall(r"\w+", path.read_text("utf-8")))]
-    yield [mutant.path, *(path.relative_to(root).as_posix() for path in near)]
-    yield [path.relative_to(root).as_posix() for path in files if path not in near]
+    naming = [path for path in files if names & set(re.findall(r"\w+", path.read_text("utf-8")))]
+    yield [mutant.path, *(path.relative_to(root).as_posix() for path in naming)]
+    yield [path.relative_to(root).as_posix() for path in files if path not in naming]
+    if near:
+        return
     for folder in importers(mutant.folder, (root / mutant.path).parents[_depth(mutant)]):
         yield tests_of(folder, root)
 
@@ -247,13 +249,13 @@ def run_tests(targets: list[str], tree: Path, timeout: float) -> str:
     return "survived" if code in {0, 5} else "killed"  # 5: there are no tests
 
 
-def verdict(mutant: Mutant, tree: Path, timeout: float) -> str:
+def verdict(mutant: Mutant, tree: Path, timeout: float, near: bool = False) -> str:
     """Mutate a tree, run the tests, and put the tree back."""
     path = tree / mutant.path
     source = path.read_bytes()
     path.write_bytes(mutant.applied(source))
     try:
-        for targets in stages(mutant, tree):
+        for targets in stages(mutant, tree, near):
             found = run_tests(targets, tree, timeout) if targets else "survived"
             if found != "survived":
                 return found
@@ -271,7 +273,11 @@ def accepted(path: Path = ACCEPTED) -> dict[tuple[str, str, str], str]:
 
 
 def survivors(
-    mutants: list[Mutant], root: Path, processes: int = 1, out: Path | None = None
+    mutants: list[Mutant],
+    root: Path,
+    processes: int = 1,
+    out: Path | None = None,
+    near: bool = False,
 ) -> list[Mutant]:
     """Try mutants in copies of a tree, print a table, and return the survivors."""
     reasons, rows = accepted(), []
@@ -283,7 +289,7 @@ def survivors(
         def in_a_tree(mutant: Mutant) -> tuple[Mutant, str]:
             tree = trees.get()
             try:
-                return mutant, verdict(mutant, tree, timeout)
+                return mutant, verdict(mutant, tree, timeout, near)
             finally:
                 trees.put(tree)
 
@@ -322,6 +328,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--folder", action="append", help="a folder of the package; repeatable")
     parser.add_argument("--out", type=Path, default=ROOT / ".cache" / "mutants.txt")
+    parser.add_argument("--near", action="store_true", help="no tests of the folders that import")
     options = parser.parse_args()
     paths = sorted((ROOT / "rmt_jacobian").rglob("*.py"))
     found = [mutant for path in paths for mutant in mutants_of(path, ROOT)]
@@ -329,7 +336,8 @@ def main() -> None:
     if options.folder:
         found = [mutant for mutant in found if mutant.folder in options.folder]
     chosen = sample(found, options.count, options.seed)
-    sys.exit(bool(survivors(chosen, ROOT, options.processes, options.out)))
+    left = survivors(chosen, ROOT, options.processes, options.out, options.near)
+    sys.exit(bool(left))
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ class Affine(Law):
 
     def var(self) -> float:
         """Return ``scale**2`` times the variance."""
-        return self.scale**2 * self.law.var()
+        return self.scale * self.scale * self.law.var()
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return ``scale**k`` times each free cumulant; the first is moved."""
         cumulants = np.asarray(self.law.free_cumulants(n)) * self.scale ** np.arange(1.0, n + 1)
         cumulants[:1] += self.shift

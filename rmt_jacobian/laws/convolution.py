@@ -68,9 +68,14 @@ class FreeConvolution(Law):
 
     @cached_property
     def _intervals(self) -> tuple[tuple[float, float], ...]:
-        gaps = gaps_of(self._segments, self.atoms())
+        gaps = gaps_of(self._segments, self.atoms(), relative=bool(self._chart.cuts))
         ends = [(below[1], above[0]) for below, above in pairwise(gaps)]
-        return tuple((low, high) for low, high in ends if high > low)
+        found = tuple((low, high) for low, high in ends if high > low)
+        if not (found or self.atoms()):
+            raise ConvergenceError(
+                "no interval of the support was found: bring the factors to more similar scales"
+            )
+        return found
 
     @abstractmethod
     def _hard_edges(self) -> list[float]:
@@ -88,13 +93,16 @@ class FreeConvolution(Law):
     def solve(self, x: ArrayLike) -> LawSolution:
         """Return the law at real points, with residuals and certificates."""
         x = np.asarray(x, dtype=float)
-        inner, share = self._off_the_edges(x)
+        infinite = np.isinf(x)
+        inner, share = self._off_the_edges(np.where(infinite, np.nan, x))
         g, residual, converged = self._solve(inner.astype(complex))
         # Next to an atom G is so large that its rounding may hide the density.
         lost = self._in_interval(x) & ~(-np.imag(g) > _LOST * np.abs(g))
         converged &= ~lost & self._like_a_root(x, inner, g)
         g = np.real(g) + 1j * np.imag(g) * share
         density = np.where(self._in_interval(x), -np.imag(g) / np.pi, 0.0)
+        g, residual = np.where(infinite, 0.0, g), np.where(infinite, 0.0, residual)
+        converged |= infinite
         g = np.where(converged, g, complex(np.nan, np.nan))
         return LawSolution(x, g, np.where(converged, density, np.nan), residual, converged)
 
@@ -146,7 +154,8 @@ class FreeConvolution(Law):
     def _solve(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return G, the residual and the certificate on the closed upper half plane."""
         sigma, _, residual, converged = self._evaluated(z)
-        return 1 / (z - sigma), residual, converged
+        with np.errstate(invalid="ignore"):  # of what is not known
+            return 1 / (z - sigma), residual, converged
 
     def _evaluated(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return the self-energy, its slope, the residual and the certificate."""
@@ -236,7 +245,7 @@ class FreeConvolution(Law):
         if np.any(np.isnan(rate)):
             raise ConvergenceError(
                 "the density was not found everywhere on the support, so there is no cdf; see "
-                "solve for the points"
+                "solve for the points, or bring the factors to more similar scales"
             )
         return rate
 

@@ -109,7 +109,8 @@ class Dominated(Law):
         below = np.asarray(self.large.cdf(x), dtype=float)
         for at, mass, law in self._places:
             below = below + mass * (law.cdf(x) - (x >= at))
-        return np.clip(below, 0.0, 1.0)[()]
+        below = np.where(x < self.support()[0], 0.0, np.clip(below, 0.0, 1.0))
+        return np.where(x >= self.support()[1], 1.0, below)[()]
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the least x whose cdf is at least p; nan for p outside [0, 1]."""
@@ -125,7 +126,7 @@ class Dominated(Law):
         """Return the exact variance."""
         return self.exact.var()
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return the exact free cumulants."""
         return self.exact.free_cumulants(n)
 

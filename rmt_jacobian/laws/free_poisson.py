@@ -72,9 +72,9 @@ class FreePoisson(Law):
 
     def var(self) -> float:
         """Return ``rate * jump**2``."""
-        return float(self.rate * self.jump**2)
+        return float(self.rate * self.jump * self.jump)
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return ``rate * jump**k`` for k from 1 to n."""
         return self._same.free_cumulants(n)
 

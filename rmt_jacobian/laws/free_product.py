@@ -17,6 +17,7 @@ __all__ = ["FreeProduct"]
 _ATOM = 1e-13  # a smaller mass is the rounding of a sum of masses
 _DECADES = 100.0  # the ratio of the ends of an interval that is seen in logarithms
 _MARGIN = 1e-5  # angle to an edge inside which rounding decides; the error of the mass is its cube
+_ANY_MARGIN = 1e-12
 _LEAST = -690.0  # logarithm of a number that is not close to underflow
 _MARGIN_AT_ZERO = 1e-4  # the same at 0, where the density goes on like a power of x
 _HEIGHT = 2.5  # argument at which the continuation to the positive axis starts
@@ -144,7 +145,8 @@ class FreeProduct(FreeConvolution):
     def var(self) -> float:
         """Return the variance, from those of the factors relative to the squares of the means."""
         relative = math.fsum(times * law.var() / law.mean() ** 2 for law, times in self.factors)
-        return self.mean() ** 2 * relative
+        mean = self.mean()
+        return mean * mean * relative  # infinite where it is beyond the range of numbers
 
     def s_transform(self, u: ArrayLike) -> np.ndarray:
         """Return the product of the S-transforms of the factors."""
@@ -234,7 +236,8 @@ class FreeProduct(FreeConvolution):
         if self._in_logarithms(k):
             length = math.log(high) - math.log(low)
             lower = self._rounding_at(low) / low
-            return tuple(max(_MARGIN, 2 * math.sqrt(end / length)) for end in (lower, upper))
+            first, last = (max(_MARGIN, 2 * math.sqrt(end / length)) for end in (lower, upper))
+            return first, last
         return super()._margins(k)
 
     def _margin_at_zero(self, k: int) -> float:
@@ -243,10 +246,10 @@ class FreeProduct(FreeConvolution):
         With a logarithm subordination points are as small as x, and must not underflow.
         """
         order, logarithms = self._order_at_zero
-        if logarithms == 0:
-            return _MARGIN_AT_ZERO
+        if logarithms == 0:  # of the level next to an atom only the rounding is left
+            return _MARGIN_AT_ZERO if self._atoms and self._atoms[0][0] == 0 else _ANY_MARGIN
         room = (_LEAST - math.log(self._intervals[k][1])) / (2 * max(order, logarithms))
-        return max(_MARGIN_AT_ZERO, 2 * math.exp(room))
+        return max(_ANY_MARGIN, 2 * math.exp(room))
 
     def _solved_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
         rate = super()._solved_rate(k, angle)

@@ -99,7 +99,7 @@ class FreeSum(FreeConvolution):
         """Return the sum of the variances."""
         return math.fsum(times * law.var() for law, times in self.factors)
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return the sums of the free cumulants of the factors."""
         rows = [times * np.asarray(law.free_cumulants(n)) for law, times in self.factors]
         return np.sum(rows, axis=0)

@@ -67,7 +67,7 @@ class FussCatalan(Law):
         """Return the interval from 0 to the upper edge."""
         return ((0.0, curve.upper_edge(self.order)),)
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return the moments of the law of the order below."""
         return np.array([_fuss_catalan_number(k, self.order - 1) for k in range(1, n + 1)])
 

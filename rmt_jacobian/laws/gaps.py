@@ -197,9 +197,11 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
 
 
 def gaps_of(
-    segments: list[Segment], atoms: tuple[tuple[float, float], ...]
+    segments: list[Segment], atoms: tuple[tuple[float, float], ...], relative: bool = False
 ) -> list[tuple[float, float]]:
     """Join the segments that continue each other, or touch without an atom between.
+
+    What is narrow is so in units of its own place, if ``relative``, or of the whole support.
 
     Raises
     ------
@@ -213,19 +215,23 @@ def gaps_of(
     ends = np.array([segment.x[[0, -1]] for segment in segments]).ravel()[1:-1]
     through = np.array([segment.through for segment in segments]).ravel()[1:-1]
     span = float(np.max(np.abs(ends[~through]), initial=0.0)) or 1.0
+
+    def unit(point: float) -> float:
+        return abs(point) if relative else span
+
     merged: list[tuple[float, float]] = []
     goes_on = False
     for segment in segments:
         low, high = float(segment.x[0]), float(segment.x[-1])
         if merged and (
-            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * span)
+            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * unit(low))
         ):
             goes_on = segment.through[1] if high >= merged[-1][1] else goes_on
             merged[-1] = (merged[-1][0], max(merged[-1][1], high))
         else:
             merged.append((low, high))
             goes_on = segment.through[1]
-    wide = [gap for gap in merged[1:-1] if gap[1] - gap[0] > _NARROW * span]
+    wide = [gap for gap in merged[1:-1] if gap[1] - gap[0] > _NARROW * unit(gap[1])]
     merged = [merged[0], *wide, merged[-1]]
     merged[0] = (-np.inf, merged[0][1])
     merged[-1] = (merged[-1][0], np.inf)

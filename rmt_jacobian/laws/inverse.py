@@ -112,6 +112,9 @@ class InverseLaw(Law):
             g = self._cauchy_of(x.astype(complex), t)
         inside = (x > self._boundary.low) & (x < self._boundary.high)
         g = np.where(converged, g, complex(np.nan, np.nan))
+        infinite = np.isinf(x)
+        g, residual = np.where(infinite, 0.0, g), np.where(infinite, 0.0, residual)
+        converged = converged | infinite
         density = np.where(inside | ~converged, -np.imag(g) / np.pi, 0.0)
         return LawSolution(x, g, density, residual, converged)
 

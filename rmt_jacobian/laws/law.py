@@ -133,9 +133,20 @@ class Law(ABC):
         Raises
         ------
         ParameterError
-            If n is not an integer, or is negative.
+            If n is not an integer, or is negative; or if the moment is beyond the range of numbers.
         """
-        return self._moment(_count(n))
+        order = _count(n)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                moment = self._moment(order)
+        except OverflowError:
+            moment = math.inf
+        if not math.isfinite(moment):
+            raise ParameterError(
+                f"the moment of order {order} is beyond the range of numbers: take a lower order, "
+                "or a law in other units"
+            )
+        return moment
 
     def mean(self) -> float:
         """Return the mean."""
@@ -157,10 +168,7 @@ class Law(ABC):
         ParameterError
             If n is not an integer, or is negative.
         """
-        from rmt_jacobian.freeprob import free_cumulants_from_moments  # which loads sympy
-
-        moments = [self._moment(k) for k in range(1, _count(n) + 1)]
-        return np.array([float(cumulant) for cumulant in free_cumulants_from_moments(moments)])
+        return self._free_cumulants(_count(n))
 
     def cauchy(self, z: ArrayLike) -> np.ndarray:
         """Return the Cauchy transform; on the support its limit from above, infinite at a pole."""
@@ -169,6 +177,7 @@ class Law(ABC):
         with np.errstate(all="ignore"):
             values = np.asarray(self._cauchy_above(above))
         values = np.where(np.imag(z) < 0, np.conj(values), values)
+        values = np.where(np.isinf(z), 0.0, values)
         singular = (np.imag(z) == 0) & ~np.isfinite(values)
         if np.any(singular):
             poles = [point for interval in self.support_intervals() for point in interval]
@@ -217,6 +226,12 @@ class Law(ABC):
     def _self_energy(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return z - 1/G(z) and its derivative, on the closed upper half plane off the support."""
         return self_energy_by_differences(self, z)
+
+    def _free_cumulants(self, n: int) -> np.ndarray:
+        from rmt_jacobian.freeprob import free_cumulants_from_moments  # which loads sympy
+
+        moments = [self._moment(k) for k in range(1, n + 1)]
+        return np.array([float(cumulant) for cumulant in free_cumulants_from_moments(moments)])
 
     def _moment(self, n: int) -> float:
         total = sum(mass * location**n for location, mass in self.atoms())
@@ -281,6 +296,6 @@ class Law(ABC):
 
 
 def _count(n: int) -> int:
-    if n != int(n) or n < 0:
+    if not math.isfinite(n) or n != int(n) or n < 0:
         raise ParameterError(f"the order of a moment must be an integer >= 0, not {n}")
     return int(n)

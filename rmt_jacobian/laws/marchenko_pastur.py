@@ -76,9 +76,9 @@ class MarchenkoPastur(Law):
 
     def var(self) -> float:
         """Return ``ratio * scale**2``."""
-        return float(self.ratio * self.scale**2)
+        return float(self.ratio * self.scale * self.scale)
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return ``scale**k * ratio**(k - 1)`` for k from 1 to n."""
         orders = np.arange(1, n + 1)
         return self.scale**orders * float(self.ratio) ** (orders - 1)

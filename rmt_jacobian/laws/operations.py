@@ -11,11 +11,14 @@ from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.point_masses import PointMasses
-from rmt_jacobian.laws.units import divided
+from rmt_jacobian.laws.semicircle import Semicircle
+from rmt_jacobian.laws.units import divided, moved
 
 __all__ = ["boxplus", "boxplus_power", "boxtimes", "boxtimes_power"]
 
-_LARGE = 1e8  # sizes beyond it, and below its inverse, are divided out
+_NARROW = 1e-3  # of its place: a law that is moved to 0 before it is added
+_CONSTANT = 1e-8  # the relative width of all factors, whose square is neglected
+_MODERATE = 8.0  # decades: sizes beyond them are divided out
 _UNDERFLOW = 1e-140  # a size whose square is lost
 _LOST = 1e-280  # of the size of a sum: a summand that counts for nothing
 _MOST_DECADES = 300
@@ -168,9 +171,15 @@ _Factors: TypeAlias = tuple[tuple[Law, float], ...]
 
 def _sum(factors: _Factors) -> Law:
     """Return a free sum, in units in which no square of a number overflows."""
+    places = [_place(law) for law, _ in factors]
+    if any(places):
+        pairs = zip(factors, places, strict=True)
+        inner = tuple((moved(law, -at) if at else law, times) for (law, times), at in pairs)
+        shift = math.fsum(times * at for (_, times), at in zip(factors, places, strict=True))
+        return Affine(_sum(inner), 1.0, shift)
     size = max(_size(law) for law, _ in factors)
     least = min(_size(law) for law, _ in factors)
-    if 1 / _LARGE < size < _LARGE and least > _UNDERFLOW:
+    if abs(math.log10(size)) < _MODERATE and least > _UNDERFLOW:
         return dominated(FreeSum(factors))
     kept = tuple((divided(law, size), times) for law, times in factors if _size(law) > _LOST * size)
     inner = kept[0][0] if len(kept) == 1 and kept[0][1] == 1 else dominated(FreeSum(kept))
@@ -179,18 +188,30 @@ def _sum(factors: _Factors) -> Law:
 
 def _product(factors: _Factors) -> Law:
     """Return a free product, of factors in units of their size where that is not moderate."""
-    sizes = [_size(law) if not 1 / _LARGE < _size(law) < _LARGE else 1.0 for law, _ in factors]
-    if all(size == 1 for size in sizes):
+    spread = sum(times * (1 - law.support()[0] / _size(law)) for law, times in factors)
+    if spread <= _CONSTANT:  # X Y = 1 + (X - 1) + (Y - 1), in units of the means
+        mean = math.prod(law.mean() ** times for law, times in factors)
+        parts = tuple((moved(divided(law, law.mean()), -1.0), times) for law, times in factors)
+        return Affine(_sum(parts), mean, mean)
+    decades = [(t, math.log10(_size(law))) for law, t in factors]
+    if all(abs(log) < _MODERATE and t * abs(log) < _MOST_DECADES / 3 for t, log in decades):
         return dominated(FreeProduct(factors))
-    logarithm = sum(t * math.log10(size) for size, (_, t) in zip(sizes, factors, strict=True))
+    sizes = [_size(law) for law, _ in factors]
+    logarithm = sum(t * log for t, log in decades)
     if abs(logarithm) > _MOST_DECADES:
         raise ParameterError(
             f"this product is of the size 1e{logarithm:+.0f}, beyond the range of numbers: "
             "choose other units for the factors"
         )
-    pairs = zip(factors, sizes, strict=True)
-    inner = tuple((law if size == 1 else divided(law, size), t) for (law, t), size in pairs)
+    inner = tuple((divided(law, size), t) for (law, t), size in zip(factors, sizes, strict=True))
     return Affine(dominated(FreeProduct(inner)), 10**logarithm)
+
+
+def _place(law: Law) -> float:
+    """Return the middle of a narrow law, which its differences are small beside; else 0."""
+    low, high = law.support()
+    narrow = high - low < _NARROW * max(abs(low), abs(high))
+    return low / 2 + high / 2 if narrow and isinstance(law, PointMasses | Semicircle) else 0.0
 
 
 def _size(law: Law) -> float:

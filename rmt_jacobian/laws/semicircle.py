@@ -60,9 +60,9 @@ class Semicircle(Law):
 
     def var(self) -> float:
         """Return ``radius**2 / 4``."""
-        return float(self.radius**2 / 4)
+        return float(self.radius * self.radius / 4)
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return the mean, the variance, and zeros."""
         cumulants = np.zeros(max(n, 2))
         cumulants[:2] = self.centre, self.var()

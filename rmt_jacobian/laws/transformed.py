@@ -63,7 +63,7 @@ class FromRTransform(InverseLaw):
         levels = np.logspace(-9, 4, _NODES) / self._scale
         return levels, -levels
 
-    def free_cumulants(self, n: int) -> np.ndarray:
+    def _free_cumulants(self, n: int) -> np.ndarray:
         """Return the Taylor coefficients of R, from a small circle."""
         radius = 1e-2 / max(1e-300, self._radius)
         return _taylor(self.r, n, radius)

@@ -30,7 +30,7 @@ def divided(law: Law, unit: float) -> Law:
     """
     if isinstance(law, PointMasses):
         return PointMasses([at / unit for at in law.locations], law.weights)
-    if type(law) in _LENGTHS:
+    if isinstance(law, FreePoisson | MarchenkoPastur | QuarterCircle | Semicircle):
         return replace(law, **{name: getattr(law, name) / unit for name in _LENGTHS[type(law)]})
     if isinstance(law, Affine):
         return Affine(law.law, law.scale / unit, law.shift / unit)

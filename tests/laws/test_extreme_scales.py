@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.laws import (
+    FussCatalan,
     MarchenkoPastur,
     PointMasses,
     QuarterCircle,
     Semicircle,
     boxplus,
+    boxplus_power,
     boxtimes,
     boxtimes_power,
 )
@@ -169,6 +171,58 @@ def test_density_at_zero_that_is_finite():
     law = boxtimes(QuarterCircle(), PointMasses((1, 2), (0.5, 0.5)))
     assert law.pdf(0.0) == pytest.approx(2 / math.pi * 0.75, rel=1e-9)
     assert law.edge_exponent_at_zero == 0
+
+
+def test_a_gap_next_to_zero_is_found_in_logarithms():
+    # z = (1 + u)^3 (1 + c u) / u is stationary at the edges.
+    c = 1.001
+    law = boxtimes(FussCatalan(2), MarchenkoPastur(c))
+    with mpmath.workdps(40):
+        top = np.poly1d([1, 3, 3, 1]) * np.poly1d([c, 1])
+        stationary = mpmath.polyroots(list((top.deriv() * np.poly1d([1, 0]) - top).coeffs)[:5],
+                                      maxsteps=500, extraprec=400)  # fmt: skip
+        # Near u = -1 with d = 1 + u the equation is 3 (1 - c + c d) + c d = 0 but for d^2.
+        d = 3 * (c - 1) / (4 * c)
+        near = min(stationary, key=lambda u: abs(u + 1 - d))
+        edge = float(mpmath.re((1 + near) ** 3 * (1 + c * near) / near))
+    ((low, high),) = law.support_intervals()
+    assert low == pytest.approx(edge, rel=1e-6)
+    assert law.atoms() == ((0.0, pytest.approx(1 - 1 / c)),)
+    p = (np.arange(20000) + 0.5) / 20000
+    assert np.mean(law.ppf(p)) == pytest.approx(1, abs=1e-6)
+    assert high > 9
+
+
+@pytest.mark.parametrize("ratio", [1 - 1e-8, 1.0])
+def test_two_hard_edges_that_nearly_meet(ratio):
+    law = boxtimes(MarchenkoPastur(), MarchenkoPastur(ratio))
+    x = np.logspace(-9, 0.8, 20)
+    np.testing.assert_allclose(law.cdf(x), FussCatalan(2).cdf(x), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("power", [2, 3])
+def test_powers_of_a_law_that_is_nearly_a_point(power):
+    # About its place the power of a product is that of a sum: of two equal coins, arcsine.
+    size = 1e-9
+    coin = PointMasses((2 - size, 2 + size), (0.5, 0.5))
+    product, total = boxtimes_power(coin, power), boxplus_power(coin, power)
+    assert product.mean() == pytest.approx(2.0**power, rel=1e-15)
+    assert total.mean() == 2 * power
+    # Kesten: radius 2 sqrt(T - 1) for T > 2, and T for T = 2, in units of the size.
+    radius = size * 2 * math.sqrt(power - 1)
+    low, high = total.support()
+    assert high - low == pytest.approx(2 * radius, rel=1e-6)
+    low, high = product.support()
+    assert high - low == pytest.approx(2 * radius * 2 ** (power - 1), rel=1e-6)
+
+
+def test_a_product_beyond_the_range_of_numbers_is_refused():
+    with pytest.raises(ParameterError, match="1e\\+400"):
+        boxtimes_power(PointMasses((1.0, 1e4), (0.5, 0.5)), 100)
+    law = boxtimes_power(MarchenkoPastur(0.13, 5e4), 60)  # whose variance is out of range
+    assert law.cdf(law.support()[1] / 2) > 0.9
+    with pytest.raises(ParameterError, match="beyond the range"):
+        law.moment(2)
 
 
 def test_noise_is_refused_soon():
