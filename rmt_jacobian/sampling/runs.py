@@ -188,7 +188,8 @@ def sample_moments(
 
 
 def _title(setting: _Setting) -> str:
-    return f"{setting.cell.name}, {setting.weights} W{', tied' if setting.tied else ''}"
+    tied = ", tied" if setting.tied else ""
+    return f"{setting.cell.name}, {setting.weights} W, N = {setting.width}{tied}"
 
 
 def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequence[int]) -> _Sample:
