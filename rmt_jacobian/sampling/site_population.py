@@ -20,7 +20,7 @@ __all__ = ["PopulationMoments", "sample_site_moments"]
 _POPULATIONS = 64  # whose scatter is the standard error, known to 9 % then
 _FEWEST, _MOST = 1024, 1 << 14  # sites of one: theory on them is off by T / sites, relative
 _AT_ONCE = 1 << 21  # sites times steps that are kept of one
-_BURN_IN = 32
+_BURN_IN, _SHORTEST = 32, 10  # steps before, and steps of a run at least
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def sample_site_moments(
     True
     """
     wanted = tuple(sorted(set(steps)))
-    longest = wanted[-1]
+    longest = max(wanted[-1], _SHORTEST)
     width = min(max(sites // _POPULATIONS, _FEWEST), _MOST, max(_FEWEST, _AT_ONCE // longest))
     burn_in = max(
         _BURN_IN, starting_states(cell, parameters, 1, np.random.default_rng(0), tied=False).burn_in
