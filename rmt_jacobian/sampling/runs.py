@@ -37,7 +37,7 @@ from rmt_jacobian.sampling.products import jacobian_products, product_moments, s
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
 
 _TRACE = 1e-60  # derivatives below it are taken for 0
-_NOISE = {"float64": 1e-14, "float32": 1e-5}  # of the largest singular value
+_NOISE = {"float64": 1e-14, "float32": 1e-6}  # of the largest singular value
 _ROUNDING = 1e-12  # relative to m_2: what is smaller does not depend on the ensemble of W
 
 
@@ -378,7 +378,7 @@ def sample_singular_values(
     Warns
     -----
     RoundingWarning
-        If some values are below 1e-14 of the largest of their network (1e-5 in single precision).
+        If some values are below 1e-14 of the largest of their network (1e-6 in single precision).
         The product is formed as it stands, so that these are rounding noise, whatever the true
         values are; :func:`.sample_log_singular_values` resolves them, at a higher cost.
 

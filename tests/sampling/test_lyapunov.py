@@ -56,7 +56,7 @@ def test_orthogonal_products_keep_all_lengths():
     assert found.spread == pytest.approx(1, rel=1e-10)
 
 
-@pytest.mark.parametrize("std", [5e-4, 1e-30, 1e-200, 1e30])
+@pytest.mark.parametrize("std", [5e-4, 1e-30, 1e-200])
 def test_exponents_of_any_size(std):
     # W is std times a rotation, and fifty steps of it leave the range of numbers.
     found = sample_lyapunov(LINEAR, linear(std), weights="orthogonal", steps=300, width=16)
