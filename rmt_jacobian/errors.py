@@ -10,6 +10,7 @@ __all__ = [
     "InfeasibleError",
     "ParameterError",
     "RmtJacobianError",
+    "RoundingWarning",
     "SpecificationError",
     "UndefinedTransformError",
 ]
@@ -41,3 +42,7 @@ class SpecificationError(RmtJacobianError, ValueError):
 
 class ConvergenceError(RmtJacobianError, ArithmeticError):
     """A solver did not converge; its last iterate is not an answer."""
+
+
+class RoundingWarning(RuntimeWarning):
+    """Some of the numbers that were asked for are below rounding, and noise."""

@@ -4,7 +4,9 @@ Heavy modules are imported by the commands that need them, so that ``--help`` is
 """
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -23,9 +25,11 @@ from rmt_jacobian.cli.run import run_command
 from rmt_jacobian.cli.show import show_command
 from rmt_jacobian.cli.spectrum import spectrum_command
 from rmt_jacobian.cli.verify import verify_command
-from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
+from rmt_jacobian.errors import ConvergenceError, RmtJacobianError, RoundingWarning
 
 __all__ = ["main"]
+
+_SMALLER = "choose a smaller --width, or fewer --sites, --steps, --samples or --workers"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,11 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _status(arguments: Sequence[str] | None) -> int:
     try:
-        status = _commands.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="rmt-jacobian",
-            standalone_mode=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", RoundingWarning)
+            warnings.showwarning = _shown(warnings.showwarning)
+            status = _commands.main(
+                args=None if arguments is None else list(arguments),
+                prog_name="rmt-jacobian",
+                standalone_mode=False,
+            )
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
@@ -77,6 +84,8 @@ def _status(arguments: Sequence[str] | None) -> int:
         return _complain(str(error), 1)
     except RmtJacobianError as error:
         return _complain(str(error), 2)
+    except MemoryError as error:  # NumPy says how much it asked for, Python does not
+        return _complain(f"not enough memory{f' ({error})' if str(error) else ''}: {_SMALLER}", 2)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", 130)
     except BrokenPipeError:
@@ -84,6 +93,18 @@ def _status(arguments: Sequence[str] | None) -> int:
         sys.stderr.close()
         return 0
     return status if isinstance(status, int) else 0
+
+
+def _shown(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Return what shows a warning: one line for one of ours, the usual way for all others."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, RoundingWarning):
+            _complain(str(message), 0)
+        else:
+            otherwise(message, category, *place, **more)
+
+    return show
 
 
 def _complain(message: str, status: int) -> int:

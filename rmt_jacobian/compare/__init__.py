@@ -18,8 +18,9 @@ from rmt_jacobian.compare.freeness import (
 )
 from rmt_jacobian.compare.limits import LimitMoments, limit_moments
 from rmt_jacobian.compare.matrix_free import LanczosComparison, compare_lanczos
+from rmt_jacobian.compare.measured import Estimate, Measured, WidthPair
 from rmt_jacobian.compare.report import to_json, to_markdown, to_text
-from rmt_jacobian.compare.rows import Comparison, Estimate, Row, verdict
+from rmt_jacobian.compare.rows import Comparison, Row, verdict, verdict_of_all
 from rmt_jacobian.compare.signal_propagation import (
     CorrelationPath,
     FixedPointCurve,
@@ -50,6 +51,7 @@ __all__ = [
     "LanczosComparison",
     "LimitMoments",
     "LineLaw",
+    "Measured",
     "Row",
     "SCoefficientMeasurement",
     "SampledPath",
@@ -57,6 +59,7 @@ __all__ = [
     "SpectrumComparison",
     "Transition",
     "Verification",
+    "WidthPair",
     "compare_lanczos",
     "compare_spectrum",
     "finite_size_null",
@@ -70,6 +73,7 @@ __all__ = [
     "to_markdown",
     "to_text",
     "verdict",
+    "verdict_of_all",
     "verify",
     "wasserstein_distance",
     "wasserstein_null",

@@ -15,7 +15,8 @@ from rmt_jacobian.compare.diagonal_moments import (
     site_matrices,
     times_site_matrices,
 )
-from rmt_jacobian.compare.rows import FAILS, Estimate
+from rmt_jacobian.compare.measured import Estimate
+from rmt_jacobian.compare.rows import FAILS
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling import NetworkStep, Weights, checked_weights, run_network

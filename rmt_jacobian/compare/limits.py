@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
-from rmt_jacobian.compare.rows import Comparison, Estimate, Row
+from rmt_jacobian.compare.measured import Estimate
 from rmt_jacobian.mean_field import UntiedState
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils import (
@@ -16,9 +16,9 @@ from rmt_jacobian.pencils import (
     untied_history,
     weight_ensembles,
 )
-from rmt_jacobian.sampling import MomentSamples, TheoryWeights, Weights, ensemble_of
+from rmt_jacobian.sampling import TheoryWeights, Weights, ensemble_of
 
-__all__ = ["LimitMoments", "limit_moments", "row_of_any_cell"]
+__all__ = ["LimitMoments", "limit_moments"]
 
 
 @dataclass(frozen=True)
@@ -117,34 +117,3 @@ def _moments(
     chain = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
     _, mean, second = chain_moments(chain, 2)
     return mean, second
-
-
-def row_of_any_cell(limit: LimitMoments, found: MomentSamples, j: int) -> Row:
-    """Return the comparison of one number of steps, without a printed formula."""
-    allowed = limit.steps / found.width
-    mean, second = found.mean[:, j], found.second_moment[:, j]
-    paired_mean, paired_second = found.paired_mean[:, j], found.paired_second_moment[:, j]
-    first_moment = Comparison.of(
-        None, limit.free_mean, limit.mean, mean, paired_mean, allowed=allowed
-    )
-    second_moment = Comparison.of(
-        None, limit.free_second_moment, limit.second_moment, second, paired_second, allowed=allowed
-    )
-    exact = limit.mean.value**2
-    variance = Comparison.of(
-        None,
-        limit.free_second_moment - limit.free_mean**2,
-        Estimate(limit.second_moment.value - exact, limit.second_moment.standard_error),
-        second - mean**2,
-        paired_second - paired_mean**2,
-        allowed=allowed,
-    )
-    return Row(
-        found.weights,
-        limit.steps,
-        first_moment.sampled,
-        limit.mean.value,
-        second_moment,
-        variance,
-        first_moment,
-    )

@@ -7,32 +7,20 @@ from typing import Any
 
 from rmt_jacobian.arrays import run_metadata
 from rmt_jacobian.compare.formats import aligned, estimate, markdown_table, number, z_score
-from rmt_jacobian.compare.moment_table import (
-    MOMENT_NOTE,
-    count_of_moments,
-    moment_json,
-    moment_table,
-)
-from rmt_jacobian.compare.rows import AGREES, Comparison, Row
+from rmt_jacobian.compare.measured import WidthPair
+from rmt_jacobian.compare.moment_table import MOMENT_NOTE, count_of_moments, moment_table
+from rmt_jacobian.compare.rows import Comparison, Row
 from rmt_jacobian.compare.spectra import SpectrumComparison
 from rmt_jacobian.compare.verification import Verification
 from rmt_jacobian.mean_field import SiteLaw, UntiedState
 
 __all__ = ["to_json", "to_markdown", "to_text"]
 
+_EXACT_SCORES = ("z", "z sites", "z W")
 _HEADER = (
-    "weights",
-    "T",
-    "printed",
-    "z",
-    "S-transform",
-    "z",
-    "exact",
-    "z",
-    "paired",
-    "sampled",
+    "weights", "T", "printed", "z", "S-transform", "z", "exact", *_EXACT_SCORES, "sampled",
     "verdict",
-)
+)  # fmt: skip
 _SILENT = 1e-12  # a mean square of the states below it is that of states that are 0
 _SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict")
 
@@ -74,7 +62,7 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
                     ("T", "exact", "measured", "z"),
                     *(
                         (str(d.steps), number(d.exact), estimate(d.measured.value,
-                         d.measured.standard_error), z_score(d.measured.z(d.exact)))
+                         d.measured.standard_error), z_score(d.z))
                         for d in found.differences
                     ),
                 ]
@@ -93,15 +81,18 @@ def _moments_of_one_matrix(found: Verification) -> list[str]:
         "## Mean, (1/N) E tr J Jᵀ",
         markdown_table(
             [
-                ("weights", "T", "exact", "sampled", "z"),
-                *(
-                    (row.weights, str(row.steps), number(row.mean_exact), estimate(row.mean.value,
-                     row.mean.standard_error), z_score(row.mean.z(row.mean_exact)))
-                    for row in found.rows
-                ),
+                ("weights", "T", "exact", *_EXACT_SCORES, "sampled", "verdict"),
+                *(_mean_cells(row) for row in found.rows),
             ]
         ),
-    ]  # fmt: skip
+        "## Raw means over the networks, and the theory on their sites",
+        markdown_table(
+            [
+                ("weights", "T", "m_2, sampled", "paired", "m_1, sampled", "paired"),
+                *(_raw_cells(row) for row in found.rows),
+            ]
+        ),
+    ]
 
 
 def _s_1_section(found: Verification) -> list[str]:
@@ -140,9 +131,9 @@ def to_json(found: Verification) -> dict[str, Any]:
             {
                 "weights": row.weights,
                 "steps": row.steps,
-                "mean": _mean_json(row),
-                "second_moment": _moment_json(row, row.second_moment),
-                "variance": _comparison_json(row.variance),
+                "mean": _comparison_json(row, row.mean),
+                "second_moment": _comparison_json(row, row.second_moment),
+                "variance": _comparison_json(row, row.variance),
                 "verdict": row.verdict,
             }
             for row in found.rows
@@ -162,6 +153,7 @@ def to_json(found: Verification) -> dict[str, Any]:
                 "exact": d.exact,
                 "sampled": d.measured.value,
                 "standard_error": d.measured.standard_error,
+                "z": _finite(d.z),
             }
             for d in found.differences
         ],
@@ -191,32 +183,26 @@ def _state_squares(law: UntiedState) -> dict[str, float]:
     return dict(zip(map(str, law.cell.states), law.state_squares, strict=True))
 
 
-def _mean_json(row: Row) -> dict[str, Any]:
-    if row.first_moment is not None:
-        return _moment_json(row, row.first_moment)
-    return {
-        "exact": row.mean_exact,
-        "sampled": row.mean.value,
-        "standard_error": row.mean.standard_error,
+def _comparison_json(row: Row, found: Comparison) -> dict[str, Any]:
+    measured, z = found.measured, found.z()
+    values = {
+        **found.routes,
+        "exact_error": found.limit_error,
+        "paired": measured.paired,
+        "sampled": measured.sampled.value,
+        "standard_error": measured.sampled.standard_error,
+        "paired_ratio": measured.ratio.value,
+        "paired_ratio_error": measured.ratio.standard_error,
+        "on_sites": measured.on_sites.value,
+        "on_sites_error": measured.on_sites.standard_error,
+        "limit": measured.limit.value,
+        "limit_error": measured.limit.standard_error,
     }
-
-
-def _moment_json(row: Row, moment: Comparison) -> dict[str, Any]:
-    own = _comparison_json(moment)
-    return own if row.first_moment is None else {**own, **moment_json(moment)}
-
-
-def _comparison_json(found: Comparison) -> dict[str, Any]:
     return {
-        "printed": found.printed,
-        "s_transform": found.s_transform,
-        "exact": found.exact,
-        "paired": found.paired,
-        "sampled": found.sampled.value,
-        "standard_error": found.sampled.standard_error,
-        "paired_standard_error": found.paired_standard_error,
-        "z": {name: _finite(z) for name, z in found.z().items()},
-        "raw_z": {name: _finite(z) for name, z in found.raw_z().items()},
+        **{name: _finite(value) for name, value in values.items()},
+        "z": {name.replace(" ", "_"): _finite(value) for name, value in z.items()},
+        "raw_z": {name: _finite(value) for name, value in found.raw_z().items()},
+        "verdicts": row.of_moment(found),
     }
 
 
@@ -253,9 +239,10 @@ def _notes(found: Verification) -> list[str]:
         f"{s.weights} {estimate(s.measured.value, s.measured.standard_error)}, exact {s.exact:g}"
         for s in found.s_1
     )
-    notes = [count_of_moments(found.rows), MOMENT_NOTE]
     if isinstance(found.law, SiteLaw):
         notes = _notes_on_one_matrix(found)
+    else:
+        notes = [count_of_moments(found.rows), MOMENT_NOTE, _finite_width_note(found)]
     if s_1:
         notes.append(f"s_1 measured from one-step products: {s_1}.")
     if any(row.second_moment.printed is not None for row in found.rows):
@@ -283,22 +270,38 @@ def _notes(found: Verification) -> list[str]:
 
 def _notes_on_one_matrix(found: Verification) -> list[str]:
     return [
-        _count(found),
-        "z is (theory - sampled) in standard errors, after the noise that samples share with the "
-        "theory on their own sites is removed and T/N allowed for; 3 still agrees, 4 fails. "
+        _count(found.rows),
+        "z is (theory - sampled) in standard errors; 3 still agrees, 4 fails. sampled is what the "
+        "samples say of infinite width: the theory on many sites that were drawn without W, times "
+        "sampled over paired, the theory on the sites of the networks. exact claims both, and "
+        "stands only if both hold: z sites compares it with the theory on those sites alone, z W "
+        "the theory on drawn sites with the samples.",
+        _finite_width_note(found),
         "verdict: on printed / S-transform / exact.",
-        "paired is the theory on the drawn sites, which shares their noise with sampled.",
     ]
 
 
-def _count(found: Verification) -> str:
+def _finite_width_note(found: Verification) -> str:
+    """Say what finite width does, and what is done about it."""
+    if found.tied:
+        return (
+            "Tied networks have sites of their own law: sampled is their raw mean at infinite "
+            "width, extrapolated from two widths, and z sites is of the theory on their own sites."
+        )
+    widths = WidthPair.below(found.width)
+    return (
+        f"Sampled over paired is extrapolated to infinite width from widths {widths.narrow} and "
+        f"{widths.wide}; what is left, T^2 / ({widths.narrow} x {widths.wide}), is in its error."
+    )
+
+
+def _count(rows: Sequence[Row]) -> str:
     """Say in one sentence how many rows each route passes."""
-    moments = [row.second_moment.z() for row in found.rows]
     words = []
-    for key, name in (("printed", "printed"), ("s_transform", "S-transform"), ("exact", "exact")):
-        z = [value for row in moments if (value := row[key]) is not None]
-        if z:
-            words.append(f"{name} agrees in {sum(abs(v) <= AGREES for v in z)} of {len(z)} rows")
+    for name in ("printed", "S-transform", "exact"):
+        verdicts = [word for row in rows if (word := row.verdicts[name]) is not None]
+        if verdicts:
+            words.append(f"{name} agrees in {verdicts.count('agrees')} of {len(verdicts)} rows")
     return f"In short: {', '.join(words)}."
 
 
@@ -312,11 +315,35 @@ def _cells(row: Row) -> tuple[str, ...]:
         number(moment.s_transform),
         z_score(z["s_transform"]),
         number(moment.exact),
-        z_score(z["exact"]),
-        number(moment.paired),
-        estimate(moment.sampled.value, moment.sampled.standard_error),
+        *_exact_scores(moment),
+        estimate(moment.measured.limit.value, moment.measured.limit.standard_error),
         row.verdict,
     )
+
+
+def _exact_scores(moment: Comparison) -> list[str]:
+    z = moment.z()
+    return [z_score(z[name]) for name in ("exact", "exact on sites", "paired")]
+
+
+def _mean_cells(row: Row) -> tuple[str, ...]:
+    measured = row.mean.measured
+    return (
+        row.weights,
+        str(row.steps),
+        number(row.mean.exact),
+        *_exact_scores(row.mean),
+        estimate(measured.limit.value, measured.limit.standard_error),
+        row.mean.verdicts["exact"] or "",
+    )
+
+
+def _raw_cells(row: Row) -> tuple[str, ...]:
+    cells = [row.weights, str(row.steps)]
+    for moment in (row.second_moment, row.mean):
+        raw = moment.measured.sampled
+        cells += [estimate(raw.value, raw.standard_error), number(moment.measured.paired)]
+    return tuple(cells)
 
 
 def _short_verdict(row: Row) -> str:

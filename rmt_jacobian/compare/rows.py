@@ -1,37 +1,17 @@
 """One number by every route: printed, S-transform, exact, on the drawn sites, and sampled."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
+from rmt_jacobian.compare.measured import Measured
 from rmt_jacobian.sampling import Weights
 
-__all__ = ["AGREES", "FAILS", "Comparison", "Estimate", "Row", "verdict"]
+__all__ = ["AGREES", "FAILS", "Comparison", "Row", "verdict", "verdict_of_all"]
 
 # Limits on |z|: at 3 one comparison in 370 would be wrongly doubted, at 4 one in 16,000 rejected.
 AGREES = 3.0
 FAILS = 4.0
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A sampled mean with its standard error."""
-
-    value: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, samples: np.ndarray) -> "Estimate":
-        """Average independent samples, at least two."""
-        return cls(float(samples.mean()), float(samples.std(ddof=1) / math.sqrt(samples.size)))
-
-    def z(self, theory: float) -> float:
-        """Return (theory - value) in standard errors."""
-        difference = theory - self.value
-        if self.standard_error > 0:
-            return difference / self.standard_error
-        return math.copysign(math.inf, difference) if difference else 0.0
 
 
 @dataclass(frozen=True)
@@ -46,14 +26,8 @@ class Comparison:
         By multiplying S-transforms.
     exact
         By the diagonal-valued route, or by the chain of any cell.
-    paired
-        The theory on the drawn sites, averaged over samples.
-    sampled
-        The sampled mean and its standard error.
-    paired_standard_error
-        Standard error of (sampled - paired): what is left when the noise of the sites is removed.
-    finite_width
-        Size of the corrections that theory at infinite width leaves out, of order T / N relative.
+    measured
+        What the samples say: raw, over the theory on the drawn sites, and of the limit.
     limit_error
         Standard error of ``exact`` where sites stand for the law of a site; 0 where it has none.
     """
@@ -61,85 +35,66 @@ class Comparison:
     printed: float | None
     s_transform: float
     exact: float
-    paired: float
-    sampled: Estimate
-    paired_standard_error: float
-    finite_width: float = 0.0
+    measured: Measured
     limit_error: float = 0.0
 
-    @classmethod
-    def of(
-        cls,
-        printed: float | None,
-        s_transform: float,
-        exact: Estimate,
-        sampled: np.ndarray,
-        paired: np.ndarray,
-        *,
-        allowed: float,
-    ) -> "Comparison":
-        """Average samples and theory on their sites, shape (samples,), T / N being allowed for."""
-        return cls(
-            printed,
-            s_transform,
-            exact.value,
-            float(paired.mean()),
-            Estimate.of(sampled),
-            Estimate.of(sampled - paired).standard_error,
-            abs(exact.value) * allowed,
-            exact.standard_error,
-        )
-
     @property
-    def paired_ratio(self) -> Estimate:
-        """The sampled value over the theory on the drawn sites; nan where that is 0."""
-        if self.paired == 0:
-            return Estimate(math.nan, math.nan)
-        error = self.paired_standard_error / abs(self.paired)
-        return Estimate(self.sampled.value / self.paired, error)
-
-    @property
-    def limit_z(self) -> float:
-        """(exact - sampled) in standard errors, the noise of the drawn sites being among these."""
-        errors = self.sampled.standard_error, self.limit_error, self.finite_width
-        return Estimate(self.sampled.value, math.hypot(*errors)).z(self.exact)
-
-    @property
-    def without_site_noise(self) -> Estimate:
-        """The sampled value with (paired - exact) subtracted, a control variate.
-
-        The noise that the drawn sites share with the theory on those sites cancels, and so does
-        their common bias at finite width.  The error combines the standard error with the
-        corrections of relative size T/N that remain, and with that of ``exact``.
-        """
-        error = math.hypot(self._remaining_error, self.limit_error)
-        return Estimate(self.sampled.value - self.paired + self.exact, error)
-
-    @property
-    def _remaining_error(self) -> float:
-        return math.hypot(self.paired_standard_error, self.finite_width)
+    def routes(self) -> dict[str, float | None]:
+        """The value by every route to the limit."""
+        return {"printed": self.printed, "s_transform": self.s_transform, "exact": self.exact}
 
     def z(self) -> dict[str, float | None]:
         """Return (theory - sampled) in standard errors, for each route.
 
-        ``paired`` compares on the drawn sites; the others are measured against
-        :attr:`without_site_noise`.
+        The routes to the limit are measured against the limit by samples.  ``exact on sites``
+        measures the exact one against the theory on many drawn sites alone, and ``paired`` the
+        theory on the drawn sites against the samples, where only the noise of W is left.
         """
-        estimate = self.without_site_noise
+        measured, error = self.measured, self.limit_error
         return {
-            "printed": None if self.printed is None else estimate.z(self.printed),
-            "s_transform": estimate.z(self.s_transform),
-            "exact": estimate.z(self.exact),
-            "paired": Estimate(self.sampled.value, self._remaining_error).z(self.paired),
+            **{
+                name: None if value is None else measured.limit.z(value, error=error)
+                for name, value in self.routes.items()
+            },
+            "exact on sites": measured.on_sites.z(self.exact, error=error),
+            "paired": measured.ratio.z(1.0),
         }
 
     def raw_z(self) -> dict[str, float | None]:
         """Return (theory - sampled) in standard errors of the raw sampled mean."""
+        sampled = self.measured.sampled
         return {
-            "printed": None if self.printed is None else self.sampled.z(self.printed),
-            "s_transform": self.sampled.z(self.s_transform),
-            "exact": self.sampled.z(self.exact),
-            "paired": self.sampled.z(self.paired),
+            **{n: None if v is None else sampled.z(v) for n, v in self.routes.items()},
+            "paired": sampled.z(self.measured.paired),
+        }
+
+    def scores(self) -> dict[str, tuple[float, ...]]:
+        """Return the deviations that the verdict on each route rests on, none without a value.
+
+        ``exact`` holds if all it claims does: that it is the average of the theory over sites, that
+        the theory on drawn sites is right about W, and so that it is the limit.
+        """
+        z = self.z()
+        rests_on = {
+            "printed": ("printed",),
+            "s_transform": ("s_transform",),
+            "exact": ("exact", "exact on sites", "paired"),
+            "paired": ("paired",),
+        }
+        return {
+            route: tuple(value for name in names if (value := z[name]) is not None)
+            for route, names in rests_on.items()
+        }
+
+    @property
+    def verdicts(self) -> dict[str, str | None]:
+        """What the samples say of each route, and of the theory on the drawn sites.
+
+        ``unknown`` where a number leaves the range of floating-point numbers.
+        """
+        return {
+            route: verdict_of_all(scores) if scores else None
+            for route, scores in self.scores().items()
         }
 
 
@@ -151,53 +106,32 @@ class Row:
     ----------
     weights, steps
         The ensemble and T.
-    mean, mean_exact
-        m_1, sampled and in the limit.
-    second_moment, variance
-        Of J J^T.
-    first_moment
-        m_1 by every route, for cells whose m_1 is not a power of a growth rate; else None.
+    mean, second_moment, variance
+        m_1, m_2 and :math:`m_2 - m_1^2` of J J^T.
+    one_matrix
+        Whether the Jacobian is A + B W, and m_1 the power of a growth rate.
     """
 
     weights: Weights
     steps: int
-    mean: Estimate
-    mean_exact: float
+    mean: Comparison
     second_moment: Comparison
     variance: Comparison
-    first_moment: Comparison | None = None
+    one_matrix: bool = True
 
     @property
     def verdicts(self) -> dict[str, str | None]:
-        """What the samples say of each route to m_2; None where there is no printed value.
+        """What the samples say of each route to m_2, by its name in the report."""
+        return self.of_moment(self.second_moment)
 
-        Where m_1 is compared by every route, the theory on the drawn sites has a verdict of its
-        own and ``exact`` is measured against the raw samples.
-        """
-        if self.first_moment is not None:
-            return dict(self.of_moment(self.second_moment))
-        z = self.second_moment.z()
-        routes = {"printed": "printed", "s_transform": "S-transform", "exact": "exact"}
-        return {
-            name: None if (value := z[key]) is None else verdict(value)
-            for key, name in routes.items()
-        }
-
-    @staticmethod
-    def of_moment(moment: Comparison) -> dict[str, str]:
-        """Return the verdicts on limit, theory on the drawn sites, and free steps."""
-        z = moment.z()
-        values = {"exact": moment.limit_z, "paired": z["paired"], "free steps": z["s_transform"]}
-        known = {
-            "exact": moment.exact,
-            "paired": moment.paired,
-            "free steps": moment.s_transform + moment.paired + moment.exact,
-        }
-        return {
-            name: verdict(value) if math.isfinite(known[name]) else "unknown"
-            for name, value in values.items()
-            if value is not None
-        }
+    def of_moment(self, moment: Comparison) -> dict[str, str | None]:
+        """Return the verdicts on one moment by the names of the report."""
+        words = moment.verdicts
+        if self.one_matrix:
+            names = {"printed": "printed", "S-transform": "s_transform", "exact": "exact"}
+        else:
+            names = {"exact": "exact", "paired": "paired", "free steps": "s_transform"}
+        return {name: words[key] for name, key in names.items()}
 
     @property
     def verdict(self) -> str:
@@ -216,3 +150,15 @@ def verdict(z: float) -> str:
     if abs(z) <= AGREES:
         return "agrees"
     return "fails" if abs(z) >= FAILS or math.isnan(z) else "in doubt"
+
+
+def verdict_of_all(deviations: Iterable[float]) -> str:
+    """Say what the worst of several deviations means; unknown if one of them is no number.
+
+    Examples
+    --------
+    >>> verdict_of_all([0.3, -12.0]), verdict_of_all([0.1, math.nan])
+    ('fails', 'unknown')
+    """
+    known = [abs(z) for z in deviations]
+    return "unknown" if any(math.isnan(z) for z in known) else verdict(max(known))

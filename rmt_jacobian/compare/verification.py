@@ -1,14 +1,17 @@
 """The main job: every route to the moments of J J^T, side by side with samples."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, namespace
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.compare.limits import limit_moments, row_of_any_cell
-from rmt_jacobian.compare.rows import Comparison, Estimate, Row
+from rmt_jacobian.compare.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
+from rmt_jacobian.compare.limits import LimitMoments, limit_moments
+from rmt_jacobian.compare.measured import Estimate
+from rmt_jacobian.compare.rows import Comparison, Row
 from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
@@ -19,7 +22,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, site_law, untied_state
 from rmt_jacobian.pencils import singular_value_law
-from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of, sample_moments
+from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 
@@ -45,6 +48,12 @@ class EnsembleDifference:
     steps: int
     exact: float
     measured: Estimate
+    limit_error: float = 0.0
+
+    @property
+    def z(self) -> float:
+        """(exact - measured) in standard errors."""
+        return self.measured.z(self.exact, error=self.limit_error)
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,10 @@ def verify(
 
     Notes
     -----
+    What theory claims about W and what it claims about the sites are measured apart, on these
+    networks with four times as many of an eighth of the width, and on 32 times as many sites
+    without W; see :class:`.Measured`.
+
     For cells of one state and one preactivation whose moments close, the limit is that of the
     diagonal-valued recursion.  For all others it is that of the chain of the cell on sites of its
     stationary population, with an error of its own; the S-transform route then is
@@ -169,35 +182,33 @@ def verify(
     """
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
+    if width < 2:
+        raise ParameterError(f"width must be at least 2, for networks of two widths, not {width}")
     namespace(device)  # refused before anything is computed
     law = _mean_field(cell, parameters)
     spectra_at = (
         [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
     )
-    drawn = {
-        name: sample_moments(
-            cell,
-            parameters,
-            weights=name,
-            steps=steps,
-            width=width,
-            samples=samples,
-            seed=seed,
-            tied=tied,
-            workers=workers,
-            progress=progress,
-            spectra_at=spectra_at,
-            spectra=_SPECTRA,
-            device=device,
-            dtype=dtype,
-        )
-        for name in dict.fromkeys(weights)
-    }
+    drawn = draw(
+        cell,
+        parameters,
+        weights=weights,
+        steps=steps,
+        width=width,
+        samples=samples,
+        seed=seed,
+        tied=tied,
+        workers=workers,
+        progress=progress,
+        spectra_at=spectra_at,
+        spectra=_SPECTRA,
+        device=device,
+        dtype=dtype,
+    )
     rows = tuple(row for found in drawn.values() for row in _rows(law, found, workers))
-    compared, without_law = _spectra(law, drawn.values())
+    compared, without_law = _spectra(law, [found.networks for found in drawn.values()])
     return Verification(
-        law, rows, tuple(_measured_s_1(found) for found in drawn.values() if _sees_weights(found)),
-        _differences(rows),
+        law, rows, tuple(_measured_s_1(drawn.values())), tuple(_differences(rows, drawn)),
         width, samples, seed, tied, compared, without_law, device, dtype,
     )  # fmt: skip
 
@@ -212,37 +223,46 @@ def _mean_field(cell: Cell, parameters: Parameters) -> SiteLaw | UntiedState:
     return law
 
 
-def _rows(law: SiteLaw | UntiedState, found: MomentSamples, workers: int | None) -> list[Row]:
+def _rows(law: SiteLaw | UntiedState, found: Drawn, workers: int | None) -> list[Row]:
     if isinstance(law, SiteLaw):
         return [_row(law, found, j) for j in range(len(found.steps))]
     limits = limit_moments(law, found.weights, found.steps, workers=workers)
-    return [row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
+    return [_row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
 
 
-def _row(law: SiteLaw, found: MomentSamples, j: int) -> Row:
-    T = found.steps[j]
-    mean_exact, weights = law.chi1**T, ensemble_of(found.weights)
+def _row(law: SiteLaw, found: Drawn, j: int) -> Row:
+    T, weights = found.steps[j], ensemble_of(found.weights)
+    mean = law.chi1**T
     exact = diagonal_valued_recursion(law.cell).evaluate(law, weights=weights, steps=T)
     free = s_transform_moment(law.cell, 2).evaluate(law, weights=weights, steps=T)
     printed = None
     if law.cell.name == "minimalrnn":
         printed = printed_second_moment(law, weights=weights, steps=T)
-    mean, second = found.mean[:, j], found.second_moment[:, j]
-    paired_mean, paired_second = found.paired_mean[:, j], found.paired_second_moment[:, j]
     return Row(
         found.weights,
         T,
-        Estimate.of(mean),
-        mean_exact,
-        _comparison(printed, free, exact, second, paired_second, T / found.width),
-        _comparison(
-            printed,
-            free - mean_exact**2,
-            exact - mean_exact**2,
-            second - mean**2,
-            paired_second - paired_mean**2,
-            T / found.width,
-        ),
+        Comparison(None, mean, mean, found.measured(j, mean_of)),
+        Comparison(printed, free, exact, found.measured(j, second_moment_of)),
+        Comparison(printed, free - mean**2, exact - mean**2, found.measured(j, variance_of)),
+    )
+
+
+def _row_of_any_cell(limit: LimitMoments, found: Drawn, j: int) -> Row:
+    """Return the comparison of one number of steps, without a printed formula."""
+
+    def comparison(free: float, exact: Estimate, quantity: Callable) -> Comparison:
+        measured = found.measured(j, quantity)
+        return Comparison(None, free, exact.value, measured, exact.standard_error)
+
+    mean, second = limit.mean, limit.second_moment
+    variance = Estimate(second.value - mean.value**2, second.standard_error)
+    return Row(
+        found.weights,
+        limit.steps,
+        comparison(limit.free_mean, mean, mean_of),
+        comparison(limit.free_second_moment, second, second_moment_of),
+        comparison(limit.free_second_moment - limit.free_mean**2, variance, variance_of),
+        one_matrix=False,
     )
 
 
@@ -267,45 +287,39 @@ def _spectra(
     return tuple(compared), tuple(missing)
 
 
-def _comparison(
-    printed: float | None,
-    free: float,
-    exact: float,
-    sampled: np.ndarray,
-    paired: np.ndarray,
-    finite_width: float,
-) -> Comparison:
-    remaining = Estimate.of(sampled - paired)
-    return Comparison(
-        printed,
-        free,
-        exact,
-        float(paired.mean()),
-        Estimate.of(sampled),
-        remaining.standard_error,
-        abs(exact) * finite_width,
-    )
+def _measured_s_1(drawn: Iterable[Drawn]) -> Iterator[SCoefficientMeasurement]:
+    """Yield s_1 of every ensemble whose W reaches J, so that it can be inferred."""
+    for found in drawn:
+        if (measured := found.s_1()) is not None:
+            exact = float(s_coefficients_of_weights(ensemble_of(found.weights), 1)[0])
+            yield SCoefficientMeasurement(found.weights, exact, measured)
 
 
-def _sees_weights(found: MomentSamples) -> bool:
-    """Tell whether W reaches J in every sample, so that its s_1 can be inferred."""
-    return bool(np.isfinite(found.s_1).all())
-
-
-def _measured_s_1(found: MomentSamples) -> SCoefficientMeasurement:
-    exact = float(s_coefficients_of_weights(ensemble_of(found.weights), 1)[0])
-    return SCoefficientMeasurement(found.weights, exact, Estimate.of(found.s_1))
-
-
-def _differences(rows: Sequence[Row]) -> tuple[EnsembleDifference, ...]:
+def _differences(
+    rows: Sequence[Row], drawn: Mapping[Weights, Drawn]
+) -> Iterator[EnsembleDifference]:
+    if not {"gaussian", "orthogonal"} <= drawn.keys():
+        return
     by_key = {(row.weights, row.steps): row.second_moment for row in rows}
-    found = []
-    for T in dict.fromkeys(row.steps for row in rows):
-        if ("gaussian", T) not in by_key or ("orthogonal", T) not in by_key:
-            continue
+    for j, T in enumerate(drawn["gaussian"].steps):
         orthogonal, gaussian = by_key["orthogonal", T], by_key["gaussian", T]
-        left, right = orthogonal.without_site_noise, gaussian.without_site_noise
-        error = float(np.hypot(left.standard_error, right.standard_error))
-        measured = Estimate(left.value - right.value, error)
-        found.append(EnsembleDifference(T, orthogonal.exact - gaussian.exact, measured))
-    return tuple(found)
+        measured = _difference(drawn["orthogonal"], drawn["gaussian"], orthogonal, gaussian, j)
+        error = float(np.hypot(orthogonal.limit_error, gaussian.limit_error))
+        yield EnsembleDifference(T, orthogonal.exact - gaussian.exact, measured, error)
+
+
+def _difference(
+    left: Drawn, right: Drawn, orthogonal: Comparison, gaussian: Comparison, j: int
+) -> Estimate:
+    """Subtract the limits by samples; sites without W are the same for both, and so is their noise.
+
+    The errors of either ratio to the theory on the drawn sites are independent.
+    """
+    a, b = orthogonal.measured, gaussian.measured
+    sites = left.on_sites(j, second_moment_of), right.on_sites(j, second_moment_of)
+    errors = [a.limit.standard_error, b.limit.standard_error]
+    if sites[0] is not None and sites[1] is not None:
+        shared = Estimate.of(a.ratio.value * sites[0] - b.ratio.value * sites[1])
+        errors = [shared.standard_error]
+        errors += [m.on_sites.value * m.ratio.standard_error for m in (a, b)]
+    return Estimate(a.limit.value - b.limit.value, math.hypot(*errors))

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from rmt_jacobian.compare import Comparison, Row, Verification, verdict
+from rmt_jacobian.compare import Comparison, Row, Verification, verdict_of_all
 from rmt_jacobian.errors import ParameterError
 
 __all__ = ["plot_ratio", "plot_second_moment", "verification_figure"]
@@ -72,8 +72,8 @@ def plot_second_moment(found: Verification, weights: str, ax: Axes) -> Axes:
     rows = _rows(found, weights)
     moments = [row.second_moment for row in rows]
     steps = [row.steps for row in rows]
-    heights = [moment.sampled.value for moment in moments]
-    errors = [moment.sampled.standard_error for moment in moments]
+    heights = [moment.measured.sampled.value for moment in moments]
+    errors = [moment.measured.sampled.standard_error for moment in moments]
     ax.errorbar(
         steps, heights, yerr=errors, fmt="o", color="black", markerfacecolor="white",
         markersize=9, capsize=5, label="sampled, ± 1 standard error", zorder=3,
@@ -108,7 +108,7 @@ def plot_ratio(found: Verification, weights: str, ax: Axes) -> Axes:
         If the ensemble was not sampled.
     """
     rows = _rows(found, weights)
-    estimates = [row.second_moment.without_site_noise for row in rows]
+    estimates = [row.second_moment.measured.limit for row in rows]
     steps = np.array([float(row.steps) for row in rows])
     relative = np.array([e.standard_error / (abs(e.value) or 1.0) for e in estimates])
     edges = (steps, relative) if len(rows) > 1 else (steps * [0.7, 1.4], relative.repeat(2))
@@ -178,9 +178,9 @@ def _line(ax: Axes, route: _Route, steps: list, values: list[float], label: str)
 
 def _judgement(rows: list[Row], route: _Route) -> str:
     """Say in words what the worst deviation of a route means."""
-    deviations = [z for row in rows if (z := row.second_moment.z()[route.key]) is not None]
-    worst = max(deviations, key=lambda z: math.inf if math.isnan(z) else abs(z))
-    return f"{verdict(worst)}, max |z| = {abs(worst):.1f}" if math.isfinite(worst) else "fails"
+    scores = [z for row in rows for z in row.second_moment.scores()[route.key]]
+    word = verdict_of_all(scores)
+    return word if word == "unknown" else f"{word}, max |z| = {max(map(abs, scores)):.1f}"
 
 
 def _steps_axis(ax: Axes, steps: list[int]) -> None:

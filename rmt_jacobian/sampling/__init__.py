@@ -8,6 +8,7 @@ from rmt_jacobian.sampling.ensembles import (
     FastOrthogonalMatrix,
     HouseholderMatrix,
     TheoryWeights,
+    UndrawnMatrix,
     WeightMatrix,
     Weights,
     checked_weights,
@@ -37,6 +38,7 @@ from rmt_jacobian.sampling.rest import network_at_rest
 from rmt_jacobian.sampling.runs import MomentSamples, sample_moments, sample_singular_values
 from rmt_jacobian.sampling.signals import sample_correlations
 from rmt_jacobian.sampling.site_moments import SiteMoments, moments_on_sites
+from rmt_jacobian.sampling.site_population import PopulationMoments, sample_site_moments
 from rmt_jacobian.sampling.smoothing import SmoothedSpectrum
 
 __all__ = [
@@ -55,11 +57,13 @@ __all__ = [
     "MatrixFreeSample",
     "MomentSamples",
     "NetworkStep",
+    "PopulationMoments",
     "SiteMoments",
     "SmoothedSpectrum",
     "StepFactors",
     "TheoryWeights",
     "Tridiagonal",
+    "UndrawnMatrix",
     "WeightMatrix",
     "Weights",
     "checked_weights",
@@ -85,5 +89,6 @@ __all__ = [
     "sample_matrix_free",
     "sample_moments",
     "sample_singular_values",
+    "sample_site_moments",
     "singular_values",
 ]

@@ -1,10 +1,11 @@
 """Ensembles of random weight matrices, by name."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
-from rmt_jacobian.arrays import Random, array_generator
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.arrays import ArrayGenerator, Random, array_generator
+from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.sampling.dense import DenseMatrix
 from rmt_jacobian.sampling.fast_ensembles import (
     FastGaussianMatrix,
@@ -20,6 +21,7 @@ __all__ = [
     "FastOrthogonalMatrix",
     "HouseholderMatrix",
     "TheoryWeights",
+    "UndrawnMatrix",
     "WeightMatrix",
     "Weights",
     "checked_weights",
@@ -31,6 +33,9 @@ __all__ = [
 
 TheoryWeights = Literal["gaussian", "orthogonal"]
 Weights = Literal["gaussian", "orthogonal", "fast-gaussian", "fast-orthogonal"]
+
+
+_UNDRAWN = "this network was run without its W: run it with matrices=True"
 
 
 class WeightMatrix(Protocol):
@@ -51,6 +56,39 @@ class WeightMatrix(Protocol):
     def row_lengths(self) -> Any:
         """Return the length of every row, shape (N,)."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class UndrawnMatrix:
+    """A W of which only the image of the state was drawn; its rows have their mean length.
+
+    Attributes
+    ----------
+    width, weight_std
+        N and sigma_w.
+    random
+        Whose namespace and type the row lengths have.
+    """
+
+    width: int
+    weight_std: float
+    random: ArrayGenerator
+
+    def apply(self, X: Any) -> Any:
+        """Refuse."""
+        raise HypothesisError(_UNDRAWN)
+
+    def apply_transposed(self, X: Any) -> Any:
+        """Refuse."""
+        raise HypothesisError(_UNDRAWN)
+
+    def matrix(self) -> Any:
+        """Refuse."""
+        raise HypothesisError(_UNDRAWN)
+
+    def row_lengths(self) -> Any:
+        """Return sigma_w at every site."""
+        return self.random.xp.full((self.width,), self.weight_std, dtype=self.random.dtype)
 
 
 def checked_weights(weights: str) -> Weights:

@@ -10,6 +10,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import run_network
 from rmt_jacobian.sampling.product_svd import LogSingularValues, log_singular_values
 
@@ -102,6 +103,8 @@ def sample_log_singular_values(
         raise ParameterError(f"samples must be a whole number above 0, not {samples}")
     checked_weights(weights)
     namespace(device)  # refused here rather than in every sample
+    if device == "cpu":
+        check_memory(cell, weights, width, len(cell.states) * width, samples, workers)
 
     def one(rng: np.random.Generator) -> LogSingularValues:
         run = run_network(

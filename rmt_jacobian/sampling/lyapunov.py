@@ -16,6 +16,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 
 __all__ = ["LyapunovSamples", "sample_lyapunov"]
@@ -24,6 +25,7 @@ __all__ = ["LyapunovSamples", "sample_lyapunov"]
 # stride aims at; single steps of a Gaussian W may add another five.
 _SPREAD = 1e6
 # However little the product spreads, it must neither overflow nor underflow.
+_SCALE = 1e100
 _LONGEST = 50
 _PATIENCE = 2.0  # seconds before a progress bar is shown
 
@@ -183,6 +185,8 @@ def sample_lyapunov(
         device,
     )  # fmt: skip
     namespace(device)  # refused here rather than in every sample
+    if device == "cpu":
+        check_memory(cell, weights, width, exponents, samples, workers)
     with _StepBar(setting, samples, progress) as bar:
         found = list(
             map_samples(
@@ -244,7 +248,7 @@ def _one_sample(
                 total += np.log(lengths)
         report(waiting)
         largest = max(largest, spread)
-        stride, waiting = _next_stride(spread, waiting), 1
+        stride, waiting = _next_stride(spread, lengths, waiting), 1
     return total / setting.steps, largest
 
 
@@ -290,20 +294,30 @@ def _orthonormalised(block: Any) -> tuple[Any, np.ndarray, float]:
 def _span(R: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the absolute diagonal, and its smallest entry's share of the longest column."""
     lengths = np.abs(R.diagonal())
-    longest = math.sqrt(np.einsum("ij,ij->j", R, R).max())
-    smallest = float(lengths.min())
-    return lengths, longest / smallest if smallest > 0 else math.inf
+    peak, smallest = float(np.abs(R).max()), float(lengths.min())
+    if smallest == 0:
+        return lengths, math.inf
+    scaled = R / peak  # squares of R itself may underflow
+    longest = math.sqrt(np.einsum("ij,ij->j", scaled, scaled).max())
+    return lengths, longest * (peak / smallest)
 
 
-def _next_stride(spread: float, steps: int) -> int:
-    """Return after how many steps the spread will reach its limit, if it grows as it did.
+def _next_stride(spread: float, lengths: np.ndarray, steps: int) -> int:
+    """Return after how many steps the spread or the size reaches its limit, growing as it did.
 
     Examples
     --------
-    >>> _next_stride(100.0, 2), _next_stride(1.0, 1), _next_stride(math.inf, 3)
+    >>> ones = np.ones(2)
+    >>> _next_stride(100.0, ones, 2), _next_stride(1.0, ones, 1), _next_stride(math.inf, ones, 3)
     (4, 2, 1)
+    >>> _next_stride(1.0, 1e-80 * ones, 2)
+    2
     """
-    growth = math.log(spread) / steps
-    reached = math.log(_SPREAD) / growth if growth > 0 else math.inf
+    sizes = np.abs(np.log(lengths[lengths > 0]))
+    size = float(sizes.max()) if sizes.size else 0.0
+    reached = min(
+        math.log(limit) * steps / growth if growth > 0 else math.inf
+        for limit, growth in ((_SPREAD, math.log(spread)), (_SCALE, size))
+    )
     # One decomposition says little of the next ones: trust it for twice the steps it has seen.
     return max(1, min(2 * steps, _LONGEST, int(min(reached, _LONGEST))))

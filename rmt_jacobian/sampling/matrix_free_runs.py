@@ -21,6 +21,7 @@ from rmt_jacobian.sampling.lanczos import lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum, mean_and_error
 from rmt_jacobian.sampling.matrix_free import JacobianProduct
 from rmt_jacobian.sampling.network import run_network
+from rmt_jacobian.sampling.noise_of_weights import NoiseOfWeights, noise_of_weights
 from rmt_jacobian.sampling.quadrature import GaussQuadrature
 from rmt_jacobian.sampling.site_moments import SiteMoments, covariances, moments_on_sites
 from rmt_jacobian.sampling.vector_moments import VectorMoments, controlled, vector_moments
@@ -52,6 +53,9 @@ class MatrixFreeMoments:
         vectors.
     paired_mean, paired_second_moment
         What the untied theory of infinite width says on the drawn sites, shape (networks,).
+    noise_of_weights
+        How far W makes the moments of one network differ from that theory, mean and standard
+        deviation, relative and of order 1/N: see :class:`.NoiseOfWeights`.
     """
 
     weights: Weights
@@ -64,6 +68,7 @@ class MatrixFreeMoments:
     reduced_error: float
     paired_mean: np.ndarray
     paired_second_moment: np.ndarray
+    noise_of_weights: NoiseOfWeights
 
     def estimate(self) -> dict[str, tuple[float, float]]:
         """Return m_1 and m_2 with standard errors.
@@ -79,12 +84,18 @@ class MatrixFreeMoments:
     def ratio_to_paired(self) -> dict[str, tuple[float, float]]:
         """Return sampled over paired moments with standard errors: 1 within them by theory.
 
-        The scatter of the sites cancels, that of the vectors is left, and noise of W of order 1/N.
+        The scatter of the sites cancels.  That of the vectors is left, and what W does at finite
+        width: its scatter from network to network, and its mean, which more networks do not lessen.
         """
+        noise, networks = self.noise_of_weights, len(self.mean)
+        mean, mean_error = _numbers((self.mean / self.paired_mean[:, None]).reshape(1, -1))
         second = float(np.mean(self.reduced_second_moment / self.paired_second_moment[:, None]))
         return {
-            "mean": _numbers((self.mean / self.paired_mean[:, None]).reshape(1, -1)),
-            "second_moment": (second, second * self.reduced_error),
+            "mean": (mean, math.hypot(mean_error, noise.mean.error(networks))),
+            "second_moment": (
+                second,
+                math.hypot(second * self.reduced_error, noise.second_moment.error(networks)),
+            ),
         }
 
 
@@ -214,12 +225,17 @@ def sample_matrix_free(
         lanczos_steps, reorthogonalize, workers, device, dtype,
     )  # fmt: skip
     total = samples * (vectors + lanczos_vectors * lanczos_steps)
+    seeds = spawn(seed, samples + 1)
     with _Bar(f"{cell.name}, {weights} W, T = {steps}", total, progress) as bar:
-        found = [_one_network(setting, rng, bar.update) for rng in spawn(seed, samples)]
+        found = [_one_network(setting, rng, bar.update) for rng in seeds[:samples]]
+    noise = noise_of_weights(
+        cell, parameters, weights=weights, steps=steps, width=width, tied=tied, rng=seeds[-1],
+        workers=workers,
+    )  # fmt: skip
     measures = tuple(tuple(each.measures) for each in found)
     dimension = len(cell.states) * width
     return MatrixFreeSample(
-        _moments(setting, found),
+        _moments(setting, found, noise),
         LanczosSpectrum(measures, dimension) if lanczos_steps else None,
     )
 
@@ -308,7 +324,9 @@ def _vectors(product: JacobianProduct, seeds: Sequence[np.random.SeedSequence]) 
     return array_namespace(columns[0]).stack(columns, axis=1)
 
 
-def _moments(setting: _Setting, found: Sequence[_Network]) -> MatrixFreeMoments:
+def _moments(
+    setting: _Setting, found: Sequence[_Network], noise: NoiseOfWeights
+) -> MatrixFreeMoments:
     mean, second, backward = (
         np.array([np.concatenate([getattr(m, name) for m in each.moments]) for each in found])
         for name in ("mean", "second_moment", "backward")
@@ -325,7 +343,7 @@ def _moments(setting: _Setting, found: Sequence[_Network]) -> MatrixFreeMoments:
     reduced = second if setting.tied else kept.reshape(ratio.shape) * safe_second[:, None]
     return MatrixFreeMoments(
         setting.weights, setting.steps, setting.width, setting.tied, mean, second, reduced,
-        error / float(kept.mean()) if kept.mean() else math.nan, paired_mean, paired_second,
+        error / float(kept.mean()) if kept.mean() else math.nan, paired_mean, paired_second, noise,
     )  # fmt: skip
 
 

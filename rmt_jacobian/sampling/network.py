@@ -18,6 +18,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling.ensembles import (
+    UndrawnMatrix,
     WeightMatrix,
     Weights,
     checked_weights,
@@ -41,6 +42,7 @@ def run_network(
     rng: Random,
     tied: bool = False,
     burn_in: int | None = None,
+    matrices: bool = True,
     device: Device | ModuleType = "cpu",
     dtype: Precision = "float64",
 ) -> Iterator[NetworkStep]:
@@ -70,6 +72,9 @@ def run_network(
         Steps run before the first one that is yielded: by default 2 for untied networks, more if
         their biases are frozen, and at least 200 for tied ones, whose stationary state is not that
         of the mean field.
+    matrices
+        Whether W is drawn whole.  Else its image of the state is, whose law is exact, and a step
+        costs O(N); the steps then know the sites, and W by its mean row length alone.
     device
         Where all arrays of the run live: ``"cpu"`` or ``"gpu"``, or a namespace of the array API
         standard.  A GPU draws numbers of its own.
@@ -79,7 +84,8 @@ def run_network(
     Raises
     ------
     ParameterError
-        If width or steps is below 1, the ensemble, device or type is unknown, or there is no GPU.
+        If width or steps is below 1, the ensemble, device or type is unknown, or there is no GPU,
+        or if a tied network is to do without its W.
 
     Examples
     --------
@@ -94,10 +100,12 @@ def run_network(
         if value < 1:
             raise ParameterError(f"{name} must be a whole number above 0, not {value}")
     checked_weights(weights)
+    if tied and not matrices:
+        raise ParameterError("a tied network needs its W at every step: leave matrices=True")
     random = array_generator(rng, device, dtype)
     start = starting_states(cell, parameters, width, random, tied=tied)
     compiled, states = compile_cell(cell), start.states
-    matrices = [
+    drawing = [
         _Matrices.draw(preactivation, group, weights, width, random, tied=tied,
                        frozen_bias=tied or parameters.bias_kind == "frozen")
         for preactivation, (_, group) in zip(cell.preactivations, parameters.groups, strict=True)
@@ -107,11 +115,12 @@ def run_network(
         x = parameters.inputs.draw(random, (width,))
         gates: list[Any] = []
         drawn: list[WeightMatrix | None] = []
-        for k, each in enumerate(matrices):
+        for k, each in enumerate(drawing):
             y = compiled.source(k, states, gates) if each.reads_state else None
-            e, W = each.preactivation(y, x, random, whole=t >= 0)
+            e, W = each.preactivation(y, x, random, whole=matrices and t >= 0)
             gates.append(e)
-            drawn.append(W)
+            undrawn = each.reads_state and not matrices
+            drawn.append(UndrawnMatrix(width, each.group.weight_std, random) if undrawn else W)
         if t >= 0:
             derivatives = _in_type(compiled.derivatives(states, gates, x), random)
             yield NetworkStep(tuple(states), tuple(gates), x, tuple(drawn), derivatives)

@@ -1,5 +1,6 @@
 """Ensembles of sampled networks: moments with their paired theory, and spectra."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,7 +19,7 @@ from rmt_jacobian.arrays import (
 )
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
 from rmt_jacobian.derive import PairedMoments
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError, RoundingWarning
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.parallel import map_samples
@@ -29,12 +30,14 @@ from rmt_jacobian.sampling.ensembles import (
     checked_weights,
     ensemble_of,
 )
+from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.products import jacobian_products, product_moments, singular_values
 
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
 
 _TRACE = 1e-60  # derivatives below it are taken for 0
+_NOISE = {"float64": 1e-14, "float32": 1e-6}  # of the largest singular value
 _ROUNDING = 1e-12  # relative to m_2: what is smaller does not depend on the ensemble of W
 
 
@@ -59,7 +62,8 @@ class MomentSamples:
         the cell has more than one W, whose contributions the product does not tell apart, or none.
     singular_values
         Those of the products of the first samples, for the numbers of steps that were asked for;
-        shape (samples, dN).
+        shape (samples, dN).  As of :func:`sample_singular_values`, those below 1e-14 of the largest
+        are noise.
     """
 
     weights: Weights
@@ -88,6 +92,14 @@ class _Setting:
     def workers(self, wanted: int | None) -> int | None:
         """Return how many networks run at a time: one on a GPU, which each fills by itself."""
         return 1 if wanted is None and self.device != "cpu" else wanted
+
+    def check_memory(self, samples: int, workers: int | None) -> None:
+        """Refuse networks that the memory of this machine cannot hold."""
+        if self.device == "cpu":
+            columns = len(self.cell.states) * self.width
+            check_memory(
+                self.cell, self.weights, self.width, columns, samples, self.workers(workers)
+            )
 
 
 @dataclass(frozen=True)
@@ -172,6 +184,7 @@ def sample_moments(
         device, checked_precision(dtype),
     )  # fmt: skip
     namespace(device)  # refused here rather than in every sample
+    setting.check_memory(samples, workers)
     found = map_samples(
         lambda task: _one_sample(setting, task[1], spectra_at if task[0] < spectra else ()),
         list(enumerate(spawn(seed, samples))),
@@ -188,7 +201,8 @@ def sample_moments(
 
 
 def _title(setting: _Setting) -> str:
-    return f"{setting.cell.name}, {setting.weights} W{', tied' if setting.tied else ''}"
+    tied = ", tied" if setting.tied else ""
+    return f"{setting.cell.name}, {setting.weights} W, N = {setting.width}{tied}"
 
 
 def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequence[int]) -> _Sample:
@@ -359,9 +373,14 @@ def sample_singular_values(
 ) -> np.ndarray:
     """Sample the singular values of T-step products; shape (samples, dN), largest first.
 
-    Parameters are those of :func:`sample_moments`, with one number of steps.  The product is
-    formed as it stands, so values below 1e-16 of the largest (1e-7 in single precision) are
-    rounding noise.
+    Parameters are those of :func:`sample_moments`, with one number of steps.
+
+    Warns
+    -----
+    RoundingWarning
+        If some values are below 1e-14 of the largest of their network (1e-6 in single precision).
+        The product is formed as it stands, so that these are rounding noise, whatever the true
+        values are; :func:`.sample_log_singular_values` resolves them, at a higher cost.
 
     Examples
     --------
@@ -378,6 +397,7 @@ def sample_singular_values(
         device, checked_precision(dtype),
     )  # fmt: skip
     namespace(device)  # refused here rather than in every sample
+    setting.check_memory(samples, workers)
 
     def one(rng: np.random.Generator) -> np.ndarray:
         *_, (_, _, product) = jacobian_products(_run(setting, rng), setting.steps)
@@ -389,4 +409,12 @@ def sample_singular_values(
         workers=setting.workers(workers),
         progress=_title(setting) if progress else None,
     )
-    return np.stack(list(found))
+    values = np.stack(list(found))
+    if lost := int(np.sum(values < _NOISE[setting.dtype] * values.max(axis=1, keepdims=True))):
+        warnings.warn(
+            f"{lost} of {values.size} singular values are below {_NOISE[setting.dtype]:g} of the "
+            "largest and rounding noise: sample_log_singular_values (spectrum --log) resolves them",
+            RoundingWarning,
+            stacklevel=2,
+        )
+    return values

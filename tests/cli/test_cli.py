@@ -282,3 +282,48 @@ def test_help_imports_neither_sympy_nor_scipy_nor_matplotlib():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["verify", "--width", 100_000], "480 GB"),
+        (["spectrum", "vanilla", "--width", 100_000, "--workers", 1, "--out", "x.npz"], "240 GB"),
+        (["lyapunov", "vanilla", "--width", 100_000, "--workers", 1], "240 GB"),
+    ],
+)
+def test_networks_without_room_get_one_line(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setattr("rmt_jacobian.sampling.memory.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("rmt_jacobian.sampling.memory._physical_memory", lambda: 1e11)
+    status, out, err = run(*arguments)
+    assert (status, out) == (2, "")
+    (line,) = err.splitlines()
+    assert line.startswith("rmt-jacobian: not enough memory")
+    assert words in line
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), np._core._exceptions._ArrayMemoryError((10, 10), np.dtype(float))]
+)
+def test_memory_that_gives_out_on_the_way_gets_one_line(run, monkeypatch, error):
+    def none_left(*_, **__):
+        raise error
+
+    monkeypatch.setattr("rmt_jacobian.pencils.singular_value_law", none_left)
+    status, out, err = run("density", "vanilla", "--sites", 1024, "--steps", 2)
+    assert status == 2
+    assert "Traceback" not in out + err
+    assert err.splitlines()[-1].startswith("rmt-jacobian: not enough memory")
+    assert "fewer --sites" in err
+
+
+def test_values_below_rounding_are_said_to_be_noise(run):
+    status, _, err = run(
+        "spectrum", "vanilla", "--steps", 60, "--width", 16, "--samples", 1, "--out", "x.npz"
+    )
+    assert status == 0, err
+    lines = [line for line in err.splitlines() if "noise" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("rmt-jacobian: ")
+    assert "--log" in lines[0]

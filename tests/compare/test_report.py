@@ -24,13 +24,19 @@ def test_json_has_the_promised_keys_and_is_strict(found):
         ("gaussian", 1), ("gaussian", 2), ("orthogonal", 1), ("orthogonal", 2),
     ]  # fmt: skip
     columns = {
-        "printed", "s_transform", "exact", "paired", "sampled", "standard_error",
-        "paired_standard_error",
+        "printed", "s_transform", "exact", "exact_error", "paired", "sampled", "standard_error",
+        "paired_ratio", "paired_ratio_error", "on_sites", "on_sites_error", "limit", "limit_error",
+        "z", "raw_z", "verdicts",
     }  # fmt: skip
     for row in content["rows"]:
-        assert row["mean"].keys() == {"exact", "sampled", "standard_error"}
-        assert columns <= row["second_moment"].keys()
-        assert row["second_moment"].keys() == row["variance"].keys()
+        for name in ("mean", "second_moment", "variance"):
+            number = row[name]
+            assert number.keys() == columns
+            assert number["limit"] == pytest.approx(number["on_sites"] * number["paired_ratio"])
+            z = (number["exact"] - number["on_sites"]) / number["on_sites_error"]
+            assert number["z"]["exact_on_sites"] == pytest.approx(z)
+            z = (1 - number["paired_ratio"]) / number["paired_ratio_error"]
+            assert number["z"]["paired"] == pytest.approx(z)
     json.dumps(content, allow_nan=False)
 
 

@@ -92,6 +92,7 @@ NETWORKS = {
     ("name", "steps"),
     [("default", 1), ("default", 20), ("unsaturated", 5), ("bimodal", 5), ("vanilla", 5)],
 )
+@pytest.mark.filterwarnings("ignore::rmt_jacobian.errors.RoundingWarning")  # the distance knows
 def test_sampled_networks(name: str, steps: int, weights: str) -> None:
     cell, values = NETWORKS[name]
     parameters = Parameters.of(cell).with_values(**values)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.compare import Comparison, Estimate, Verification, verify
+from rmt_jacobian.compare import Comparison, Estimate, Measured, Verification, verify
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.plotting import plot_ratio, plot_second_moment, verification_figure
 
@@ -20,6 +20,11 @@ def small(cell, **options) -> Verification:
 @pytest.fixture(scope="module")
 def found() -> Verification:
     return small(minimalrnn)
+
+
+def measured(value, error) -> Measured:
+    found = Estimate(value, error)
+    return Measured(found, value, Estimate(1.0, error / value), found, found)
 
 
 def axes():
@@ -43,7 +48,7 @@ def test_each_theory_is_a_line_and_the_samples_have_bars(found):
     np.testing.assert_array_equal(lines["exact"], [row.second_moment.exact for row in rows])
     (bars,) = ax.containers
     np.testing.assert_array_equal(
-        bars.lines[0].get_ydata(), [row.second_moment.sampled.value for row in rows]
+        bars.lines[0].get_ydata(), [row.second_moment.measured.sampled.value for row in rows]
     )
     assert bars.has_yerr
 
@@ -66,18 +71,18 @@ def test_ratio_is_theory_over_the_sample_without_site_noise(found):
     ax = plot_ratio(found, "orthogonal", axes())
     rows = [row for row in found.rows if row.weights == "orthogonal"]
     moments = [row.second_moment for row in rows]
-    expected = [m.s_transform / m.without_site_noise.value for m in moments]
+    expected = [m.s_transform / m.measured.limit.value for m in moments]
     np.testing.assert_allclose(data_lines(ax)["S-transform"], expected)
     wide, narrow = ax.collections
     for band, width in ((wide, 2), (narrow, 1)):
         heights = band.get_paths()[0].vertices[:, 1]
-        m = moments[-1].without_site_noise
+        m = moments[-1].measured.limit
         assert heights.max() >= 1 + width * m.standard_error / m.value - 1e-12
     assert wide.get_paths()[0].vertices[:, 1].max() > narrow.get_paths()[0].vertices[:, 1].max()
 
 
 def test_legend_says_what_the_samples_decide(found):
-    sampled = Comparison(10.0, 20.0, 30.0, 30.0, Estimate(30.0, 3.0), 1.0)
+    sampled = Comparison(10.0, 20.0, 30.0, measured(30.0, 1.0))
     rows = tuple(replace(row, second_moment=sampled) for row in found.rows)
     ax = plot_ratio(replace(found, rows=rows), "gaussian", axes())
     texts = {text.get_text() for text in ax.get_legend().get_texts()}
@@ -114,7 +119,7 @@ def test_one_number_of_steps_and_tied_weights():
 
 def test_wide_ranges_get_logarithmic_axes():
     found = small(vanilla, weights=["gaussian"], steps=[1, 60])
-    sampled = Comparison(None, 1e3, 1e3, 1e3, Estimate(1e3, 1.0), 1.0)
+    sampled = Comparison(None, 1e3, 1e3, measured(1e3, 1.0))
     rows = (found.rows[0], replace(found.rows[1], second_moment=sampled))
     ax = plot_second_moment(replace(found, rows=rows), "gaussian", axes())
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")

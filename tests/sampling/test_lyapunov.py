@@ -56,6 +56,21 @@ def test_orthogonal_products_keep_all_lengths():
     assert found.spread == pytest.approx(1, rel=1e-10)
 
 
+@pytest.mark.parametrize("std", [5e-4, 1e-30, 1e-200])
+def test_exponents_of_any_size(std):
+    # W is std times a rotation, and fifty steps of it leave the range of numbers.
+    found = sample_lyapunov(LINEAR, linear(std), weights="orthogonal", steps=300, width=16)
+    assert found.exponents == pytest.approx(math.log(std), rel=1e-13)
+    assert found.spread == pytest.approx(1, rel=1e-10)
+
+
+def test_contracting_network_of_the_textbook():
+    p = Parameters.of(vanilla, {**POINT, "weight_std": 5e-4, "input_std": 1e-6})
+    found = sample_lyapunov(vanilla, p, weights="orthogonal", steps=300, width=16, samples=2)
+    # tanh' differs from 1 by less than e^2, and e is within five of its standard deviations.
+    assert found.exponents == pytest.approx(math.log(5e-4), abs=1e-10)
+
+
 def decomposed_every_step(cell, parameters, weights, width, steps, seed):
     """The textbook loop on the same networks, with dense matrices."""
     (rng,) = np.random.default_rng(seed).spawn(1)

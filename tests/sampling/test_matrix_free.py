@@ -377,3 +377,22 @@ def test_single_precision_changes_the_last_digits_only() -> None:
 def test_wrong_arguments(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
         sample_matrix_free(vanilla, Parameters.of(vanilla), **{"steps": 1, "width": 16, **wrong})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights", ["fast-gaussian", "fast-orthogonal"])
+def test_ratios_to_theory_stay_within_their_errors(weights: Any) -> None:
+    # For Gaussian W the second moment is 1 / N above theory, as W W^T has (2 + 1 / N): in units of
+    # the noise of 32 vectors alone that is 1.7, and 63 % of intervals of +- 1.96 held.
+    parameters, seeds = Parameters.of(vanilla), 40
+    inside = 0
+    for seed in range(seeds):
+        found = sample_matrix_free(
+            vanilla, parameters, weights=weights, steps=1, width=1024, vectors=32,
+            lanczos_steps=0, seed=seed, workers=1,
+        )  # fmt: skip
+        ratio, error = found.moments.ratio_to_paired()["second_moment"]
+        inside += abs(ratio - 1) < 1.96 * error
+        assert error < 3 / 1024
+    # 95 % of 40 are 38; 31 or fewer have a probability below 1e-3.
+    assert inside > 31

@@ -19,7 +19,7 @@ from rmt_jacobian.cells import (
     minimalrnn,
     vanilla,
 )
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.mean_field import mean_field, trajectory
 from rmt_jacobian.sampling import (
     jacobian_products,
@@ -28,6 +28,8 @@ from rmt_jacobian.sampling import (
     run_network,
     runs,
     sample_correlations,
+    sample_log_singular_values,
+    sample_lyapunov,
     sample_moments,
     sample_singular_values,
     singular_values,
@@ -126,6 +128,30 @@ def test_singular_values_belong_to_the_same_networks(weights: Any) -> None:
     assert (np.diff(values, axis=1) <= 0).all()
     assert np.mean(values**2, axis=1) == pytest.approx(moments.mean[:, 0], rel=1e-12)
     assert np.mean(values**4, axis=1) == pytest.approx(moments.second_moment[:, 0], rel=1e-12)
+
+
+def test_values_below_rounding_are_called_noise() -> None:
+    # e^-533 by the accurate product, 1e-23 by the product as it stands.
+    awake_gru = Parameters.of(gru).with_values(input_std=1.0)
+    arguments: dict[str, Any] = {
+        "weights": "gaussian", "steps": 200, "width": 32, "samples": 2, "seed": 1
+    }  # fmt: skip
+    resolved = sample_log_singular_values(gru, awake_gru, **arguments).values
+    with pytest.warns(RoundingWarning, match=r"of 64 singular values .* rounding noise") as caught:
+        values = sample_singular_values(gru, awake_gru, **arguments)
+    known = values > 1e-14 * values[:, :1]
+    assert f"{np.sum(~known)} of 64" in str(caught[0].message)
+    assert np.log(values[known]) == pytest.approx(resolved[known], abs=0.2)
+    assert abs(np.log(values[:, -1]) - resolved[:, -1]).min() > 50
+
+
+def test_networks_that_do_not_fit_are_refused_before_they_are_drawn() -> None:
+    for sample in (sample_moments, sample_singular_values):
+        steps: Any = [1] if sample is sample_moments else 1
+        with pytest.raises(ParameterError, match="not enough memory"):
+            sample(vanilla, Parameters.of(vanilla), weights="gaussian", steps=steps, width=10**7)
+    with pytest.raises(ParameterError, match="not enough memory"):
+        sample_lyapunov(vanilla, Parameters.of(vanilla), weights="gaussian", steps=1, width=10**7)
 
 
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
