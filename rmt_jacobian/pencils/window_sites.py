@@ -24,6 +24,7 @@ import sympy as sp
 from scipy.special import ndtri
 
 from rmt_jacobian.arrays import Seed, generator
+from rmt_jacobian.cells import array_function
 from rmt_jacobian.mean_field import SiteLaw
 from rmt_jacobian.mean_field.averages import site_terms
 from rmt_jacobian.pencils.sites import (
@@ -250,5 +251,5 @@ def _factor(law: SiteLaw, diagonal: sp.Expr, power: int, nodes: np.ndarray) -> n
         moments = law.state_moment(term.state_power) * law.parameters.inputs.moment(
             term.input_power
         )
-        total = total + moments * term.on(law.cell, nodes)
+        total = total + moments * array_function(law.cell.gates, term.coefficient)(nodes)
     return np.maximum(total, 0.0)
