@@ -77,7 +77,7 @@ _WORDS = {
     "source_correlation": "of what W multiplies",
     "chi": "slope at c*",
     "chi1": "slope at c = 1, growth rate of gradients",
-    "timescale": "-1 / log chi, in steps",
+    "timescale": "-1 / log |chi|, in steps",
     "variance_timescale": "xi_Q, of the state variance, in steps",
     "state_fourth_moment": "E[h^4]",
 }

@@ -160,7 +160,7 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     stable = [
         Solution(end, True, abs(gap(end)), 1)
         for end in fixed_ends
-        if correlation_map.slope(end) <= 1
+        if abs(correlation_map.slope(end)) <= 1
     ]
     # Next to an unstable end C* may be very close, as far as the gap stands out from rounding.
     excess = max((correlation_map.slope(end) - 1 for end in fixed_ends), default=0.0)
@@ -170,7 +170,7 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     stable += [
         root
         for root in roots_in(gap, grid)
-        if root.converged and correlation_map.slope(root.value) < 1 + _SLOPE_ROUNDING
+        if root.converged and abs(correlation_map.slope(root.value)) < 1 + _SLOPE_ROUNDING
     ]
     if not stable and fixed_ends:  # on the line, within rounding
         stable = [Solution(end, True, abs(gap(end)), len(grid)) for end in fixed_ends]

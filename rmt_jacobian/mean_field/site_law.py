@@ -138,8 +138,9 @@ def _state_moment(law: SiteLaw, order: int) -> float:
     forgotten = 1 - fresh(order)
     if forgotten <= 0:
         raise ParameterError(
-            "the gate keeps the state for ever, to rounding: there is no stationary state; "
-            "lower bias_mean"
+            f"cell {law.cell.name!r} keeps its state for ever, to rounding: E[a^{order}] is "
+            f"{1 - forgotten:.6g} for the factor {kept} of the state, so that there is no "
+            "stationary state; let the update forget more, as by a lower bias_mean of its gate"
         )
     return earlier / forgotten
 

@@ -194,3 +194,20 @@ def test_averages_are_monotone_in_a_kink():
         values.append(law.weight_gain)
     assert all(a > b for a, b in pairwise(values))
     assert np.max(np.abs(np.diff(values, 3))) < 2e-3
+
+
+def test_a_variance_map_that_falls():
+    """It falls by no more than q^(-1/2): E[f^2 (z^2 - 1)] >= -E[f^2], and its slope is negative."""
+    cell = vanilla_cell(lambda e: sp.exp(-(e**4)))
+    values = {"weight_std": 3.0, "input_std": 0.0, "bias_mean": 0.0, "input_variance": 0.0}
+    law = site_law(cell, Parameters.of(cell, values))
+    Q = law.state_variance
+
+    def image(state):
+        return average(lambda t: math.exp(-2 * t**4), 0.0, 9 * state)
+
+    assert image(Q) == pytest.approx(Q, rel=1e-9)
+    slope = (image(1.001 * Q) - image(0.999 * Q)) / (0.002 * Q)
+    assert -0.5 < slope < -0.1
+    assert variance_slope(law) == pytest.approx(slope, rel=1e-5)
+    assert timescale(variance_slope(law)) == pytest.approx(-1 / math.log(-slope), rel=1e-5)
