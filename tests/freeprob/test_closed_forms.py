@@ -69,3 +69,16 @@ def test_bad_parameters_are_refused():
     for order in (-1, 1.5):
         with pytest.raises(ParameterError, match="integer >= 0"):
             fp.fuss_catalan_s_transform(Z, order)  # pyright: ignore[reportArgumentType]
+
+
+def test_defaults_are_the_unit_laws():
+    half = sp.Rational(1, 2)
+    # The Catalan numbers are the moments of M-P of ratio and mean 1: S = 1/(1+z), R = 1/(1-w).
+    assert sp.simplify(fp.marchenko_pastur_s_transform(Z) - 1 / (1 + Z)) == 0
+    assert sp.simplify(fp.marchenko_pastur_r_transform(W) - 1 / (1 - W)) == 0
+    assert sp.simplify(fp.free_poisson_s_transform(Z, half) - 1 / (half + Z)) == 0
+    assert sp.simplify(fp.free_poisson_r_transform(W, half) - half / (1 - W)) == 0
+    assert sp.simplify(fp.fuss_catalan_s_transform(Z, 2) - 1 / (1 + Z) ** 2) == 0
+    assert fp.haar_s_transform() == fp.haar_r_transform() == 1
+    assert fp.semicircle_r_transform(W) == W
+    assert sp.simplify(fp.semicircle_squared_s_transform(Z) - 1 / (1 + Z)) == 0

@@ -6,12 +6,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import boxplus_moments, boxtimes_moments
 from rmt_jacobian.laws import (
     Affine,
     Empirical,
     FreePoisson,
+    FreeSum,
     FussCatalan,
     MarchenkoPastur,
     PointMasses,
@@ -255,6 +256,23 @@ def test_uncertified_points_are_nan_with_a_warning(monkeypatch):
     monkeypatch.setattr("rmt_jacobian.laws.subordination._CORRECTIONS", 0)
     with pytest.warns(RuntimeWarning, match="no certified density"):
         assert np.isnan(law.pdf(middle))
+
+
+def test_a_point_without_certificate_takes_the_value_of_a_neighbour(monkeypatch):
+    law = boxplus(Semicircle(1.5), Semicircle(2.0))  # x = -2.5 cos t, with 2 sin(t)^2 / pi dt
+    known = FreeSum._rate
+
+    def with_a_hole(self, k, angle):
+        return np.where(np.abs(angle - 1) < 1e-9, np.nan, known(self, k, angle))
+
+    monkeypatch.setattr(FreeSum, "_rate", with_a_hole)
+    angle = np.array([0.5, 1.0, 2.0])
+    np.testing.assert_allclose(
+        law._solved_rate(0, angle), 2 / np.pi * np.sin(angle) ** 2, rtol=1e-7
+    )
+    monkeypatch.setattr(FreeSum, "_rate", lambda self, k, angle: np.full(angle.shape, np.nan))
+    with pytest.raises(ConvergenceError, match="not found everywhere"):
+        law._solved_rate(0, angle)
 
 
 @pytest.mark.parametrize("times", [0.5, -1, math.nan, math.inf])

@@ -93,3 +93,39 @@ def test_no_wrong_answers_over_random_pairs(seed, spread, known, count):
         assert error.max() < 1e-6, (law, error, law.support_intervals(), law.atoms())
         verdicts["right"] += 1
     assert verdicts["right"] >= known * count, verdicts
+
+
+def mean_by_cdf(law) -> float:
+    """The mean, in units of the size, from the cdf between many points."""
+    size = max(map(abs, law.support()))
+    points = [np.array(law.support()), np.array([at for at, _ in law.atoms()])]
+    for low, high in law.support_intervals():
+        points.append(low + (high - low) * np.sin(np.linspace(0, np.pi / 2, 3001)) ** 2)
+        if low >= 0 and high > 1e3 * low:
+            points.append(high * np.logspace(max(np.log10(max(low / high, 1e-60)), -60), 0, 3001))
+    x = np.unique(np.concatenate(points))
+    at_or_below = law.cdf(x)
+    assert np.all(np.diff(at_or_below) >= -1e-10), law
+    assert at_or_below[-1] == 1
+    below = at_or_below.copy()
+    for at, mass in law.atoms():
+        below[np.searchsorted(x, at)] -= mass
+    return (x[-1] - np.sum(np.diff(x) * (below[1:] + at_or_below[:-1]) / 2)) / size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "spread"), [(5, 9.0), (6, 18.0)])
+def test_no_wrong_answers_on_any_scale(seed, spread):
+    rng = np.random.default_rng(seed)
+    verdicts = Counter()
+    for _ in range(15):
+        try:
+            law = convolved(rng, spread)
+            mean = mean_by_cdf(law)
+        except ConvergenceError:
+            verdicts["refused"] += 1
+            continue
+        size = max(map(abs, law.support()))
+        assert mean == pytest.approx(law.mean() / size, abs=3e-6), law  # of the 3000 points
+        verdicts["right"] += 1
+    assert verdicts["right"] >= 12, verdicts
