@@ -11,8 +11,8 @@ def number(value: float) -> str:
 
 
 def z_score(value: float | None) -> str:
-    """Write a deviation in standard errors; a dash where there is none."""
-    if value is None:
+    """Write a deviation in standard errors; a dash where there is none or it is not known."""
+    if value is None or math.isnan(value):
         return "-"
     return f"{value:+.1f}" if abs(value) < 1e4 else f"{value:+.0e}"
 
@@ -24,7 +24,11 @@ def estimate(value: float, error: float) -> str:
     --------
     >>> estimate(3.14159, 0.021), estimate(2.0, 0.0)
     ('3.142 ± 0.021', '2')
+    >>> estimate(math.nan, math.nan)
+    'unknown'
     """
+    if math.isnan(value):
+        return "unknown"
     if not (math.isfinite(value) and error > 0):
         return f"{value:.4g}"
     if max(abs(value), error) >= 1e6:

@@ -23,6 +23,8 @@ import numpy as np
 
 __all__ = ["Estimate", "Measured", "WidthPair"]
 
+_NOTHING = 1e-100  # the theory on drawn sites takes derivatives below 1e-60 for 0
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -33,7 +35,9 @@ class Estimate:
 
     @classmethod
     def of(cls, samples: np.ndarray) -> "Estimate":
-        """Average independent samples, at least two."""
+        """Average independent samples, at least two; nan if one of them is no finite number."""
+        if not np.isfinite(samples).all():
+            return cls(math.nan, math.nan)
         return cls(float(samples.mean()), float(samples.std(ddof=1) / math.sqrt(samples.size)))
 
     def z(self, theory: float, *, error: float = 0.0) -> float:
@@ -145,8 +149,8 @@ class Measured:
 
 
 def _ratios(sampled: np.ndarray, paired: np.ndarray) -> np.ndarray:
-    """Return sampled over paired, 1 where both are 0."""
-    nothing = (sampled == 0) & (paired == 0)
+    """Return sampled over paired, 1 where both are 0, or would be but for traces of dead sites."""
+    nothing = (np.abs(sampled) < _NOTHING) & (paired == 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(nothing, 1.0, sampled / np.where(nothing, 1.0, paired))
 

@@ -253,9 +253,9 @@ class _OneMatrix:
 
     def inferred_s_1(self, second_moment: float) -> float:
         """Return the s_1 at which the theory of one step has this second moment."""
-        through_weights = float(np.mean(self._first_gate * self._first_gate))
+        slope = float(np.mean(self._first_gate * self._first_gate)) ** 2
         missing = self.moments()[1] - second_moment
-        return self._s_1 + missing / through_weights**2 if through_weights else float("nan")
+        return self._s_1 + missing / slope if slope else float("nan")
 
 
 class _AnyCell:

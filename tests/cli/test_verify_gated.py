@@ -36,9 +36,10 @@ def test_verify_reports_both_moments_of_every_cell(run, tmp_path, cell):
     for row in content["rows"]:
         for name in ("mean", "second_moment"):
             assert row[name]["printed"] is None
-            ratio = row[name]["sampled"] / row[name]["paired"]
-            assert row[name]["paired_ratio"] == pytest.approx(ratio, rel=1e-12)
             assert 0 < row[name]["paired_ratio_error"] < 1
+            # 4 networks of width 32: Student's t with 3 degrees of freedom.
+            off = abs(row[name]["paired_ratio"] - 1)
+            assert off < 13 * row[name]["paired_ratio_error"]
             assert 0 < row[name]["exact_error"] < 0.1 * row[name]["exact"]
     assert content["s_1"] == []  # there is more than one W
     assert all(q > 0 for q in content["mean_field"]["preactivation_variance"].values())
