@@ -3,14 +3,23 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field import PairState, UntiedState, has_frozen_bias, untied_state
+from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.pencils.untied_chain import WeightsChoice, product_moments_of
+from rmt_jacobian.pencils.common_sites import Replicates, mean_and_error, settling
+from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
-__all__ = ["InitializationReport", "growth_rate", "initialization_report"]
+__all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
 
-_SITES = 2048
+_SITES, _REPLICATES = 1024, 8
+_FIRST = 32  # steps that the memory is judged after
+_CHECKED = 256  # sites on which it is checked that they are enough
+_APART = 4.0  # standard errors
+_CRITICAL = 1e-7  # distance of a growth rate from 1 that is rounding
 
 
 @dataclass(frozen=True)
@@ -22,12 +31,15 @@ class InitializationReport:
     name, parameters, weights
         Its name, hyperparameters, and the ensemble of every W.
     growth_rate
-        Of the squared length of a gradient, a step.
+        Of the squared length of a gradient, a step: its limit over many steps, and with frozen
+        biases :math:`m_1^{1/T}`.
     steps, mean, relative_variance
         T, m_1 and m_2 / m_1^2 - 1 of J J^T over T steps.
     timescale
         In steps, of the similarity of two networks that see the same; infinite where it does not
-        fade, that is, at a growth rate of 1 or more.
+        fade, that is, at a growth rate that is not below 1 by more than its error.
+    growth_error, variance_error
+        Standard errors of growth rate and relative variance.
     remark
         What the description leaves out.
     """
@@ -40,6 +52,8 @@ class InitializationReport:
     mean: float
     relative_variance: float
     timescale: float
+    growth_error: float = 0.0
+    variance_error: float = 0.0
     remark: str = ""
 
 
@@ -51,6 +65,7 @@ def initialization_report(
     weights: WeightsChoice,
     steps: int,
     sites: int = _SITES,
+    seed: Seed = 0,
     remark: str = "",
 ) -> InitializationReport:
     """Return growth rate, variance over T steps and timescale of an initialisation.
@@ -65,11 +80,17 @@ def initialization_report(
     parameters, cell
         The hyperparameters, and the cell that they belong to.
     weights
-        The ensemble of the W, or one for each by the name of its preactivation.
+        The ensemble of the W, or one for each by the name of its preactivation, at the scale of
+        the hyperparameters.
     steps
         T.
-    sites
-        On which the moments are taken.
+    sites, seed
+        Of each of the eight low-discrepancy populations whose scatter gives the errors.
+
+    Raises
+    ------
+    HypothesisError
+        If the states have no stationary variance.
 
     Notes
     -----
@@ -83,24 +104,77 @@ def initialization_report(
     >>> round(report.growth_rate, 3)  # z = 1/2
     0.251
     """
-    state = untied_state(cell, parameters)
-    moments = product_moments_of(state, weights, steps, count=sites)
-    growth = growth_rate(state)
-    if has_frozen_bias(parameters):
-        growth = moments.mean ** (1 / steps)
+    populations = settled_replicates(
+        cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed
+    )
+    return report_on(populations, name, parameters, weights=weights, remark=remark)
+
+
+def report_on(
+    populations: Replicates,
+    name: str,
+    parameters: Parameters,
+    *,
+    weights: WeightsChoice,
+    remark: str = "",
+) -> InitializationReport:
+    """Return the report of populations that have been drawn."""
+    rates, steps = populations.rates([parameters]), populations.sites[0].steps
+    growth, growth_error = mean_and_error(np.exp(rates.growth[:, 0]))
+    variance, variance_error = mean_and_error(np.expm1(rates.spread[:, 0]))
+    mean, _ = mean_and_error(np.exp(rates.mean[:, 0]))
+    if not math.isfinite(growth + variance):
+        raise HypothesisError(
+            f"{name}: the states of {populations.sites[0].cell.name} have no finite stationary "
+            "variance: lower weight_std, or a bias that keeps a gate open"
+        )
+    fades = growth < 1 - max(_CRITICAL, 2 * growth_error)
     return InitializationReport(
         name,
         parameters,
         weights,
         growth,
         steps,
-        moments.mean,
-        moments.relative_variance,
-        math.inf if abs(growth - 1) < 1e-7 else timescale(growth),
+        mean,
+        variance,
+        timescale(growth) if fades else math.inf,
+        growth_error,
+        variance_error,
         remark,
     )
 
 
-def growth_rate(state: UntiedState) -> float:
-    """Return the growth rate of the squared length of a gradient, a step."""
-    return PairState(state, 1.0, state.source_squares).chi
+def settled_replicates(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: WeightsChoice,
+    steps: int,
+    sites: int = _SITES,
+    seed: Seed = 0,
+) -> Replicates:
+    """Return populations that settle for as long as it takes.
+
+    The memory of a site tells how long that is; then the time is doubled until the growth rate
+    stays the same within its error.
+    """
+
+    frozen = has_frozen_bias(parameters)
+
+    def drawn(settle: int, count: int) -> Replicates:
+        return Replicates.draw(
+            cell, weights, steps, settle=settle, count=count, replicates=_REPLICATES, seed=seed
+        )
+
+    longest, settle = settling(1.0, frozen=frozen), _FIRST
+    rates = drawn(settle, _CHECKED).rates([parameters])
+    settle = settling(float(np.max(rates.kept)), frozen=frozen)
+    while settle < longest:
+        (now, error), (then, other) = (
+            mean_and_error(drawn(each, _CHECKED).rates([parameters]).growth[:, 0])
+            for each in (settle, 2 * settle)
+        )
+        if not abs(now - then) > _APART * math.hypot(error, other) + _CRITICAL:
+            break
+        settle *= 2
+    return drawn(settle, sites)
