@@ -1,14 +1,19 @@
 r"""Growth rate and spread of gradients on sites that are drawn once for many hyperparameters.
 
 The same normal variables serve at every point, so that both are smooth functions of the
-hyperparameters, and differ between points by far less than their own error (common random numbers).
-The population runs with the averages of its own present, :math:`q_k(t) = \sigma_k^2 \langle y_k^2(t)
-\rangle + \nu_k^2 R`, the orbit that leads to the stationary state; nothing is solved for.
+hyperparameters, and differ between points by far less than their own error (common random
+numbers).  The population runs with the averages of its own present,
+
+.. math:: q_k(t) = \sigma_k^2 \langle y_k^2(t) \rangle + \nu_k^2 R,
+
+the orbit that leads to the stationary state; nothing is solved for.  A memory that is an affine
+map, :math:`s' = a s + b`, is given the mean and the variance that the averages of a and b imply, or
+it would take as many steps to find them as it remembers.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
@@ -18,6 +23,7 @@ import sympy as sp
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.mean_field import has_frozen_bias
+from rmt_jacobian.mean_field.memory import affine_memory
 from rmt_jacobian.mean_field.site_paths import is_frozen, low_discrepancy_normals, reads_input
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import ensemble
@@ -29,12 +35,15 @@ __all__ = [
     "Rates",
     "Replicates",
     "first_coefficients",
+    "imposed",
     "mean_and_error",
     "settling",
 ]
 
 _TOGETHER = 8192  # sites times points that are in the cache at a time
 _WINDOW = 16  # steps that a growth rate is averaged over, at least
+_EARLY = 4  # steps in each of which, and between which, a memory is given its moments
+_HUGE = 1e20  # a mean square of states that has no limit
 _FORGOTTEN = 1e-4  # of second moments
 _SHORTEST, _LONGEST = 16, 256
 _LONGEST_FROZEN = 1024  # where the biases of some sites make them remember far longer than most
@@ -53,12 +62,20 @@ class Rates:
         Logarithms of m_1 and of m_2 / m_1^2 over the T steps.
     kept
         What the memory keeps of a squared change a step, without any W.
+    size
+        The mean square of the states at the end.
     """
 
     growth: np.ndarray
     mean: np.ndarray
     spread: np.ndarray
     kept: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence["Rates"], join: Callable[..., np.ndarray]) -> "Rates":
+        """Return the parts joined by a function of lists of arrays."""
+        return cls(*(join([getattr(part, each.name) for part in parts]) for each in fields(cls)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +90,8 @@ class CommonSites:
         Of every W.
     normals
         Of all steps, shape (steps, variables, sites); the first ``settle`` forget the start.
-    biases
-        Of the biases that stay, shape (preactivations, sites).
+    biases, memory
+        Of the biases that stay, shape (preactivations, sites), and of a memory at the start.
     settle, lead
         The number of steps before those that are measured, and in how many of them a change of the
         states turns to the direction that grows most.
@@ -85,6 +102,7 @@ class CommonSites:
     s_1: tuple[float, ...]
     normals: np.ndarray
     biases: np.ndarray
+    memory: np.ndarray
     settle: int
     lead: int
 
@@ -114,13 +132,14 @@ class CommonSites:
             Of the scrambling.
         """
         lead = settle if lead is None else min(lead, settle)
-        per_step, K = len(cell.gates) + int(reads_input(cell)), len(cell.gates)
+        per_step, own = len(cell.gates) + int(reads_input(cell)), len(cell.gates) + 1
         total = settle + max(steps, _WINDOW)
-        z = low_discrepancy_normals(K + per_step * total, count, rng)
-        history = z[K:].reshape(total, per_step, count)
+        z = low_discrepancy_normals(own + per_step * total, count, rng)
+        history = z[own:].reshape(total, per_step, count)
         # The measured steps matter most and get the most even dimensions.
         history = np.concatenate([history[total - settle :], history[: total - settle]])
-        return cls(cell, steps, first_coefficients(cell, weights), history, z[:K], settle, lead)
+        s_1 = first_coefficients(cell, weights)
+        return cls(cell, steps, s_1, history, z[1:own], z[0], settle, lead)
 
     @property
     def count(self) -> int:
@@ -130,15 +149,8 @@ class CommonSites:
     def rates(self, points: Sequence[Parameters]) -> Rates:
         """Measure at several points; nan where the states have no finite variance."""
         together = max(1, _TOGETHER // self.count)
-        parts = [
-            self._measured(points[k : k + together]) for k in range(0, len(points), together)
-        ]
-        return Rates(
-            *(
-                np.concatenate([getattr(part, name) for part in parts])
-                for name in ("growth", "mean", "spread", "kept")
-            )
-        )
+        parts = [self._measured(points[k : k + together]) for k in range(0, len(points), together)]
+        return Rates.joined(parts, np.concatenate)
 
     def _measured(self, points: Sequence[Parameters]) -> Rates:
         with np.errstate(all="ignore"):
@@ -149,6 +161,9 @@ class CommonSites:
             change, rates, steps, product = one, [], [], []
             for t in range(len(self.normals)):
                 variables = run.variables(t)
+                if t < self.settle and (t < _EARLY or t % _EARLY == 0):
+                    run.impose(variables)
+                    variables = run.variables(t)
                 if t < self.settle - self.lead:
                     run.advance(variables)
                     continue
@@ -167,10 +182,10 @@ class CommonSites:
             over = [np.log(_column(rate, count)) for rate in rates]
             growth = means / self.steps if run.frozen else sum(over) / len(over)
             spread = np.log1p(_column(spread_of(steps, product, variances, self.s_1), count))
-            kept = run.kept(factors.updates)
-        bad = ~np.isfinite(growth) | ~np.isfinite(spread) | ~run.finite
+            kept = run.kept(steps[-1].updates)
+        bad = ~np.isfinite(growth) | ~np.isfinite(spread) | ~(run.size < _HUGE)
         growth, means, spread = (np.where(bad, np.nan, each) for each in (growth, means, spread))
-        return Rates(growth, means, spread, kept)
+        return Rates(growth, means, spread, kept, run.size)
 
 
 def _column(values: Any, count: int) -> np.ndarray:
@@ -227,16 +242,35 @@ class _Run:
         cell = self.sites.cell
         self.arrive(array_function(cell.site_symbols, _updates(cell))(*states, *gates, x))
 
+    def impose(self, variables: tuple[list[np.ndarray], list[np.ndarray], np.ndarray]) -> None:
+        """Shift and scale an affine memory to the moments that are stationary at present."""
+        known, memory = affine_memory(self.sites.cell), self.sites.cell.memory
+        if known is None or not imposed(self.sites.cell, self.points[0]):
+            return
+        _, gates, x = variables
+        (slope,), (rest,) = known
+        arguments = (*self.sites.cell.gates, self.sites.cell.input)
+        values = array_function(arguments, sp.Tuple(slope, rest))(*gates, x)
+        a, b = (value + np.zeros_like(self.states[0]) for value in values)
+        centre = mean(b) / (1 - mean(a))
+        square = (mean(b * b) + 2 * mean(a * b) * centre) / (1 - mean(a * a))
+        variance = square - centre**2
+        state = self.states[memory[0]] if self.started else self.sites.memory + 0 * a
+        centred = state - mean(state)
+        moved = centre + centred * np.sqrt(variance / mean(centred * centred))
+        # Where a site would keep its memory for ever there is nothing to impose.
+        stationary = np.isfinite(moved).all(-1, keepdims=True) & (mean(a * a) < 1)
+        self.states[memory[0]] = np.where(stationary, moved, state)
+
     def arrive(self, states: Sequence[Any]) -> None:
         """Let given states be the present ones."""
         self.states = [value + np.zeros_like(self.states[0]) for value in states]
         self.started = True
 
     @property
-    def finite(self) -> np.ndarray:
-        """Where the states have stayed within bounds."""
-        size = np.max([np.mean(state**2, axis=-1) for state in self.states], axis=0)
-        return size < 1e20
+    def size(self) -> np.ndarray:
+        """The mean square of the states, one number for each point."""
+        return np.sum([np.mean(state**2, axis=-1) for state in self.states], axis=0)
 
     def kept(self, updates: Sequence[Mapping[int, Any]]) -> np.ndarray:
         """Return the mean square of the slopes of the memory."""
@@ -256,12 +290,18 @@ def first_coefficients(cell: Cell, weights: WeightsChoice) -> tuple[float, ...]:
     )
 
 
+def imposed(cell: Cell, parameters: Parameters) -> bool:
+    """Whether a memory can be given its stationary moments: one affine state, its gates fresh."""
+    known = affine_memory(cell)
+    return known is not None and len(cell.memory) == 1 and not has_frozen_bias(parameters)
+
+
 def settling(kept: float, *, frozen: bool = False) -> int:
     """Return how many steps second moments need to forget their start, a power of 2."""
     longest = _LONGEST_FROZEN if frozen else _LONGEST
     if not 0 < kept < 1:
         return _SHORTEST if kept <= 0 else longest
-    needed = (4 if frozen else 1) * math.log(_FORGOTTEN) / math.log(kept)
+    needed = math.log(_FORGOTTEN) / math.log(kept)
     return int(min(longest, 2 ** math.ceil(math.log2(max(_SHORTEST, needed)))))
 
 
@@ -300,12 +340,7 @@ class Replicates:
     def rates(self, points: Sequence[Parameters]) -> Rates:
         """Measure at several points; shape (replicates, points)."""
         found = list(map_samples(lambda sites: sites.rates(points), self.sites))
-        return Rates(
-            *(
-                np.stack([getattr(each, name) for each in found])
-                for name in ("growth", "mean", "spread", "kept")
-            )
-        )
+        return Rates.joined(found, np.stack)
 
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.errors import ConvergenceError, InfeasibleError
 from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field.factors import independent_products
 from rmt_jacobian.mean_field.memory import linear_sources
 from rmt_jacobian.pencils.common_sites import mean_and_error
 from rmt_jacobian.pencils.critical_descent import Start
@@ -26,10 +27,9 @@ __all__ = ["critical_report", "rescaled_report"]
 
 _SITES = 4096  # of each population
 _EXACT = 1e-9  # of the logarithm of the growth rate
-_STAIRCASE = 1e-3  # of the same where gates with straight pieces make it one
-_ROUNDS = 12
-_PROBE = 0.01  # a step from which the slope along a line is known
-_LONGEST = 0.5
+_NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
+_ROUNDS = 6
+_PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
 
 
 def critical_report(
@@ -46,11 +46,20 @@ def critical_report(
     ------
     ConvergenceError
         If the point is lost.
+    InfeasibleError
+        If the states are not stationary there.
     """
     search, cell = start.search, start.search.cell
-    populations = settled_replicates(
+    populations, settled = settled_replicates(
         cell, search.at(start.reached), weights=weights, steps=steps, sites=_SITES, seed=seed
     )
+
+    if not settled:
+        raise InfeasibleError(
+            f"no critical point: where the growth rate is 1 the states of {cell.name} are not "
+            f"stationary ({_named(search.at(start.reached))}); change input_std, or lower the bias "
+            "of a gate that remembers"
+        )
 
     def sampled(parameters: Parameters) -> float:
         return float(np.mean(populations.rates([parameters]).growth))
@@ -58,7 +67,9 @@ def critical_report(
     vector = _on_surface(search, start.reached, optimality.normal, sampled)
     exact = _is_exact(search)
     if exact:
-        vector = _on_surface(search, vector, optimality.normal, lambda p: _exact_growth(search.cell, p))
+        vector = _on_surface(
+            search, vector, optimality.normal, lambda p: _exact_growth(search.cell, p)
+        )
     parameters = search.at(vector)
     report = report_on(populations, "critical", parameters, weights=weights, remark=start.remark)
     rates = populations.rates([parameters])
@@ -71,7 +82,9 @@ def critical_report(
         timescale=math.inf,
     )
     if exact:
-        report = replace(report, growth_rate=math.exp(_exact_growth(cell, parameters)), growth_error=0.0)
+        report = replace(
+            report, growth_rate=math.exp(_exact_growth(cell, parameters)), growth_error=0.0
+        )
     return report
 
 
@@ -87,7 +100,7 @@ def rescaled_report(
     """
     assert start.first is not None
     search = start.search
-    populations = settled_replicates(
+    populations, _ = settled_replicates(
         search.cell, search.at(start.first), weights=weights, steps=steps, seed=seed
     )
 
@@ -102,8 +115,17 @@ def rescaled_report(
 
 
 def _is_exact(search: CriticalSearch) -> bool:
-    """Whether the averages that growth depends on are closed forms."""
-    return linear_sources(search.cell) is not None and not has_frozen_bias(search.base)
+    """Whether the averages that growth depends on are closed forms, in two variables at most."""
+    cell = search.cell
+    random = frozenset((*cell.gates, cell.input))
+    factors = (
+        factor
+        for update in cell.updates
+        for product in independent_products(update, random)
+        for factor in product
+    )
+    together = max(len(factor.free_symbols & random) for factor in factors)
+    return linear_sources(cell) is not None and together <= 2 and not has_frozen_bias(search.base)
 
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:
@@ -125,7 +147,8 @@ def _on_surface(
 
     here, at_here = 0.0, growth(search.at(vector))
     best = (abs(at_here), here)
-    move = -math.copysign(_PROBE, at_here)
+    unit = 1 / float(np.max(np.abs(along)))
+    move = -math.copysign(_PROBE * unit, at_here)
     for _ in range(_ROUNDS):
         if best[0] <= _EXACT:
             break
@@ -136,11 +159,15 @@ def _on_surface(
         best = min(best, (abs(at_here), here))
         if not math.isfinite(slope) or slope == 0:
             break
-        move = min(_LONGEST, max(-_LONGEST, -at_here / slope))
+        move = unit * min(_LONGEST, max(-_LONGEST, -at_here / slope / unit))
         if move == 0:
             break
-    if not best[0] <= _STAIRCASE:
+    if not best[0] <= (_NEAR if search.smooth else _STAIRCASE):
         raise ConvergenceError(
             "the critical point was lost at full accuracy: fix some parameters, or change steps"
         )
     return shifted(best[1])
+
+
+def _named(parameters: Parameters) -> str:
+    return ", ".join(f"{name} = {value:.4g}" for name, value in parameters.named().items() if value)

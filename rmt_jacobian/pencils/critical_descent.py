@@ -12,7 +12,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.parallel import map_samples
-from rmt_jacobian.pencils.common_sites import CommonSites, settling
+from rmt_jacobian.pencils.common_sites import CommonSites, Replicates, imposed, settling
 from rmt_jacobian.pencils.critical_search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.pencils.critical_surface import CriticalSurface, Optimality
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
@@ -24,13 +24,17 @@ COMMON = "one common standard deviation"
 OPEN = 1e-3
 """A predicted fall of log m_2 / m_1^2 below which a point counts as a minimum."""
 _SCATTERED = 1  # further starts for each set of values that are not free
-_SITES = (256, 1024, 4096)
-_ITERATIONS = (12, 25, 15)
-FOLLOWED = (3, 2)
-"""How many starts are followed on more sites, and on the most."""
+_SITES = (256, 1024, 4096)  # of every descent, of those followed, and where these are too few
+_ITERATIONS, _FALL = (12, 20, 8), (3e-3, 1e-4, 1e-4)  # of these descents
+_ELSEWHERE = 4  # populations that show whether they are too few
+_OPTIMISM = 0.02  # of the logarithm of the spread, on sites that were descended on
+FOLLOWED = 2
+"""How many starts are followed on more sites."""
 
 _CLOSE = 0.05  # of log m_2 / m_1^2: the others must be that near to the best
-_SETTLE = 32  # steps, until the memory at a start is known
+_IMPOSED = 16  # steps of settling where the moments of the memory are imposed
+_UNKNOWN, _LONGEST = 32, 64  # and elsewhere, before it is known how long it lasts, and at most
+_SHARES = (1.0, 0.25, 0.06)  # of a predicted move that are tried
 _ROUNDS = 3  # of descent where a point turned out to be no minimum
 
 
@@ -98,13 +102,16 @@ class Descent:
     seed: Seed
     tick: Callable[[], object] = lambda: None
 
-    def surface(self, search: CriticalSearch, level: int, kept: float | None = None) -> CriticalSurface:
+    def surface(
+        self, search: CriticalSearch, level: int, kept: float | None = None
+    ) -> CriticalSurface:
         """Return growth and spread on the sites of a level, settled for a given memory."""
-        settle = _SETTLE
-        if kept is not None:
-            settle = settling(kept, frozen=has_frozen_bias(search.base))
+        settle = _IMPOSED
+        if not imposed(self.cell, search.base):
+            frozen = has_frozen_bias(search.base)
+            settle = _UNKNOWN if kept is None else min(_LONGEST, settling(kept, frozen=frozen))
         sites = CommonSites.draw(
-            self.cell, self.weights, self.steps, settle=settle, lead=settle // 2,
+            self.cell, self.weights, self.steps, settle=settle,
             count=_SITES[level], rng=spawn(self.seed, len(_SITES))[level],
         )  # fmt: skip
         return CriticalSurface(search, sites)
@@ -121,9 +128,24 @@ class Descent:
         begun = [each for each in tried if each.vector is not None]
         if not begun:
             raise _infeasible(tried)
-        for level, count in enumerate(FOLLOWED, start=1):
-            begun = self._each(partial(self._descended, level=level), _best(begun, count))
-        return tried, *self._judged(min(begun, key=lambda each: each.spread))
+        begun = self._each(partial(self._descended, level=1), _best(begun, FOLLOWED))
+        others = [self._elsewhere(each) for each in begun]
+        level, best = 1, begun[int(np.argmin(others))]
+        if min(others) > best.spread + _OPTIMISM:
+            level, best = 2, self._descended(best, level=2)
+        self.tick()
+        return tried, *self._judged(best, level)
+
+    def _elsewhere(self, start: Start) -> float:
+        """Return the spread on sites that the descent has not seen.
+
+        Where few sites carry most of it, a descent finds where its own have none of them.
+        """
+        populations = Replicates.draw(
+            self.cell, self.weights, self.steps, settle=_UNKNOWN, count=_SITES[-1],
+            replicates=_ELSEWHERE, seed=spawn(self.seed, len(_SITES) + 1)[-1],
+        )  # fmt: skip
+        return float(np.mean(populations.rates([start.search.at(start.reached)]).spread))
 
     def _each(self, function: Callable[[Start], Start], starts: Sequence[Start]) -> list[Start]:
         found = []
@@ -151,31 +173,41 @@ class Descent:
             return start
         before = surface.value(vector)[1]
         if len(vector) > 1:
-            vector = surface.descended(vector, _ITERATIONS[level])
+            vector = surface.descended(vector, _ITERATIONS[level], _FALL[level])
         kept = float(surface.measured(vector[None])[2][0])
         from_spread = before if level == 0 else start.from_spread
         return replace(
-            start, vector=vector, spread=surface.value(vector)[1], from_spread=from_spread, kept=kept
+            start,
+            vector=vector,
+            spread=surface.value(vector)[1],
+            from_spread=from_spread,
+            kept=kept,
         )
 
-    def _judged(self, start: Start) -> tuple[Start, Optimality]:
+    def _judged(self, start: Start, level: int) -> tuple[Start, Optimality]:
         """Descend until the point is a minimum, or no further."""
-        level = len(_SITES) - 1
         surface = self.surface(start.search, level, start.kept)
-        vector = surface.projected(start.reached)
-        vector = start.reached if vector is None else vector
-        found = surface.optimality(vector)
+        vector, found = start.reached, surface.optimality(start.reached)
         for _ in range(_ROUNDS):
             if found.gain <= OPEN:
                 break
-            downhill = surface.projected(found.downhill)
-            if downhill is None or surface.value(downhill)[1] > surface.value(vector)[1]:
-                downhill = vector
-            moved = surface.descended(downhill, _ITERATIONS[level])
-            if surface.value(moved)[1] > surface.value(vector)[1] - OPEN / 10:
+            lower = _lower(surface, vector, found)
+            if lower is None:  # what the model promises is not there
+                found = replace(found, gain=0.0)
                 break
-            vector, found = moved, surface.optimality(moved)
+            vector = surface.descended(lower, _ITERATIONS[level], _FALL[level])
+            found = surface.optimality(vector)
         return replace(start, vector=vector, spread=surface.value(vector)[1]), found
+
+
+def _lower(surface: CriticalSurface, vector: np.ndarray, found: Optimality) -> np.ndarray | None:
+    """Return a point of less spread in one of the directions in which it is predicted."""
+    for move in found.downhill:
+        for share in _SHARES:
+            there = surface.projected(surface.shifted(vector, share * move))
+            if there is not None and surface.value(there)[1] < surface.value(vector)[1] - OPEN / 4:
+                return there
+    return None
 
 
 def starts_of(
@@ -192,7 +224,9 @@ def starts_of(
                for _, other, _ in searches[1:]):  # fmt: skip
             continue
         searches.append((each.name, own, remark))
-        starts.append(Start(f"{each.name}, rescaled", own, own.own, own.weights, False, True, remark))
+        starts.append(
+            Start(f"{each.name}, rescaled", own, own.own, own.weights, False, True, remark)
+        )
     if len(search.free) > 1:
         for name, own, remark in searches:
             like = "" if name == COMMON else f", with what {name} fixes"
@@ -204,13 +238,21 @@ def starts_of(
 
 
 def _best(starts: Sequence[Start], count: int) -> list[Start]:
-    ordered = sorted(starts, key=lambda each: each.spread)[:count]
-    return [each for each in ordered if each.spread < ordered[0].spread + _CLOSE] or ordered[:1]
+    """Return the starts that came nearly as far as the best, no two of them to the same point."""
+    chosen: list[Start] = []
+    for each in sorted(starts, key=lambda each: each.spread):
+        far = chosen and each.spread > chosen[0].spread + _CLOSE
+        if far or len(chosen) == count:
+            break
+        here = each.search.at(each.reached)
+        if not any(_alike(here, other.search.at(other.reached), 0.05) for other in chosen):
+            chosen.append(each)
+    return chosen
 
 
-def _alike(one: Parameters, other: Parameters) -> bool:
+def _alike(one: Parameters, other: Parameters, tolerance: float = 1e-6) -> bool:
     a, b = (np.array(list(each.named().values())) for each in (one, other))
-    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-9))
+    return bool(np.allclose(a, b, rtol=tolerance, atol=tolerance))
 
 
 def _infeasible(tried: Sequence[Start]) -> InfeasibleError:
@@ -221,10 +263,12 @@ def _infeasible(tried: Sequence[Start]) -> InfeasibleError:
             "no critical point: the states have no finite variance wherever it was looked for; "
             "lower input_std, or fix fewer parameters"
         )
-    unbounded = ", and beyond the states have no finite variance" if len(known) < len(growth) else ""
+    unbounded = (
+        ", and beyond the states have no finite variance" if len(known) < len(growth) else ""
+    )
     remedy = "raise" if known.max() < 1 else "lower"
     return InfeasibleError(
         f"no critical point: with the free standard deviations between {LOWEST} and {HIGHEST:g} "
-        f"the growth rate lies between {known.min():.4g} and {known.max():.4g}{unbounded}; {remedy} "
-        "the bias of a gate that remembers, or fix fewer parameters"
+        f"the growth rate lies between {known.min():.4g} and {known.max():.4g}{unbounded}; "
+        f"{remedy} the bias of a gate that remembers, or fix fewer parameters"
     )

@@ -110,9 +110,7 @@ class CriticalPoint:
         )
         held = f"; held by what is searched: {held}" if held else ""
         if not self.minimum:
-            return (
-                f"no minimum: the variance can still fall by about {self.gain:.1%} nearby{held}"
-            )
+            return f"no minimum: the variance can still fall by about {self.gain:.1%} nearby{held}"
         if math.isinf(self.curvature) and not self.binding:
             return "the growth rate alone determines the one that is free"
         return f"a minimum among critical points nearby{held}"
@@ -193,7 +191,7 @@ def critical_point(
     starts = starts_of(search, known, seed)
     of_search, of_answer = (np.random.SeedSequence((seed, k)) for k in range(2))
     with tqdm(
-        total=len(starts) + sum(FOLLOWED) + 2 * len(known) + 1,
+        total=len(starts) + FOLLOWED + 2 * len(known) + 2,
         desc=f"{cell.name}, critical point", unit="stage", disable=not progress, delay=1,
     ) as bar:  # fmt: skip
         tried, best, optimality = Descent(cell, weights, steps, of_search, bar.update).run(starts)

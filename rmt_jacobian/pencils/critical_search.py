@@ -9,6 +9,7 @@ from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field.factors import is_smooth
 
 __all__ = ["BIASES", "HIGHEST", "LOWEST", "CriticalSearch"]
 
@@ -78,6 +79,12 @@ class CriticalSearch:
     def deviations(self) -> np.ndarray:
         """1 for every standard deviation, 0 for bias means."""
         return np.array([float(not _is_bias(name)) for name in self.free])
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the Jacobian of the cell has neither kinks nor jumps."""
+        tables = (self.cell.state_derivatives, self.cell.gate_derivatives)
+        return all(is_smooth(entry) for table in tables for row in table for entry in row)
 
     def at(self, vector: np.ndarray) -> Parameters:
         """Return the hyperparameters that a vector stands for."""

@@ -1,6 +1,6 @@
 r"""The surface of growth rate 1 in the space of free hyperparameters, and the least spread on it.
 
-With :math:`\gamma` the logarithm of the growth rate and :math:`f = \log m_2/m_1^2`, on common sites,
+With :math:`\gamma` the logarithm of the growth rate and :math:`f = \log m_2/m_1^2` on common sites,
 
 .. math:: \min f(x), \qquad \gamma(x) = 0, \qquad x \in \text{box} .
 
@@ -16,7 +16,6 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import minimize
 
-from rmt_jacobian.mean_field.factors import is_smooth
 from rmt_jacobian.pencils.common_sites import CommonSites
 from rmt_jacobian.pencils.critical_search import CriticalSearch
 
@@ -25,9 +24,14 @@ __all__ = ["CriticalSurface", "Optimality", "Slopes"]
 _SCALES = 15  # of all weights together, where a change of sign is looked for
 _HOPELESS = 50.0  # logarithm of what is not a number
 _SMOOTH, _KINKED = 1e-6, 0.05  # steps of finite differences; kinks are averaged over
-_CURVED = 0.02  # and of second differences
+_CURVED = 0.01  # and of differences of gradients
 _AT_END = 1e-6
-_ON_SURFACE = 1e-6  # of the logarithm of the growth rate
+_ON_SURFACE = 1e-5  # of the logarithm of the growth rate
+_NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
+_RETURNS = 6  # steps of Newton's method back to the surface
+_RADIUS, _FARTHEST = 1.0, 4.0  # of the trust region, in units of every coordinate
+_STIFF = 0.1  # curvature before any is known
+_STILL = 1e-4  # a step that is none
 _JUMP = 0.02
 _FLAT = 1e-12  # of a squared gradient
 _REACH = 1.0  # how far along the surface less spread is predicted
@@ -60,7 +64,7 @@ class Optimality:
         By how much a quadratic model predicts that :math:`\log(m_2/m_1^2)` can still fall within
         one unit of every direction, a unit being a factor e or a bias of 1.
     downhill
-        Where the model predicts the least spread.
+        Moves along which the model predicts less spread: all together, and the most promising one.
     normal
         The shortest change that raises the growth by 1 and leaves alone what is held.
     """
@@ -69,7 +73,7 @@ class Optimality:
     binding: np.ndarray
     curvature: float
     gain: float
-    downhill: np.ndarray
+    downhill: tuple[np.ndarray, ...]
     normal: np.ndarray
 
 
@@ -122,9 +126,7 @@ class CriticalSurface:
 
     @property
     def _step(self) -> float:
-        tables = (self.search.cell.state_derivatives, self.search.cell.gate_derivatives)
-        entries = [e for table in tables for row in table for e in row]
-        return _SMOOTH if all(is_smooth(entry) for entry in entries) else _KINKED
+        return _SMOOTH if self.search.smooth else _KINKED
 
     def scaled(
         self, zero: np.ndarray, moving: np.ndarray, *, clipped: bool = False
@@ -165,36 +167,71 @@ class CriticalSurface:
         low, high = self.search.bounds.T
         return self.measured(np.clip(zero + scales[:, None] * moving, low, high))[0]
 
-    def descended(self, start: np.ndarray, iterations: int) -> np.ndarray:
-        """Return a point of the surface of no more spread than the start, that descent leads to."""
+    def descended(self, start: np.ndarray, iterations: int, fall: float) -> np.ndarray:
+        """Return a point of the surface of no more spread than the start, that descent leads to.
+
+        Sequential quadratic programming with a trust region: every step of a quadratic model of L
+        inside the box is brought back to the surface, and kept where the spread has fallen.
+
+        Parameters
+        ----------
+        start, iterations
+            Where it begins, and the most steps.
+        fall
+            Of the logarithm of the spread, in one step, that is not worth another.
+
+        References
+        ----------
+        Nocedal and Wright (2006), Numerical Optimization, algorithms 18.2 and 18.4 (damped BFGS).
+        """
+        here, radius, curved = start, _RADIUS, _STIFF * np.eye(len(start))
+        for _ in range(iterations):
+            at = self.slopes(here)
+            move = self._model_step(here, at, curved, radius)
+            length = float(np.max(np.abs(move)))
+            if length < _STILL:
+                break
+            there = self.projected(np.clip(here + move, *self.search.bounds.T))
+            if there is None or not self.value(there)[1] < at.spread:
+                radius = min(radius, length) / 4
+                continue
+            curved = _updated(curved, there - here, at, self.slopes(there))
+            fallen = at.spread - self.value(there)[1]
+            radius = min(_FARTHEST, max(radius, 2 * length))
+            here = there
+            if fallen < fall:
+                break
+        return here
+
+    def _model_step(
+        self, here: np.ndarray, at: Slopes, curved: np.ndarray, radius: float
+    ) -> np.ndarray:
+        """Return the step that minimises a quadratic model on the linearised surface."""
+        low, high = self.search.bounds.T - here
+        ends = np.clip(np.stack([low, high]), -radius, radius)
         found = minimize(
-            lambda v: self.value(v)[1],
-            start,
-            jac=lambda v: self.slopes(v).of_spread,
+            lambda p: float(at.of_spread @ p + p @ curved @ p / 2),
+            np.zeros(len(here)),
+            jac=lambda p: at.of_spread + curved @ p,
             method="SLSQP",
-            bounds=self.search.bounds,
+            bounds=ends.T,
             constraints={
                 "type": "eq",
-                "fun": lambda v: self.value(v)[0],
-                "jac": lambda v: self.slopes(v).of_growth,
+                "fun": lambda p: at.growth + at.of_growth @ p,
+                "jac": lambda p: at.of_growth,
             },
-            options={"maxiter": iterations, "ftol": 1e-7},
         )
-        if not np.all(np.isfinite(found.x)):
-            return start
-        best = self.projected(np.clip(found.x, *self.search.bounds.T))
-        if best is None or self.value(best)[1] > self.value(start)[1]:
-            return start
-        return best
+        return np.where(np.isfinite(found.x), np.clip(found.x, *ends), 0.0)
 
     def projected(self, vector: np.ndarray) -> np.ndarray | None:
         """Return a point of the surface nearby; None if none is found."""
-        for _ in range(8):
+        for _ in range(_RETURNS):
             if abs(self.value(vector)[0]) <= _ON_SURFACE:
                 return vector
             at = self.slopes(vector)
             vector = self.shifted(vector, -at.growth * self.normal(vector, at, -at.growth))
-        return vector if abs(self.value(vector)[0]) <= 1e-4 else None
+        near = _NEAR if self.search.smooth else _STAIRCASE
+        return vector if abs(self.value(vector)[0]) <= near else None
 
     def shifted(self, vector: np.ndarray, move: np.ndarray) -> np.ndarray:
         """Return a point moved by one unit of every coordinate at most, and kept in the box."""
@@ -205,7 +242,9 @@ class CriticalSurface:
         """Return the shortest change that raises the growth by 1, with a sign, inside the box."""
         low, high = self.search.bounds.T
         wanted = sign * at.of_growth
-        free = ~((vector <= low + _AT_END) & (wanted < 0) | (vector >= high - _AT_END) & (wanted > 0))
+        free = ~(
+            (vector <= low + _AT_END) & (wanted < 0) | (vector >= high - _AT_END) & (wanted > 0)
+        )
         gradient = np.where(free, at.of_growth, 0.0)
         return gradient / max(float(gradient @ gradient), _FLAT)
 
@@ -227,29 +266,45 @@ class CriticalSurface:
             along = np.zeros((len(vector), int(np.sum(~binding)) - 1))
             along[~binding] = null_space(at.of_growth[None, ~binding])[:, : along.shape[1]]
         slope = along.T @ (at.of_spread - multiplier * at.of_growth)
-        curved = self._curvature(vector, along, multiplier)
+        curved = self._curvature(vector, at, along, multiplier)
         values, axes = np.linalg.eigh(curved)
         moves = along @ axes
-        gain, downhill = 0.0, vector.copy()
+        falls, downhill = [], []
         for value, g, move in zip(values, axes.T @ slope, moves.T, strict=True):
             length = _reach(vector, move, low, high, g)
             step = min(length, abs(g) / value) if value > 0 else length
-            gain += abs(g) * step - value * step**2 / 2
-            downhill = downhill - math.copysign(step, g) * move
+            falls.append(abs(g) * step - value * step**2 / 2)
+            downhill.append(-math.copysign(step, g) * move)
         least = float(values[0]) if len(values) else math.inf
+        ways = (np.sum(downhill, axis=0), downhill[int(np.argmax(falls))]) if falls else ()
         normal = np.where(binding, 0.0, at.of_growth)
         normal = normal / max(float(normal @ normal), _FLAT)
-        return Optimality(multiplier, binding, least, gain, np.clip(downhill, low, high), normal)
+        return Optimality(multiplier, binding, least, sum(falls), ways, normal)
 
-    def _curvature(self, vector: np.ndarray, along: np.ndarray, multiplier: float) -> np.ndarray:
+    def _curvature(
+        self, vector: np.ndarray, at: Slopes, along: np.ndarray, multiplier: float
+    ) -> np.ndarray:
         """Return the second derivatives of L along given directions."""
         h, columns = max(_CURVED, self._step), []
+        here = at.of_spread - multiplier * at.of_growth
         for direction in along.T:
-            ends = [self.slopes(vector + sign * h * direction) for sign in (1, -1)]
-            gradients = [each.of_spread - multiplier * each.of_growth for each in ends]
-            columns.append(along.T @ (gradients[0] - gradients[1]) / (2 * h))
+            there = self.slopes(vector + h * direction)
+            change = there.of_spread - multiplier * there.of_growth - here
+            columns.append(along.T @ change / h)
         found = np.array(columns).reshape(along.shape[1], along.shape[1])
         return (found + found.T) / 2
+
+
+def _updated(curved: np.ndarray, move: np.ndarray, before: Slopes, after: Slopes) -> np.ndarray:
+    """Return the curvature of L after a step, by damped BFGS."""
+    multiplier = _multiplier(after, np.full(len(move), True))
+    change = after.of_spread - before.of_spread - multiplier * (after.of_growth - before.of_growth)
+    bent = curved @ move
+    along, known = float(change @ move), float(move @ bent)
+    if along < 0.2 * known:
+        theta = 0.8 * known / (known - along)
+        change, along = theta * change + (1 - theta) * bent, 0.2 * known
+    return curved - np.outer(bent, bent) / known + np.outer(change, change) / along
 
 
 def _reach(

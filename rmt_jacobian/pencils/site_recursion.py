@@ -15,7 +15,8 @@ P being the projection on the other components, and
 
 .. math::
     m_2 = \tau(d_T^2) + \sum_{t, k} \Bigl[ 2 \beta
-          \langle Y d \, P^T \delta P \, d \, Y^T \rangle + \beta^2 \bigl( \langle (Y d Y^T)^2 \rangle
+          \langle Y d \, P^T \delta P \, d \, Y^T \rangle
+          + \beta^2 \bigl( \langle (Y d Y^T)^2 \rangle
           - (1 + s_1^{(k)}) \langle Y d Y^T \rangle^2 \bigr) \Bigr] .
 
 Every step is divided by its own growth, so that no power leaves the range of numbers.
