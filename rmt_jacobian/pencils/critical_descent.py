@@ -21,11 +21,11 @@ from rmt_jacobian.pencils.usual_initializations import UsualInitialization
 __all__ = ["COMMON", "FOLLOWED", "OPEN", "Descent", "Start", "starts_of"]
 
 COMMON = "one common standard deviation"
-OPEN = 1e-3
+OPEN = 3e-4
 """A predicted fall of log m_2 / m_1^2 below which a point counts as a minimum."""
 _SCATTERED = 1  # further starts for each set of values that are not free
 _SITES = (256, 1024, 4096)  # of every descent, of those followed, and where these are too few
-_ITERATIONS, _FALL = (12, 20, 8), (3e-3, 1e-4, 1e-4)  # of these descents
+_ITERATIONS, _FALL = (12, 20, 8), (3e-3, 3e-5, 3e-5)  # of these descents
 _ELSEWHERE = 4  # populations that show whether they are too few
 _OPTIMISM = 0.02  # of the logarithm of the spread, on sites that were descended on
 FOLLOWED = 2

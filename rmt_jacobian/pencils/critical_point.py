@@ -50,6 +50,11 @@ class TriedStart:
     found: float
     remark: str = ""
 
+    @property
+    def critical(self) -> bool:
+        """Whether the growth rate could be made 1."""
+        return math.isfinite(self.found)
+
 
 @dataclass(frozen=True)
 class CriticalPoint:

@@ -279,7 +279,7 @@ class CriticalSurface:
         ways = (np.sum(downhill, axis=0), downhill[int(np.argmax(falls))]) if falls else ()
         normal = np.where(binding, 0.0, at.of_growth)
         normal = normal / max(float(normal @ normal), _FLAT)
-        return Optimality(multiplier, binding, least, sum(falls), ways, normal)
+        return Optimality(multiplier, binding, least, float(sum(falls)), ways, normal)
 
     def _curvature(
         self, vector: np.ndarray, at: Slopes, along: np.ndarray, multiplier: float

@@ -18,7 +18,7 @@ _SITES, _REPLICATES = 1024, 8
 _FIRST = 32  # steps that the memory is judged after
 _CHECKED = 256  # sites on which it is checked that they are enough
 _APART = 4.0  # standard errors
-_STEADY = 0.2  # of the variance of the states: what a difference may be
+_STEADY = 0.02  # of the variance of the states: what a difference may be
 _UNSETTLED = "its states are not stationary, or remember longer than they were followed"
 _CRITICAL = 1e-7  # distance of a growth rate from 1 that is rounding
 
@@ -165,11 +165,14 @@ def settled_replicates(
         settle = min(settle, _FIRST)
     while True:
         short, long = (drawn(each, _CHECKED).rates([parameters]) for each in (settle, 2 * settle))
-        (now, error), (then, other) = (mean_and_error(each.growth[:, 0]) for each in (short, long))
-        still = abs(now - then) <= _APART * math.hypot(error, other) + _CRITICAL
-        before, after = float(np.mean(short.size)), float(np.mean(long.size))
         # Twice the time makes a factor 2 of a variance that grows or falls steadily.
-        still = still and abs(after - before) <= _STEADY * before
+        still = _same(short.growth, long.growth, 0.0) and _same(short.size, long.size, _STEADY)
         if still or settle >= longest:
             return drawn(settle, sites), still
         settle *= 2
+
+
+def _same(one: np.ndarray, other: np.ndarray, share: float) -> bool:
+    """Whether two means over replicates agree to their errors, and to a share of them."""
+    (now, error), (then, there) = mean_and_error(one[:, 0]), mean_and_error(other[:, 0])
+    return abs(then - now) <= _APART * math.hypot(error, there) + share * abs(now) + _CRITICAL
