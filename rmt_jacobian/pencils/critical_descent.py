@@ -12,7 +12,13 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.parallel import map_samples
-from rmt_jacobian.pencils.common_sites import CommonSites, Replicates, imposed, settling
+from rmt_jacobian.pencils.common_sites import (
+    CommonSites,
+    Replicates,
+    imposed,
+    mean_and_error,
+    settling,
+)
 from rmt_jacobian.pencils.critical_search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.pencils.critical_surface import CriticalSurface, Optimality
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
@@ -35,6 +41,7 @@ _CLOSE = 0.05  # of log m_2 / m_1^2: the others must be that near to the best
 _IMPOSED = 16  # steps of settling where the moments of the memory are imposed
 _UNKNOWN, _LONGEST = 32, 64  # and elsewhere, before it is known how long it lasts, and at most
 _SHARES = (1.0, 0.25, 0.06)  # of a predicted move that are tried
+_UPHILL = 15  # steps towards growth rate 1 where there is none on a line
 _ROUNDS = 3  # of descent where a point turned out to be no minimum
 
 
@@ -137,7 +144,7 @@ class Descent:
         return tried, *self._judged(best, level)
 
     def _elsewhere(self, start: Start) -> float:
-        """Return the spread on sites that the descent has not seen.
+        """Return the spread on sites that the descent has not seen, and two errors more.
 
         Where few sites carry most of it, a descent finds where its own have none of them.
         """
@@ -145,7 +152,9 @@ class Descent:
             self.cell, self.weights, self.steps, settle=_UNKNOWN, count=_SITES[-1],
             replicates=_ELSEWHERE, seed=spawn(self.seed, len(_SITES) + 1)[-1],
         )  # fmt: skip
-        return float(np.mean(populations.rates([start.search.at(start.reached)]).spread))
+        spread = populations.rates([start.search.at(start.reached)]).spread[:, 0]
+        mean, error = mean_and_error(spread)
+        return mean + 2 * error
 
     def _each(self, function: Callable[[Start], Start], starts: Sequence[Start]) -> list[Start]:
         found = []
@@ -157,9 +166,13 @@ class Descent:
     def _begun(self, start: Start) -> Start:
         """Make a start critical, and descend a little."""
         surface = self.surface(start.search, 0)
-        vector, growth = surface.scaled(start.zero, start.moving, clipped=start.clipped)
+        vector, critical, growth = surface.scaled(start.zero, start.moving, clipped=start.clipped)
         found = replace(start, growth=tuple(growth))
-        if vector is not None:
+        if not critical and not start.usual and np.any(np.isfinite(growth)):
+            # Off the line there may be one: uphill, or downhill, in the growth rate.
+            there = surface.projected(vector, _UPHILL)
+            vector, critical = (vector, False) if there is None else (there, True)
+        if critical:
             kept = float(surface.measured(vector[None])[2][0])
             found = replace(found, first=vector, vector=vector, kept=kept)
             found = self._descended(found, 0)

@@ -32,7 +32,8 @@ _RETURNS = 6  # steps of Newton's method back to the surface
 _RADIUS, _FARTHEST = 1.0, 4.0  # of the trust region, in units of every coordinate
 _STIFF = 0.1  # curvature before any is known
 _STILL = 1e-4  # a step that is none
-_JUMP = 0.02
+_REFINED, _FINER = 4, 9  # rounds in which an interval is divided, and points in each
+_JUMP = 0.02  # of the logarithm of the growth rate: more than what is left of an interval
 _FLAT = 1e-12  # of a squared gradient
 _REACH = 1.0  # how far along the surface less spread is predicted
 
@@ -130,11 +131,11 @@ class CriticalSurface:
 
     def scaled(
         self, zero: np.ndarray, moving: np.ndarray, *, clipped: bool = False
-    ) -> tuple[np.ndarray | None, np.ndarray]:
-        """Return the first point on a line where the growth rate becomes 1, or ceases to be less.
+    ) -> tuple[np.ndarray, bool, np.ndarray]:
+        """Look for the first point on a line where the growth rate becomes 1, or ceases to be less.
 
-        A change from below to above comes first.  None where there is none; the growth along the
-        line follows.
+        A change from below to above comes first.  Returns the point, or else the one where the
+        growth rate is nearest to 1, whether it is 1 there, and the growth along the line.
 
         Parameters
         ----------
@@ -149,19 +150,18 @@ class CriticalSurface:
         ends = most((low - zero)[moved]), least((high - zero)[moved])
         scales = np.linspace(*ends, _SCALES)
         first = growth = self._along(zero, moving, scales)
-        for _ in range(4):
+        crossed = True
+        for _ in range(_REFINED):
             k = _crossing(growth)
             if k is None:
-                return None, first
-            near = growth[k : k + 2]
-            scales = np.linspace(scales[k], scales[k + 1], 9)
+                crossed = False
+                break
+            scales = np.linspace(scales[k], scales[k + 1], _FINER)
             growth = self._along(zero, moving, scales)
-            if not np.any(np.isfinite(near)):
-                return None, first
-        best = int(np.nanargmin(np.abs(growth)))
-        if abs(growth[best]) > _JUMP:
-            return None, first
-        return np.clip(zero + scales[best] * moving, low, high), first
+        distance = np.where(np.isfinite(growth), np.abs(growth), np.inf)
+        best = int(np.argmin(distance))
+        point = np.clip(zero + scales[best] * moving, low, high)
+        return point, bool(crossed and distance[best] <= _JUMP), first
 
     def _along(self, zero: np.ndarray, moving: np.ndarray, scales: np.ndarray) -> np.ndarray:
         low, high = self.search.bounds.T
@@ -223,9 +223,9 @@ class CriticalSurface:
         )
         return np.where(np.isfinite(found.x), np.clip(found.x, *ends), 0.0)
 
-    def projected(self, vector: np.ndarray) -> np.ndarray | None:
+    def projected(self, vector: np.ndarray, rounds: int = _RETURNS) -> np.ndarray | None:
         """Return a point of the surface nearby; None if none is found."""
-        for _ in range(_RETURNS):
+        for _ in range(rounds):
             if abs(self.value(vector)[0]) <= _ON_SURFACE:
                 return vector
             at = self.slopes(vector)
