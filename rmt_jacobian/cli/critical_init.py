@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rmt_jacobian.cells import Cell
-    from rmt_jacobian.pencils.critical_point import InitializationReport
+    from rmt_jacobian.pencils.critical_point import CriticalPoint, InitializationReport
 
 __all__ = ["critical_init_command"]
 
@@ -41,7 +41,8 @@ __all__ = ["critical_init_command"]
     "--free",
     multiple=True,
     metavar="NAME",
-    help="A hyperparameter to solve for; repeatable; default: all weight_std that are not fixed.",
+    help="A hyperparameter to solve for; without a group it speaks for all that are not fixed; "
+    "repeatable; default: all weight_std that are not fixed.",
 )
 @click.option(
     "--steps",
@@ -52,6 +53,7 @@ __all__ = ["critical_init_command"]
     help="Over which the variance of J J^T is made least, where several values are free.",
 )
 @click.option("--weights", type=theory_weights_choice, default="orthogonal", show_default=True)
+@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
 @json_option
 def critical_init_command(
     cell: str,
@@ -60,6 +62,7 @@ def critical_init_command(
     free: tuple[str, ...],
     steps: int,
     weights: Any,
+    seed: int,
     json_path: str | None,
 ) -> None:
     """Find hyperparameters at which gradients keep their norm, and spread least.
@@ -76,7 +79,7 @@ def critical_init_command(
     try:
         single_site(found)
     except HypothesisError:
-        results = _of_any_cell(found, values, free, steps, weights, json_path)
+        results = _of_any_cell(found, values, free, steps, weights, seed, json_path)
     else:
         if free:
             raise ParameterError(
@@ -127,6 +130,7 @@ def _of_any_cell(
     free: tuple[str, ...],
     steps: int,
     weights: Any,
+    seed: int,
     json_path: str | None,
 ) -> dict[str, Any]:
     from rmt_jacobian.pencils import critical_point
@@ -137,35 +141,85 @@ def _of_any_cell(
         weights=weights,
         steps=steps,
         free=free,
+        seed=seed,
         progress=True,
     )
     named = found.parameters.named()
     for name in found.free:
         say(f"{name:>24}  {named[name]:.10g}", json_path)
     others = [f"{n} = {x:g}" for n, x in named.items() if n not in found.free and x != 0]
-    say(f"with {', '.join(others)}; found from: {found.start}", json_path)
+    say(f"with {', '.join(others)}", json_path)
     say("", json_path)
-    columns = ("growth rate", "m_1", "m_2/m_1^2 - 1", "timescale")
-    header = "  ".join(f"{column:>14}" for column in columns)
-    say(f"{'over ' + str(steps) + ' steps':>44}  {header}", json_path)
-    for report in (found.report, *found.rescaled, *found.usual):
-        numbers = (
-            report.growth_rate, report.mean, report.relative_variance, report.timescale,
-        )  # fmt: skip
-        row = "  ".join(f"{number:>14.6g}" for number in numbers)
-        say(f"{report.name:>44}  {row}", json_path)
-    for report in (found.report, *found.rescaled, *found.usual):
-        if report.remark:
-            say(f"{report.name}: {report.remark}", json_path)
+    say(f"{found.verdict}.", json_path)
+    _say_reports(found, steps, json_path)
+    _say_starts(found, json_path)
     return {
         "parameters": named,
         "free": list(found.free),
         "weights": weights,
+        "seed": seed,
         **_row(found.report),
+        "minimum": found.minimum,
+        "binding": dict(found.binding),
+        "gain": found.gain,
+        "curvature": found.curvature,
         "start": found.start,
+        "starts": [
+            {"name": each.name, "at_start": each.at_start, "found": each.found}
+            for each in found.starts
+        ],
         "rescaled": _rows(found.rescaled),
         "usual": _rows(found.usual),
     }
+
+
+def _say_reports(found: "CriticalPoint", steps: int, json_path: str | None) -> None:
+    """Print what was found beside the usual initialisations."""
+    say("", json_path)
+    columns = ("growth rate", "m_1", "m_2/m_1^2 - 1", "timescale")
+    header = "  ".join(f"{column:>18}" for column in columns)
+    say(f"{'over ' + str(steps) + ' steps':>44}  {header}", json_path)
+    reports = (found.report, *found.rescaled, *found.usual)
+    for each in reports:
+        numbers = (
+            with_error(each.growth_rate, each.growth_error),
+            f"{each.mean:.4g}",
+            with_error(each.relative_variance, each.variance_error),
+            f"{each.timescale:.4g}",
+        )
+        say(f"{each.name:>44}  {'  '.join(f'{number:>18}' for number in numbers)}", json_path)
+    for each in reports:
+        if each.remark:
+            say(f"{each.name}: {each.remark}", json_path)
+
+
+def _say_starts(found: "CriticalPoint", json_path: str | None) -> None:
+    """Print where the search began, and how far it came from there."""
+    say("", json_path)
+    width = max(len(each.name) for each in found.starts)
+    title = "m_2/m_1^2 - 1 on the sites of the search, from"
+    say(f"{title:>{max(width, len(title))}}  {'at the start':>14}  {'found':>14}", json_path)
+    for each in found.starts:
+        numbers = (f"{each.at_start:.4g}", f"{each.found:.4g}")
+        if not each.critical:
+            numbers = ("not critical", "")
+        chosen = "  chosen" if each.name == found.start else ""
+        row = "  ".join(f"{number:>14}" for number in numbers)
+        say(f"{each.name:>{max(width, len(title))}}  {row}{chosen}".rstrip(), json_path)
+
+
+def with_error(value: float, error: float) -> str:
+    """Return a number to the digit of its error, and the error.
+
+    Examples
+    --------
+    >>> with_error(13.6063, 0.0169), with_error(1.0, 0.0)
+    ('13.606 +- 0.017', '1')
+    """
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.10g}"
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{digits}f} +- {error:.{digits}f}"
 
 
 def _rows(reports: "Sequence[InitializationReport]") -> list[dict[str, Any]]:
@@ -175,10 +229,12 @@ def _rows(reports: "Sequence[InitializationReport]") -> list[dict[str, Any]]:
 def _row(report: "InitializationReport") -> dict[str, Any]:
     return {
         "growth_rate": report.growth_rate,
+        "growth_error": report.growth_error,
         "steps": report.steps,
         "mean": report.mean,
         "variance": report.mean**2 * report.relative_variance,
         "relative_variance": report.relative_variance,
+        "variance_error": report.variance_error,
         "timescale": report.timescale,
         "remark": report.remark,
     }

@@ -102,10 +102,12 @@ def critical_initialization(
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} must be a finite number above 0, not {value}")
     candidate = _candidate(cell, preactivation_variance, bias_mean, input_variance)
-    reason = None
-    if candidate.input_weight_variance < 0:
+    reason, rounding = None, _ROUNDING * preactivation_variance / input_variance
+    if candidate.input_weight_variance < -rounding:
         reason = f"input_std^2 would be {candidate.input_weight_variance:.4g}"
-    elif candidate.variance_slope > 1 + _ROUNDING:
+    elif candidate.variance_slope > 1 + _ROUNDING or (
+        candidate.variance_slope >= 1 and candidate.input_weight_variance > rounding
+    ):
         reason = "the state variance would move away from its fixed point"
     if reason is not None:
         raise InfeasibleError(
@@ -113,7 +115,7 @@ def critical_initialization(
             f"bias_mean = {bias_mean:g}: {reason}; " + _remedy(cell, bias_mean, input_variance)
         )
     parameters = candidate.law.parameters.with_values(
-        input_std=math.sqrt(candidate.input_weight_variance)
+        input_std=math.sqrt(max(0.0, candidate.input_weight_variance))
     )
     return CriticalInitialization(parameters, preactivation_variance, candidate.law.state_variance)
 

@@ -1,27 +1,59 @@
 """Critical initialisation of any cell: growth rate 1, and then the least variance of J J^T."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.pencils.critical_answer import critical_report, rescaled_report
+from rmt_jacobian.pencils.critical_descent import FOLLOWED, OPEN, Descent, Start, starts_of
 from rmt_jacobian.pencils.critical_search import CriticalSearch
 from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.pencils.initialization_report import (
     InitializationReport,
     initialization_report,
 )
-from rmt_jacobian.pencils.usual_initializations import UsualInitialization, usual_initializations
+from rmt_jacobian.pencils.usual_initializations import usual_initializations
 
-__all__ = ["CriticalPoint", "InitializationReport", "critical_point", "initialization_report"]
+__all__ = [
+    "CriticalPoint",
+    "InitializationReport",
+    "TriedStart",
+    "critical_point",
+    "initialization_report",
+]
 
-_COMMON = "one common standard deviation"
-_DESCENTS = 2  # of the starts of least variance
-_CLOSE = 0.4  # of log m_2 / m_1^2: starts further above the best are left alone
-_SHORT, _LONG = 6, 10  # iterations of every descent, and of the one that goes on
+_AT_END = 1e-6
+
+
+@dataclass(frozen=True)
+class TriedStart:
+    """A start of the search.
+
+    Attributes
+    ----------
+    name
+        Where it began.
+    at_start, found
+        m_2 / m_1^2 - 1 where the growth rate was made 1 first, and after the descent from there, on
+        the few sites of the search; infinite where the growth rate could not be made 1.
+    remark
+        What the name leaves out.
+    """
+
+    name: str
+    at_start: float
+    found: float
+    remark: str = ""
+
+    @property
+    def critical(self) -> bool:
+        """Whether the growth rate could be made 1."""
+        return math.isfinite(self.found)
 
 
 @dataclass(frozen=True)
@@ -40,7 +72,17 @@ class CriticalPoint:
     free
         The hyperparameters that were solved for.
     start
-        From which initialisation the search came, and took what is neither free nor given.
+        From which of the starts the search came, and took what is neither free nor given.
+    starts
+        All that were tried.
+    binding
+        Free hyperparameters that an end of what is searched holds back, and which, ``"lower"`` or
+        ``"upper"``: beyond it the variance would be less still.
+    gain
+        The predicted relative fall of m_2 / m_1^2 within reach: 0 at a minimum.
+    curvature
+        The least second derivative of log m_2 / m_1^2 along the surface of growth rate 1, in
+        logarithms of deviations and in bias means; infinite where no direction is left.
     """
 
     report: InitializationReport
@@ -48,11 +90,35 @@ class CriticalPoint:
     rescaled: tuple[InitializationReport, ...]
     free: tuple[str, ...]
     start: str
+    starts: tuple[TriedStart, ...]
+    binding: tuple[tuple[str, str], ...]
+    gain: float
+    curvature: float
 
     @property
     def parameters(self) -> Parameters:
         """The hyperparameters that were found."""
         return self.report.parameters
+
+    @property
+    def minimum(self) -> bool:
+        """Whether the point is a minimum among critical points nearby, to the accuracy stated."""
+        error = self.report.variance_error / (1 + abs(self.report.relative_variance))
+        return self.gain <= max(OPEN, error)
+
+    @property
+    def verdict(self) -> str:
+        """What kind of point it is, in a sentence."""
+        held = ", ".join(
+            f"{name} by its {end} end, {self.parameters.named()[name]:.3g}"
+            for name, end in self.binding
+        )
+        held = f"; held by what is searched: {held}" if held else ""
+        if not self.minimum:
+            return f"no minimum: the variance can still fall by about {self.gain:.1%} nearby{held}"
+        if math.isinf(self.curvature) and not self.binding:
+            return "the growth rate alone determines the one that is free"
+        return f"a minimum among critical points nearby{held}"
 
 
 def critical_point(
@@ -62,6 +128,7 @@ def critical_point(
     weights: str | BiInvariant = "orthogonal",
     steps: int = 20,
     free: Sequence[str] = (),
+    seed: int = 0,
     progress: bool = False,
 ) -> CriticalPoint:
     r"""Find hyperparameters at which gradients keep their norm and spread least.
@@ -75,12 +142,15 @@ def critical_point(
     fixed
         Hyperparameters that stay, among them ``input_variance``.
     weights
-        The ensemble of every W.
+        The ensemble of every W; of one that is given as such the shape counts, and not the scale.
     steps
         T, over which the variance is measured.
     free
         Hyperparameters to solve for: by default all weight standard deviations that are not fixed.
-        Input standard deviations and bias means may be named here too.
+        Input standard deviations and bias means may be named here too.  A name without a group,
+        such as ``"bias_mean"``, speaks for all groups that are not fixed by name.
+    seed
+        Of the sites, and of the scattered starts.
     progress
         Whether to show a progress bar.
 
@@ -89,19 +159,23 @@ def critical_point(
     InfeasibleError
         If no values of the free hyperparameters make the growth rate 1.
     ParameterError
-        If nothing is left free, or a name is unknown.
+        If nothing is left free, or a name is unknown, or both fixed and free.
 
     Notes
     -----
+    The growth rate is that of the squared length of a gradient, a step, in the limit of many steps
+    (over the T steps where a fixed bias is spread and stays).
+
     Assumes untied weights and N -> infinity.  Without a bound the least variance is that of a
     network which only remembers (all gates open, no weights): standard deviations are kept between
     0.02 and 8, bias means between -8 and 8.
 
-    The search is local, from several starts: where one common standard deviation is critical, with
-    biases 0 and input standard deviations 1, and where the weights of each usual initialisation,
-    times one factor, are.  What is neither fixed nor free keeps the value of the start.  So the
-    result varies no more than any usual initialisation that is rescaled to growth rate 1; a least
-    variance over all hyperparameters it need not be.
+    Descents begin where one common standard deviation is critical, with biases 0 and input standard
+    deviations 1, where the weights of each usual initialisation, times one factor, are, and at
+    scattered points.  What is neither fixed nor free keeps the value of the start.  The best is
+    followed to a minimum on the surface of growth rate 1, which first and second derivatives
+    confirm: :attr:`CriticalPoint.minimum`, :attr:`CriticalPoint.binding`.  Lesser minima elsewhere
+    cannot be excluded.
 
     References
     ----------
@@ -112,121 +186,53 @@ def critical_point(
     >>> from rmt_jacobian.cells import gru
     >>> found = critical_point(gru, {"input_variance": 0.2, "update.bias_mean": 1.0,
     ...                              "update.weight_std": 0.5, "reset.weight_std": 0.5}, steps=3)
-    >>> found.free, round(found.report.growth_rate, 8)
+    >>> found.free, round(found.report.growth_rate, 6)
     (('candidate.weight_std',), 1.0)
     """
     if steps < 1:
         raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-    search = CriticalSearch.of(cell, fixed, free, weights, steps)
+    search = CriticalSearch.of(cell, fixed, free)
+    known = usual_initializations(cell, search.base.input_variance, steps)
+    starts = starts_of(search, known, seed)
+    of_search, of_answer = (np.random.SeedSequence((seed, k)) for k in range(2))
     with tqdm(
-        desc=f"{cell.name}, critical point", unit="point", disable=not progress, delay=2
-    ) as bar:
-        search = replace(search, tick=bar.update)
-        known = usual_initializations(cell, search.base.input_variance, steps)
-        starts = _starts(search, known)
-        found = [(start, _report(start)) for start in starts]
-        if len(search.free) > 1:
-            best = _least_variance(starts)
-            found.append((best, _report(best)))
-        start, report = _best(found)
-        report = replace(report, name="critical", remark=start.search.remark(report.parameters))
-        usual = tuple(
-            initialization_report(
-                each.name, each.parameters, cell, weights=each.weights, steps=steps,
-                remark=each.remark,
-            )
-            for each in known
-        )  # fmt: skip
-    rescaled = (each for start, each in found[: len(starts)] if start.name != _COMMON)
+        total=len(starts) + FOLLOWED + 2 * len(known) + 2,
+        desc=f"{cell.name}, critical point", unit="stage", disable=not progress, delay=1,
+    ) as bar:  # fmt: skip
+        tried, best, optimality = Descent(cell, weights, steps, of_search, bar.update).run(starts)
+        report = critical_report(best, optimality, weights=weights, steps=steps, seed=of_answer)
+        bar.update()
+        rescaled = []
+        for each in tried:
+            if each.first is not None and each.usual:
+                rescaled.append(rescaled_report(each, weights=weights, steps=steps, seed=of_answer))
+                bar.update()
+        usual = []
+        for each in known:
+            usual.append(
+                initialization_report(
+                    each.name, each.parameters, cell, weights=each.weights, steps=steps,
+                    remark=each.remark,
+                )
+            )  # fmt: skip
+            bar.update()
+        bar.update(bar.total - bar.n)
+    limits = dict(best.search.limits(best.reached, _AT_END))
+    held = [name for name, held in zip(search.free, optimality.binding, strict=True) if held]
     return CriticalPoint(
         report,
-        usual,
-        tuple(each for each in rescaled if isinstance(each, InitializationReport)),
+        tuple(usual),
+        tuple(rescaled),
         search.free,
-        start.name,
+        best.name,
+        tuple(_tried(each) for each in tried),
+        tuple((name, limits[name]) for name in held),
+        optimality.gain,
+        optimality.curvature,
     )
 
 
-@dataclass(frozen=True)
-class _Start:
-    """A critical point, by the name of where the search for it began."""
-
-    name: str
-    search: CriticalSearch
-    vector: np.ndarray
-    remark: str = ""
-
-    def descended(self, iterations: int) -> "_Start":
-        return replace(self, vector=self.search.descended(self.vector, iterations))
-
-    @property
-    def spread(self) -> float:
-        return self.search.spread(self.vector)
-
-
-def _starts(search: CriticalSearch, known: Sequence[UsualInitialization]) -> list[_Start]:
-    """Return the starts that can be made critical, no two usual ones of them alike."""
-    starts, reasons = [], []
-    try:
-        starts.append(_Start(_COMMON, search, search.common_start()))
-    except InfeasibleError as error:
-        reasons.append(error)
-    for each in known:
-        own = search.like(each.parameters)
-        try:
-            vector = own.rescaled_start()
-        except InfeasibleError as error:
-            reasons.append(error)
-            continue
-        parameters = own.at(vector)
-        if any(
-            _alike(parameters, other.search.at(other.vector))
-            for other in starts
-            if other.name != _COMMON
-        ):
-            continue
-        spread = any(group.bias_std for _, group in each.parameters.groups)
-        remark = "its biases are not spread" if spread else ""
-        starts.append(_Start(f"{each.name}, rescaled", own, vector, remark))
-    if not starts:
-        raise reasons[0]
-    return starts
-
-
-def _alike(one: Parameters, other: Parameters) -> bool:
-    a, b = (np.array(list(each.named().values())) for each in (one, other))
-    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-9))
-
-
-def _least_variance(starts: Sequence[_Start]) -> _Start:
-    """Descend a little from the best starts, and further from the best of these."""
-    ordered = sorted(((each.spread, k) for k, each in enumerate(starts)))[:_DESCENTS]
-    near = [starts[k] for spread, k in ordered if spread < ordered[0][0] + _CLOSE]
-    descended = [each.descended(_SHORT) for each in near]
-    return min(descended, key=lambda each: each.spread).descended(_LONG)
-
-
-def _report(start: _Start) -> InitializationReport | ConvergenceError:
-    """Return the report at full accuracy, or why there is none."""
-    search = start.search
-    try:
-        parameters = search.polished(start.vector)
-    except ConvergenceError as error:
-        return error
-    return initialization_report(
-        start.name,
-        parameters,
-        search.cell,
-        weights=search.weights,
-        steps=search.steps,
-        remark=start.remark,
-    )
-
-
-def _best(
-    found: Sequence[tuple[_Start, InitializationReport | ConvergenceError]],
-) -> tuple[_Start, InitializationReport]:
-    reached = [(s, each) for s, each in found if isinstance(each, InitializationReport)]
-    if not reached:
-        raise next(each for _, each in found if isinstance(each, ConvergenceError))
-    return min(reached, key=lambda each: each[1].relative_variance)
+def _tried(start: Start) -> TriedStart:
+    at_start, found = (math.expm1(min(x, 700.0)) if math.isfinite(x) else math.inf
+                       for x in (start.from_spread, start.spread))  # fmt: skip
+    return TriedStart(start.name, at_start, found, start.remark)

@@ -1,31 +1,21 @@
-"""The search behind critical points: free hyperparameters as a vector, starts, and descent."""
+"""The space of a critical point: free hyperparameters as a vector in a box, and starts in it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq, minimize, root_scalar
+from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
-from rmt_jacobian.mean_field import UntiedState, untied_state
-from rmt_jacobian.pencils.ensembles import BiInvariant
-from rmt_jacobian.pencils.initialization_report import growth_rate
-from rmt_jacobian.pencils.untied_chain import product_moments_of
-from rmt_jacobian.solvers import bracketed_root
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field.factors import is_smooth
 
-__all__ = ["CriticalSearch"]
+__all__ = ["BIASES", "HIGHEST", "LOWEST", "CriticalSearch"]
 
-_LOWEST, _HIGHEST = 0.02, 8.0  # standard deviations that are searched
-_BIASES = (-8.0, 8.0)  # bias means that are searched
-_SCALES = 15  # of all free standard deviations together, where a change of sign is looked for
-_ROUGH_SITES, _ROUGH_COUNT = 256, 2048
-_FINE_COUNT = 16_384
-_HOPELESS = 50.0  # logarithm of a variance that is not a number
-_AT_END = 0.1  # of the logarithm of a deviation, or of a bias mean
-_EXACT, _ROUGH = 1e-10, 1e-6  # of the growth rate; of the logarithm of a scale
-_KEPT = 16  # states, for the constraint and the slopes of one step of the descent
+LOWEST, HIGHEST = 0.02, 8.0  # standard deviations that are searched
+BIASES = (-8.0, 8.0)  # bias means that are searched
+_SOLVED_FOR = ("weight_std", "input_std", "bias_mean")
 
 
 @dataclass(frozen=True)
@@ -37,243 +27,138 @@ class CriticalSearch:
     cell, base
         The cell, and the values of all that is not free.
     free
-        Names, the last of which are the weights that the growth rate is solved with.
+        Names.
     named
         Names that the user has given a value.
-    weights, steps
-        The ensemble of every W, and T.
-    tick
-        Called once for each evaluation.
     """
 
     cell: Cell
     base: Parameters
     free: tuple[str, ...]
     named: frozenset[str]
-    weights: str | BiInvariant
-    steps: int
-    tick: Callable[[], object] = lambda: None
-    _states: dict[tuple[bytes, int], UntiedState] = field(
-        default_factory=dict, repr=False, compare=False
-    )
-    _rates: dict[tuple[bytes, int], float] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(
-        cls,
-        cell: Cell,
-        fixed: Mapping[str, float],
-        free: Sequence[str],
-        weights: str | BiInvariant,
-        steps: int,
-    ) -> "CriticalSearch":
+    def of(cls, cell: Cell, fixed: Mapping[str, float], free: Sequence[str]) -> "CriticalSearch":
         """Check names and choose what is free.
 
         Raises
         ------
         ParameterError
-            If nothing is left free, or a name is unknown.
+            If nothing is left free, a name is unknown, or both fixed and free.
         """
         if "input_variance" not in fixed:
             raise ParameterError("give input_variance, the variance E[x^2] of the inputs")
         everything = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, **fixed})
         base = everything.with_values({"bias_std": 0.0, "bias_mean": 0.0, **fixed})
         names = [name for name in base.named() if name != "input_variance"]
-        for name in free:
-            if name not in names:
-                raise ParameterError(f"{cell.name} has no parameter {name!r} to solve for: "
-                                     f"known: {', '.join(names)}")  # fmt: skip
-        given = frozenset(n for n in names if n in fixed or n.split(".")[-1] in fixed)
-        chosen = tuple(free) or tuple(
-            name for name in names if name.endswith("weight_std") and name not in given
-        )
+        given = {name for name in names if name in fixed}
+        meant = _meant(cell, names, given, fixed, free)
+        chosen = tuple(name for name in names if name in meant)
+        if not free:
+            given |= {name for name in names if name.split(".")[-1] in fixed}
+            chosen = tuple(n for n in names if n.endswith("weight_std") and n not in given)
         if not any(name.endswith("weight_std") for name in chosen):
             raise ParameterError(
                 "a weight_std must be free, or the growth rate cannot be set: fix fewer parameters"
             )
-        # The last weights, those of the candidate, are what the growth rate is solved with.
-        solver = [name for name in chosen if name.endswith("weight_std")][-1]
-        ordered = (*(name for name in chosen if name != solver), solver)
-        return cls(cell, base, ordered, given, weights, steps)
-
-    def _is_bias(self, name: str) -> bool:
-        return name.endswith("bias_mean")
+        given |= {n for n in names if n.split(".")[-1] in fixed and n not in chosen}
+        return cls(cell, base, chosen, frozenset(given))
 
     @property
-    def bounds(self) -> list[tuple[float, float]]:
-        """The ends of what is searched."""
-        deviations = (math.log(_LOWEST), math.log(_HIGHEST))
-        return [_BIASES if self._is_bias(name) else deviations for name in self.free]
+    def bounds(self) -> np.ndarray:
+        """The ends of what is searched, shape (free, 2)."""
+        deviations = (math.log(LOWEST), math.log(HIGHEST))
+        return np.array([BIASES if _is_bias(name) else deviations for name in self.free])
+
+    @property
+    def weights(self) -> np.ndarray:
+        """1 for every weight deviation, 0 for others."""
+        return np.array([float(name.endswith("weight_std")) for name in self.free])
+
+    @property
+    def deviations(self) -> np.ndarray:
+        """1 for every standard deviation, 0 for bias means."""
+        return np.array([float(not _is_bias(name)) for name in self.free])
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the Jacobian of the cell has neither kinks nor jumps."""
+        tables = (self.cell.state_derivatives, self.cell.gate_derivatives)
+        return all(is_smooth(entry) for table in tables for row in table for entry in row)
 
     def at(self, vector: np.ndarray) -> Parameters:
         """Return the hyperparameters that a vector stands for."""
         values = {
-            name: float(x) if self._is_bias(name) else math.exp(x)
+            name: float(x) if _is_bias(name) else math.exp(x)
             for name, x in zip(self.free, vector, strict=True)
         }
         return self.base.with_values(values)
 
-    def remark(self, parameters: Parameters) -> str:
-        """Say which hyperparameters the search left at the ends of their ranges."""
-        ends = [
-            name
-            for name, (low, high) in zip(self.free, self.bounds, strict=True)
-            if (x := parameters.named()[name]) is not None
-            and min(abs(self._coordinate(name, x) - low), abs(self._coordinate(name, x) - high))
-            < _AT_END
+    @property
+    def own(self) -> np.ndarray:
+        """The vector of the base itself, moved into the box."""
+        named = self.base.named()
+        values = [
+            named[name] if _is_bias(name) else math.log(max(named[name], LOWEST))
+            for name in self.free
         ]
-        return f"{', '.join(ends)} lies at an end of what is searched" if ends else ""
-
-    def _coordinate(self, name: str, value: float) -> float:
-        if self._is_bias(name):
-            return value
-        return math.log(value) if value > 0 else math.log(_LOWEST)
-
-    def _state(self, vector: np.ndarray, count: int) -> UntiedState:
-        key = (vector.tobytes(), count)
-        if key not in self._states:
-            while len(self._states) >= _KEPT:
-                self._states.pop(next(iter(self._states)))
-            self._states[key] = untied_state(self.cell, self.at(vector), count=count)
-        return self._states[key]
-
-    def growth(self, vector: np.ndarray, count: int = _ROUGH_COUNT) -> float:
-        """Return the growth rate, from a population of ``count`` sites."""
-        key = (vector.tobytes(), count)
-        if key not in self._rates:
-            self.tick()
-            self._rates[key] = growth_rate(self._state(vector, count))
-        return self._rates[key]
-
-    def spread(self, vector: np.ndarray) -> float:
-        """Return log m_2 / m_1^2 over the T steps, on few sites."""
-        self.tick()
-        state = self._state(vector, _ROUGH_COUNT)
-        moments = product_moments_of(state, self.weights, self.steps, count=_ROUGH_SITES)
-        found = moments.relative_variance
-        return math.log1p(found) if 0 <= found < math.inf else _HOPELESS
-
-    def common_start(self) -> np.ndarray:
-        """Return a point where all free deviations are the same and the growth rate is 1.
-
-        Raises
-        ------
-        InfeasibleError
-            If there is none.
-        """
-        zero = np.array([self.base.named()[n] if self._is_bias(n) else 0.0 for n in self.free])
-        moving = np.array([0.0 if self._is_bias(name) else 1.0 for name in self.free])
-        return self._scaled(zero, moving)
+        return np.clip(values, *self.bounds.T)
 
     def like(self, other: Parameters) -> "CriticalSearch":
         """Return the search in which all that was not given a value has that of ``other``.
 
-        Biases are not spread: where they are frozen, the growth rate is 1 at any weights.
+        Biases are not spread: where they are frozen, nearly any weights are critical in the end.
         """
         taken = {
             name: value
             for name, value in other.named().items()
             if name not in self.named and name.split(".")[-1] not in ("bias_std", "input_variance")
         }
-        return replace(self, base=self.base.with_values(taken), _states={}, _rates={})
+        return replace(self, base=self.base.with_values(taken))
 
-    def rescaled_start(self) -> np.ndarray:
-        """Return the point where the free weights of the base, times one factor, are critical.
+    def scattered(self, count: int, seed: int) -> np.ndarray:
+        """Return low-discrepancy points of the box, shape (count, free)."""
+        points = qmc.Sobol(len(self.free), rng=np.random.default_rng(seed)).random(count)
+        low, high = self.bounds.T
+        # The outer quarters of the biases are dead gates, where nothing has a slope.
+        reach = np.where(self.deviations > 0, 1.0, 0.5)
+        return (low + high) / 2 + reach * (high - low) * (points - 0.5)
 
-        Raises
-        ------
-        InfeasibleError
-            If there is none.
-        """
-        named = self.base.named()
-        zero = np.array([self._coordinate(name, named[name]) for name in self.free])
-        moving = np.array([float(name.endswith("weight_std")) for name in self.free])
-        return self._scaled(np.clip(zero, *np.array(self.bounds).T), moving)
+    def limits(self, vector: np.ndarray, within: float) -> list[tuple[str, str]]:
+        """Return the names that are at an end of what is searched, and at which."""
+        low, high = self.bounds.T
+        found = []
+        for name, x, a, b in zip(self.free, vector, low, high, strict=True):
+            if x <= a + within:
+                found.append((name, "lower"))
+            elif x >= b - within:
+                found.append((name, "upper"))
+        return found
 
-    def _scaled(self, zero: np.ndarray, moving: np.ndarray) -> np.ndarray:
-        """Return the first point on a line where the growth rate becomes 1, or ceases to be less.
 
-        A change from below to above comes first.
-        """
+def _meant(
+    cell: Cell,
+    names: Sequence[str],
+    given: set[str],
+    fixed: Mapping[str, float],
+    free: Sequence[str],
+) -> set[str]:
+    """Return the names that are to be free; a name without a group speaks for all not given."""
+    meant: set[str] = set()
+    for name in free:
+        own = [name] if name in names else [n for n in names if n.split(".")[-1] == name]
+        if not own:
+            raise ParameterError(f"{cell.name} has no parameter {name!r} to solve for: "
+                                 f"known: {', '.join(names)}")  # fmt: skip
+        if name.split(".")[-1] not in _SOLVED_FOR:
+            raise ParameterError(f"{name} cannot be solved for: {', '.join(_SOLVED_FOR)} can")
+        if name in fixed:
+            raise ParameterError(
+                f"{name} is both fixed, at {fixed[name]:g}, and free: leave out one of the two"
+            )
+        meant |= {each for each in own if each not in given}
+    return meant
 
-        def excess(s: float) -> float:
-            return self.growth(zero + s * moving) - 1
 
-        low, high = math.log(_LOWEST), math.log(_HIGHEST)
-        moved = zero[moving > 0]
-        scales = np.linspace(low - moved.min(), high - moved.max(), _SCALES)
-        rates: list[float] = []
-        for scale in scales:
-            rates.append(excess(float(scale)))
-            if len(rates) > 1 and rates[-2] < 0 <= rates[-1]:
-                break
-        signs = [k for k in range(len(rates) - 1) if rates[k] < 0 <= rates[k + 1]]
-        signs += [k for k in range(len(rates) - 1) if rates[k] >= 0 > rates[k + 1]]
-        for k in signs:
-            at = brentq(excess, float(scales[k]), float(scales[k + 1]), xtol=_ROUGH)
-            if abs(excess(at)) < 1e-3:  # and no jump
-                return zero + at * moving
-        least, most = 1 + min(rates), 1 + max(rates)
-        remedy = "raise" if most < 1 else "lower"
-        raise InfeasibleError(
-            f"no critical point: with the free standard deviations between {_LOWEST} and "
-            f"{_HIGHEST:g} the growth rate lies between {least:.4g} and {most:.4g}; {remedy} the "
-            "bias of the gate that remembers, or fix fewer parameters"
-        )
-
-    def descended(self, start: np.ndarray, iterations: int) -> np.ndarray:
-        """Return a critical point of smaller spread that descent from the start leads to."""
-        found = minimize(
-            self.spread,
-            start,
-            method="SLSQP",
-            bounds=self.bounds,
-            constraints={"type": "eq", "fun": lambda v: math.log(self.growth(v))},
-            options={"maxiter": iterations, "ftol": 1e-4, "eps": 1e-4},
-        )
-        best = np.clip(found.x, *np.array(self.bounds).T)
-        if not np.all(np.isfinite(best)):
-            return start
-        # Where the descent was cut short it may have left the surface of growth rate 1.
-        if abs(self.growth(best) - 1) > 1e-3:
-            try:
-                best = self._on_surface(best, _ROUGH_COUNT, _ROUGH)
-            except ConvergenceError:
-                return start
-        return best if self.spread(best) <= self.spread(start) else start
-
-    def polished(self, vector: np.ndarray) -> Parameters:
-        """Make the growth rate 1, at full accuracy, by the weights that it is solved with.
-
-        Raises
-        ------
-        ConvergenceError
-            If the point is lost.
-        """
-        return self.at(self._on_surface(vector, _FINE_COUNT, _EXACT))
-
-    def _on_surface(self, vector: np.ndarray, count: int, exact: float) -> np.ndarray:
-        def shifted(x: float) -> np.ndarray:
-            return np.append(vector[:-1], x)
-
-        def excess(x: float) -> float:
-            return self.growth(shifted(x), count) - 1
-
-        middle, width = float(vector[-1]), 0.01
-        # Few sites know the slope well enough to begin with.
-        ends = [self.growth(shifted(middle + end * width), _ROUGH_COUNT) for end in (-1, 1)]
-        step = -excess(middle) * 2 * width / ((ends[1] - ends[0]) or math.inf)
-        near = root_scalar(
-            excess, x0=middle, x1=middle + (step or width), method="secant", xtol=1e-12, maxiter=9
-        )
-        if abs(near.root - middle) < 1 and abs(excess(near.root)) <= exact:
-            return shifted(near.root)
-        while width < 4:
-            if excess(middle - width) * excess(middle + width) <= 0:
-                found = bracketed_root(excess, middle - width, middle + width)
-                if found.converged and found.residual <= exact:
-                    return shifted(found.value)
-            width *= 2
-        raise ConvergenceError(
-            "the critical point was lost at full accuracy: fix some parameters, or change steps"
-        )
+def _is_bias(name: str) -> bool:
+    return name.endswith("bias_mean")

@@ -3,14 +3,24 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field import PairState, UntiedState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.pencils.untied_chain import WeightsChoice, product_moments_of
+from rmt_jacobian.pencils.common_sites import Replicates, imposed, mean_and_error, settling
+from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
-__all__ = ["InitializationReport", "growth_rate", "initialization_report"]
+__all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
 
-_SITES = 2048
+_SITES, _REPLICATES = 1024, 8
+_FIRST = 32  # steps that the memory is judged after
+_CHECKED = 256  # sites on which it is checked that they are enough
+_APART = 4.0  # standard errors
+_STEADY = 0.02  # of the variance of the states: what a difference may be
+_UNSETTLED = "its states are not stationary, or remember longer than they were followed"
+_CRITICAL = 1e-7  # distance of a growth rate from 1 that is rounding
 
 
 @dataclass(frozen=True)
@@ -22,12 +32,15 @@ class InitializationReport:
     name, parameters, weights
         Its name, hyperparameters, and the ensemble of every W.
     growth_rate
-        Of the squared length of a gradient, a step.
+        Of the squared length of a gradient, a step: its limit over many steps, and with frozen
+        biases :math:`m_1^{1/T}`.
     steps, mean, relative_variance
         T, m_1 and m_2 / m_1^2 - 1 of J J^T over T steps.
     timescale
         In steps, of the similarity of two networks that see the same; infinite where it does not
-        fade, that is, at a growth rate of 1 or more.
+        fade, that is, at a growth rate that is not below 1 by more than its error.
+    growth_error, variance_error
+        Standard errors of growth rate and relative variance.
     remark
         What the description leaves out.
     """
@@ -40,6 +53,8 @@ class InitializationReport:
     mean: float
     relative_variance: float
     timescale: float
+    growth_error: float = 0.0
+    variance_error: float = 0.0
     remark: str = ""
 
 
@@ -51,6 +66,7 @@ def initialization_report(
     weights: WeightsChoice,
     steps: int,
     sites: int = _SITES,
+    seed: Seed = 0,
     remark: str = "",
 ) -> InitializationReport:
     """Return growth rate, variance over T steps and timescale of an initialisation.
@@ -65,11 +81,12 @@ def initialization_report(
     parameters, cell
         The hyperparameters, and the cell that they belong to.
     weights
-        The ensemble of the W, or one for each by the name of its preactivation.
+        The ensemble of the W, or one for each by the name of its preactivation, at the scale of
+        the hyperparameters.
     steps
         T.
-    sites
-        On which the moments are taken.
+    sites, seed
+        Of each of the eight low-discrepancy populations whose scatter gives the errors.
 
     Notes
     -----
@@ -83,24 +100,79 @@ def initialization_report(
     >>> round(report.growth_rate, 3)  # z = 1/2
     0.251
     """
-    state = untied_state(cell, parameters)
-    moments = product_moments_of(state, weights, steps, count=sites)
-    growth = growth_rate(state)
-    if has_frozen_bias(parameters):
-        growth = moments.mean ** (1 / steps)
+    populations, settled = settled_replicates(
+        cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed
+    )
+    if not settled:
+        remark = f"{remark}; {_UNSETTLED}" if remark else _UNSETTLED
+    return report_on(populations, name, parameters, weights=weights, remark=remark)
+
+
+def report_on(
+    populations: Replicates,
+    name: str,
+    parameters: Parameters,
+    *,
+    weights: WeightsChoice,
+    remark: str = "",
+) -> InitializationReport:
+    """Return the report of populations that have been drawn."""
+    rates, steps = populations.rates([parameters]), populations.sites[0].steps
+    growth, growth_error = mean_and_error(np.exp(rates.growth[:, 0]))
+    variance, variance_error = mean_and_error(np.expm1(rates.spread[:, 0]))
+    mean, _ = mean_and_error(np.exp(rates.mean[:, 0]))
+    fades = growth < 1 - max(_CRITICAL, 2 * growth_error)
     return InitializationReport(
         name,
         parameters,
         weights,
         growth,
         steps,
-        moments.mean,
-        moments.relative_variance,
-        math.inf if abs(growth - 1) < 1e-7 else timescale(growth),
+        mean,
+        variance,
+        timescale(growth) if fades else math.inf,
+        growth_error,
+        variance_error,
         remark,
     )
 
 
-def growth_rate(state: UntiedState) -> float:
-    """Return the growth rate of the squared length of a gradient, a step."""
-    return PairState(state, 1.0, state.source_squares).chi
+def settled_replicates(
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    weights: WeightsChoice,
+    steps: int,
+    sites: int = _SITES,
+    seed: Seed = 0,
+) -> tuple[Replicates, bool]:
+    """Return populations that settle for as long as it takes, and whether they do.
+
+    The memory of a site tells how long that is; then the time is doubled until the growth rate
+    stays the same within its error, and the variance of the states with it.
+    """
+    frozen = has_frozen_bias(parameters)
+
+    def drawn(settle: int, count: int) -> Replicates:
+        return Replicates.draw(
+            cell, weights, steps, settle=settle, count=count, replicates=_REPLICATES, seed=seed
+        )
+
+    longest, settle = settling(1.0, frozen=frozen), _FIRST
+    rates = drawn(settle, _CHECKED).rates([parameters])
+    settle = settling(float(np.max(rates.kept)), frozen=frozen)
+    if imposed(cell, parameters):
+        settle = min(settle, _FIRST)
+    while True:
+        short, long = (drawn(each, _CHECKED).rates([parameters]) for each in (settle, 2 * settle))
+        # Twice the time makes a factor 2 of a variance that grows or falls steadily.
+        still = _same(short.growth, long.growth, 0.0) and _same(short.size, long.size, _STEADY)
+        if still or settle >= longest:
+            return drawn(settle, sites), still
+        settle *= 2
+
+
+def _same(one: np.ndarray, other: np.ndarray, share: float) -> bool:
+    """Whether two means over replicates agree to their errors, and to a share of them."""
+    (now, error), (then, there) = mean_and_error(one[:, 0]), mean_and_error(other[:, 0])
+    return abs(then - now) <= _APART * math.hypot(error, there) + share * abs(now) + _CRITICAL

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmt_jacobian.cells import Cell, Parameters, minimalrnn, vanilla
+from rmt_jacobian.cells import Cell, Parameters, cell_named, minimalrnn, vanilla
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import (
     critical_initialization,
@@ -163,3 +163,13 @@ def test_the_line_of_the_vanilla_network_without_input() -> None:
 def test_unknown_names_on_the_line() -> None:
     with pytest.raises(ParameterError, match="weight_std"):
         order_chaos_line(minimalrnn, Parameters.of(minimalrnn), solve_for="weights", search=[1, 2])
+
+
+@pytest.mark.parametrize("q", [0.3, 1.0, 7.0])
+def test_an_isometry_needs_no_input(q: float) -> None:
+    # phi' = 1: sigma_w = 1 keeps any variance, and whatever the input added would stay for ever.
+    found = critical_initialization(
+        cell_named("vanilla:identity"), preactivation_variance=q, bias_mean=0.0, input_variance=0.5
+    )
+    assert found.parameters.only.weight_std == pytest.approx(1, rel=1e-12)
+    assert found.parameters.only.input_std == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,173 @@
+"""The last digits of a critical point, on populations that the search has not seen."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ConvergenceError, InfeasibleError
+from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field.factors import independent_products
+from rmt_jacobian.mean_field.memory import linear_sources
+from rmt_jacobian.pencils.common_sites import mean_and_error
+from rmt_jacobian.pencils.critical_descent import Start
+from rmt_jacobian.pencils.critical_search import CriticalSearch
+from rmt_jacobian.pencils.critical_surface import Optimality
+from rmt_jacobian.pencils.initialization_report import (
+    InitializationReport,
+    report_on,
+    settled_replicates,
+)
+from rmt_jacobian.pencils.untied_chain import WeightsChoice
+
+__all__ = ["critical_report", "rescaled_report"]
+
+_SITES = 4096  # of each population
+_EXACT = 1e-9  # of the logarithm of the growth rate
+_NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
+_ROUNDS = 6
+_PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
+
+
+def critical_report(
+    start: Start, optimality: Optimality, *, weights: WeightsChoice, steps: int, seed: Seed
+) -> InitializationReport:
+    r"""Make the growth rate of a minimum 1 and report its variance.
+
+    The growth rate is exact where the averages of the cell are closed forms, and else the mean over
+    populations.  Populations whose growth rate is high spread more; with
+    :math:`\mu = df/d\gamma` on the surface the variance at growth rate 1 is the mean of
+    :math:`f - \mu \gamma`, which scatters less than f.
+
+    Raises
+    ------
+    ConvergenceError
+        If the point is lost.
+    InfeasibleError
+        If the states are not stationary there.
+    """
+    search, cell = start.search, start.search.cell
+    populations, settled = settled_replicates(
+        cell, search.at(start.reached), weights=weights, steps=steps, sites=_SITES, seed=seed
+    )
+
+    if not settled:
+        raise InfeasibleError(
+            f"no critical point: where the growth rate is 1 the states of {cell.name} are not "
+            f"stationary ({_named(search.at(start.reached))}); change input_std, or lower the bias "
+            "of a gate that remembers"
+        )
+
+    def sampled(parameters: Parameters) -> float:
+        return float(np.mean(populations.rates([parameters]).growth))
+
+    vector = _on_surface(search, start.reached, optimality.normal, sampled)
+    exact = _is_exact(search)
+    if exact:
+        vector = _on_surface(
+            search, vector, optimality.normal, lambda p: _exact_growth(search.cell, p)
+        )
+    parameters = search.at(vector)
+    report = report_on(populations, "critical", parameters, weights=weights, remark=start.remark)
+    rates = populations.rates([parameters])
+    growth = rates.growth[:, 0] - (0.0 if exact else np.mean(rates.growth))
+    spread, error = mean_and_error(rates.spread[:, 0] - optimality.multiplier * growth)
+    report = replace(
+        report,
+        relative_variance=math.expm1(spread),
+        variance_error=math.exp(spread) * error,
+        timescale=math.inf,
+    )
+    if exact:
+        report = replace(
+            report, growth_rate=math.exp(_exact_growth(cell, parameters)), growth_error=0.0
+        )
+    return report
+
+
+def rescaled_report(
+    start: Start, *, weights: WeightsChoice, steps: int, seed: Seed
+) -> InitializationReport:
+    """Report a start whose weights have been multiplied by the factor that makes it critical.
+
+    Raises
+    ------
+    ConvergenceError
+        If the point is lost.
+    """
+    assert start.first is not None
+    search = start.search
+    populations, _ = settled_replicates(
+        search.cell, search.at(start.first), weights=weights, steps=steps, seed=seed
+    )
+
+    def sampled(parameters: Parameters) -> float:
+        return float(np.mean(populations.rates([parameters]).growth))
+
+    vector = _on_surface(search, start.first, start.moving, sampled)
+    report = report_on(
+        populations, start.name, search.at(vector), weights=weights, remark=start.remark
+    )
+    return replace(report, timescale=math.inf)
+
+
+def _is_exact(search: CriticalSearch) -> bool:
+    """Whether the averages that growth depends on are closed forms, in two variables at most."""
+    cell = search.cell
+    random = frozenset((*cell.gates, cell.input))
+    factors = (
+        factor
+        for update in cell.updates
+        for product in independent_products(update, random)
+        for factor in product
+    )
+    together = max(len(factor.free_symbols & random) for factor in factors)
+    return linear_sources(cell) is not None and together <= 2 and not has_frozen_bias(search.base)
+
+
+def _exact_growth(cell: Cell, parameters: Parameters) -> float:
+    state = untied_state(cell, parameters)
+    return math.log(PairState(state, 1.0, state.source_squares).chi)
+
+
+def _on_surface(
+    search: CriticalSearch,
+    vector: np.ndarray,
+    along: np.ndarray,
+    growth: Callable[[Parameters], float],
+) -> np.ndarray:
+    """Return where on a line the logarithm of the growth rate vanishes, by the secant method."""
+    low, high = search.bounds.T
+
+    def shifted(s: float) -> np.ndarray:
+        return np.clip(vector + s * along, low, high)
+
+    here, at_here = 0.0, growth(search.at(vector))
+    best = (abs(at_here), here)
+    unit = 1 / float(np.max(np.abs(along)))
+    move = -math.copysign(_PROBE * unit, at_here)
+    for _ in range(_ROUNDS):
+        if best[0] <= _EXACT:
+            break
+        there = here + move
+        at_there = growth(search.at(shifted(there)))
+        slope = (at_there - at_here) / move
+        here, at_here = there, at_there
+        best = min(best, (abs(at_here), here))
+        if not math.isfinite(slope) or slope == 0:
+            break
+        move = unit * min(_LONGEST, max(-_LONGEST, -at_here / slope / unit))
+        if move == 0:
+            break
+    if not best[0] <= (_NEAR if search.smooth else _STAIRCASE):
+        raise ConvergenceError(
+            "the critical point was lost at full accuracy: fix some parameters, or change steps"
+        )
+    return shifted(best[1])
+
+
+def _named(parameters: Parameters) -> str:
+    return ", ".join(f"{name} = {value:.4g}" for name, value in parameters.named().items() if value)
