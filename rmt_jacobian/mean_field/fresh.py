@@ -1,32 +1,109 @@
-"""Averages over the fresh variables of one step, by quadrature: gates and input are independent.
+"""Averages over the fresh variables of one step, in one network or in two that share their weights.
 
 An expression is split into sums and products until every factor reads one variable, or few of them;
-those are averaged by a product of one-dimensional rules.
+those are averaged by a product of one-dimensional rules.  Factors that entangle more variables are
+averaged over independent low-discrepancy point sets, whose scatter tells how good they are.
+
+Biases that are frozen shift the means of the fresh variables; every average is then one for each
+value of them.
 """
 
 import math
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, field
+from functools import cache, cached_property, lru_cache, reduce
+from typing import Any
 
 import numpy as np
 import sympy as sp
 
+from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.gaussian import (
+    BivariateRule,
     NormalRule,
     bivariate_rule,
     normal_rule,
     piecewise_bivariate_rule,
     piecewise_rule,
 )
-from rmt_jacobian.mean_field.factors import independent_products, is_smooth
+from rmt_jacobian.mean_field.factors import (
+    Combination,
+    complemented,
+    independent_products,
+    is_smooth,
+    merged_variables,
+)
+from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals
 
-__all__ = ["FreshPairs", "FreshVariables"]
+__all__ = ["FreshVariables", "PointSets", "fresh_rule"]
 
-_MOST_TOGETHER = 3  # variables that one factor may read
+_MOST_TOGETHER = 3  # variables of a product of rules
+_MOST_NODES = 4_000_000
+_SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 
 @dataclass(frozen=True)
+class PointSets:
+    """Independent randomised low-discrepancy sets, for averages that entangle many variables.
+
+    Attributes
+    ----------
+    replicates
+        R, the number of sets.
+    count
+        Points of each, a power of 2.
+    seed
+        Of all.
+    """
+
+    replicates: int = 8
+    count: int = 1024
+    seed: int = 0
+
+    def normals(self, dimensions: int, count: int | None = None) -> np.ndarray:
+        """Return standard normal variables, shape (R, dimensions, count)."""
+        return _normal_sets(dimensions, count or self.count, self.replicates, self.seed)
+
+
+@lru_cache(maxsize=8)
+def _normal_sets(dimensions: int, count: int, replicates: int, seed: int) -> np.ndarray:
+    rngs = spawn(seed, replicates)
+    return np.stack([low_discrepancy_normals(dimensions, count, rng) for rng in rngs])
+
+
+def fresh_rule(mean: float, variance: float, smooth: bool) -> NormalRule:
+    """Return the rule for one fresh variable."""
+    std = math.sqrt(variance)
+    if std == 0 or not smooth:
+        return (normal_rule if smooth else piecewise_rule)(mean, variance)
+    if std < _SHARP * math.hypot(1, mean):
+        standard = normal_rule(0.0, 1.0)
+        return NormalRule(mean + std * standard.nodes, standard.weights)
+    return normal_rule(mean, variance)
+
+
+def _pair_rule(mean: float, variance: float, correlation: float, smooth: bool) -> BivariateRule:
+    std = math.sqrt(variance)
+    if not smooth:
+        return piecewise_bivariate_rule(mean, variance, correlation)
+    if 0 < std < _SHARP * math.hypot(1, mean):
+        standard = bivariate_rule(0.0, 1.0, correlation)
+        first, second = mean + std * standard.first, mean + std * standard.second
+        return BivariateRule(first, second, standard.weights)
+    return bivariate_rule(mean, variance, correlation)
+
+
+@dataclass(frozen=True)
+class _Law:
+    """Of one variable: Gaussian of given means, one for each frozen bias, or the input."""
+
+    means: np.ndarray  # (replicates or 1, biases)
+    variance: float
+    correlation: float
+    is_input: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class FreshVariables:
     r"""Independent :math:`e_k \sim N(\mu_k, q_k)` and the input of one step.
 
@@ -36,127 +113,225 @@ class FreshVariables:
         Which variables, and their means.
     variances
         :math:`q_k`, one for each preactivation.
+    correlations
+        Of the preactivations in two networks that share W, V and b; None for one network, or two
+        that see the same.
+    input_correlation
+        Of the inputs of the two.
+    biases
+        Added to the means, shape (preactivations, replicates or 1, biases); by default 0.
+    points
+        For what entangles many variables.
 
     Examples
     --------
     >>> from rmt_jacobian.cells import gru, sigmoid
     >>> fresh = FreshVariables(gru, Parameters.of(gru), (1.0, 1.0, 4.0))
     >>> z, _, y = gru.gates
-    >>> round(fresh.average(sigmoid(z) * (1 + y**2)), 12)
-    2.5
+    >>> fresh.average(sigmoid(z) * (1 + y**2)).round(12)
+    array([[2.5]])
     """
 
     cell: Cell
     parameters: Parameters
     variances: tuple[float, ...]
+    correlations: tuple[float, ...] | None = None
+    input_correlation: float = 1.0
+    biases: np.ndarray | None = None
+    points: PointSets = PointSets()
+    _known: dict[Any, np.ndarray] = field(default_factory=dict)
+    _rules: dict[Any, Any] = field(default_factory=dict)
 
-    def average(self, expression: sp.Expr) -> float | None:
-        """Return the average of an expression in gates and input; None if it is too entangled."""
-        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
-        for factors in independent_products(sp.sympify(expression, strict=True), random):
-            averages = [self._factor(factor) for factor in factors]
-            known = [average for average in averages if average is not None]
-            if len(known) < len(averages):
-                return None
-            total += math.prod(known)
+    def average(self, expression: sp.Expr) -> np.ndarray:
+        """Return the average of an expression in gates and input, shape (R or 1, biases)."""
+        return self._products(_split((expression,), self._random))
+
+    def product(self, first: sp.Expr, second: sp.Expr) -> np.ndarray:
+        """Return E[f(1) g(2)] of two expressions, shape (R or 1, biases)."""
+        if self.correlations is None:
+            return self.average(_times(first, second))
+        return self._products(_split((first, second), self._random))
+
+    def outer(
+        self, first: tuple[sp.Expr, ...], second: tuple[sp.Expr, ...] | None = None
+    ) -> np.ndarray:
+        """Return E[f_i(1) g_j(2)], shape (R or 1, biases, i, j); by default g = f."""
+        same, second = second is None or second == first, second or first
+        found: list[list[Any]] = [[0.0] * len(second) for _ in first]
+        for i, left in enumerate(first):
+            for j, right in enumerate(second):
+                if left == 0 or right == 0:
+                    continue
+                # Both networks have the same law.
+                found[i][j] = found[j][i] if same and j < i else self.product(left, right)
+        return stacked(found, self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(R or 1, biases)."""
+        return (1, 1) if self.biases is None else self.biases.shape[1:]  # pyright: ignore
+
+    @cached_property
+    def _random(self) -> frozenset[sp.Symbol]:
+        return frozenset((*self.cell.gates, self.cell.input))
+
+    def _products(self, terms: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> np.ndarray:
+        total = np.zeros(self.shape)
+        for factors in terms:
+            total = total + math.prod(self._factor(factor) for factor in factors)
         return total
 
-    def averages(self, expressions: list[sp.Expr]) -> np.ndarray | None:
-        """Return the averages of several expressions; None if any is too entangled."""
-        values = [self.average(expression) for expression in expressions]
-        known = [value for value in values if value is not None]
-        return np.array(known) if len(known) == len(values) else None
-
-    def _factor(self, expression: sp.Expr) -> float | None:
-        symbols = tuple(sorted(expression.free_symbols, key=str))
+    def _factor(self, sides: tuple[sp.Expr, ...]) -> Any:
+        """Return the average of f, or of f(1) g(2), whose variables do not come apart."""
+        symbols = frozenset().union(*(side.free_symbols for side in sides))
         if not symbols:
-            return float(expression)
-        if len(symbols) > _MOST_TOGETHER:
-            return None
-        rules = [self._rule(symbol, is_smooth(expression)) for symbol in symbols]
-        axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij")
-        weights = reduce(np.multiply.outer, (rule.weights for rule in rules))
-        values = array_function(symbols, expression)(*axes) + 0 * axes[0]
-        return float(np.sum(weights * values))
+            return float(math.prod(sides))
+        if sides not in self._known:
+            self._known[sides] = self._quadrature(sides)
+        return self._known[sides]
 
-    def _rule(self, symbol: sp.Symbol, smooth: bool) -> NormalRule:
-        rule = normal_rule if smooth else piecewise_rule
+    def _quadrature(self, sides: tuple[sp.Expr, ...]) -> np.ndarray:
+        gaussian = set(self.cell.gates)
+        if self.parameters.input_kind == "gaussian":
+            gaussian.add(self.cell.input)
+        sides, merged = merged_variables(sides, frozenset(gaussian))
+        free = frozenset().union(*(side.free_symbols for side in sides))
+        symbols = tuple(sorted(free, key=str))
+        laws = [self._law(symbol, merged) for symbol in symbols]
+        smooth = all(is_smooth(side) for side in sides)
+        functions = [array_function(symbols, side) for side in sides]
+        if len(symbols) == 1:
+            return self._of_one(symbols[0], laws[0], functions, smooth)
+        fixed = all(law.means.size == 1 for law in laws)
+        if len(sides) == 1 and len(symbols) <= _MOST_TOGETHER and fixed:
+            rules = [self._rule(*both, smooth) for both in zip(symbols, laws, strict=True)]
+            if math.prod(rule.nodes.size for rule in rules) <= _MOST_NODES:
+                axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij", sparse=True)
+                values = np.broadcast_to(
+                    functions[0](*axes), tuple(rule.nodes.size for rule in rules)
+                )
+                return np.full((1, 1), _contracted(values, [rule.weights for rule in rules]))
+        return self._of_many(laws, functions)
+
+    def _law(self, symbol: sp.Symbol, merged: dict[sp.Symbol, Combination]) -> _Law:
+        if symbol in merged:
+            parts = [(self._law(v, merged), float(a)) for v, a in merged[symbol]]
+            means = sum(a * law.means for law, a in parts)
+            variance = sum(a * a * law.variance for law, a in parts)
+            shared = sum(a * a * law.variance * law.correlation for law, a in parts)
+            correlation = shared / variance if variance else 1.0
+            return _Law(np.asarray(means), variance, min(1.0, max(-1.0, correlation)))
         if symbol == self.cell.input:
             inputs = self.parameters.inputs
-            standard = rule(0.0, 1.0)
-            return NormalRule(inputs.from_normal(standard.nodes), standard.weights)
+            latent = inputs.latent_correlation(self.input_correlation)
+            if self.parameters.input_kind == "gaussian":
+                return _Law(np.zeros((1, 1)), inputs.variance, latent)
+            return _Law(np.zeros((1, 1)), 1.0, latent, is_input=True)
         k = self.cell.gates.index(symbol)
-        return rule(self.parameters.groups[k][1].bias_mean, self.variances[k])
+        means = np.full((1, 1), self.parameters.groups[k][1].bias_mean)
+        if self.biases is not None and np.any(self.biases[k]):
+            means = means + self.biases[k]
+        correlation = 1.0 if self.correlations is None else self.correlations[k]
+        return _Law(means, self.variances[k], correlation)
+
+    def _rule(self, symbol: sp.Symbol, law: _Law, smooth: bool, mean: float | None = None) -> Any:
+        mean = float(law.means.flat[0]) if mean is None else mean
+        key = (symbol, smooth, mean)
+        if key not in self._rules:
+            rule = fresh_rule(mean, law.variance, smooth)
+            if law.is_input:
+                rule = NormalRule(self.parameters.inputs.from_normal(rule.nodes), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def _pair(self, symbol: sp.Symbol, law: _Law, smooth: bool, mean: float) -> BivariateRule:
+        key = (symbol, smooth, mean, "pair")
+        if key not in self._rules:
+            rule = _pair_rule(mean, law.variance, law.correlation, smooth)
+            if law.is_input:
+                of = self.parameters.inputs.from_normal
+                rule = BivariateRule(of(rule.first), of(rule.second), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def _of_one(self, symbol: sp.Symbol, law: _Law, functions: list[Any], smooth: bool) -> Any:
+        means, places = np.unique(law.means, return_inverse=True)
+        values = []
+        for mean in means:
+            if len(functions) == 1:
+                rule = self._rule(symbol, law, smooth, float(mean))
+                values.append(rule.average(functions[0](rule.nodes)))
+            else:
+                pair = self._pair(symbol, law, smooth, float(mean))
+                values.append(pair.average(functions[0](pair.first) * functions[1](pair.second)))
+        return np.array(values)[places].reshape(law.means.shape)
+
+    def _of_many(self, laws: list[_Law], functions: list[Any]) -> np.ndarray:
+        """Average over the point sets."""
+        biases = max(law.means.shape[1] for law in laws)
+        count = max(64, 2 ** round(math.log2(self.points.count / biases)))
+        z = self.points.normals(len(functions) * len(laws), count)
+        axes: list[list[np.ndarray]] = [[], []]
+        for i, law in enumerate(laws):
+            first = z[:, i]
+            both = [first]
+            if len(functions) == 2:
+                c = law.correlation
+                both.append(c * first + math.sqrt((1 - c) * (1 + c)) * z[:, len(laws) + i])
+            for side, normal in zip(axes, both, strict=False):
+                value = law.means[..., None] + math.sqrt(law.variance) * normal[:, None, :]
+                of = self.parameters.inputs.from_normal
+                side.append(of(normal[:, None, :]) if law.is_input else value)
+        values = [function(*side) for function, side in zip(functions, axes, strict=False)]
+        shape = np.broadcast_shapes(*(axis.shape for side in axes for axis in side))
+        return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
 
 
-@dataclass(frozen=True)
-class FreshPairs:
-    r"""The fresh variables of one step in two networks that share W, V and b.
-
-    Attributes
-    ----------
-    cell, parameters, variances
-        As in :class:`FreshVariables`; both networks have the same law.
-    correlations
-        Of the preactivations, one for each.
-    input_correlation
-        Of the inputs.
-    """
-
-    cell: Cell
-    parameters: Parameters
-    variances: tuple[float, ...]
-    correlations: tuple[float, ...]
-    input_correlation: float
-
-    def average(self, first: sp.Expr, second: sp.Expr) -> float | None:
-        """Return E[f(1) g(2)] of two expressions; None if they are too entangled."""
-        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
-        for left in _separate_terms(first, random):
-            for right in _separate_terms(second, random):
-                product = 1.0
-                for symbol in {*left, *right}:
-                    one, two = left.get(symbol, sp.S.One), right.get(symbol, sp.S.One)
-                    if len(symbol) > 1:
-                        return None
-                    product *= self._pair(symbol, one, two)
-                total += product
-        return total
-
-    def averages(self, pairs: list[tuple[sp.Expr, sp.Expr]]) -> np.ndarray | None:
-        """Return the averages of several products; None if any is too entangled."""
-        values = [self.average(*pair) for pair in pairs]
-        known = [value for value in values if value is not None]
-        return np.array(known) if len(known) == len(values) else None
-
-    def _pair(self, symbols: frozenset[sp.Basic], one: sp.Expr, two: sp.Expr) -> float:
-        if not symbols:
-            return float(one * two)
-        (symbol,) = symbols
-        make = bivariate_rule if is_smooth(one * two) else piecewise_bivariate_rule
-        if symbol == self.cell.input:
-            inputs = self.parameters.inputs
-            rule = make(0.0, 1.0, inputs.latent_correlation(self.input_correlation))
-            nodes = inputs.from_normal(rule.first), inputs.from_normal(rule.second)
-        else:
-            k = self.cell.gates.index(symbol)
-            mean = self.parameters.groups[k][1].bias_mean
-            rule = make(mean, self.variances[k], self.correlations[k])
-            nodes = rule.first, rule.second
-        left = array_function((symbol,), one)(nodes[0])  # pyright: ignore[reportArgumentType]
-        right = array_function((symbol,), two)(nodes[1])  # pyright: ignore[reportArgumentType]
-        return rule.average(left * right)
+def stacked(table: list[list[Any]], shape: tuple[int, int]) -> np.ndarray:
+    """Return a table of averages as one array, shape (R or 1, biases, rows, columns)."""
+    arrays = [[np.asarray(entry) for entry in row] for row in table]
+    shape = np.broadcast_shapes(shape, *(a.shape for row in arrays for a in row if a.ndim))
+    rows = [np.stack([np.broadcast_to(a, shape) for a in row], axis=-1) for row in arrays]
+    return np.stack(rows, axis=-2)
 
 
-def _separate_terms(
-    expression: sp.Expr, random: frozenset[sp.Symbol]
-) -> list[dict[frozenset[sp.Basic], sp.Expr]]:
-    """Write an expression as a sum of products, each a factor by the variables it reads."""
-    terms = []
-    for factors in independent_products(sp.sympify(expression, strict=True), random):
-        parts: dict[frozenset[sp.Basic], sp.Expr] = {}
-        for factor in factors:
-            key = frozenset(factor.free_symbols & random)
-            parts[key] = sp.Mul(parts.get(key, sp.S.One), factor)
-        terms.append(parts)
-    return terms
+def _contracted(values: np.ndarray, weights: list[np.ndarray]) -> float:
+    return float(reduce(lambda array, each: np.tensordot(each, array, 1), weights, values))
+
+
+@lru_cache(maxsize=4096)
+def _times(first: sp.Expr, second: sp.Expr) -> sp.Expr:
+    return sp.Mul(first, second)
+
+
+@cache
+def _split(
+    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
+    """Write f, or f(1) g(2), as a sum of products of factors that share no variable."""
+    plans = [
+        independent_products(complemented(sp.sympify(side, strict=True)), random) for side in sides
+    ]
+    if len(plans) == 1:
+        return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
+    return tuple(
+        _joined(left, right, random) for left in plans[0] for right in plans[1]
+    )
+
+
+def _joined(
+    left: tuple[sp.Expr, ...], right: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[sp.Expr, ...], ...]:
+    """Join factors of two networks that read a variable in common."""
+    groups: list[tuple[frozenset[Any], sp.Expr, sp.Expr]] = []
+    one = sp.S.One
+    for factor, other in [*((f, one) for f in left), *((one, g) for g in right)]:
+        symbols = (factor.free_symbols | other.free_symbols) & random
+        apart = []
+        for names, f, g in groups:
+            if symbols & names:
+                symbols, factor, other = symbols | names, f * factor, g * other
+            else:
+                apart.append((names, f, g))
+        groups = [*apart, (frozenset(symbols), factor, other)]
+    return tuple((f, g) for _, f, g in groups)

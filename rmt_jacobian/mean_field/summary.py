@@ -1,7 +1,8 @@
 """The mean field of a cell in one record."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.correlation import (
@@ -147,20 +148,39 @@ class UntiedMeanField:
         """E[y_k y_k] in the two networks over E[y_k^2]."""
         return self._named(self.pair.source_correlations)
 
-    @cached_property
+    @property
     def chi(self) -> float:
-        """The slope of the correlation map at its stable fixed point."""
+        """The slope of the correlation map at its stable fixed point, in the end."""
         return self.pair.chi
 
-    @cached_property
+    @property
     def chi1(self) -> float:
-        """The same at c = 1, which is the growth rate of gradients."""
+        """The same at c = 1: the growth rate of squared gradients a step, in the end."""
         return self.same.chi
 
     @property
     def timescale(self) -> float:
-        """-1 / log chi, in steps; infinite on the order-chaos line."""
+        r"""-1 / log \|chi\|, in steps; infinite on the order-chaos line."""
         return timescale(self.chi)
+
+    def growth_rate(self, steps: int) -> float:
+        r"""Return :math:`m_1(T)^{1/T}`, the growth of squared gradients a step over T steps."""
+        return self.same.growth_rate(steps)
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """Half widths of 95 % intervals of the numbers of this record, by their names."""
+        chi, error = self.pair.chi, self.pair.chi_error
+        slope = abs(chi) * math.log(abs(chi)) ** 2 if chi else math.inf
+        return {
+            "preactivation_variances": self._named(self.state.preactivation_variance_errors),
+            "correlations": self._named(self.pair.correlation_errors),
+            "source_squares": self._named(self.state.source_square_errors),
+            "source_correlations": self._named(self.pair.source_correlation_errors),
+            "chi": error,
+            "chi1": self.same.chi_error,
+            "timescale": error / slope if slope else math.inf,
+        }
 
     def _named(self, values: tuple[float, ...]) -> dict[str, float]:
         names = [name for name, _ in self.state.parameters.groups]
@@ -175,6 +195,7 @@ def untied_mean_field(
     start_variance: float = 1.0,
     count: int = 16_384,
     seed: int = 0,
+    tolerance: float = 1e-3,
 ) -> UntiedMeanField:
     """Solve the mean field of any cell: variances, correlations, slopes and timescales.
 
@@ -187,12 +208,16 @@ def untied_mean_field(
     start_variance
         Of every source where the orbit starts that selects the fixed point.
     count, seed
-        Of the sites that carry the averages which have no closed form.
+        Of the sites that stand for the law, and of averages which have no closed form.
+    tolerance
+        The largest error of a correlation, and relative error of a variance and a growth rate.
 
     Raises
     ------
     ConvergenceError
-        If a fixed point is not found.
+        If a fixed point is not found, or the tolerance is not met.
+    InfeasibleError
+        If a state grows for ever.
     ParameterError
         If the input correlation is out of its domain.
 
@@ -210,7 +235,10 @@ def untied_mean_field(
     >>> round(found.chi1, 4), round(found.chi, 4)
     (0.9062, 0.5254)
     """
-    state = untied_state(cell, parameters, count=count, seed=seed, start_variance=start_variance)
+    state = untied_state(
+        cell, parameters, count=count, seed=seed, start_variance=start_variance,
+        tolerance=tolerance,
+    )  # fmt: skip
     pair = pair_state(state, input_correlation)
     same = PairState(state, 1.0, state.source_squares)
     return UntiedMeanField(pair, same)
