@@ -7,6 +7,7 @@ memory are known exactly, and what the sites miss of them corrects the averages 
 Independent populations tell the error.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +15,13 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
+import sympy as sp
 from scipy.stats import qmc
 
 from rmt_jacobian.arrays import spawn
-from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
+from rmt_jacobian.cells import (
+    Cell, Parameters, StepDerivatives, array_function, compile_cell,
+)
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import (
@@ -26,6 +30,7 @@ from rmt_jacobian.mean_field.affine_moments import (
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.memory import memory_powers
+from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
 from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
 
@@ -38,7 +43,7 @@ _SHORTEST, _LONGEST = 8, 512  # steps of settling
 _AVERAGED = 8  # steps over which averages are taken
 _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
 _TRANSIENT = 1e-5  # of a growth rate
-_ORDER = 4  # of the moments that correct averages
+_ORDER = 6  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _STORED = 2**22  # normal variables that are kept
 
@@ -59,7 +64,7 @@ class PopulationSites(SiteModel):
 
     cell: Cell
     parameters: Parameters
-    count: int = 512
+    count: int = 256
     seed: int = 0
     _normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
@@ -87,23 +92,50 @@ class PopulationSites(SiteModel):
         )  # fmt: skip
 
     def squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        compiled, K = compile_cell(self.cell), len(self.cell.gates)
         paired = drives.correlations is not None
         flip = sign_flip(self.cell, self.parameters) if paired else None
         others = [drives] if paired else []
         if flip is not None:
             others.append(_flipped(drives, flip))
-
-        def products(walk: "_Walk") -> list[np.ndarray]:
-            y = [[compiled.source(k, s, e) + 0 * x for k in range(K)]
-                 for s, e, x in walk.copies]  # fmt: skip
-            return [a * b for other in (y[1:] or y) for a, b in zip(y[0], other, strict=True)]
-
-        found = self._averaged(drives, others, products)
+        outputs = None if self.frozen else memory_outputs(self.cell)
+        if outputs is None:
+            found = self._averaged(drives, others, self._source_products)
+        else:
+            found = self._of_outputs(drives, others, outputs)
         if flip is None:
             return found
         plain, turned = np.split(found, 2, axis=1)
         return (plain + np.array(flip.sources) * turned) / 2
+
+    def _source_products(self, walk: "_Walk") -> list[np.ndarray]:
+        y = [[walk.compiled.source(k, s, e) + 0 * x for k in range(len(self.cell.gates))]
+             for s, e, x in walk.copies]  # fmt: skip
+        return [a * b for other in (y[1:] or y) for a, b in zip(y[0], other, strict=True)]
+
+    def _of_outputs(
+        self, drives: Drives, others: list[Drives], outputs: tuple[tuple[Output, ...], ...]
+    ) -> np.ndarray:
+        """Average what is remembered over sites, and what is fresh exactly."""
+        cell, each = self.cell, others or [Drives(drives.variances)]
+        fresh = [self.fresh(one) for one in each]
+        parts = sorted({o.remembered for terms in outputs for o in terms}, key=sp.default_sort_key)
+        functions = [array_function(cell.states, part) for part in parts]
+        pairs = list(itertools.product(range(len(parts)), repeat=2))
+
+        def products(walk: _Walk) -> list[np.ndarray]:
+            g = [[function(*s) + 0 * x for function in functions] for s, _, x in walk.copies]
+            return [g[0][a] * other[b] for other in (g[1:] or g) for a, b in pairs]
+
+        means = self._averaged(drives, others, products, memory_only=True)
+        means = means.reshape(len(means), len(each), len(parts), len(parts))
+        found = np.zeros((len(means), len(each), len(outputs)))
+        for k, terms in enumerate(outputs):
+            for one, two in itertools.product(terms, repeat=2):
+                a, b = parts.index(one.remembered), parts.index(two.remembered)
+                for copy, variables in enumerate(fresh):
+                    share = float(variables.product(one.fresh, two.fresh).mean())
+                    found[:, copy, k] += share * means[:, copy, a, b]
+        return found.reshape(len(means), -1)
 
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self._averaged(drives, [], lambda walk: [s * s for s in walk.copies[0][0]])
@@ -113,13 +145,15 @@ class PopulationSites(SiteModel):
         drives: Drives,
         others: list[Drives],
         values: Callable[["_Walk"], Sequence[np.ndarray]],
+        *,
+        memory_only: bool = False,
     ) -> np.ndarray:
         """Average functions of a step over sites and some steps, shape (R, functions)."""
         update = affine_memory(self.cell)
         if self._closes and growth_of_memory(update, self.fresh(drives)):  # pyright: ignore
             return np.full((_REPLICATES, len(self.cell.gates)), np.inf)
         known = self._known_powers(drives, others)
-        walk = _Walk(self, drives.variances, others)
+        walk = _Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
         found, missed, slopes = [], [], None
         for _ in range(_AVERAGED):
@@ -127,7 +161,7 @@ class PopulationSites(SiteModel):
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = np.stack([walk.power(*key) for key in known])
+                seen = walk.powers(list(known))
                 if slopes is None:
                     slopes = _regression(now, seen)
                 missed.append(seen.mean(axis=2) - np.array(list(known.values()))[:, None])
@@ -273,7 +307,12 @@ class _Walk:
     """Populations on their way: their states, and the fresh variables that meet them."""
 
     def __init__(
-        self, model: PopulationSites, variances: tuple[float, ...], others: list[Drives]
+        self,
+        model: PopulationSites,
+        variances: tuple[float, ...],
+        others: list[Drives],
+        *,
+        memory_only: bool = False,
     ) -> None:
         cell = model.cell
         self.model, self.others = model, others
@@ -281,8 +320,14 @@ class _Walk:
         self.std = np.sqrt(variances)
         self.count, self.copies_count = model.count, 1 + len(others)
         self.time = 0
-        self.reads_input = any(cell.input in update.free_symbols for update in cell.updates)
-        self.per_copy = len(cell.gates) + int(self.reads_input)
+        self.wanted = cell.memory if memory_only else tuple(range(len(cell.states)))
+        read = {s for i in self.wanted for s in cell.updates[i].free_symbols}
+        self.gates = [
+            k for k, gate in enumerate(cell.gates) if gate in read or not memory_only
+        ]
+        self.reads_input = cell.input in read
+        self.updates = [array_function(cell.site_symbols, cell.updates[i]) for i in self.wanted]
+        self.per_copy = len(self.gates) + int(self.reads_input)
         self.biases = self._draw_biases()
         self.memory = [(copy, i) for copy in range(self.copies_count) for i in cell.memory]
         self.states = np.zeros((self.copies_count, len(cell.states), _REPLICATES, self.count))
@@ -333,36 +378,43 @@ class _Walk:
         for copy in range(self.copies_count):
             drives = self.others[copy - 1] if copy else None
             fresh = z[copy * self.per_copy : (copy + 1) * self.per_copy]
-            gates = []
-            for k, (_, group) in enumerate(parameters.groups):
-                normal = own[k]
+            gates: list[Any] = [0.0] * len(parameters.groups)
+            for i, k in enumerate(self.gates):
+                normal = own[i]
                 if drives is not None and drives.correlations is not None:
-                    normal = _mixed(own[k], fresh[k], drives.correlations[k])
-                gates.append(group.bias_mean + self.biases[k] + self.std[k] * normal)
-            x = np.zeros(())
+                    normal = _mixed(own[i], fresh[i], drives.correlations[k])
+                mean = parameters.groups[k][1].bias_mean
+                gates[k] = mean + self.biases[k] + self.std[k] * normal
+            x: Any = np.zeros((_REPLICATES, self.count))
             if self.reads_input:
                 latent = 1.0
                 if drives is not None:
                     latent = inputs.latent_correlation(drives.input_correlation)
                 x = inputs.from_normal(_mixed(own[-1], fresh[-1], latent))
-            self.copies.append((list(self.states[copy]), gates, x + 0 * gates[0]))
+            self.copies.append((list(self.states[copy]), gates, x))
 
     def update(self) -> None:
         """Take the step."""
+        self.states = np.array(self.states)
         for copy, (states, gates, x) in enumerate(self.copies):
-            new = self.compiled.update(states, gates, x)
-            self.states[copy] = np.stack([np.broadcast_to(value, x.shape) for value in new])
+            for i, function in zip(self.wanted, self.updates, strict=True):
+                self.states[copy, i] = function(*states, *gates, x)
         self.time += 1
 
     def derivatives(self) -> list[StepDerivatives]:
         """Return the diagonals of the Jacobian of this step in every copy."""
         return [self.compiled.derivatives(*copy) for copy in self.copies]
 
-    def power(self, copy: int, j: int, k: int) -> np.ndarray:
-        """Return c_0^j c_copy^k of the only memory."""
+    def powers(self, keys: list[tuple[int, int, int]]) -> np.ndarray:
+        """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
         (i,) = self.model.cell.memory
-        first, second = self.copies[0][0][i], self.copies[copy][0][i]
-        return first**j * second**k
+        powers = []
+        for states, _, x in self.copies:
+            row = [np.ones(x.shape)]
+            for _ in range(_ORDER):
+                row.append(row[-1] * states[i])
+            powers.append(row)
+        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
 
     def state_squares(self) -> np.ndarray:
         """Return E[s^2] of the first copy."""
@@ -388,11 +440,11 @@ class _Walk:
 
     def _normals(self) -> np.ndarray:
         """Return the normal variables of this step, shape (variables, populations, sites)."""
-        model, key = self.model, (self.copies_count, self.time)
+        model, key = self.model, (self.per_copy * self.copies_count, self.time)
         if key in model._normals:
             return model._normals[key]
         points = _point_set(self._keys, self.per_copy * self.copies_count, self.count)
-        rng = np.random.default_rng([model.seed, self.copies_count, self.time])
+        rng = np.random.default_rng([model.seed, *key])
         shifts = rng.random((len(points), _REPLICATES, 1))
         moved = points[:, None] + shifts
         if not self._keys:

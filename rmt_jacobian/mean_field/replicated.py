@@ -20,9 +20,13 @@ __all__ = ["Replicated", "half_width", "solve_replicated"]
 
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature
-_STEP = 1e-4  # relative, of differences
-_SETTLED = 0.05  # of the error
-_MOST_CHORDS = 12
+_STEP, _NOISY_STEP = 1e-4, 0.05  # relative, of differences
+_SETTLED = 1.0  # of the error: what the next step would change is of second order
+_MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
+_DEAD = 1e-12  # of the start; a vector that small has died
+_CLOSE = 1e-9  # relative
+_STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
+_SINGULAR = 1e12
 
 Image = Callable[[np.ndarray], np.ndarray]
 """From x, shape (n,), to R estimates of F(x), shape (R, n)."""
@@ -94,20 +98,19 @@ def solve_replicated(
         A point close to the fixed point, where one is known: the orbit is left out.
     """
     rough = rough or image
-    calls, x, gap = 0, near, 0.0
+    calls, x = 0, near
     if x is None:
-        found = fixed_point_of_orbit(lambda u: rough(u).mean(axis=0), start, remedy=remedy)
-        calls, x, gap = found.iterations, found.value, found.residual
+        found = _selected(rough, start, remedy)
+        calls, x = found.iterations, found.value
         if not found.converged:
-            known = Replicated(x[None], np.full(x.shape, np.inf))
-            return Solution(known, False, gap, calls, remedy)
+            return Solution(_unknown(x), False, found.residual, calls, remedy)
     if not np.any(x) and not np.any(image(x)):
         return Solution(Replicated(x[None], 0 * x), True, 0.0, calls + 1)
-    amplified = _amplification(rough, x, start)
+    amplified = _inverse(_slopes(rough, x))
+    calls += 2 * len(x)
     if amplified is None:
-        known = Replicated(x[None], np.full(x.shape, np.inf))
-        return Solution(known, False, gap, calls, "the map is at a bifurcation: " + remedy)
-    calls += len(x)
+        return Solution(_unknown(x), False, np.inf, calls, "the map is at a bifurcation: " + remedy)
+    moved = np.full(x.shape, np.inf)
     for _ in range(_MOST_CHORDS):
         estimates = image(x)
         calls += 1
@@ -121,21 +124,89 @@ def solve_replicated(
         if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
             known = Replicated(samples, np.abs(moved) + own, amplified)
             return Solution(known, True, float(np.max(np.abs(moved))), calls)
-    known = Replicated(x[None], np.full(x.shape, np.inf))
-    return Solution(known, False, float(np.max(np.abs(moved))), calls, remedy)  # pyright: ignore
+    return Solution(_unknown(x), False, float(np.max(np.abs(moved))), calls, remedy)
 
 
-def _amplification(rough: Image, x: np.ndarray, start: np.ndarray) -> np.ndarray | None:
-    """Return 1 / (1 - J)."""
-    here = rough(x).mean(axis=0)
+def _unknown(x: np.ndarray) -> Replicated:
+    return Replicated(x[None], np.full(x.shape, np.inf))
+
+
+def _selected(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
+    """Follow the orbit to its fixed point: to rounding, or to where the noise hides the rest."""
+    if len(image(start)) == 1:
+        exact = fixed_point_of_orbit(lambda x: image(x)[0], start, remedy=remedy)
+        if exact.converged:
+            return exact
+        close = _flow(image, start, remedy)
+        polished = fixed_point_of_orbit(lambda x: image(x)[0], close.value, remedy=remedy)
+        return polished if close.converged else exact
+    return _flow(image, start, remedy)
+
+
+def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
+    """Follow the orbit with steps that grow while it keeps its direction."""
+    x, unit, calls = start, max(float(np.max(np.abs(start), initial=0.0)), 1e-300), 0
+    before, stride = np.zeros(x.shape), 1.0
+    gap = before
+    for turn in range(_MOST_TURNS):
+        estimates = image(x)
+        there, noise = estimates.mean(axis=0), _noise(estimates)
+        gap, calls = there - x, calls + 1
+        if not np.all(np.isfinite(there)):
+            return Solution(x, False, np.inf, calls, remedy)
+        if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(image(0 * x)):
+            return Solution(0 * x, True, 0.0, calls)
+        if turn and np.all(np.abs(gap) <= noise + _CLOSE * np.abs(x) + _DEAD * unit):
+            return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
+        same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
+        stride = 2 * stride if turn and same else 1.0
+        bounded = min(stride, max(1.0, _FARTHEST * np.max(np.abs(x)) / np.max(np.abs(gap))))
+        before = gap
+        x = x + bounded * gap
+        if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
+            moved, used = _newton(image, x)
+            if moved is not None:
+                x, before, stride = moved, 0 * gap, 1.0
+            calls += used
+    return Solution(x, False, float(np.max(np.abs(gap))), calls, remedy)
+
+
+def _newton(image: Image, x: np.ndarray) -> tuple[np.ndarray | None, int]:
+    """Return the step of Newton's method where the map contracts and the step helps."""
+    slopes = _slopes(image, x)
+    there = image(x).mean(axis=0)
+    calls = 2 * len(x) + 1
+    inverse = _inverse(slopes)
+    if inverse is None or np.max(np.abs(np.linalg.eigvals(slopes))) >= 1:
+        return None, calls
+    moved = x + inverse @ (there - x)
+    estimates = image(moved)
+    gap = np.abs(estimates.mean(axis=0) - moved)
+    better = np.max(gap - _noise(estimates)) < np.max(np.abs(there - x))
+    return (moved if better else None), calls + 1
+
+
+def _noise(estimates: np.ndarray) -> np.ndarray:
+    if len(estimates) == 1:
+        return np.zeros(estimates.shape[1])
+    return estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
+
+
+def _slopes(image: Image, x: np.ndarray) -> np.ndarray:
+    """Return J by central differences; wide ones where the map is noisy."""
     unit = max(float(np.max(np.abs(x))), 1e-300)
-    columns = []
+    exact, columns = len(image(x)) == 1, []
     for k in range(len(x)):
-        width = _STEP * max(abs(x[k]), 1e-3 * unit)
-        moved = np.array(x)
-        moved[k] += width
-        columns.append((rough(moved).mean(axis=0) - here) / width)
-    matrix = np.eye(len(x)) - np.stack(columns, axis=1)
-    if not np.all(np.isfinite(matrix)) or np.linalg.cond(matrix) > 1e12:
+        width = (_STEP if exact else _NOISY_STEP) * max(abs(x[k]), 1e-3 * unit)
+        move = width * np.eye(len(x))[k]
+        ends = [image(x + move).mean(axis=0), image(x - move).mean(axis=0)]
+        columns.append((ends[0] - ends[1]) / (2 * width))
+    return np.stack(columns, axis=1)
+
+
+def _inverse(slopes: np.ndarray) -> np.ndarray | None:
+    """Return 1 / (1 - J), None where it does not exist."""
+    matrix = np.eye(len(slopes)) - slopes
+    if not np.all(np.isfinite(matrix)) or np.linalg.cond(matrix) > _SINGULAR:
         return None
     return np.linalg.inv(matrix)
