@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import sympy as sp
@@ -130,5 +131,6 @@ def memory_powers(
     return found
 
 
+@cache
 def _power(a: sp.Expr, b: sp.Expr, p: int, q: int) -> sp.Expr:
     return a**p * b**q  # pyright: ignore[reportReturnType, reportOperatorIssue]

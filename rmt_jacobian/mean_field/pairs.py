@@ -10,6 +10,7 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
+from rmt_jacobian.mean_field.symmetry import sign_flip
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     distinct_sources,
@@ -276,12 +277,14 @@ def solve_pair_state(
 
         return image
 
+    flip = sign_flip(state.cell, state.parameters)
+    odd = np.array([flip is not None and flip.sources[k] < 0 for k in first], dtype=bool)
     model, near = state.model, None
     remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
     while True:
         found = solve_replicated(
             image_of(model, squares), start * squares[first],
-            rough=image_of(model.rough(), squares), near=near, remedy=remedy,
+            rough=image_of(model.rough(), squares), near=near, odd=odd, remedy=remedy,
         )  # fmt: skip
         own = found.value
         if found.converged:

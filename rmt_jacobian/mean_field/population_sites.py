@@ -67,6 +67,7 @@ class PopulationSites(SiteModel):
     count: int = 256
     seed: int = 0
     _normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
+    _plans: dict[bool, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def points(self) -> int:  # noqa: D102
@@ -119,11 +120,11 @@ class PopulationSites(SiteModel):
         cell, each = self.cell, others or [Drives(drives.variances)]
         fresh = [self.fresh(one) for one in each]
         parts = sorted({o.remembered for terms in outputs for o in terms}, key=sp.default_sort_key)
-        functions = [array_function(cell.states, part) for part in parts]
+        function = _together(cell.states, tuple(parts))
         pairs = list(itertools.product(range(len(parts)), repeat=2))
 
         def products(walk: _Walk) -> list[np.ndarray]:
-            g = [[function(*s) + 0 * x for function in functions] for s, _, x in walk.copies]
+            g = [[part + 0 * x for part in function(*s)] for s, _, x in walk.copies]
             return [g[0][a] * other[b] for other in (g[1:] or g) for a, b in pairs]
 
         means = self._averaged(drives, others, products, memory_only=True)
@@ -251,14 +252,23 @@ class PopulationSites(SiteModel):
         return float(np.mean(self._rate(drives, self.settling(drives), _GROWTH, alone=True)))
 
     def growth(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        kept, settle = self.kept(drives), self.settling(drives)
-        rough = float(np.mean(self.rough()._rate(drives, settle, _GROWTH)))
-        share = kept / abs(rough) if rough else 0.0
-        turns = math.log(_TRANSIENT) / math.log(share) if 0 < share < 1 else 0
-        warm = min(_GROWTH_LONGEST, math.ceil(turns)) if share < 1 else _GROWTH_LONGEST
-        found = self._rate(drives, settle, max(_GROWTH, warm))
+        kept = self.kept(drives)
+        settle, warm = self._growth_steps(drives, kept)
+        found = self._rate(drives, settle, warm)
         # What the most retentive sites keep is the least that is left in the end.
         return np.where(np.abs(found) < kept, kept, found) if self.frozen else found
+
+    def _growth_steps(self, drives: Drives, kept: float) -> tuple[int, int]:
+        """Return the steps of settling, of sites and of a change; the same for all near drives."""
+        paired = drives.correlations is not None
+        if paired not in self._plans:
+            settle = self.settling(drives)
+            rough = float(np.mean(self.rough()._rate(drives, settle, _GROWTH)))
+            share = kept / abs(rough) if rough else 0.0
+            turns = math.log(_TRANSIENT) / math.log(share) if 0 < share < 1 else 0
+            warm = min(_GROWTH_LONGEST, math.ceil(turns)) if share < 1 else _GROWTH_LONGEST
+            self._plans[paired] = settle, max(_GROWTH // 2, warm)
+        return self._plans[paired]
 
     def _rate(
         self, drives: Drives, settle: int, warm: int, *, alone: bool = False
@@ -326,7 +336,7 @@ class _Walk:
             k for k, gate in enumerate(cell.gates) if gate in read or not memory_only
         ]
         self.reads_input = cell.input in read
-        self.updates = [array_function(cell.site_symbols, cell.updates[i]) for i in self.wanted]
+        self.updates = _together(cell.site_symbols, tuple(cell.updates[i] for i in self.wanted))
         self.per_copy = len(self.gates) + int(self.reads_input)
         self.biases = self._draw_biases()
         self.memory = [(copy, i) for copy in range(self.copies_count) for i in cell.memory]
@@ -356,9 +366,9 @@ class _Walk:
         root = vectors * np.sqrt(np.clip(values, 0, None))
         m = len(mean)
         for r, rng in enumerate(spawn(model.seed, _REPLICATES)):
-            z = low_discrepancy_normals(m * self.copies_count, self.count, rng)
+            z = low_discrepancy_normals(2 * m, self.count, rng)
             for copy in range(self.copies_count):
-                own = mean[:, None] + root @ z[copy * m : (copy + 1) * m]
+                own = mean[:, None] + root @ (z[m:] if copy else z[:m])
                 self.states[copy, list(model.cell.memory), r] = own
 
     def run(self, steps: int) -> None:
@@ -377,7 +387,9 @@ class _Walk:
         own = z[: self.per_copy]
         for copy in range(self.copies_count):
             drives = self.others[copy - 1] if copy else None
-            fresh = z[copy * self.per_copy : (copy + 1) * self.per_copy]
+            # All others share what is fresh in them: where a symmetry turns the one into the
+            # other, their averages then cancel exactly.
+            fresh = z[self.per_copy :] if copy else own
             gates: list[Any] = [0.0] * len(parameters.groups)
             for i, k in enumerate(self.gates):
                 normal = own[i]
@@ -397,13 +409,25 @@ class _Walk:
         """Take the step."""
         self.states = np.array(self.states)
         for copy, (states, gates, x) in enumerate(self.copies):
-            for i, function in zip(self.wanted, self.updates, strict=True):
-                self.states[copy, i] = function(*states, *gates, x)
+            for i, value in zip(self.wanted, self.updates(*states, *gates, x), strict=True):
+                self.states[copy, i] = value
         self.time += 1
 
     def derivatives(self) -> list[StepDerivatives]:
         """Return the diagonals of the Jacobian of this step in every copy."""
-        return [self.compiled.derivatives(*copy) for copy in self.copies]
+        cell = self.model.cell
+        tables = (cell.state_derivatives, cell.gate_derivatives, cell.source_state_derivatives,
+                  cell.source_gate_derivatives)  # fmt: skip
+        keys = [
+            [(i, j) for i, row in enumerate(table) for j, entry in enumerate(row) if entry != 0]
+            for table in tables
+        ]
+        entries = tuple(t[i][j] for t, kept in zip(tables, keys, strict=True) for i, j in kept)
+        function, found = _together(cell.site_symbols, entries), []
+        for states, gates, x in self.copies:
+            values = iter(function(*states, *gates, x))
+            found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
+        return found
 
     def powers(self, keys: list[tuple[int, int, int]]) -> np.ndarray:
         """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
@@ -440,10 +464,11 @@ class _Walk:
 
     def _normals(self) -> np.ndarray:
         """Return the normal variables of this step, shape (variables, populations, sites)."""
-        model, key = self.model, (self.per_copy * self.copies_count, self.time)
+        variables = self.per_copy * min(2, self.copies_count)
+        model, key = self.model, (variables, self.time)
         if key in model._normals:
             return model._normals[key]
-        points = _point_set(self._keys, self.per_copy * self.copies_count, self.count)
+        points = _point_set(self._keys, variables, self.count)
         rng = np.random.default_rng([model.seed, *key])
         shifts = rng.random((len(points), _REPLICATES, 1))
         moved = points[:, None] + shifts
@@ -454,6 +479,13 @@ class _Walk:
         if z.size * (len(model._normals) + 1) <= _STORED:
             model._normals[key] = z
         return z
+
+
+def _together(
+    symbols: tuple[sp.Symbol, ...], expressions: tuple[sp.Expr, ...]
+) -> Callable[..., Any]:
+    """Return several expressions as one function, which computes what they share once."""
+    return array_function(symbols, sp.Tuple(*expressions))  # pyright: ignore[reportArgumentType]
 
 
 def _mixed(own: np.ndarray, fresh: np.ndarray, correlation: float) -> np.ndarray:

@@ -81,6 +81,7 @@ def solve_replicated(
     *,
     rough: Image | None = None,
     near: np.ndarray | None = None,
+    odd: np.ndarray | None = None,
     remedy: str = "",
 ) -> Solution[Replicated]:
     """Find the fixed point to which the orbit from ``start`` runs, with its error.
@@ -96,6 +97,8 @@ def solve_replicated(
         the slopes.
     near
         A point close to the fixed point, where one is known: the orbit is left out.
+    odd
+        Which components a symmetry may let vanish, shape (n,).
     """
     rough = rough or image
     calls, x = 0, near
@@ -122,9 +125,20 @@ def solve_replicated(
             break
         x = x + moved
         if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
-            known = Replicated(samples, np.abs(moved) + own, amplified)
+            if odd is not None and _vanishes(image, x, odd, error):
+                samples = np.where(odd, 0.0, samples)
+            known = Replicated(samples, np.where(np.any(samples, axis=0), np.abs(moved) + own, 0.0),
+                               amplified)  # fmt: skip
             return Solution(known, True, float(np.max(np.abs(moved))), calls)
     return Solution(_unknown(x), False, float(np.max(np.abs(moved))), calls, remedy)
+
+
+def _vanishes(image: Image, x: np.ndarray, odd: np.ndarray, error: np.ndarray) -> bool:
+    """Whether the odd components are 0 within their errors, and 0 reproduces itself exactly."""
+    if not np.any(odd) or np.any(np.abs(x[odd]) > 2 * error[odd]):
+        return False
+    there = image(np.where(odd, 0.0, x))[:, odd]
+    return bool(np.all(np.abs(there) <= 1e-14 * np.max(np.abs(image(x)))))
 
 
 def _unknown(x: np.ndarray) -> Replicated:
