@@ -30,7 +30,7 @@ __all__ = ["AffineModel", "FrozenBiases", "growth_of_memory", "is_frozen", "memo
     "refuse_growth", "stationary_second"]
 
 _TENSOR = 3  # frozen biases that a product of rules takes
-_MOST_VALUES = 60_000  # of all frozen biases together
+_MOST_VALUES = 200_000  # of all frozen biases together, for one state
 _ROUNDING = 1e-13  # of eigenvalues of matrices
 _FAR = 1e4  # deviations; what a frozen bias does at most
 _SCANNED = 12  # values of a bias in between
@@ -70,7 +70,7 @@ class FrozenBiases:
             thin = slice(None, None, 2) if smooth else slice(None)
             rules.append((rule.nodes[thin] - group.bias_mean, rule.weights[thin]))
         size = math.prod(len(nodes) for nodes, _ in rules)
-        if len(rules) <= _TENSOR and size <= _MOST_VALUES:
+        if len(rules) <= _TENSOR and size <= _MOST_VALUES / len(cell.states) ** 2:
             values = np.zeros((K, 1, size))
             grids = np.meshgrid(*(nodes for nodes, _ in rules), indexing="ij")
             for k, grid in zip(frozen, grids, strict=True):
@@ -275,13 +275,15 @@ def growth_of_memory(update: Table, fresh: FreshVariables) -> str:
     """Say which states grow for ever, and why; nothing where the second moment settles."""
     m, cell = len(update), fresh.cell
     slopes = tuple(entry for row in update for entry in row[1:])
-    values, vectors = np.linalg.eig(_forgotten(slopes, fresh, m))
+    forgotten = _forgotten(slopes, fresh, m)
+    values = forgotten[..., 0] if m == 1 else np.linalg.eigvals(forgotten)
     lowest = np.min(np.real(values), axis=-1)
     least = np.unravel_index(np.argmin(lowest), lowest.shape)
     if lowest[least] > (0.0 if m == 1 else _ROUNDING):
         return ""
-    k = int(np.argmin(np.real(values[least])))
-    shape = np.abs(np.diagonal(vectors[least][:, k].reshape(m, m)))
+    values, vectors = np.linalg.eig(forgotten[least])
+    k = int(np.argmin(np.real(values)))
+    shape = np.abs(np.diagonal(vectors[:, k].reshape(m, m)))
     known = [cell.states[i] for i in (range(m) if m == len(cell.states) else cell.memory)]
     growing = [i for i in range(m) if shape[i] > 1e-6 * max(float(shape.max()), 1e-300)]
     names = " and ".join(str(known[i]) for i in growing)

@@ -17,7 +17,6 @@ from functools import cached_property
 
 import numpy as np
 
-from rmt_jacobian.mean_field.response import Responses
 from rmt_jacobian.solvers import Solution, bracketed_root
 
 __all__ = ["AffineResponses"]
@@ -27,7 +26,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class AffineResponses(Responses):
+class AffineResponses:
     r"""Averages of products of derivatives in two networks; R point sets, or 1.
 
     Attributes
@@ -74,12 +73,6 @@ class AffineResponses(Responses):
         """Return the growth rate by each of the point sets, shape (R,)."""
         return np.array([self._rate(r).unwrap() for r in range(len(self.reads))])
 
-    def growth_rate(self) -> Solution[float]:
-        """Return the growth rate of the squared length of a change, a step, in the end."""
-        if len(self.reads) == 1:
-            return self._rate(0)
-        return Solution(float(np.mean(self.growth_rates())), True, 0.0, len(self.reads))
-
     def _rate(self, r: int) -> Solution[float]:
         if self.edge is None:
             values = np.linalg.eigvals(self.carry[r, 0] + self.gates[r, 0] @ self._through[r, 0])
@@ -103,10 +96,6 @@ class AffineResponses(Responses):
         values = np.linalg.eigvals(self._matrix(rate, r))
         real = np.real(values[np.abs(np.imag(values)) <= _ROUNDING * (1e-300 + np.abs(values))])
         return float(np.max(real, initial=-np.inf)) - 1
-
-    def matrix(self, rate: float) -> np.ndarray:
-        r"""Return the response matrix at growth rate :math:`\lambda`."""
-        return np.mean([self._matrix(rate, r) for r in range(len(self.reads))], axis=0)
 
     def _matrix(self, rate: float, r: int) -> np.ndarray:
         m = self.carry.shape[-1]

@@ -9,12 +9,13 @@ value of them.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
 import sympy as sp
+from scipy.interpolate import CubicSpline
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
@@ -39,6 +40,7 @@ __all__ = ["FreshVariables", "PointSets", "fresh_rule"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
+_MANY = 193  # means beyond which an average is interpolated between so many: to 1e-8
 _SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 
@@ -256,6 +258,11 @@ class FreshVariables:
 
     def _of_one(self, symbol: sp.Symbol, law: _Law, functions: list[Any], smooth: bool) -> Any:
         means, places = np.unique(law.means, return_inverse=True)
+        if smooth and len(means) > _MANY:
+            ends = np.arcsinh(means[[0, -1]])
+            grid = np.sinh(np.linspace(ends[0], ends[1], _MANY))
+            on_grid = self._of_one(symbol, replace(law, means=grid[None]), functions, smooth)
+            return CubicSpline(np.arcsinh(grid), on_grid[0])(np.arcsinh(law.means))
         values = []
         for mean in means:
             if len(functions) == 1:

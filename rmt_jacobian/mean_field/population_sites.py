@@ -40,6 +40,7 @@ _REPLICATES = 8
 _ROUGHEST, _FINEST = 128, 2**16  # sites of a population
 _FORGOTTEN = 1e-5  # of the shape of the first memory
 _SHORTEST, _LONGEST = 8, 512  # steps of settling
+_FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
 _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
 _TRANSIENT = 1e-5  # of a growth rate
@@ -209,7 +210,7 @@ class PopulationSites(SiteModel):
                 return float(fresh.average(update[0][1] ** 4).mean())  # pyright: ignore
             return memory_edge(self.cell, self.parameters, update, fresh)
         walk = _Walk(self.rough(), drives.variances, [])
-        walk.run(2)
+        walk.run(_FIRST)
         walk.draw()
         slopes = walk.derivatives()[0].state
         return max(
@@ -229,9 +230,9 @@ class PopulationSites(SiteModel):
         if memory is not None:
             refuse_growth(cell, self.parameters, memory, self.fresh(drives))
             return
-        if self.settling(drives) < _LONGEST:
+        if not cell.memory:
             return
-        walk = _Walk(self, drives.variances, [])
+        walk = _Walk(self.rough(), drives.variances, [])
         walk.run(_LONGEST)
         before = walk.state_squares()
         walk.run(_LONGEST)

@@ -117,12 +117,12 @@ def solve_replicated(
     for _ in range(_MOST_CHORDS):
         estimates = image(x)
         calls += 1
+        if not np.all(np.isfinite(estimates)):
+            break
         samples = x + (estimates - x) @ amplified.T
         own = _ROUNDING * np.abs(amplified) @ np.abs(x)
         error = half_width(samples) if len(samples) > 1 else own
         moved = samples.mean(axis=0) - x
-        if not np.all(np.isfinite(moved)):
-            break
         x = x + moved
         if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
             if odd is not None and _vanishes(image, x, odd, error):
@@ -164,10 +164,11 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
     gap = before
     for turn in range(_MOST_TURNS):
         estimates = image(x)
-        there, noise = estimates.mean(axis=0), _noise(estimates)
-        gap, calls = there - x, calls + 1
-        if not np.all(np.isfinite(there)):
+        calls += 1
+        if not np.all(np.isfinite(estimates)):
             return Solution(x, False, np.inf, calls, remedy)
+        there, noise = estimates.mean(axis=0), _noise(estimates)
+        gap = there - x
         if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(image(0 * x)):
             return Solution(0 * x, True, 0.0, calls)
         if turn and np.all(np.abs(gap) <= noise + _CLOSE * np.abs(x) + _DEAD * unit):
@@ -195,6 +196,8 @@ def _newton(image: Image, x: np.ndarray) -> tuple[np.ndarray | None, int]:
         return None, calls
     moved = x + inverse @ (there - x)
     estimates = image(moved)
+    if not np.all(np.isfinite(estimates)):
+        return None, calls + 1
     gap = np.abs(estimates.mean(axis=0) - moved)
     better = np.max(gap - _noise(estimates)) < np.max(np.abs(there - x))
     return (moved if better else None), calls + 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
@@ -13,9 +14,11 @@ from rmt_jacobian.mean_field.correlation import (
 )
 from rmt_jacobian.mean_field.pairs import PairState, pair_state
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
-from rmt_jacobian.mean_field.untied import UntiedState, untied_state
+from rmt_jacobian.mean_field.untied import UntiedState, has_frozen_bias, untied_state
 
-__all__ = ["MeanField", "UntiedMeanField", "mean_field", "untied_mean_field"]
+__all__ = ["MeanField", "UntiedMeanField", "has_closed_site", "mean_field", "untied_mean_field"]
+
+_ROUNDING = 1e-13  # relative, of averages by quadrature
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,55 @@ class MeanField:
     chi1: float
     timescale: float
     variance_timescale: float
+
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """What rounding may do to the numbers of this record, by their names."""
+        of_variance = _amplified(0.0 if not self.variance_timescale else
+                                 math.exp(-1 / self.variance_timescale))  # fmt: skip
+        of_correlation = of_variance + _amplified(self.chi)
+        slope = abs(self.chi) * math.log(abs(self.chi)) ** 2 if self.chi else math.inf
+        relative = {
+            "preactivation_variance": of_variance,
+            "state_variance": of_variance,
+            "chi1": of_variance,
+            "chi": of_correlation,
+        }
+        found = {name: _ROUNDING * by * abs(getattr(self, name)) for name, by in relative.items()}
+        found |= {name: _ROUNDING * of_correlation for name in ("correlation", "state_correlation")}
+        found["timescale"] = found["chi"] / slope if slope else math.inf
+        found["variance_timescale"] = (
+            _ROUNDING * of_variance * max(self.variance_timescale, self.variance_timescale**2)
+        )
+        return found
+
+
+def _amplified(slope: float) -> float:
+    """Return by how much a map of this slope amplifies an error at its fixed point."""
+    return 1 / abs(1 - slope) if slope != 1 else math.inf
+
+
+def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
+    """Whether :func:`mean_field` serves: one state and preactivation, and all moments close.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, gru, minimalrnn
+    >>> has_closed_site(minimalrnn, Parameters.of(minimalrnn))
+    True
+    >>> has_closed_site(gru, Parameters.of(gru))
+    False
+    """
+    if len(cell.states) != 1 or len(cell.gates) != 1 or has_frozen_bias(parameters):
+        return False
+    form = affine_form(cell)
+    return (
+        form is not None
+        and cell.sources == cell.states
+        and cell.input not in form.update[0][1].free_symbols
+        and bool(cell.updates[0].is_polynomial(cell.input))
+    )
 
 
 def mean_field(
