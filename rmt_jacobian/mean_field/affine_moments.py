@@ -32,6 +32,7 @@ __all__ = ["AffineModel", "FrozenBiases", "growth_of_memory", "is_frozen", "memo
 _TENSOR = 3  # frozen biases that a product of rules takes
 _MOST_VALUES = 200_000  # of all frozen biases together, for one state
 _ROUNDING = 1e-13  # of eigenvalues of matrices
+_TOO_SLOW = 1e-120  # what a step forgets; moments of what remembers longer overflow
 _FAR = 1e4  # deviations; what a frozen bias does at most
 _SCANNED = 12  # values of a bias in between
 
@@ -279,7 +280,7 @@ def growth_of_memory(update: Table, fresh: FreshVariables) -> str:
     values = forgotten[..., 0] if m == 1 else np.linalg.eigvals(forgotten)
     lowest = np.min(np.real(values), axis=-1)
     least = np.unravel_index(np.argmin(lowest), lowest.shape)
-    if lowest[least] > (0.0 if m == 1 else _ROUNDING):
+    if lowest[least] > (_TOO_SLOW if m == 1 else _ROUNDING):
         return ""
     values, vectors = np.linalg.eig(forgotten[least])
     k = int(np.argmin(np.real(values)))

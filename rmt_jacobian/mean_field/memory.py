@@ -1,5 +1,6 @@
 """Stationary moments of what a site remembers, where its memory is an affine map."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from functools import cache
@@ -10,6 +11,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
 __all__ = ["MemoryMoments", "memory_moments", "memory_powers"]
@@ -95,12 +97,23 @@ def memory_moments(
 
 
 def memory_powers(
-    cell: Cell, fresh: FreshVariables, order: int, *, paired: bool = True
+    cell: Cell, fresh: FreshVariables, order: int, *, paired: bool = True, unit: float = 1.0
 ) -> dict[tuple[int, int], float]:
     r"""Return :math:`E[c_1^j c_2^k]`, 1 <= j + k <= order, of one affine memory in two networks.
 
     .. math:: E[c_1^j c_2^k] = \sum_{p \le j, q \le k} \binom jp \binom kq
               E[a_1^p b_1^{j-p} a_2^q b_2^{k-q}] \, E[c_1^p c_2^q]
+
+    Parameters
+    ----------
+    cell, fresh
+        The cell, and its fresh variables in one network or in two.
+    order
+        The highest j + k.
+    paired
+        Whether moments of both networks are wanted, k > 0.
+    unit
+        In which c is measured.
 
     Examples
     --------
@@ -113,22 +126,28 @@ def memory_powers(
     found = {(0, 0): 1.0}
     for total in range(1, order + 1):
         for k in range(total // 2 + 1 if paired else 1):
-            j = total - k
-            earlier, kept = 0.0, 0.0
-            for p in range(j + 1):
-                for q in range(k + 1):
-                    left, right = _power(a, b, p, j - p), _power(a, b, q, k - q)
-                    part = float(fresh.product(left, right).mean())
-                    part *= math.comb(j, p) * math.comb(k, q)
-                    if (p, q) == (j, k):
-                        kept = part
-                    else:
-                        earlier += part * found[p, q]
-            found[j, k] = earlier / (1 - kept)
+            j, earlier = total - k, 0.0
+            for p, q in itertools.product(range(j + 1), range(k + 1)):
+                if (p, q) == (j, k):
+                    continue
+                left, right = _power(a, b, p, j - p), _power(a, b, q, k - q)
+                share = float(fresh.product(left, right).mean()) / unit ** (total - p - q)
+                earlier += share * math.comb(j, p) * math.comb(k, q) * found[p, q]
+            # 1 - a_1^j a_2^k = (1 - a_1^j) + a_1^j (1 - a_2^k), which keeps its digits.
+            lost = fresh.product(_lost(a, j), sp.S.One).mean()
+            lost += fresh.product(_power(a, b, j, 0), _lost(a, k)).mean() if k else 0.0
+            found[j, k] = earlier / float(lost)
             if paired:
                 found[k, j] = found[j, k]
     del found[0, 0]
     return found
+
+
+@cache
+def _lost(a: sp.Expr, power: int) -> sp.Expr:
+    """Return 1 - a^n."""
+    whole = complemented(sp.sympify(1 - a, strict=True))
+    return sp.Mul(whole, sp.Add(*(a**i for i in range(power))))
 
 
 @cache

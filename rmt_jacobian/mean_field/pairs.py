@@ -145,7 +145,8 @@ class PairState:
                             at = [at[0], at[0]]
                         ends.append(float(rough.growth(moved(*at)).mean()))
                     total = total + (ends[0] - ends[1]) / (2 * width) * spread
-            found = Replicated(total[:, None], np.zeros(1))
+            missed = model.transient(self.drives, float(own.mean()))
+            found = Replicated(total[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
             tolerance = state.tolerance
             if reached <= tolerance or not np.any(own):

@@ -40,6 +40,7 @@ _REPLICATES = 8
 _ROUGHEST, _FINEST = 128, 2**16  # sites of a population
 _FORGOTTEN = 1e-5  # of the shape of the first memory
 _SHORTEST, _LONGEST = 8, 512  # steps of settling
+_GAUSSIAN = 2048  # steps of settling for which a memory is Gaussian
 _FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
 _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
@@ -154,7 +155,8 @@ class PopulationSites(SiteModel):
         update = affine_memory(self.cell)
         if self._closes and growth_of_memory(update, self.fresh(drives)):  # pyright: ignore
             return np.full((_REPLICATES, len(self.cell.gates)), np.inf)
-        known = self._known_powers(drives, others)
+        unit = self._unit(drives)
+        known = self._known_powers(drives, others, unit)
         walk = _Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
         found, missed, slopes = [], [], None
@@ -163,7 +165,7 @@ class PopulationSites(SiteModel):
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = walk.powers(list(known))
+                seen = walk.powers(list(known), unit)
                 if slopes is None:
                     slopes = _regression(now, seen)
                 missed.append(seen.mean(axis=2) - np.array(list(known.values()))[:, None])
@@ -178,15 +180,24 @@ class PopulationSites(SiteModel):
         """Whether the moments of the memory are known."""
         return affine_memory(self.cell) is not None and not self.frozen
 
+    def _unit(self, drives: Drives) -> float:
+        """Return the deviation of the only memory."""
+        update = affine_memory(self.cell)
+        if not self._closes or update is None or len(update) > 1:
+            return 1.0
+        second = stationary_second(update, self.fresh(Drives(drives.variances)))
+        return math.sqrt(max(float(second[..., 1, 1].mean()), 1e-300))
+
     def _known_powers(
-        self, drives: Drives, others: list[Drives]
+        self, drives: Drives, others: list[Drives], unit: float
     ) -> dict[tuple[int, int, int], float]:
         """Return exact moments: (copy, j, k) stands for the average of c_0^j c_copy^k."""
         if not self._closes or len(self.cell.memory) > 1:
             return {}
         known: dict[tuple[int, int, int], float] = {}
         for copy, each in enumerate(others or [Drives(drives.variances)]):
-            powers = memory_powers(self.cell, self.fresh(each), _ORDER, paired=bool(others))
+            fresh = self.fresh(each)
+            powers = memory_powers(self.cell, fresh, _ORDER, paired=bool(others), unit=unit)
             known |= {(copy + bool(others), j, k): value for (j, k), value in powers.items()
                       if k or not copy}  # fmt: skip
         return known
@@ -197,8 +208,10 @@ class PopulationSites(SiteModel):
             return len(self.cell.states)
         kept = self._kept_shape(drives)
         if kept >= 1:
-            return _LONGEST
+            return _FIRST if self._closes else _LONGEST
         needed = math.log(_FORGOTTEN) / math.log(kept) if kept > 0 else 0.0
+        if self._closes and needed > _GAUSSIAN:
+            return _FIRST  # a sum of so many parts is Gaussian, which is how the memory starts
         return int(min(_LONGEST, max(_SHORTEST, len(self.cell.states), math.ceil(needed))))
 
     def _kept_shape(self, drives: Drives) -> float:
@@ -258,6 +271,12 @@ class PopulationSites(SiteModel):
         found = self._rate(drives, settle, warm)
         # What the most retentive sites keep is the least that is left in the end.
         return np.where(np.abs(found) < kept, kept, found) if self.frozen else found
+
+    def transient(self, drives: Drives, rate: float) -> float:  # noqa: D102
+        kept = self.kept(drives)
+        _, warm = self._growth_steps(drives, kept)
+        share = min(1.0, kept / abs(rate)) if rate else 0.0
+        return 2 * abs(abs(rate) - kept) * share**warm
 
     def _growth_steps(self, drives: Drives, kept: float) -> tuple[int, int]:
         """Return the steps of settling, of sites and of a change; the same for all near drives."""
@@ -430,14 +449,14 @@ class _Walk:
             found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
         return found
 
-    def powers(self, keys: list[tuple[int, int, int]]) -> np.ndarray:
+    def powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
         """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
         (i,) = self.model.cell.memory
         powers = []
         for states, _, x in self.copies:
             row = [np.ones(x.shape)]
             for _ in range(_ORDER):
-                row.append(row[-1] * states[i])
+                row.append(row[-1] * (states[i] / unit))
             powers.append(row)
         return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
 

@@ -44,11 +44,14 @@ class Replicated:
         Of an exact vector, R = 1, shape (n,).
     amplification
         1 / (1 - J), by which an error of the map becomes one of its fixed point.
+    bias
+        The most that all samples may miss.
     """
 
     samples: np.ndarray
     exact_error: np.ndarray
     amplification: np.ndarray | None = None
+    bias: float = 0.0
 
     @property
     def mean(self) -> np.ndarray:
@@ -58,7 +61,9 @@ class Replicated:
     @property
     def errors(self) -> np.ndarray:
         """Half widths of intervals that hold the truth in 95 % of cases."""
-        return half_width(self.samples) if len(self.samples) > 1 else self.exact_error
+        if len(self.samples) == 1:
+            return self.exact_error
+        return half_width(self.samples) + self.bias
 
 
 def half_width(samples: np.ndarray) -> np.ndarray:

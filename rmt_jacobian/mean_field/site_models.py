@@ -55,6 +55,11 @@ class SiteModel(ABC):
     def growth(self, drives: Drives) -> np.ndarray:
         """Return the growth rate of a small change in the end, shape (R,)."""
 
+    def transient(self, drives: Drives, rate: float) -> float:
+        """Return what a growth rate may miss because it was followed for finitely many steps."""
+        del drives, rate
+        return 0.0
+
     @abstractmethod
     def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:
         """Return log m_1, the mean squared singular value, of 0, ..., T steps: (R, T + 1)."""
