@@ -9,7 +9,7 @@ import numpy as np
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
-from rmt_jacobian.mean_field.site_models import Drives, SiteModel
+from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.symmetry import sign_flip
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
@@ -24,7 +24,6 @@ __all__ = ["PairState", "pair_state", "solve_pair_state"]
 
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
-_MOST_AT_ONCE = 16  # by which the number of points grows
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 _ROUNDING = 1e-12  # relative, of exact growth rates
 
@@ -152,8 +151,7 @@ class PairState:
             if reached <= tolerance or not np.any(own):
                 return found
             only_own = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
-            factor = 2 ** min(4, max(1, round(np.log2(reached / tolerance))))
-            finer = model.refined(min(factor, _MOST_AT_ONCE)) or model.refined(2)
+            finer = more_points(model, reached, tolerance)
             if finer is None or only_own < reached / 4:
                 raise ConvergenceError(f"the growth rate: {not_met(reached, tolerance)}")
             model = finer
@@ -298,8 +296,7 @@ def solve_pair_state(
         tolerance = state.tolerance * _SHARE
         if not found.converged or reached <= tolerance:
             return result
-        factor = 2 ** min(4, max(1, round(np.log2(reached / tolerance))))
-        finer = model.refined(min(factor, _MOST_AT_ONCE)) or model.refined(2)
+        finer = more_points(model, reached, tolerance)
         if finer is None:
             remedy = f"the correlations: {not_met(reached, state.tolerance)}"
             return replace(result, converged=False, remedy=remedy)

@@ -47,6 +47,7 @@ _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settlin
 _TRANSIENT = 1e-5  # of a growth rate
 _ORDER = 6  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
+_NOTHING = 1e-80  # of a variance; its powers underflow
 _STORED = 2**22  # normal variables that are kept
 
 
@@ -186,7 +187,8 @@ class PopulationSites(SiteModel):
         if not self._closes or update is None or len(update) > 1:
             return 1.0
         second = stationary_second(update, self.fresh(Drives(drives.variances)))
-        return math.sqrt(max(float(second[..., 1, 1].mean()), 1e-300))
+        square = float(second[..., 1, 1].mean())
+        return math.sqrt(square) if square > _NOTHING else 1.0
 
     def _known_powers(
         self, drives: Drives, others: list[Drives], unit: float

@@ -4,6 +4,7 @@ The cell's structure decides between them, once: where all states are carried on
 with fresh coefficients, moments close; else independent populations of sites are run.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from rmt_jacobian.mean_field.affine_moments import AffineModel, growth_of_memory
 from rmt_jacobian.mean_field.affine_response import AffineResponses
 from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets
 
-__all__ = ["AffineSites", "Drives", "SiteModel"]
+__all__ = ["AffineSites", "Drives", "SiteModel", "more_points"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class SiteModel(ABC):
         """How many points or sites an average is taken over."""
 
 
+def more_points(model: SiteModel, reached: float, tolerance: float) -> SiteModel | None:
+    """Return a model that may meet a tolerance; None where none can."""
+    # Errors of low-discrepancy points fall with their number at best.
+    needed = 2 ** max(1, math.ceil(math.log2(reached / tolerance)))
+    if model.refined(needed) is None:
+        return None
+    return model.refined(min(needed, _MOST_AT_ONCE))
+
+
+_MOST_AT_ONCE = 16
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set
 
 

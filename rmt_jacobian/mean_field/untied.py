@@ -11,7 +11,7 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
-from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel
+from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.site_paths import draw_drive, run_sites
 from rmt_jacobian.mean_field.sites import Sites
 from rmt_jacobian.solvers import Solution
@@ -27,7 +27,6 @@ __all__ = [
 
 _TOLERANCE = 1e-3
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
-_MOST_AT_ONCE = 16  # by which the number of points grows
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,8 +288,7 @@ def _self_consistent(
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= tolerance:
             return solution, model
-        factor = 2 ** min(4, max(1, round(np.log2(reached / tolerance))))
-        finer = model.refined(min(factor, _MOST_AT_ONCE)) or model.refined(2)
+        finer = more_points(model, reached, tolerance)
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, tolerance)), model
         model, near = finer, found.value.mean
