@@ -6,8 +6,9 @@ G = E[s s^T] of one network, or of two with coefficients 1 and 2, solves
 .. math:: \hat G = E[\hat A_1 \hat G \hat A_2^T], \qquad
           E[y_k^{(1)} y_k^{(2)}] = E[\hat Y_k^{(1)} \hat G \hat Y_k^{(2) T}] .
 
-It exists if the spectral radius of :math:`E[A \otimes A]` is below 1.  Frozen biases are conditions:
-the equations hold for each value of them, and averages over sites are averages over the values.
+It exists if the spectral radius of :math:`E[A \otimes A]` is below 1.  Frozen biases are
+conditions: the equations hold for each value of them, and averages over sites are averages over the
+values.
 """
 
 import itertools
@@ -24,10 +25,17 @@ from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field.affine import AffineForm
 from rmt_jacobian.mean_field.affine_response import AffineResponses
 from rmt_jacobian.mean_field.factors import complemented, is_smooth
-from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets, fresh_rule, stacked
+from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets, fresh_rule
 
-__all__ = ["AffineModel", "FrozenBiases", "growth_of_memory", "is_frozen", "memory_edge",
-    "refuse_growth", "stationary_second"]
+__all__ = [
+    "AffineModel",
+    "FrozenBiases",
+    "growth_of_memory",
+    "is_frozen",
+    "memory_edge",
+    "refuse_growth",
+    "stationary_second",
+]
 
 _TENSOR = 3  # frozen biases that a product of rules takes
 _MOST_VALUES = 200_000  # of all frozen biases together, for one state
@@ -160,8 +168,8 @@ class AffineModel:
         R = max(shape[0], *(np.shape(each)[0] for each in (*sources, *gates)))
         B = max(shape[1], *(np.shape(each)[1] for each in (*sources, *gates)))
         read = np.zeros((R, K, K))
-        for k, l in itertools.product(range(K), range(K)):
-            read[:, k, l] = reads[k][l]
+        for k, j in itertools.product(range(K), range(K)):
+            read[:, k, j] = reads[k][j]
         stds = np.array([group.weight_std for _, group in self.parameters.groups])
         return AffineResponses(
             read,
@@ -216,9 +224,7 @@ def stationary_second(update: Table, fresh: FreshVariables) -> np.ndarray:
     return second
 
 
-def memory_edge(
-    cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables
-) -> float:
+def memory_edge(cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables) -> float:
     """Return the most that an affine memory keeps of a squared change, over all frozen biases."""
     K, m = len(cell.gates), len(update)
     frozen = [k for k in range(K) if is_frozen(parameters, k)]
@@ -237,9 +243,7 @@ def memory_edge(
     return kept
 
 
-def refuse_growth(
-    cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables
-) -> None:
+def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables) -> None:
     """Refuse an affine memory that grows for ever.
 
     Raises

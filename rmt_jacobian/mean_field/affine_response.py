@@ -64,7 +64,7 @@ class AffineResponses:
 
     @cached_property
     def _through(self) -> np.ndarray:
-        """v for unit D, shape (R, biases, preactivations, states^2)."""
+        """V for unit D, shape (R, biases, preactivations, states^2)."""
         reads = self.scale[:, None] * self.reads
         direct = np.eye(len(self.scale)) - reads
         return np.linalg.solve(direct[:, None], self.scale[:, None] * self.sources)

@@ -321,9 +321,7 @@ def _split(
     ]
     if len(plans) == 1:
         return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
-    return tuple(
-        _joined(left, right, random) for left in plans[0] for right in plans[1]
-    )
+    return tuple(_joined(left, right, random) for left in plans[0] for right in plans[1])
 
 
 def _joined(

@@ -1,8 +1,8 @@
 r"""Sources as sums of products of what is fresh and what is remembered.
 
-A source is read at the memory :math:`c'` after a step, and at gates of that step which did not write
-it: the :math:`h' = o \tanh(c')` of an LSTM is the product of :math:`o`, which is independent of
-:math:`c'`, and of :math:`\tanh(c')`.  Averages over what is fresh are then exact.
+A source is read at the memory :math:`c'` after a step, and at gates of that step which did not
+write it: the :math:`h' = o \tanh(c')` of an LSTM is the product of :math:`o`, which is independent
+of :math:`c'`, and of :math:`\tanh(c')`.  Averages over what is fresh are then exact.
 """
 
 from dataclasses import dataclass

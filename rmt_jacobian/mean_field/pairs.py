@@ -2,20 +2,25 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
+from rmt_jacobian.mean_field.replicated import (
+    Image,
+    Replicated,
+    half_width,
+    solve_replicated,
+)
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.symmetry import sign_flip
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     distinct_sources,
     fresh_variances,
-    has_frozen_bias,
     not_met,
 )
 from rmt_jacobian.solvers import Solution
@@ -87,9 +92,7 @@ class PairState:
         """Half widths of 95 % intervals of the correlations of the sources."""
         return self._errors(lambda squares, products: list(map(_ratio, products, squares)))
 
-    def _errors(
-        self, function: Callable[[Sequence[float], Sequence[float]], list[float]]
-    ) -> tuple[float, ...]:
+    def _errors(self, function: Callable[[Any, Any], list[float]]) -> tuple[float, ...]:
         """Pass the errors of squares and products on to functions of them."""
         squares, products = self.state.samples, self.samples
         if products is None:
@@ -117,44 +120,43 @@ class PairState:
     def _growth(self) -> Replicated:
         """The growth rate, its samples at the squares and products of their own."""
         model, state = self.model or self.state.model, self.state
-        squares, products = state.samples.samples, self._product_samples
-
-        def moved(s: np.ndarray, p: np.ndarray) -> Drives:
-            return _drives(state, tuple(s), self.input_correlation, tuple(p))
-
         while True:
             own = model.growth(self.drives)
-            if max(len(own), len(squares), len(products)) == 1:
+            if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
                 return Replicated(own[:, None], _ROUNDING * np.abs(own))
-            means = (np.array(state.source_squares), np.array(self.source_products))
-            total = np.array(own) + np.zeros(max(len(own), len(squares), len(products)))
-            rough = model.rough()
-            for known, which in ((squares, 0), (products, 1)):
-                for owner in sorted(set(distinct_sources(state.cell))):
-                    alike = [k for k, o in enumerate(distinct_sources(state.cell)) if o == owner]
-                    spread = known[:, alike[0]] - known[:, alike[0]].mean()
-                    if not np.any(spread):
-                        continue
-                    width = _STEP * abs(means[0][alike[0]])
-                    ends = []
-                    for sign in (1, -1):
-                        at = [np.array(mean) for mean in means]
-                        at[which][alike] += sign * width
-                        if self.samples is None:
-                            at = [at[0], at[0]]
-                        ends.append(float(rough.growth(moved(*at)).mean()))
-                    total = total + (ends[0] - ends[1]) / (2 * width) * spread
             missed = model.transient(self.drives, float(own.mean()))
-            found = Replicated(total[:, None], np.zeros(1), bias=missed)
+            samples = own + self._passed_on(model.rough())
+            found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
-            tolerance = state.tolerance
-            if reached <= tolerance or not np.any(own):
+            if reached <= state.tolerance or not np.any(own):
                 return found
-            only_own = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
-            finer = more_points(model, reached, tolerance)
-            if finer is None or only_own < reached / 4:
-                raise ConvergenceError(f"the growth rate: {not_met(reached, tolerance)}")
+            own_share = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
+            finer = more_points(model, reached, state.tolerance)
+            if finer is None or own_share < reached / 4:
+                raise ConvergenceError(f"the growth rate: {not_met(reached, state.tolerance)}")
             model = finer
+
+    def _passed_on(self, rough: SiteModel) -> np.ndarray:
+        """Return what the errors of squares and products do to the growth rate, shape (R,)."""
+        state, owners = self.state, np.array(distinct_sources(self.state.cell))
+        means = (np.array(state.source_squares), np.array(self.source_products))
+        total = np.zeros(max(len(state.samples.samples), len(self._product_samples)))
+        for which, known in enumerate((state.samples.samples, self._product_samples)):
+            for owner in sorted(set(owners)):
+                alike = owners == owner
+                spread = known[:, alike][:, 0] - known[:, alike][:, 0].mean()
+                if not np.any(spread):
+                    continue
+                width, ends = _STEP * abs(means[0][alike][0]), []
+                for sign in (1, -1):
+                    at = [mean + sign * width * alike * (which == k)
+                          for k, mean in enumerate(means)]  # fmt: skip
+                    if self.samples is None:  # two networks that see the same
+                        at[1] = at[0]
+                    there = _drives(state, at[0], self.input_correlation, at[1])
+                    ends.append(float(rough.growth(there).mean()))
+                total = total + (ends[0] - ends[1]) / (2 * width) * spread
+        return total
 
     @property
     def _product_samples(self) -> np.ndarray:
@@ -164,7 +166,7 @@ class PairState:
 
     @property
     def chi(self) -> float:
-        r"""The slope of the correlation map: :math:`c - c^*` falls by this factor a step in the end.
+        r"""The slope of the correlation map: in the end :math:`c - c^*` falls by it a step.
 
         Where a frozen bias reaches the memory, the few sites that never forget dominate in the end,
         so that the limit is at least what they keep; see :meth:`growth_rate` for finite times.
@@ -224,9 +226,9 @@ def _covariances(
 
 def _drives(
     state: UntiedState,
-    squares: Sequence[float],
+    squares: Sequence[float] | np.ndarray,
     input_correlation: float,
-    products: Sequence[float],
+    products: Sequence[float] | np.ndarray,
 ) -> Drives:
     """Return what is drawn anew at every step in both networks."""
     parameters = state.parameters
@@ -236,7 +238,9 @@ def _drives(
     frozen = parameters.bias_kind == "frozen"
     groups = [replace(g, bias_std=0.0) if frozen else g for _, g in parameters.groups]
     shared = [
-        group.preactivation_covariance(float(product), parameters.input_variance * input_correlation)
+        group.preactivation_covariance(
+            float(product), parameters.input_variance * input_correlation
+        )
         for group, product in zip(groups, products, strict=True)
     ]
     return Drives(fresh, tuple(map(_ratio, shared, fresh)), input_correlation)
@@ -269,7 +273,7 @@ def solve_pair_state(
     owners = distinct_sources(state.cell)
     first = [owners.index(k) for k in range(max(owners, default=-1) + 1)]
 
-    def image_of(model: SiteModel, at: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    def image_of(model: SiteModel, at: np.ndarray) -> Image:
         def image(unknowns: np.ndarray) -> np.ndarray:
             products = np.clip(unknowns[owners], -at, at)
             return model.squares(_drives(state, at, input_correlation, products))[:, first]
@@ -287,7 +291,8 @@ def solve_pair_state(
         )  # fmt: skip
         own = found.value
         if found.converged:
-            own = _with_errors_of_state(state, own, first, lambda at: image_of(model.rough(), at))
+            rough = model.rough()
+            own = _with_errors_of_state(state, own, first, partial(image_of, rough))
         known = Replicated(own.samples[:, owners], own.exact_error[owners])
         products = tuple(map(float, np.clip(known.mean, -squares, squares)))
         pair = PairState(state, input_correlation, products, known, model)
@@ -307,7 +312,7 @@ def _with_errors_of_state(
     state: UntiedState,
     found: Replicated,
     first: list[int],
-    image_at: Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]],
+    image_at: Callable[[np.ndarray], Image],
 ) -> Replicated:
     """Let each estimate of the products be that at its own estimate of the squares."""
     squares = np.array(state.source_squares)

@@ -16,7 +16,7 @@ from scipy.stats import t as student
 
 from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
 
-__all__ = ["Replicated", "half_width", "solve_replicated"]
+__all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
 
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature

@@ -56,7 +56,6 @@ class MeanField:
     timescale: float
     variance_timescale: float
 
-
     @property
     def errors(self) -> dict[str, float]:
         """What rounding may do to the numbers of this record, by their names."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated

@@ -187,9 +187,7 @@ def test_sites_whose_frozen_bias_lets_them_grow_are_refused() -> None:
         cell, {"weight_std": 0.5, "input_std": 0.5, "input_variance": 1.0, "keep.bias_mean": -2.0}
     )
     assert untied_state(cell, p).is_exact
-    frozen = replace(
-        Parameters.of(cell, {**p.named(), "keep.bias_std": 0.5}), bias_kind="frozen"
-    )
+    frozen = replace(Parameters.of(cell, {**p.named(), "keep.bias_std": 0.5}), bias_kind="frozen")
     with pytest.raises(InfeasibleError, match="large frozen bias of 'keep'"):
         untied_state(cell, frozen)
 
@@ -221,7 +219,7 @@ def test_growth_over_steps_with_frozen_biases() -> None:
     mean, error = runs.mean(axis=0), runs.std(axis=0, ddof=1) / math.sqrt(6)
     assert abs(found.state.state_squares[0] - mean[0]) < 4 * error[0]
     assert abs(found.growth_rate(12) - mean[1]) < 4 * error[1]
-    # In the end sites with a bias of any size dominate, whose update gate is as near 1 as one likes.
+    # In the end sites dominate whose bias is so large that they hardly ever forget.
     assert found.chi1 == pytest.approx(1.0, abs=1e-12)
     for seed in (1, 2):
         other = untied_mean_field(gru, p, seed=seed)
@@ -245,7 +243,7 @@ def test_signs_are_exact_in_pairs() -> None:
     assert found.chi1 > 1  # so that two networks which see the same part ways
     assert set(found.correlations.values()) == {0.0}
     assert 0.99 < found.chi < 1
-    assert found.errors["timescale"] > 1  # chi is close to 1, and so the timescale is not known well
+    assert found.errors["timescale"] > 1  # known less well, as chi is close to 1
 
 
 def simulated_lstm(
