@@ -98,7 +98,7 @@ def memory_moments(
 
 def memory_powers(
     cell: Cell, fresh: FreshVariables, order: int, *, paired: bool = True, unit: float = 1.0
-) -> dict[tuple[int, int], float]:
+) -> dict[tuple[int, int], np.ndarray]:
     r"""Return :math:`E[c_1^j c_2^k]`, 1 <= j + k <= order, of one affine memory in two networks.
 
     .. math:: E[c_1^j c_2^k] = \sum_{p \le j, q \le k} \binom jp \binom kq
@@ -115,28 +115,34 @@ def memory_powers(
     unit
         In which c is measured.
 
+    Returns
+    -------
+    dict
+        By (j, k), each of the shape of the fresh variables: one number for each frozen bias.
+
     Examples
     --------
     >>> from rmt_jacobian.cells import minimalrnn
     >>> fresh = FreshVariables(minimalrnn, Parameters.of(minimalrnn), (15.936223,))
-    >>> round(memory_powers(minimalrnn, fresh, 2)[2, 0], 6)
-    0.317897
+    >>> memory_powers(minimalrnn, fresh, 2)[2, 0].round(6)
+    array([[0.317897]])
     """
     ((b, a),) = affine_memory(cell)  # pyright: ignore[reportGeneralTypeIssues]
-    found = {(0, 0): 1.0}
+    found = {(0, 0): np.ones(fresh.shape)}
     for total in range(1, order + 1):
         for k in range(total // 2 + 1 if paired else 1):
-            j, earlier = total - k, 0.0
+            j, earlier = total - k, np.zeros(fresh.shape)
             for p, q in itertools.product(range(j + 1), range(k + 1)):
                 if (p, q) == (j, k):
                     continue
                 left, right = _power(a, b, p, j - p), _power(a, b, q, k - q)
-                share = float(fresh.product(left, right).mean()) / unit ** (total - p - q)
-                earlier += share * math.comb(j, p) * math.comb(k, q) * found[p, q]
+                share = fresh.product(left, right) / unit ** (total - p - q)
+                earlier = earlier + share * math.comb(j, p) * math.comb(k, q) * found[p, q]
             # 1 - a_1^j a_2^k = (1 - a_1^j) + a_1^j (1 - a_2^k), which keeps its digits.
-            lost = fresh.product(_lost(a, j), sp.S.One).mean()
-            lost += fresh.product(_power(a, b, j, 0), _lost(a, k)).mean() if k else 0.0
-            found[j, k] = earlier / float(lost)
+            lost = fresh.product(_lost(a, j), sp.S.One)
+            if k:
+                lost = lost + fresh.product(_power(a, b, j, 0), _lost(a, k))
+            found[j, k] = earlier / lost
             if paired:
                 found[k, j] = found[j, k]
     del found[0, 0]

@@ -41,7 +41,7 @@ _FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
 _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
 _TRANSIENT = 1e-5  # of a growth rate
-_ORDER = 6  # of the moments that correct averages
+_ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _NOTHING = 1e-80  # of a variance; its powers underflow
 
@@ -69,7 +69,7 @@ class PopulationSites(Population, SiteModel):
         others = [drives] if paired else []
         if flip is not None:
             others.append(_flipped(drives, flip))
-        outputs = None if self.frozen else memory_outputs(self.cell)
+        outputs = memory_outputs(self.cell)
         if outputs is None:
             found = self._averaged(drives, others, self._source_products)
         else:
@@ -93,22 +93,25 @@ class PopulationSites(Population, SiteModel):
         fresh = [self.fresh(one) for one in each]
         parts = sorted({o.remembered for terms in outputs for o in terms}, key=sp.default_sort_key)
         function = together(cell.states, tuple(parts))
-        pairs = list(itertools.product(range(len(parts)), repeat=2))
+
+        terms = [
+            (k, copy, parts.index(one.remembered), parts.index(two.remembered),
+             variables.product(one.fresh, two.fresh))
+            for copy, variables in enumerate(fresh)
+            for k, known in enumerate(outputs)
+            for one, two in itertools.product(known, repeat=2)
+        ]  # fmt: skip
 
         def products(walk: Walk) -> list[np.ndarray]:
             g = [[part + 0 * x for part in function(*s)] for s, _, x in walk.copies]
-            return [g[0][a] * other[b] for other in (g[1:] or g) for a, b in pairs]
+            others = g[1:] or g
+            found = [np.zeros(g[0][0].shape) for _ in range(len(each) * len(outputs))]
+            for k, copy, a, b, share in terms:
+                where = copy * len(outputs) + k
+                found[where] = found[where] + share * g[0][a] * others[copy][b]
+            return found
 
-        means = self._averaged(drives, others, products, memory_only=True)
-        means = means.reshape(len(means), len(each), len(parts), len(parts))
-        found = np.zeros((len(means), len(each), len(outputs)))
-        for k, terms in enumerate(outputs):
-            for one, two in itertools.product(terms, repeat=2):
-                a, b = parts.index(one.remembered), parts.index(two.remembered)
-                for copy, variables in enumerate(fresh):
-                    share = float(variables.product(one.fresh, two.fresh).mean())
-                    found[:, copy, k] += share * means[:, copy, a, b]
-        return found.reshape(len(means), -1)
+        return self._averaged(drives, others, products, memory_only=True)
 
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self._averaged(drives, [], lambda walk: [s * s for s in walk.copies[0][0]])
@@ -127,6 +130,7 @@ class PopulationSites(Population, SiteModel):
             return np.full((REPLICATES, len(self.cell.gates)), np.inf)
         unit = self._unit(drives)
         known = self._known_powers(drives, others, unit)
+        exact = np.stack(list(known.values())) if known else np.zeros((0, 1, 1))
         walk = Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
         found, missed, slopes = [], [], None
@@ -137,8 +141,8 @@ class PopulationSites(Population, SiteModel):
             if known:
                 seen = walk.powers(list(known), unit)
                 if slopes is None:
-                    slopes = _regression(now, seen)
-                missed.append(seen.mean(axis=2) - np.array(list(known.values()))[:, None])
+                    slopes = _regression(now, seen - exact)
+                missed.append((seen - exact).mean(axis=2))
             walk.update()
         mean = np.mean(found, axis=0)
         if slopes is not None:
@@ -156,14 +160,15 @@ class PopulationSites(Population, SiteModel):
 
     def _known_powers(
         self, drives: Drives, others: list[Drives], unit: float
-    ) -> dict[tuple[int, int, int], float]:
+    ) -> dict[tuple[int, int, int], np.ndarray]:
         """Return exact moments: (copy, j, k) stands for the average of c_0^j c_copy^k."""
         if not self.closes or len(self.cell.memory) > 1:
             return {}
-        known: dict[tuple[int, int, int], float] = {}
+        known: dict[tuple[int, int, int], np.ndarray] = {}
         for copy, each in enumerate(others or [Drives(drives.variances)]):
             fresh = self.fresh(each)
-            powers = memory_powers(self.cell, fresh, _ORDER, paired=bool(others), unit=unit)
+            order = _FROZEN_ORDER if self.frozen else _ORDER
+            powers = memory_powers(self.cell, fresh, order, paired=bool(others), unit=unit)
             known |= {(copy + bool(others), j, k): value for (j, k), value in powers.items()
                       if k or not copy}  # fmt: skip
         return known

@@ -53,14 +53,29 @@ class Population:
 
     @property
     def closes(self) -> bool:
-        """Whether the moments of the memory are known."""
-        return affine_memory(self.cell) is not None and not self.frozen
+        """Whether the moments of the memory are known, given the frozen biases of a site."""
+        return affine_memory(self.cell) is not None
+
+    @cached_property
+    def ground(self) -> np.ndarray:
+        """What stays: of frozen biases and of the first memories, shape (R, variables, sites)."""
+        variables = len(self.frozen) + 2 * len(self.cell.memory)
+        rngs = spawn(self.seed, REPLICATES)
+        return np.stack([low_discrepancy_normals(variables, self.count, rng) for rng in rngs])
+
+    @cached_property
+    def biases(self) -> np.ndarray:
+        """Frozen biases of the sites, shape (preactivations, R, sites)."""
+        biases = np.zeros((len(self.cell.gates), REPLICATES, self.count))
+        for i, k in enumerate(self.frozen):
+            biases[k] = self.parameters.groups[k][1].bias_std * self.ground[:, i]
+        return biases
 
     def fresh(self, drives: Drives) -> FreshVariables:
-        """Return the fresh variables."""
+        """Return the fresh variables, given the frozen biases of each site."""
         return FreshVariables(
             self.cell, self.parameters, drives.variances, drives.correlations,
-            drives.input_correlation,
+            drives.input_correlation, self.biases if self.frozen else None,
         )  # fmt: skip
 
 
@@ -86,7 +101,7 @@ class Walk:
         self.reads_input = cell.input in read
         self.updates = together(cell.site_symbols, tuple(cell.updates[i] for i in self.wanted))
         self.per_copy = len(self.gates) + int(self.reads_input)
-        self.biases = self._draw_biases()
+        self.biases = model.biases
         self.memory = [(copy, i) for copy in range(self.networks) for i in cell.memory]
         self.states = np.zeros((self.networks, len(cell.states), REPLICATES, self.count))
         self.carried: dict[Any, np.ndarray] = {}
@@ -94,30 +109,21 @@ class Walk:
             self._start(Drives(tuple(variances)))
         self.copies: list[tuple[Any, Any, Any]] = []
 
-    def _draw_biases(self) -> np.ndarray:
-        model = self.model
-        biases = np.zeros((len(model.cell.gates), REPLICATES, self.count))
-        if model.frozen:
-            for r, rng in enumerate(spawn(model.seed, REPLICATES)):
-                z = low_discrepancy_normals(len(model.frozen), self.count, rng)
-                for i, k in enumerate(model.frozen):
-                    biases[k, r] = model.parameters.groups[k][1].bias_std * z[i]
-        return biases
-
     def _start(self, drives: Drives) -> None:
         """Start from a Gaussian memory of the right moments, independent in the copies."""
         model = self.model
         update = affine_memory(model.cell)
-        second = stationary_second(update, model.fresh(drives)).mean(axis=(0, 1))  # pyright: ignore
-        mean = second[0, 1:]
-        values, vectors = np.linalg.eigh(second[1:, 1:] - np.outer(mean, mean))
-        root = vectors * np.sqrt(np.clip(values, 0, None))
-        m = len(mean)
-        for r, rng in enumerate(spawn(model.seed, REPLICATES)):
-            z = low_discrepancy_normals(2 * m, self.count, rng)
-            for copy in range(self.networks):
-                own = mean[:, None] + root @ (z[m:] if copy else z[:m])
-                self.states[copy, list(model.cell.memory), r] = own
+        second = stationary_second(update, model.fresh(drives))  # pyright: ignore
+        mean = second[..., 0, 1:]
+        covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
+        z = np.moveaxis(model.ground[:, len(model.frozen) :], 1, 2)
+        m = mean.shape[-1]
+        for copy in range(self.networks):
+            normal = z[..., m:] if copy else z[..., :m]
+            own = mean + np.einsum("...ij,...j->...i", root, normal)
+            self.states[copy, list(model.cell.memory)] = np.moveaxis(own, -1, 0)
 
     def run(self, steps: int) -> None:
         """Take some steps."""
