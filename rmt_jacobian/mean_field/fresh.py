@@ -40,7 +40,7 @@ __all__ = ["FreshVariables", "PointSets", "fresh_rule"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
-_MANY = 193  # means beyond which an average is interpolated between so many: to 1e-8
+_MANY = 65  # means beyond which an average is interpolated between so many: to 1e-7
 _SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 

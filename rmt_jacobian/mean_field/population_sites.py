@@ -90,28 +90,29 @@ class PopulationSites(Population, SiteModel):
     ) -> np.ndarray:
         """Average what is remembered over sites, and what is fresh exactly."""
         cell, each = self.cell, others or [Drives(drives.variances)]
-        fresh = [self.fresh(one) for one in each]
         parts = sorted({o.remembered for terms in outputs for o in terms}, key=sp.default_sort_key)
         function = together(cell.states, tuple(parts))
-
+        distinct = list(dict.fromkeys(outputs))
         terms = [
-            (k, copy, parts.index(one.remembered), parts.index(two.remembered),
-             variables.product(one.fresh, two.fresh))
-            for copy, variables in enumerate(fresh)
-            for k, known in enumerate(outputs)
-            for one, two in itertools.product(known, repeat=2)
+            [(parts.index(one.remembered), parts.index(two.remembered),
+              variables.product(one.fresh, two.fresh))
+             for one, two in itertools.product(known, repeat=2)]
+            for variables in map(self.fresh, each) for known in distinct
         ]  # fmt: skip
+        shares = [one[0][2] if len(one) == 1 else np.ones((1, 1)) for one in terms]
 
         def products(walk: Walk) -> list[np.ndarray]:
             g = [[part + 0 * x for part in function(*s)] for s, _, x in walk.copies]
             others = g[1:] or g
-            found = [np.zeros(g[0][0].shape) for _ in range(len(each) * len(outputs))]
-            for k, copy, a, b, share in terms:
-                where = copy * len(outputs) + k
-                found[where] = found[where] + share * g[0][a] * others[copy][b]
-            return found
+            return [
+                sum(share * g[0][a] * others[which // len(distinct)][b] for a, b, share in one)
+                for which, one in enumerate(terms)
+            ]  # pyright: ignore[reportReturnType]
 
-        return self._averaged(drives, others, products, memory_only=True)
+        found = self._averaged(drives, others, products, shares=shares, memory_only=True)
+        owners = [distinct.index(each) for each in outputs]
+        found = found.reshape(len(found), len(each), -1)[..., owners]
+        return found.reshape(len(found), -1)
 
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self._averaged(drives, [], lambda walk: [s * s for s in walk.copies[0][0]])
@@ -122,9 +123,13 @@ class PopulationSites(Population, SiteModel):
         others: list[Drives],
         values: Callable[[Walk], Sequence[np.ndarray]],
         *,
+        shares: list[np.ndarray] | None = None,
         memory_only: bool = False,
     ) -> np.ndarray:
-        """Average functions of a step over sites and some steps, shape (R, functions)."""
+        """Average functions of a step over sites and some steps, shape (R, functions).
+
+        A function is corrected by moments times its share, where it has one at each site.
+        """
         update = affine_memory(self.cell)
         if self.closes and growth_of_memory(update, self.fresh(drives)):  # pyright: ignore
             return np.full((REPLICATES, len(self.cell.gates)), np.inf)
@@ -133,21 +138,24 @@ class PopulationSites(Population, SiteModel):
         exact = np.stack(list(known.values())) if known else np.zeros((0, 1, 1))
         walk = Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
-        found, missed, slopes = [], [], None
+        found, missed, slopes = [], [], []
         for _ in range(_AVERAGED):
             walk.draw()
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = walk.powers(list(known), unit)
-                if slopes is None:
-                    slopes = _regression(now, seen - exact)
-                missed.append((seen - exact).mean(axis=2))
+                seen = walk.powers(list(known), unit) - exact
+                if shares is None or all(share.size == 1 for share in shares):
+                    groups, wholes = [now], [seen]
+                else:
+                    groups, wholes = list(now[:, None]), [seen * share for share in shares]
+                slopes = slopes or list(map(_regression, groups, wholes))
+                parts = [slope @ whole.mean(axis=2) for slope, whole in
+                         zip(slopes, wholes, strict=True)]  # fmt: skip
+                missed.append(np.concatenate(parts))
             walk.update()
         mean = np.mean(found, axis=0)
-        if slopes is not None:
-            mean = mean - slopes @ np.mean(missed, axis=0)
-        return mean.T
+        return (mean - np.mean(missed, axis=0) if missed else mean).T
 
     def _unit(self, drives: Drives) -> float:
         """Return the deviation of the only memory."""
