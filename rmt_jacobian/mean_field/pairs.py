@@ -201,8 +201,18 @@ class PairState:
     def _rates(self, steps: int) -> np.ndarray:
         if steps < 1:
             raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-        model = self.model or self.state.model
-        return np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
+        model, tolerance = self.model or self.state.model, self.state.tolerance
+        while True:
+            rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
+            reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
+            if reached <= tolerance:
+                return rates
+            finer = more_points(model, reached, tolerance)
+            if finer is None:
+                raise ConvergenceError(
+                    f"the growth over {steps} steps: {not_met(reached, tolerance)}"
+                )
+            model = finer
 
     @property
     def timescale(self) -> float:

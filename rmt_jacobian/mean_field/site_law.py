@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import single_site, site_average
 from rmt_jacobian.solvers import Solution, fixed_point_from
@@ -121,9 +121,15 @@ def _state_moment(law: SiteLaw, order: int) -> float:
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
     forgotten = 1 - fresh(order)
     if forgotten <= 0:
-        raise ParameterError(
-            "the gate keeps the state for ever, to rounding: there is no stationary state; "
-            "lower bias_mean"
+        state, owner = law.cell.states[0], law.cell.preactivations[0]
+        mend = (
+            f"change the parameters of {owner.name!r}"
+            if owner.symbol in kept.free_symbols
+            else "it does so at any parameters: let the update forget"
+        )
+        raise InfeasibleError(
+            f"{law.cell.name}: {state} grows for ever, so that there is no stationary state: a "
+            f"step keeps {1 - forgotten:.6g} of its moment of order {order}; {mend}"
         )
     return earlier / forgotten
 

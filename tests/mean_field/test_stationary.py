@@ -23,7 +23,13 @@ from rmt_jacobian.cells import (
     vanilla,
 )
 from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
-from rmt_jacobian.mean_field import PairState, pair_state, untied_mean_field, untied_state
+from rmt_jacobian.mean_field import (
+    PairState,
+    mean_field,
+    pair_state,
+    untied_mean_field,
+    untied_state,
+)
 
 # The trapezoidal rule; tanh(e) has its poles at e = i pi / 2, and gates of deviation 2 are exact.
 _Z = np.linspace(-10, 10, 401)
@@ -420,3 +426,10 @@ def test_the_ends_of_correlations() -> None:
     assert pair_state(state, 1.0).correlations == (1.0, 1.0)
     close = PairState(state, 1.0, tuple(s * (1 - 1e-9) for s in state.source_squares))
     assert close.chi == pytest.approx(pair_state(state, 1.0).chi, rel=1e-6)
+
+
+def test_one_state_and_one_preactivation_are_refused_in_the_same_words() -> None:
+    cell, _ = GROWING["integrator"]
+    p = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, "input_variance": 0.8})
+    with pytest.raises(InfeasibleError, match="h grows for ever.*at any parameters"):
+        mean_field(cell, p)
