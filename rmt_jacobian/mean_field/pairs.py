@@ -119,7 +119,8 @@ class PairState:
     @cached_property
     def _growth(self) -> Replicated:
         """The growth rate, its samples at the squares and products of their own."""
-        model, state = self.model or self.state.model, self.state
+        state = self.state
+        model = state.model.rough()
         while True:
             own = model.growth(self.drives)
             if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
@@ -201,7 +202,7 @@ class PairState:
     def _rates(self, steps: int) -> np.ndarray:
         if steps < 1:
             raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-        model, tolerance = self.model or self.state.model, self.state.tolerance
+        model, tolerance = self.state.model.rough(), self.state.tolerance
         while True:
             rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
             reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
@@ -292,7 +293,7 @@ def solve_pair_state(
 
     flip = sign_flip(state.cell, state.parameters)
     odd = np.array([flip is not None and flip.sources[k] < 0 for k in first], dtype=bool)
-    model, near = state.model, None
+    model, near = state.model.rough(), None
     remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
     while True:
         found = solve_replicated(

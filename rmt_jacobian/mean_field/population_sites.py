@@ -173,7 +173,12 @@ class PopulationSites(Population, SiteModel):
         if not self.closes or len(self.cell.memory) > 1:
             return {}
         known: dict[tuple[int, int, int], np.ndarray] = {}
+        flip = sign_flip(self.cell, self.parameters) if len(others) > 1 else None
         for copy, each in enumerate(others or [Drives(drives.variances)]):
+            if copy and flip is not None:  # the second network of the other copy, turned
+                sign = flip.states[self.cell.memory[0]]
+                known |= {(2, j, k): value * sign**k for (_, j, k), value in known.items() if k}
+                continue
             fresh = self.fresh(each)
             order = _FROZEN_ORDER if self.frozen else _ORDER
             powers = memory_powers(self.cell, fresh, order, paired=bool(others), unit=unit)
