@@ -73,8 +73,8 @@ def affine_memory(cell: Cell) -> Table | None:
     Examples
     --------
     >>> from rmt_jacobian.cells import lstm
-    >>> affine_memory(lstm)
-    ((sigmoid(e_i)*tanh(e_y), sigmoid(e_f)),)
+    >>> affine_memory(lstm)[0][1]
+    sigmoid(e_f)
     """
     memory = tuple(cell.states[i] for i in cell.memory)
     return _rows([cell.updates[i] for i in cell.memory], memory) if memory else None

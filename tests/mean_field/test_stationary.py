@@ -431,5 +431,5 @@ def test_the_ends_of_correlations() -> None:
 def test_one_state_and_one_preactivation_are_refused_in_the_same_words() -> None:
     cell, _ = GROWING["integrator"]
     p = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, "input_variance": 0.8})
-    with pytest.raises(InfeasibleError, match="h grows for ever.*at any parameters"):
+    with pytest.raises(InfeasibleError, match=r"h grows for ever.*at any parameters"):
         mean_field(cell, p)
