@@ -176,7 +176,7 @@ class PopulationSites(Population, SiteModel):
         flip = sign_flip(self.cell, self.parameters) if len(others) > 1 else None
         for copy, each in enumerate(others or [Drives(drives.variances)]):
             if copy and flip is not None:  # the second network of the other copy, turned
-                sign = flip.states[self.cell.memory[0]]
+                sign = flip.states[max(self.cell.memory)]
                 known |= {(2, j, k): value * sign**k for (_, j, k), value in known.items() if k}
                 continue
             fresh = self.fresh(each)
