@@ -40,7 +40,7 @@ __all__ = ["FreshVariables", "PointSets", "fresh_rule"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
-_MANY = 65  # means beyond which an average is interpolated between so many: to 1e-7
+_MANY, _GRID = 256, 65  # means beyond which an average is interpolated between so many: to 1e-7
 _SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 
@@ -260,18 +260,21 @@ class FreshVariables:
         means, places = np.unique(law.means, return_inverse=True)
         if smooth and len(means) > _MANY:
             ends = np.arcsinh(means[[0, -1]])
-            grid = np.sinh(np.linspace(ends[0], ends[1], _MANY))
+            grid = np.sinh(np.linspace(ends[0], ends[1], _GRID))
             on_grid = self._of_one(symbol, replace(law, means=grid[None]), functions, smooth)
             return CubicSpline(np.arcsinh(grid), on_grid[0])(np.arcsinh(law.means))
-        values = []
-        for mean in means:
-            if len(functions) == 1:
-                rule = self._rule(symbol, law, smooth, float(mean))
-                values.append(rule.average(functions[0](rule.nodes)))
-            else:
-                pair = self._pair(symbol, law, smooth, float(mean))
-                values.append(pair.average(functions[0](pair.first) * functions[1](pair.second)))
+        values = [self._single(symbol, law, functions, smooth, float(mean)) for mean in means]
         return np.array(values)[places].reshape(law.means.shape)
+
+    def _single(
+        self, symbol: sp.Symbol, law: _Law, functions: list[Any], smooth: bool, mean: float
+    ) -> float:
+        """Average over one variable, or one pair of them, of a given mean."""
+        if len(functions) == 1:
+            rule = self._rule(symbol, law, smooth, mean)
+            return rule.average(functions[0](rule.nodes))
+        pair = self._pair(symbol, law, smooth, mean)
+        return pair.average(functions[0](pair.first) * functions[1](pair.second))
 
     def _of_many(self, laws: list[_Law], functions: list[Any]) -> np.ndarray:
         """Average over the point sets."""
