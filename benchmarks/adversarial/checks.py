@@ -30,7 +30,7 @@ _SLOWEST = 180  # seconds
 _LONGEST = 1500  # steps of settling
 
 
-class TimeoutReached(Exception):
+class OutOfTimeError(Exception):
     """A point took too long."""
 
 
@@ -66,7 +66,7 @@ def check(seed: int, *, with_law: bool) -> Outcome:
             tables = {w: law.cdf(np.array([0.0])) for w, law in laws.items()}
     except RmtJacobianError as error:
         return Outcome(seed, "refused", str(error), time.process_time() - start)
-    except TimeoutReached:
+    except OutOfTimeError:
         return Outcome(seed, "slow", point.title, time.process_time() - start)
     except Exception as error:
         message = f"{type(error).__name__}: {error}; {point.title}"
@@ -95,7 +95,7 @@ def check(seed: int, *, with_law: bool) -> Outcome:
 @contextlib.contextmanager
 def _limited(seconds: int) -> Iterator[None]:
     def stop(*_: object) -> None:
-        raise TimeoutReached
+        raise OutOfTimeError
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(seconds)
@@ -174,7 +174,7 @@ def _settled(simulation: Simulation) -> bool:
 
 def _law_differs(
     point: Point, simulation: Simulation, mean: Measured, weights: str, law, sites: int
-) -> list[str]:  # noqa: ANN001
+) -> list[str]:
     """Compare a law with dense Jacobians at the simulated sites."""
     rng = np.random.default_rng(sites)
     width, networks = (200, 4) if sites < 20_000 else (400, 8)

@@ -88,7 +88,7 @@ def _random_cell(rng: np.random.Generator, name: str) -> Cell:
     return Cell(name, states, x, tuple(preactivations), tuple(updates))
 
 
-def _activation(rng: np.random.Generator, names=tuple(ACTIVATIONS)):  # noqa: ANN001, ANN202
+def _activation(rng: np.random.Generator, names=tuple(ACTIVATIONS)):
     return ACTIVATIONS[str(rng.choice(names))]
 
 

@@ -120,9 +120,7 @@ class Simulation:
         covariances = []
         frozen = parameters.bias_kind == "frozen"
         for k, group in enumerate(self._groups):
-            y = [
-                self._source[k](*self.states[n], *self.gates[n], self.x[n])[0] for n in range(2)
-            ]
+            y = [self._source[k](*self.states[n], *self.gates[n], self.x[n])[0] for n in range(2)]
             products = np.array([np.mean(y[0] ** 2), np.mean(y[1] ** 2), np.mean(y[0] * y[1])])
             inputs = R * np.array([1, 1, self.point.input_correlation])
             fresh = group.weight_std**2 * products + group.input_std**2 * inputs
@@ -234,9 +232,7 @@ def sampled_singular_values(
     chosen = rng.choice(simulation.sites, size=width, replace=False)
     table = simulation.derivatives(0)[:, :, chosen]
     gates: list[np.ndarray] = []  # de_k / ds, (width, d width)
-    rows = [
-        np.concatenate([np.diag(table[i, j]) for j in range(d)], axis=1) for i in range(d + K)
-    ]
+    rows = [np.concatenate([np.diag(table[i, j]) for j in range(d)], axis=1) for i in range(d + K)]
     for k, group in enumerate(simulation._groups):
         y = rows[d + k] + sum(
             (table[d + k, d + j][:, None] * gates[j] for j in range(k)), np.zeros(1)

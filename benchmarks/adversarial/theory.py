@@ -31,7 +31,7 @@ def claims(point: Point) -> list[Claim]:
     ]
 
 
-def law_of(point: Point, weights: str):  # noqa: ANN201
+def law_of(point: Point, weights: str):
     """Return the law of the singular values of one step, of few sites."""
     return singular_value_law(
         point.cell, point.parameters, weights=weights, steps=1, sites=512, tolerance=1e-4

@@ -1,5 +1,6 @@
 """``rmt-jacobian mean-field``."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,12 +15,11 @@ from rmt_jacobian.cli.options import (
     say,
     write_json,
 )
-from rmt_jacobian.errors import HypothesisError
 
 if TYPE_CHECKING:
     from rmt_jacobian.mean_field import MeanField, UntiedMeanField
 
-__all__ = ["mean_field_command"]
+__all__ = ["known_digits", "mean_field_command"]
 
 
 @click.command("mean-field")
@@ -32,6 +32,19 @@ __all__ = ["mean_field_command"]
     show_default=True,
     help="Correlation Sigma_12 of two input sequences, in [-1, 1].",
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=None,
+    help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Largest error of a correlation, and relative error of a variance or a growth rate.",
+)
 @json_option
 def mean_field_command(
     cell: str,
@@ -39,33 +52,71 @@ def mean_field_command(
     config: str | None,
     inputs: str,
     input_correlation: float,
+    steps: int | None,
+    tolerance: float,
     json_path: str | None,
 ) -> None:
-    """Solve the mean field: variances, correlation c*, slopes and timescales."""
+    """Solve the mean field: variances, correlation c*, slopes and timescales.
+
+    Numbers are printed as far as they are known; the half width of their 95 % interval follows.
+    """
     prepare_json(json_path)
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
-    from rmt_jacobian.mean_field import mean_field, untied_mean_field
+    from rmt_jacobian.mean_field import (
+        has_closed_site,
+        has_frozen_bias,
+        mean_field,
+        untied_mean_field,
+    )
 
-    try:
+    if has_closed_site(found_cell, parameters):
         found = mean_field(found_cell, parameters, input_correlation=input_correlation)
-    except HypothesisError:  # more than one state or preactivation, or moments that do not close
-        general = untied_mean_field(found_cell, parameters, input_correlation=input_correlation)
-        results = _results_of_any_cell(general)
+        results, errors = _results_of_one_state(found, steps)
     else:
-        results = _results_of_one_state(found)
+        general = untied_mean_field(
+            found_cell, parameters, input_correlation=input_correlation, tolerance=tolerance
+        )
+        results, errors = _results_of_any_cell(general, steps)
     say(describe(found_cell, parameters), json_path)
     for name, value in results.items():
-        for key, number in _flat(name, value):
-            say(f"{key:>40}  {number:<14.8g} {_WORDS[name]}", json_path)
+        for (key, number), (_, error) in zip(
+            _flat(name, value), _flat(name, errors[name]), strict=True
+        ):
+            say(f"{key:>40}  {known_digits(number, error):<26} {_WORDS[name]}", json_path)
+    if has_frozen_bias(parameters) and results["chi1"] >= 1 and steps is None:
+        say(
+            "Slopes are those in the end, when the few sites whose frozen biases let them never "
+            "forget dominate: --steps T gives the growth over T steps.",
+            json_path,
+        )
     header = {
         "cell": found_cell.name,
         "parameters": parameters.named(),
         "inputs": inputs,
         "biases": parameters.bias_kind,
         "input_correlation": input_correlation,
+        "steps": steps,
+        "tolerance": tolerance,
     }
-    write_json(json_path, {**header, **results})
+    write_json(json_path, {**header, **results, "errors": errors})
+
+
+def known_digits(value: float, error: float) -> str:
+    """Print a number as far as it is known, at most to ten digits, and its error.
+
+    Examples
+    --------
+    >>> known_digits(0.7367598, 0.00046), known_digits(0.5, 1e-14), known_digits(256.4, 14.5)
+    ('0.7368 +- 0.0005', '0.5', '260 +- 10')
+    """
+    if not math.isfinite(value) or error <= 1e-10 * abs(value):
+        return f"{value:.10g}"
+    if not math.isfinite(error) or error >= abs(value) > 0:
+        return f"{value:.1g} +- {error:.1g}"
+    place = -math.floor(math.log10(float(f"{error:.0e}")))
+    rounded = f"{value:.{place}f}" if place > 0 else f"{round(value, place):.0f}"
+    return f"{rounded} +- {float(f'{error:.0e}'):.{max(place, 0)}f}"
 
 
 _WORDS = {
@@ -77,14 +128,17 @@ _WORDS = {
     "source_correlation": "of what W multiplies",
     "chi": "slope at c*",
     "chi1": "slope at c = 1, growth rate of gradients",
+    "growth_rate": "of squared gradients a step, over the steps asked for",
     "timescale": "-1 / log |chi|, in steps",
     "variance_timescale": "xi_Q, of the state variance, in steps",
     "state_fourth_moment": "E[h^4]",
 }
 
 
-def _results_of_one_state(found: "MeanField") -> dict[str, Any]:
-    return {
+def _results_of_one_state(
+    found: "MeanField", steps: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    results = {
         "preactivation_variance": found.preactivation_variance,
         "state_variance": found.state_variance,
         "correlation": found.correlation,
@@ -95,11 +149,19 @@ def _results_of_one_state(found: "MeanField") -> dict[str, Any]:
         "variance_timescale": found.variance_timescale,
         "state_fourth_moment": found.law.state_moment(4),
     }
+    relative = found.errors["state_variance"] / (found.state_variance or 1.0)
+    errors = {**found.errors, "state_fourth_moment": 2 * relative * results["state_fourth_moment"]}
+    if steps is not None:  # successive steps are independent
+        results["growth_rate"], errors["growth_rate"] = found.chi1, errors["chi1"]
+    return results, errors
 
 
-def _results_of_any_cell(found: "UntiedMeanField") -> dict[str, Any]:
+def _results_of_any_cell(
+    found: "UntiedMeanField", steps: int | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     states = [str(state) for state in found.state.cell.states]
-    return {
+    known = found.errors
+    results = {
         "preactivation_variance": found.preactivation_variances,
         "state_variance": dict(zip(states, found.state.state_squares, strict=True)),
         "source_variance": found.source_squares,
@@ -109,6 +171,20 @@ def _results_of_any_cell(found: "UntiedMeanField") -> dict[str, Any]:
         "chi1": found.chi1,
         "timescale": found.timescale,
     }
+    errors = {
+        "preactivation_variance": known["preactivation_variances"],
+        "state_variance": dict(zip(states, found.state.state_square_errors, strict=True)),
+        "source_variance": known["source_squares"],
+        "correlation": known["correlations"],
+        "source_correlation": known["source_correlations"],
+        "chi": known["chi"],
+        "chi1": known["chi1"],
+        "timescale": known["timescale"],
+    }
+    if steps is not None:
+        results["growth_rate"] = found.growth_rate(steps)
+        errors["growth_rate"] = found.same.growth_rate_error(steps)
+    return results, errors
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, float]]:

@@ -51,6 +51,7 @@ from rmt_jacobian.mean_field.slow_modes import (
 from rmt_jacobian.mean_field.summary import (
     MeanField,
     UntiedMeanField,
+    has_closed_site,
     mean_field,
     untied_mean_field,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "gru_phase",
     "gru_zero_growth",
     "gru_zero_spectrum",
+    "has_closed_site",
     "has_frozen_bias",
     "lstm_binary_forget",
     "lstm_zero_spectrum",

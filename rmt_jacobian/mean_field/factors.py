@@ -1,10 +1,18 @@
 """Expressions in independent variables as sums of products whose factors share none of them."""
 
 from functools import cache, reduce
+from typing import TypeAlias
 
 import sympy as sp
 
-__all__ = ["independent_factors", "independent_products"]
+from rmt_jacobian.cells.activations import sigmoid
+
+__all__ = [
+    "complemented",
+    "independent_factors",
+    "independent_products",
+    "merged_variables",
+]
 
 
 @cache
@@ -58,3 +66,51 @@ def _is_simpler(expanded: sp.Expr, whole: sp.Expr, random: frozenset[sp.Symbol])
         max(len(part.free_symbols & random) for part in independent_factors(term, random)) < count
         for term in sp.Add.make_args(expanded)
     )
+
+
+def complemented(expression: sp.Expr) -> sp.Expr:
+    """Write 1 - sigmoid(e) as sigmoid(-e), which keeps its digits where the gate saturates.
+
+    Examples
+    --------
+    >>> e = sp.Symbol("e", real=True)
+    >>> complemented(sigmoid(e).diff(e))
+    sigmoid(-e)*sigmoid(e)
+    """
+    at = {}
+    for gate in expression.atoms(sigmoid):
+        at[1 - gate] = sigmoid(-gate.args[0])
+        at[gate - 1] = -sigmoid(-gate.args[0])
+    return expression.xreplace(at)
+
+
+Combination: TypeAlias = tuple[tuple[sp.Symbol, sp.Expr], ...]
+"""The variables of a linear combination, and their coefficients."""
+
+
+@cache
+def merged_variables(
+    expressions: tuple[sp.Expr, ...], gaussian: frozenset[sp.Symbol]
+) -> tuple[tuple[sp.Expr, ...], dict[sp.Symbol, Combination]]:
+    """Let one symbol stand for Gaussian variables that are only met in one linear combination.
+
+    Examples
+    --------
+    >>> x, y, z = sp.symbols("x y z", real=True)
+    >>> merged_variables((sp.tanh(x + 2 * y) * z,), frozenset((x, y, z)))
+    ((z*tanh(x + 2*y),), {x + 2*y: ((x, 1), (y, 2))})
+    """
+    found: dict[sp.Symbol, Combination] = {}
+    sums = {node for expression in expressions for node in expression.atoms(sp.Add)}
+    for node in sorted(sums, key=sp.default_sort_key):
+        terms = [term.as_coeff_Mul() for term in node.args]
+        parts = tuple((v, a) for a, v in terms if v in gaussian)
+        if len(parts) < 2:
+            continue
+        (first, scale), *others = parts
+        whole = sp.Symbol(str(sp.Add(*(a * v for v, a in parts))), real=True)
+        at = (whole - sum(a * v for v, a in others)) / scale
+        changed = tuple(sp.sympify(each.subs(first, at)) for each in expressions)
+        if not any(each.free_symbols & {v for v, _ in parts} for each in changed):
+            found[whole], expressions = parts, changed
+    return expressions, found

@@ -1,26 +1,106 @@
-"""Averages over the fresh variables of one step, by quadrature: gates and input are independent.
+"""Averages over the fresh variables of one step, in one network or in two that share their weights.
 
 An expression is split into sums and products until every factor reads one variable, or few of them;
-those are averaged by a product of one-dimensional rules.
+those are averaged by a product of one-dimensional rules.  Factors that entangle more variables are
+averaged over independent low-discrepancy point sets, whose scatter tells how good they are.
+
+Biases that are frozen shift the means of the fresh variables; every average is then one for each
+value of them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, lru_cache, reduce
+from typing import Any
 
 import numpy as np
 import sympy as sp
+from scipy.interpolate import CubicSpline
 
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.arrays import spawn
+from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
-from rmt_jacobian.mean_field.factors import independent_products
-from rmt_jacobian.mean_field.quadrature import joint_average, pair_expression_average
+from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
+from rmt_jacobian.mean_field.bends import is_gentle
+from rmt_jacobian.mean_field.factors import (
+    Combination,
+    complemented,
+    independent_products,
+    merged_variables,
+)
+from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals
+from rmt_jacobian.mean_field.quadrature import (
+    expression_average,
+    joint_average,
+    pair_expression_average,
+)
 
-__all__ = ["FreshPairs", "FreshVariables"]
+__all__ = ["FreshVariables", "PointSets", "fresh_rule"]
 
-_MOST_TOGETHER = 3  # variables that one factor may read
+_MOST_TOGETHER = 3  # variables of a product of rules
+_MOST_NODES = 4_000_000
+_MANY, _GRID = 256, 65  # means beyond which an average is interpolated between so many: to 1e-7
+_SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 
 @dataclass(frozen=True)
+class PointSets:
+    """Independent randomised low-discrepancy sets, for averages that entangle many variables.
+
+    Attributes
+    ----------
+    replicates
+        R, the number of sets.
+    count
+        Points of each, a power of 2.
+    seed
+        Of all.
+    """
+
+    replicates: int = 8
+    count: int = 1024
+    seed: int = 0
+
+    def normals(self, dimensions: int, count: int | None = None) -> np.ndarray:
+        """Return standard normal variables, shape (R, dimensions, count)."""
+        return _normal_sets(dimensions, count or self.count, self.replicates, self.seed)
+
+
+@lru_cache(maxsize=8)
+def _normal_sets(dimensions: int, count: int, replicates: int, seed: int) -> np.ndarray:
+    rngs = spawn(seed, replicates)
+    return np.stack([low_discrepancy_normals(dimensions, count, rng) for rng in rngs])
+
+
+def fresh_rule(mean: float, variance: float) -> NormalRule:
+    """Return the rule for one fresh variable and a function that turns only near 0."""
+    std = math.sqrt(variance)
+    if 0 < std < _SHARP * math.hypot(1, mean):
+        standard = normal_rule(0.0, 1.0)
+        return NormalRule(mean + std * standard.nodes, standard.weights)
+    return normal_rule(mean, variance)
+
+
+def _pair_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
+    std = math.sqrt(variance)
+    if 0 < std < _SHARP * math.hypot(1, mean):
+        standard = bivariate_rule(0.0, 1.0, correlation)
+        first, second = mean + std * standard.first, mean + std * standard.second
+        return BivariateRule(first, second, standard.weights)
+    return bivariate_rule(mean, variance, correlation)
+
+
+@dataclass(frozen=True)
+class _Law:
+    """Of one variable: Gaussian of given means, one for each frozen bias, or the input."""
+
+    means: np.ndarray  # (replicates or 1, biases)
+    variance: float
+    correlation: float
+    is_input: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class FreshVariables:
     r"""Independent :math:`e_k \sim N(\mu_k, q_k)` and the input of one step.
 
@@ -30,133 +110,269 @@ class FreshVariables:
         Which variables, and their means.
     variances
         :math:`q_k`, one for each preactivation.
+    correlations
+        Of the preactivations in two networks that share W, V and b; None for one network, or two
+        that see the same.
+    input_correlation
+        Of the inputs of the two.
+    biases
+        Added to the means, shape (preactivations, replicates or 1, biases); by default 0.
+    points
+        For what entangles many variables.
 
     Examples
     --------
     >>> from rmt_jacobian.cells import gru, sigmoid
     >>> fresh = FreshVariables(gru, Parameters.of(gru), (1.0, 1.0, 4.0))
     >>> z, _, y = gru.gates
-    >>> round(fresh.average(sigmoid(z) * (1 + y**2)), 12)
-    2.5
+    >>> fresh.average(sigmoid(z) * (1 + y**2)).round(12)
+    array([[2.5]])
     """
 
     cell: Cell
     parameters: Parameters
     variances: tuple[float, ...]
+    correlations: tuple[float, ...] | None = None
+    input_correlation: float = 1.0
+    biases: np.ndarray | None = None
+    points: PointSets = PointSets()
+    _known: dict[Any, np.ndarray] = field(default_factory=dict)
+    _rules: dict[Any, Any] = field(default_factory=dict)
 
-    def average(self, expression: sp.Expr) -> float | None:
-        """Return the average of an expression in gates and input; None if it is too entangled."""
-        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
-        for factors in independent_products(sp.sympify(expression, strict=True), random):
-            averages = [self._factor(factor) for factor in factors]
-            known = [average for average in averages if average is not None]
-            if len(known) < len(averages):
-                return None
-            total += math.prod(known)
+    def average(self, expression: sp.Expr) -> np.ndarray:
+        """Return the average of an expression in gates and input, shape (R or 1, biases)."""
+        return self._products(_split((expression,), self._random))
+
+    def product(self, first: sp.Expr, second: sp.Expr) -> np.ndarray:
+        """Return E[f(1) g(2)] of two expressions, shape (R or 1, biases)."""
+        if self.correlations is None:
+            return self.average(_times(first, second))
+        return self._products(_split((first, second), self._random))
+
+    def outer(
+        self, first: tuple[sp.Expr, ...], second: tuple[sp.Expr, ...] | None = None
+    ) -> np.ndarray:
+        """Return E[f_i(1) g_j(2)], shape (R or 1, biases, i, j); by default g = f."""
+        same, second = second is None or second == first, second or first
+        found: list[list[Any]] = [[0.0] * len(second) for _ in first]
+        for i, left in enumerate(first):
+            for j, right in enumerate(second):
+                if left == 0 or right == 0:
+                    continue
+                # Both networks have the same law.
+                found[i][j] = found[j][i] if same and j < i else self.product(left, right)
+        return stacked(found, self.shape)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(R or 1, biases)."""
+        return (1, 1) if self.biases is None else self.biases.shape[1:]  # pyright: ignore
+
+    @cached_property
+    def _random(self) -> frozenset[sp.Symbol]:
+        return frozenset((*self.cell.gates, self.cell.input))
+
+    def _products(self, terms: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> np.ndarray:
+        total = np.zeros(self.shape)
+        for factors in terms:
+            total = total + math.prod(self._factor(factor) for factor in factors)
         return total
 
-    def averages(self, expressions: list[sp.Expr]) -> np.ndarray | None:
-        """Return the averages of several expressions; None if any is too entangled."""
-        values = [self.average(expression) for expression in expressions]
-        known = [value for value in values if value is not None]
-        return np.array(known) if len(known) == len(values) else None
-
-    def _factor(self, expression: sp.Expr) -> float | None:
-        symbols = expression.free_symbols
-        if len(symbols) > _MOST_TOGETHER:
-            return None
-        laws = {
-            symbol: _law(self.cell, self.parameters, self.variances, symbol) for symbol in symbols
-        }
-        try:
-            return joint_average(_in_normal_variables(expression, self.parameters, self.cell), laws)
-        except HypothesisError:
-            return None
-        except ConvergenceError:
-            if len(symbols) == 1:
-                raise
-            return None
-
-
-def _law(
-    cell: Cell, parameters: Parameters, variances: tuple[float, ...], symbol: sp.Basic
-) -> tuple[float, float]:
-    """Return mean and variance of a preactivation, or of the variable behind the input."""
-    if symbol == cell.input:
-        return 0.0, parameters.inputs.gain**2
-    k = cell.gates.index(symbol)
-    return parameters.groups[k][1].bias_mean, variances[k]
-
-
-def _in_normal_variables(expression: sp.Expr, parameters: Parameters, cell: Cell) -> sp.Expr:
-    """Write an input that is the tanh of a Gaussian variable as such."""
-    if parameters.inputs.kind == "gaussian":
-        return expression
-    return expression.subs(cell.input, sp.tanh(cell.input))
-
-
-@dataclass(frozen=True)
-class FreshPairs:
-    r"""The fresh variables of one step in two networks that share W, V and b.
-
-    Attributes
-    ----------
-    cell, parameters, variances
-        As in :class:`FreshVariables`; both networks have the same law.
-    correlations
-        Of the preactivations, one for each.
-    input_correlation
-        Of the inputs.
-    """
-
-    cell: Cell
-    parameters: Parameters
-    variances: tuple[float, ...]
-    correlations: tuple[float, ...]
-    input_correlation: float
-
-    def average(self, first: sp.Expr, second: sp.Expr) -> float | None:
-        """Return E[f(1) g(2)] of two expressions; None if they are too entangled."""
-        random, total = frozenset((*self.cell.gates, self.cell.input)), 0.0
-        for left in _separate_terms(first, random):
-            for right in _separate_terms(second, random):
-                product = 1.0
-                for symbol in {*left, *right}:
-                    one, two = left.get(symbol, sp.S.One), right.get(symbol, sp.S.One)
-                    if len(symbol) > 1:
-                        return None
-                    product *= self._pair(symbol, one, two)
-                total += product
-        return total
-
-    def averages(self, pairs: list[tuple[sp.Expr, sp.Expr]]) -> np.ndarray | None:
-        """Return the averages of several products; None if any is too entangled."""
-        values = [self.average(*pair) for pair in pairs]
-        known = [value for value in values if value is not None]
-        return np.array(known) if len(known) == len(values) else None
-
-    def _pair(self, symbols: frozenset[sp.Basic], one: sp.Expr, two: sp.Expr) -> float:
+    def _factor(self, sides: tuple[sp.Expr, ...]) -> Any:
+        """Return the average of f, or of f(1) g(2), whose variables do not come apart."""
+        symbols = frozenset().union(*(side.free_symbols for side in sides))
         if not symbols:
-            return float(one * two)
-        (symbol,) = symbols
-        law = _law(self.cell, self.parameters, self.variances, symbol)
+            return float(math.prod(sides))
+        if sides not in self._known:
+            self._known[sides] = self._quadrature(sides)
+        return self._known[sides]
+
+    def _quadrature(self, sides: tuple[sp.Expr, ...]) -> np.ndarray:
+        gaussian = set(self.cell.gates)
+        if self.parameters.input_kind == "gaussian":
+            gaussian.add(self.cell.input)
+        sides, merged = merged_variables(sides, frozenset(gaussian))
+        free = frozenset().union(*(side.free_symbols for side in sides))
+        symbols = tuple(sorted(free, key=str))
+        laws = [self._law(symbol, merged) for symbol in symbols]
+        if len(symbols) == 1:
+            return self._of_one(symbols[0], laws[0], sides)
+        fixed = all(law.means.size == 1 for law in laws)
+        if len(sides) == 1 and len(symbols) <= _MOST_TOGETHER and fixed:
+            known = self._of_few(sides[0], symbols, laws)
+            if known is not None:
+                return known
+        return self._of_many(laws, [array_function(symbols, side) for side in sides])
+
+    def _of_few(
+        self, side: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: list[_Law]
+    ) -> np.ndarray | None:
+        """Average over a product of rules or over panels; None where it takes too many nodes."""
+        if not is_gentle(side):
+            at = {
+                v: (float(w.means.flat[0]), self._variance(w))
+                for v, w in zip(symbols, laws, strict=True)
+            }
+            try:
+                return np.full((1, 1), joint_average(self._in_normal_variables(side), at))
+            except (HypothesisError, ConvergenceError):
+                return None
+        rules = [self._rule(*both) for both in zip(symbols, laws, strict=True)]
+        shape = tuple(rule.nodes.size for rule in rules)
+        if math.prod(shape) > _MOST_NODES:
+            return None
+        axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij", sparse=True)
+        values = np.broadcast_to(array_function(symbols, side)(*axes), shape)
+        return np.full((1, 1), _contracted(values, [rule.weights for rule in rules]))
+
+    def _in_normal_variables(self, side: sp.Expr) -> sp.Expr:
+        """Write an input that is the tanh of a Gaussian variable as such."""
+        if self.parameters.input_kind == "gaussian":
+            return side
+        return side.xreplace({self.cell.input: sp.tanh(self.cell.input)})
+
+    def _variance(self, law: _Law) -> float:
+        """Return the variance of the variable, or of the Gaussian one behind the input."""
+        return self.parameters.inputs.gain**2 if law.is_input else law.variance
+
+    def _law(self, symbol: sp.Symbol, merged: dict[sp.Symbol, Combination]) -> _Law:
+        if symbol in merged:
+            parts = [(self._law(v, merged), float(a)) for v, a in merged[symbol]]
+            means = sum(a * law.means for law, a in parts)
+            variance = sum(a * a * law.variance for law, a in parts)
+            shared = sum(a * a * law.variance * law.correlation for law, a in parts)
+            correlation = shared / variance if variance else 1.0
+            return _Law(np.asarray(means), variance, min(1.0, max(-1.0, correlation)))
         if symbol == self.cell.input:
-            correlation = self.parameters.inputs.latent_correlation(self.input_correlation)
-        else:
-            correlation = self.correlations[self.cell.gates.index(symbol)]
-        left, right = (_in_normal_variables(f, self.parameters, self.cell) for f in (one, two))
-        return pair_expression_average(left, right, symbol, *law, correlation)
+            inputs = self.parameters.inputs
+            latent = inputs.latent_correlation(self.input_correlation)
+            if self.parameters.input_kind == "gaussian":
+                return _Law(np.zeros((1, 1)), inputs.variance, latent)
+            return _Law(np.zeros((1, 1)), 1.0, latent, is_input=True)
+        k = self.cell.gates.index(symbol)
+        means = np.full((1, 1), self.parameters.groups[k][1].bias_mean)
+        if self.biases is not None and np.any(self.biases[k]):
+            means = means + self.biases[k]
+        correlation = 1.0 if self.correlations is None else self.correlations[k]
+        return _Law(means, self.variances[k], correlation)
+
+    def _rule(self, symbol: sp.Symbol, law: _Law, mean: float | None = None) -> NormalRule:
+        mean = float(law.means.flat[0]) if mean is None else mean
+        key = (symbol, mean)
+        if key not in self._rules:
+            rule = fresh_rule(mean, law.variance)
+            if law.is_input:
+                rule = NormalRule(self.parameters.inputs.from_normal(rule.nodes), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def _pair(self, symbol: sp.Symbol, law: _Law, mean: float) -> BivariateRule:
+        key = (symbol, mean, "pair")
+        if key not in self._rules:
+            rule = _pair_rule(mean, law.variance, law.correlation)
+            if law.is_input:
+                of = self.parameters.inputs.from_normal
+                rule = BivariateRule(of(rule.first), of(rule.second), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def _of_one(self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...]) -> np.ndarray:
+        means, places = np.unique(law.means, return_inverse=True)
+        gentle = all(map(is_gentle, sides))
+        if gentle and len(means) > _MANY:
+            ends = np.arcsinh(means[[0, -1]])
+            grid = np.sinh(np.linspace(ends[0], ends[1], _GRID))
+            on_grid = self._of_one(symbol, replace(law, means=grid[None]), sides)
+            return CubicSpline(np.arcsinh(grid), on_grid[0])(np.arcsinh(law.means))
+        single = self._on_nodes if gentle else self._on_panels
+        values = [single(symbol, law, sides, float(mean)) for mean in means]
+        return np.array(values)[places].reshape(law.means.shape)
+
+    def _on_nodes(
+        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], mean: float
+    ) -> float:
+        """Average over one variable, or one pair of them, of a given mean."""
+        functions = [array_function((symbol,), side) for side in sides]
+        if len(functions) == 1:
+            rule = self._rule(symbol, law, mean)
+            return rule.average(functions[0](rule.nodes))
+        pair = self._pair(symbol, law, mean)
+        return pair.average(functions[0](pair.first) * functions[1](pair.second))
+
+    def _on_panels(
+        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], mean: float
+    ) -> float:
+        """Do the same for functions that bend, jump or are steep."""
+        sides = tuple(self._in_normal_variables(side) for side in sides)
+        variance = self._variance(law)
+        if len(sides) == 1:
+            return expression_average(sides[0], symbol, mean, variance)
+        return pair_expression_average(*sides, symbol, mean, variance, law.correlation)
+
+    def _of_many(self, laws: list[_Law], functions: list[Any]) -> np.ndarray:
+        """Average over the point sets."""
+        biases = max(law.means.shape[1] for law in laws)
+        count = max(64, 2 ** round(math.log2(self.points.count / biases)))
+        z = self.points.normals(len(functions) * len(laws), count)
+        axes: list[list[np.ndarray]] = [[], []]
+        for i, law in enumerate(laws):
+            first = z[:, i]
+            both = [first]
+            if len(functions) == 2:
+                c = law.correlation
+                both.append(c * first + math.sqrt((1 - c) * (1 + c)) * z[:, len(laws) + i])
+            for side, normal in zip(axes, both, strict=False):
+                value = law.means[..., None] + math.sqrt(law.variance) * normal[:, None, :]
+                of = self.parameters.inputs.from_normal
+                side.append(of(normal[:, None, :]) if law.is_input else value)
+        values = [function(*side) for function, side in zip(functions, axes, strict=False)]
+        shape = np.broadcast_shapes(*(axis.shape for side in axes for axis in side))
+        return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
 
 
-def _separate_terms(
-    expression: sp.Expr, random: frozenset[sp.Symbol]
-) -> list[dict[frozenset[sp.Basic], sp.Expr]]:
-    """Write an expression as a sum of products, each a factor by the variables it reads."""
-    terms = []
-    for factors in independent_products(sp.sympify(expression, strict=True), random):
-        parts: dict[frozenset[sp.Basic], sp.Expr] = {}
-        for factor in factors:
-            key = frozenset(factor.free_symbols & random)
-            parts[key] = sp.Mul(parts.get(key, sp.S.One), factor)
-        terms.append(parts)
-    return terms
+def stacked(table: list[list[Any]], shape: tuple[int, int]) -> np.ndarray:
+    """Return a table of averages as one array, shape (R or 1, biases, rows, columns)."""
+    arrays = [[np.asarray(entry) for entry in row] for row in table]
+    shape = np.broadcast_shapes(shape, *(a.shape for row in arrays for a in row if a.ndim))
+    rows = [np.stack([np.broadcast_to(a, shape) for a in row], axis=-1) for row in arrays]
+    return np.stack(rows, axis=-2)
+
+
+def _contracted(values: np.ndarray, weights: list[np.ndarray]) -> float:
+    return float(reduce(lambda array, each: np.tensordot(each, array, 1), weights, values))
+
+
+@lru_cache(maxsize=4096)
+def _times(first: sp.Expr, second: sp.Expr) -> sp.Expr:
+    return sp.Mul(first, second)
+
+
+@cache
+def _split(
+    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
+    """Write f, or f(1) g(2), as a sum of products of factors that share no variable."""
+    plans = [
+        independent_products(complemented(sp.sympify(side, strict=True)), random) for side in sides
+    ]
+    if len(plans) == 1:
+        return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
+    return tuple(_joined(left, right, random) for left in plans[0] for right in plans[1])
+
+
+def _joined(
+    left: tuple[sp.Expr, ...], right: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[sp.Expr, ...], ...]:
+    """Join factors of two networks that read a variable in common."""
+    groups: list[tuple[frozenset[Any], sp.Expr, sp.Expr]] = []
+    one = sp.S.One
+    for factor, other in [*((f, one) for f in left), *((one, g) for g in right)]:
+        symbols = (factor.free_symbols | other.free_symbols) & random
+        apart = []
+        for names, f, g in groups:
+            if symbols & names:
+                symbols, factor, other = symbols | names, f * factor, g * other
+            else:
+                apart.append((names, f, g))
+        groups = [*apart, (frozenset(symbols), factor, other)]
+    return tuple((f, g) for _, f, g in groups)

@@ -1,5 +1,7 @@
 """Stationary moments of what a site remembers, where its memory is an affine map."""
 
+import itertools
+import math
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -7,18 +9,14 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.affine import affine_memory
+from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
-__all__ = [
-    "MemoryMoments",
-    "affine_memory",
-    "linear_in_memory",
-    "linear_sources",
-    "memory_moments",
-    "second_moment",
-    "solved",
-    "source_squares",
-]
+__all__ = ["MemoryMoments", "memory_moments", "memory_powers"]
+
+_NO_SPREAD = 1e-24  # of a variance, relative to the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,52 +37,48 @@ class MemoryMoments:
         """Return states whose memory has been shifted and mixed to have these moments."""
         memory = states[list(self.memory)]
         centred = memory - memory.mean(axis=1, keepdims=True)
-        found = centred @ centred.T / centred.shape[1]
-        if np.linalg.matrix_rank(found, hermitian=True) == len(found):
-            root = np.linalg.cholesky(found)
-            centred = np.linalg.solve(root, centred)
-        values, vectors = np.linalg.eigh(self.covariance)
-        target = (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T
-        if len(target) == 1:  # the sign is kept, and so is the shape
-            target = np.sqrt(np.clip(self.covariance, 0, None))
+        whitened = _root(centred @ centred.T / centred.shape[1], inverse=True) @ centred
         states = np.array(states)
-        states[list(self.memory)] = self.mean[:, None] + target @ centred
+        states[list(self.memory)] = self.mean[:, None] + _root(self.covariance) @ whitened
         return states
 
 
-@cache
-def affine_memory(cell: Cell) -> tuple[tuple[sp.Expr, ...], tuple[sp.Expr, ...]] | None:
-    """Return (a, b) of the update s' = a s + b of the memory, flattened; None if there is none."""
-    if not cell.memory:
-        return None
-    symbols = [cell.states[i] for i in cell.memory]
-    slopes = [cell.state_derivatives[i][j] for i in cell.memory for j in cell.memory]
-    if any(slope.has(*symbols) for slope in slopes):
-        return None
-    rest = [cell.updates[i].subs(dict.fromkeys(symbols, 0)) for i in cell.memory]
-    return tuple(slopes), tuple(rest)
+def _root(covariance: np.ndarray, *, inverse: bool = False) -> np.ndarray:
+    """Return the symmetric root of a covariance, or the pseudo-inverse of it."""
+    values, vectors = np.linalg.eigh(covariance)
+    spread = values > _NO_SPREAD * max(float(values.max(initial=0.0)), 1e-300)
+    roots = np.sqrt(np.where(spread, values, 1.0))
+    scaled = np.where(spread, 1 / roots if inverse else roots, 0.0)
+    return (vectors * scaled) @ vectors.T
 
 
 def memory_moments(
-    cell: Cell, parameters: Parameters, variances: tuple[float, ...]
+    cell: Cell,
+    parameters: Parameters,
+    variances: tuple[float, ...],
+    correlations: tuple[float, ...] | None = None,
+    input_correlation: float = 1.0,
 ) -> MemoryMoments | None:
-    r"""Solve for the stationary mean and second moment of an affine memory s' = a s + b.
-
-    .. math:: E[s] = E[a] E[s] + E[b], \qquad
-              E[s s^T] = E[a s s^T a^T] + E[a s b^T] + E[b s^T a^T] + E[b b^T]
+    r"""Solve for the stationary mean and covariance of an affine memory s' = a s + b.
 
     Parameters
     ----------
     cell, parameters
         The cell and its hyperparameters.
     variances
-        Of the preactivations, which are drawn afresh at every step, so that s is independent of
-        the a and b that update it.
+        Of the preactivations, which are drawn afresh at every step.
+    correlations, input_correlation
+        Of two networks whose covariance is wanted; by default that of one.
 
     Returns
     -------
     MemoryMoments or None
-        None where there is no memory, it is not affine, or it has no stationary second moment.
+        None where there is no memory, it is not affine, or biases are frozen.
+
+    Raises
+    ------
+    InfeasibleError
+        If the memory grows for ever.
 
     Examples
     --------
@@ -93,102 +87,75 @@ def memory_moments(
     >>> round(float(known.covariance[0, 0]), 6)
     0.317897
     """
-    affine = affine_memory(cell)
-    if affine is None:
+    update = affine_memory(cell)
+    if update is None or any(is_frozen(parameters, k) for k in range(len(cell.gates))):
         return None
-    slopes, rests = affine
-    m, fresh = len(cell.memory), FreshVariables(cell, parameters, variances)
-    means = fresh.averages([*slopes, *rests])
-    if means is None:
-        return None
-    pairs = fresh.averages(
-        [a * b for a in slopes for b in slopes]
-        + [a * b for a in slopes for b in rests]
-        + [a * b for a in rests for b in rests]
-    )
-    if pairs is None:
-        return None
-    mean = solved(np.eye(m) - means[: m * m].reshape(m, m), means[m * m :])
-    squares, crosses, own = np.split(pairs, [m**4, m**4 + m**3])
-    # squares[i k, j l] = E[a_ik a_jl], crosses[i k, j] = E[a_ik b_j]
-    kron = squares.reshape(m, m, m, m).transpose(0, 2, 1, 3).reshape(m * m, m * m)
-    cross = np.einsum("ikj,k->ij", crosses.reshape(m, m, m), mean)
-    right = (cross + cross.T + own.reshape(m, m)).ravel()
-    if not np.max(np.abs(np.linalg.eigvals(kron))) < 1:
-        return None
-    second = solved(np.eye(m * m) - kron, right).reshape(m, m)
-    covariance = second - np.outer(mean, mean)
-    if not np.all(np.isfinite(covariance)):
-        return None
-    return MemoryMoments(cell.memory, mean, (covariance + covariance.T) / 2)
+    fresh = FreshVariables(cell, parameters, variances, correlations, input_correlation)
+    second = stationary_second(update, fresh).mean(axis=(0, 1))
+    mean = second[0, 1:]
+    return MemoryMoments(cell.memory, mean, second[1:, 1:] - np.outer(mean, mean))
 
 
-def solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a linear system; nan where it is singular."""
-    try:
-        return np.linalg.solve(matrix, right)
-    except np.linalg.LinAlgError:
-        return np.full_like(right, np.nan)
+def memory_powers(
+    cell: Cell, fresh: FreshVariables, order: int, *, paired: bool = True, unit: float = 1.0
+) -> dict[tuple[int, int], np.ndarray]:
+    r"""Return :math:`E[c_1^j c_2^k]`, 1 <= j + k <= order, of one affine memory in two networks.
 
+    .. math:: E[c_1^j c_2^k] = \sum_{p \le j, q \le k} \binom jp \binom kq
+              E[a_1^p b_1^{j-p} a_2^q b_2^{k-q}] \, E[c_1^p c_2^q]
 
-def source_squares(
-    cell: Cell, parameters: Parameters, variances: tuple[float, ...]
-) -> np.ndarray | None:
-    r"""Return :math:`E[y_k^2]` of every preactivation where it follows from moments of the memory.
+    Parameters
+    ----------
+    cell, fresh
+        The cell, and its fresh variables in one network or in two.
+    order
+        The highest j + k.
+    paired
+        Whether moments of both networks are wanted, k > 0.
+    unit
+        In which c is measured.
 
-    That is the case where the sources are affine in an affine memory, as in the GRU: their
-    coefficients read fresh gates only.  None elsewhere.
+    Returns
+    -------
+    dict
+        By (j, k), each of the shape of the fresh variables: one number for each frozen bias.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> fresh = FreshVariables(minimalrnn, Parameters.of(minimalrnn), (15.936223,))
+    >>> memory_powers(minimalrnn, fresh, 2)[2, 0].round(6)
+    array([[0.317897]])
     """
-    sources = linear_sources(cell)
-    known = memory_moments(cell, parameters, variances) if sources else None
-    if sources is None or known is None:
-        return None
-    second = second_moment(known.mean, known.covariance)
-    fresh = FreshVariables(cell, parameters, variances)
-    squares = []
-    for terms in sources:
-        products = fresh.averages([one * two for one in terms for two in terms])
-        if products is None:
-            return None
-        squares.append(float(products @ second.ravel()))
-    return np.array(squares)
-
-
-def second_moment(mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """Return E[(1, s) (1, s')^T] of two vectors of equal mean and given covariance."""
-    longer = np.concatenate([[1.0], mean])
-    second = np.outer(longer, longer)
-    second[1:, 1:] += covariance
-    return second
+    ((b, a),) = affine_memory(cell)  # pyright: ignore[reportGeneralTypeIssues]
+    found = {(0, 0): np.ones(fresh.shape)}
+    for total in range(1, order + 1):
+        for k in range(total // 2 + 1 if paired else 1):
+            j, earlier = total - k, np.zeros(fresh.shape)
+            for p, q in itertools.product(range(j + 1), range(k + 1)):
+                if (p, q) == (j, k):
+                    continue
+                left, right = _power(a, b, p, j - p), _power(a, b, q, k - q)
+                share = fresh.product(left, right) / unit ** (total - p - q)
+                earlier = earlier + share * math.comb(j, p) * math.comb(k, q) * found[p, q]
+            # 1 - a_1^j a_2^k = (1 - a_1^j) + a_1^j (1 - a_2^k), which keeps its digits.
+            lost = fresh.product(_lost(a, j), sp.S.One)
+            if k:
+                lost = lost + fresh.product(_power(a, b, j, 0), _lost(a, k))
+            found[j, k] = earlier / lost
+            if paired:
+                found[k, j] = found[j, k]
+    del found[0, 0]
+    return found
 
 
 @cache
-def linear_in_memory(cell: Cell, expression: sp.Expr) -> tuple[sp.Expr, ...] | None:
-    """Return (rest, slopes) of an expression that is affine in the memory; None if it is not.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import gru
-    >>> linear_in_memory(gru, gru.sources[2])
-    (0, sigmoid(e_r))
-    """
-    symbols = [cell.states[i] for i in cell.memory]
-    others = set(cell.states) - set(symbols)
-    slopes = [expression.diff(symbol) for symbol in symbols]
-    if expression.free_symbols & others or any(slope.has(*symbols) for slope in slopes):
-        return None
-    return (sp.sympify(expression.subs(dict.fromkeys(symbols, 0)), strict=True), *slopes)
+def _lost(a: sp.Expr, power: int) -> sp.Expr:
+    """Return 1 - a^n."""
+    whole = complemented(sp.sympify(1 - a, strict=True))
+    return sp.Mul(whole, sp.Add(*(a**i for i in range(power))))
 
 
-def linear_sources(cell: Cell) -> list[tuple[sp.Expr, ...]] | None:
-    """Return the sources as affine functions of the memory; None if one is not, or there is none.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import gru
-    >>> linear_sources(gru)
-    [(0, 1), (0, 1), (0, sigmoid(e_r))]
-    """
-    found = [linear_in_memory(cell, source) for source in cell.sources]
-    known = [each for each in found if each is not None]
-    return known if cell.memory and len(known) == len(found) else None
+@cache
+def _power(a: sp.Expr, b: sp.Expr, p: int, q: int) -> sp.Expr:
+    return a**p * b**q  # pyright: ignore[reportReturnType, reportOperatorIssue]

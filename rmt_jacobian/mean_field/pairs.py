@@ -1,38 +1,36 @@
 """Two input sequences through one untied network of any cell: how similar its states become."""
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.arrays import spawn
-from rmt_jacobian.cells import compile_cell
-from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field.closed_response import closed_responses
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.mean_field.memory import memory_moments
-from rmt_jacobian.mean_field.memory_pairs import pair_memory_covariance, pair_source_products
-from rmt_jacobian.mean_field.response import Responses, response_series
-from rmt_jacobian.mean_field.site_paths import is_frozen, low_discrepancy_normals, reads_input
-from rmt_jacobian.mean_field.sites import Sites
+from rmt_jacobian.mean_field.replicated import (
+    Image,
+    Replicated,
+    half_width,
+    solve_replicated,
+)
+from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
+from rmt_jacobian.mean_field.symmetry import sign_flip
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     distinct_sources,
     fresh_variances,
-    has_frozen_bias,
+    not_met,
 )
-from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
+from rmt_jacobian.solvers import Solution
 
 __all__ = ["PairState", "pair_state", "solve_pair_state"]
 
-_WORK = 2**19  # steps times pairs of sites
-_FEWEST, _MOST = 4096, 32_768  # pairs
-_AVERAGED = 32  # steps over which pairs are averaged
 _APART = 0.9  # where an orbit starts that leaves c = 1
-_FORGOTTEN = 1e-10
-_LONGEST = 512  # steps of a response series
+_SHARE = 0.7  # of the tolerance, for what else depends on the correlations
+_STEP = 0.02  # relative, of the derivatives by which errors are passed on
+_ROUNDING = 1e-12  # relative, of exact growth rates
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +47,10 @@ class PairState:
         Sigma_12.
     source_products
         :math:`E[y_k^{(1)} y_k^{(2)}]`, one for each preactivation.
+    samples
+        Independent estimates of the products; None for two networks that see the same.
+    model
+        What gives averages; by default that of the state.
 
     Notes
     -----
@@ -58,49 +60,164 @@ class PairState:
     state: UntiedState
     input_correlation: float
     source_products: tuple[float, ...]
+    samples: Replicated | None = None
+    model: SiteModel | None = None
 
     @property
     def correlations(self) -> tuple[float, ...]:
         """c_k, the correlation of each preactivation; 1 where it does not vary."""
         covariances = _covariances(self.state, self.input_correlation, self.source_products)
-        variances = self.state.preactivation_variances
-        return tuple(map(_ratio, covariances, variances))
+        return tuple(map(_ratio, covariances, self.state.preactivation_variances))
+
+    @property
+    def correlation_errors(self) -> tuple[float, ...]:
+        """Half widths of 95 % intervals of c_k."""
+        state, R = self.state, self.state.parameters.input_variance
+
+        def correlations(squares: Sequence[float], products: Sequence[float]) -> list[float]:
+            groups = zip(state.parameters.groups, squares, strict=True)
+            variances = [group.preactivation_variance(s, R) for (_, group), s in groups]
+            covariances = _covariances(state, self.input_correlation, products)
+            return list(map(_ratio, covariances, variances))
+
+        return self._errors(correlations)
 
     @property
     def source_correlations(self) -> tuple[float, ...]:
         """The correlation of each source, E[y_1 y_2] / E[y^2]."""
         return tuple(map(_ratio, self.source_products, self.state.source_squares))
 
+    @property
+    def source_correlation_errors(self) -> tuple[float, ...]:
+        """Half widths of 95 % intervals of the correlations of the sources."""
+        return self._errors(lambda squares, products: list(map(_ratio, products, squares)))
+
+    def _errors(self, function: Callable[[Any, Any], list[float]]) -> tuple[float, ...]:
+        """Pass the errors of squares and products on to functions of them."""
+        squares, products = self.state.samples, self.samples
+        if products is None:
+            return (0.0,) * len(self.source_products)
+        here = np.array(function(self.state.source_squares, self.source_products))
+        if len(squares.samples) == len(products.samples) > 1:
+            rows = zip(squares.samples, products.samples, strict=True)
+            return tuple(map(float, half_width(np.array([function(s, p) for s, p in rows]))))
+        total = np.zeros(len(here))
+        for known, own in ((squares, 0), (products, 1)):
+            for k, error in enumerate(known.errors):
+                moved = [np.array(self.state.source_squares), np.array(self.source_products)]
+                moved[own][k] += error
+                total = total + np.abs(np.array(function(*moved)) - here)
+        return tuple(map(float, total))
+
+    @property
+    def drives(self) -> Drives:
+        """What drives a pair of sites."""
+        return _drives(
+            self.state, self.state.source_squares, self.input_correlation, self.source_products
+        )
+
     @cached_property
-    def responses(self) -> Responses:
-        """The responses to a small change of one of the networks."""
+    def _growth(self) -> Replicated:
+        """The growth rate, its samples at the squares and products of their own."""
         state = self.state
-        correlations = _fresh_correlations(state, self.input_correlation, self.source_products)
-        if not has_frozen_bias(state.parameters):
-            fresh = tuple(fresh_variances(state.parameters, state.source_squares))
-            closed = closed_responses(
-                state.cell, state.parameters, fresh, correlations, self.input_correlation
-            )
-            if closed is not None:
-                return closed
-        steps = _response_steps(state)
-        if all(c == 1 for c in correlations):
-            count = min(state.count, max(_FEWEST, _WORK * 4 // steps))
-            return response_series(state.history(steps, count=count))
-        return response_series(*_pair_histories(self, steps))
+        model = state.model.rough()
+        while True:
+            own = model.growth(self.drives)
+            if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
+                return Replicated(own[:, None], _ROUNDING * np.abs(own))
+            missed = model.transient(self.drives, float(own.mean()))
+            samples = own + self._passed_on(model.rough())
+            found = Replicated(samples[:, None], np.zeros(1), bias=missed)
+            reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
+            if reached <= state.tolerance or not np.any(own):
+                return found
+            own_share = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
+            finer = more_points(model, reached, state.tolerance)
+            if finer is None or own_share < reached / 4:
+                raise ConvergenceError(f"the growth rate: {not_met(reached, state.tolerance)}")
+            model = finer
+
+    def _passed_on(self, rough: SiteModel) -> np.ndarray:
+        """Return what the errors of squares and products do to the growth rate, shape (R,)."""
+        state, owners = self.state, np.array(distinct_sources(self.state.cell))
+        means = (np.array(state.source_squares), np.array(self.source_products))
+        total = np.zeros(max(len(state.samples.samples), len(self._product_samples)))
+        for which, known in enumerate((state.samples.samples, self._product_samples)):
+            for owner in sorted(set(owners)):
+                alike = owners == owner
+                spread = known[:, alike][:, 0] - known[:, alike][:, 0].mean()
+                if not np.any(spread):
+                    continue
+                width, ends = _STEP * abs(means[0][alike][0]), []
+                for sign in (1, -1):
+                    at = [mean + sign * width * alike * (which == k)
+                          for k, mean in enumerate(means)]  # fmt: skip
+                    if self.samples is None:  # two networks that see the same
+                        at[1] = at[0]
+                    there = _drives(state, at[0], self.input_correlation, at[1])
+                    ends.append(float(rough.growth(there).mean()))
+                total = total + (ends[0] - ends[1]) / (2 * width) * spread
+        return total
+
+    @property
+    def _product_samples(self) -> np.ndarray:
+        if self.samples is not None:
+            return self.samples.samples
+        return np.array(self.source_products)[None]
 
     @property
     def chi(self) -> float:
-        r"""The slope of the correlation map: :math:`c - c^*` falls by this factor a step.
+        r"""The slope of the correlation map: in the end :math:`c - c^*` falls by it a step.
 
-        Where a frozen bias reaches the memory, the few sites that never forget dominate in the end;
-        the rate is then that of a window of at most 512 steps.
+        Where a frozen bias reaches the memory, the few sites that never forget dominate in the end,
+        so that the limit is at least what they keep; see :meth:`growth_rate` for finite times.
         """
-        return self.responses.growth_rate().unwrap()
+        return float(self._growth.mean[0])
+
+    @property
+    def chi_error(self) -> float:
+        """Half width of the 95 % interval of chi."""
+        return float(self._growth.errors[0])
+
+    @property
+    def kept(self) -> float:
+        """What the most retentive sites keep of a squared change a step, without any W."""
+        return (self.model or self.state.model).kept(self.drives)
+
+    def growth_rate(self, steps: int) -> float:
+        r"""Return :math:`m_1(T)^{1/T}`, the mean squared singular value of T steps as a rate.
+
+        Parameters
+        ----------
+        steps
+            T.
+        """
+        return float(np.mean(self._rates(steps)))
+
+    def growth_rate_error(self, steps: int) -> float:
+        """Return the half width of the 95 % interval of :meth:`growth_rate`."""
+        rates = self._rates(steps)
+        return float(half_width(rates)) if len(rates) > 1 else _ROUNDING * float(rates[0])
+
+    def _rates(self, steps: int) -> np.ndarray:
+        if steps < 1:
+            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+        model, tolerance = self.state.model.rough(), self.state.tolerance
+        while True:
+            rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
+            reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
+            if reached <= tolerance:
+                return rates
+            finer = more_points(model, reached, tolerance)
+            if finer is None:
+                raise ConvergenceError(
+                    f"the growth over {steps} steps: {not_met(reached, tolerance)}"
+                )
+            model = finer
 
     @property
     def timescale(self) -> float:
-        r"""-1 / log chi, in steps."""
+        r"""-1 / log \|chi\|, in steps."""
         return timescale(self.chi)
 
 
@@ -118,23 +235,26 @@ def _covariances(
     ]
 
 
-def _fresh_correlations(
-    state: UntiedState, input_correlation: float, products: Sequence[float]
-) -> tuple[float, ...]:
-    """Return the correlations of what is drawn anew at every step."""
-    frozen = state.parameters.bias_kind == "frozen"
-    shared = [group.bias_std**2 if frozen else 0.0 for _, group in state.parameters.groups]
-    covariances = np.array(_covariances(state, input_correlation, products)) - shared
-    return tuple(map(_ratio, covariances, fresh_variances(state.parameters, state.source_squares)))
-
-
-def _response_steps(state: UntiedState) -> int:
-    if not state.cell.memory:
-        return 3
-    kept = response_series(state.history(12, count=1024)).kept
-    if not 0 < kept < 1:
-        return _LONGEST if kept >= 1 else 12
-    return int(min(_LONGEST, max(12, math.ceil(math.log(_FORGOTTEN) / math.log(kept)))))
+def _drives(
+    state: UntiedState,
+    squares: Sequence[float] | np.ndarray,
+    input_correlation: float,
+    products: Sequence[float] | np.ndarray,
+) -> Drives:
+    """Return what is drawn anew at every step in both networks."""
+    parameters = state.parameters
+    fresh = tuple(fresh_variances(parameters, tuple(max(0.0, float(s)) for s in squares)))
+    if input_correlation == 1.0 and tuple(products) == tuple(squares):
+        return Drives(fresh)
+    frozen = parameters.bias_kind == "frozen"
+    groups = [replace(g, bias_std=0.0) if frozen else g for _, g in parameters.groups]
+    shared = [
+        group.preactivation_covariance(
+            float(product), parameters.input_variance * input_correlation
+        )
+        for group, product in zip(groups, products, strict=True)
+    ]
+    return Drives(fresh, tuple(map(_ratio, shared, fresh)), input_correlation)
 
 
 def solve_pair_state(
@@ -145,7 +265,7 @@ def solve_pair_state(
     Parameters
     ----------
     state
-        The stationary law of one network.
+        The stationary law of one network; its tolerance is that of the correlations.
     input_correlation
         Sigma_12 in [-1, 1].
     start_correlation
@@ -158,21 +278,71 @@ def solve_pair_state(
     start = input_correlation if start_correlation is None else start_correlation
     if input_correlation == 1.0 and start == 1.0:
         same = PairState(state, 1.0, tuple(squares))
-        if start_correlation is not None or same.chi <= 1 or not np.any(squares):
+        if start_correlation is not None or not np.any(squares) or same.chi <= 1:
             return Solution(same, True, 0.0, 1)
         start = _APART
     owners = distinct_sources(state.cell)
-    first = [owners.index(k) for k in range(max(owners) + 1)]
-    sampler = _PairSampler(state, input_correlation)
+    first = [owners.index(k) for k in range(max(owners, default=-1) + 1)]
 
-    def image(unknowns: np.ndarray) -> np.ndarray:
-        return sampler.products(np.clip(unknowns[owners], -squares, squares))[first]
+    def image_of(model: SiteModel, at: np.ndarray) -> Image:
+        def image(unknowns: np.ndarray) -> np.ndarray:
+            products = np.clip(unknowns[owners], -at, at)
+            return model.squares(_drives(state, at, input_correlation, products))[:, first]
 
-    found = fixed_point_of_orbit(
-        image, start * squares[first], remedy="try another start_correlation"
-    )
-    pair = PairState(state, input_correlation, tuple(map(float, found.value[owners])))
-    return Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
+        return image
+
+    flip = sign_flip(state.cell, state.parameters)
+    odd = np.array([flip is not None and flip.sources[k] < 0 for k in first], dtype=bool)
+    model, near = state.model.rough(), None
+    remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
+    while True:
+        found = solve_replicated(
+            image_of(model, squares), start * squares[first],
+            rough=image_of(model.rough(), squares), near=near, odd=odd, remedy=remedy,
+        )  # fmt: skip
+        own = found.value
+        if found.converged:
+            rough = model.rough()
+            own = _with_errors_of_state(state, own, first, partial(image_of, rough))
+        known = Replicated(own.samples[:, owners], own.exact_error[owners])
+        products = tuple(map(float, np.clip(known.mean, -squares, squares)))
+        pair = PairState(state, input_correlation, products, known, model)
+        result = Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
+        reached = max(pair.correlation_errors, default=0.0)
+        tolerance = state.tolerance * _SHARE
+        if not found.converged or reached <= tolerance:
+            return result
+        finer = more_points(model, reached, tolerance)
+        if finer is None:
+            remedy = f"the correlations: {not_met(reached, state.tolerance)}"
+            return replace(result, converged=False, remedy=remedy)
+        model, near = finer, found.value.mean
+
+
+def _with_errors_of_state(
+    state: UntiedState,
+    found: Replicated,
+    first: list[int],
+    image_at: Callable[[np.ndarray], Image],
+) -> Replicated:
+    """Let each estimate of the products be that at its own estimate of the squares."""
+    squares = np.array(state.source_squares)
+    samples, amplified = state.samples.samples, found.amplification
+    if amplified is None or len(samples) == 1:
+        return found
+    moved, here = np.array(found.samples), found.mean
+    owners = distinct_sources(state.cell)
+    for owner, k in enumerate(first):
+        width = _STEP * squares[k]
+        if width == 0:
+            continue
+        ends = []
+        for sign in (1, -1):
+            at = squares + sign * width * (np.array(owners) == owner)
+            ends.append(image_at(at)(here).mean(axis=0))
+        slope = amplified @ ((ends[0] - ends[1]) / (2 * width))
+        moved = moved + np.multiply.outer(samples[:, k] - samples[:, k].mean(), slope)
+    return replace(found, samples=moved)
 
 
 def pair_state(
@@ -194,118 +364,3 @@ def pair_state(
     0.309
     """
     return solve_pair_state(state, input_correlation, start_correlation=start_correlation).unwrap()
-
-
-class _PairSampler:
-    """E[y_1 y_2] for given products one step before: in closed form, or from pairs of sites."""
-
-    def __init__(self, state: UntiedState, input_correlation: float) -> None:
-        self.state, self.input_correlation = state, input_correlation
-        self.closed = not has_frozen_bias(state.parameters)
-        self._normals: np.ndarray | None = None
-
-    def products(self, products: np.ndarray) -> np.ndarray:
-        state = self.state
-        correlations = _fresh_correlations(state, self.input_correlation, tuple(products))
-        fresh = tuple(fresh_variances(state.parameters, state.source_squares))
-        if self.closed:
-            exact = pair_source_products(
-                state.cell, state.parameters, fresh, correlations, self.input_correlation
-            )
-            if exact is not None:
-                return exact
-            self.closed = False
-        if self._normals is None:
-            self._normals = _draw_pairs(state, record=1 + _AVERAGED)
-        first, second = _run_pairs(
-            state, self.input_correlation, correlations, self._normals, skip=state.settle + 1
-        )
-        found = [
-            [one.weights @ (one.source(k) * two.source(k)) for k in range(len(products))]
-            for one, two in zip(first, second, strict=True)
-        ]
-        return np.mean(found, axis=0)
-
-
-def _pair_histories(pair: PairState, steps: int) -> tuple[list[Sites], list[Sites]]:
-    state = pair.state
-    correlations = _fresh_correlations(state, pair.input_correlation, pair.source_products)
-    normals = _draw_pairs(state, record=steps + 1)
-    return _run_pairs(state, pair.input_correlation, correlations, normals, skip=state.settle + 1)
-
-
-def _draw_pairs(state: UntiedState, *, record: int) -> np.ndarray:
-    """Return normal variables, shape (1 + steps, 2, variables, sites); the first are the biases."""
-    per_step = len(state.cell.gates) + int(reads_input(state.cell))
-    steps = 1 + state.settle + record
-    count = 2 ** round(math.log2(min(_MOST, max(_FEWEST, _WORK // steps))))
-    z = low_discrepancy_normals(steps * 2 * per_step, count, spawn(state.seed, 1)[0])
-    z = z.reshape(steps, 2, per_step, count)
-    return np.concatenate([z[:1], z[:0:-1]])  # the latest steps get the most even dimensions
-
-
-def _run_pairs(
-    state: UntiedState,
-    input_correlation: float,
-    correlations: tuple[float, ...],
-    normals: np.ndarray,
-    *,
-    skip: int,
-) -> tuple[list[Sites], list[Sites]]:
-    """Run pairs of sites and return their steps after the first ones."""
-    cell, parameters, K = state.cell, state.parameters, len(state.cell.gates)
-    fresh = tuple(fresh_variances(parameters, state.source_squares))
-    impose = _moments_of_pairs(state, fresh, correlations, input_correlation)
-    compiled, count = compile_cell(cell), normals.shape[-1]
-    weights = np.full(count, 1 / count)
-    inputs = parameters.inputs
-    latent = inputs.latent_correlation(input_correlation)
-    mixing = [*correlations, latent]
-    biases = normals[0, 0]
-    states = [np.zeros((len(cell.states), count)) for _ in range(2)]
-    histories: tuple[list[Sites], list[Sites]] = ([], [])
-    for t, (own, other) in enumerate(normals[1:]):
-        if t == skip - 2:  # the last step before the record makes the other states of it
-            states = impose(states)
-        own_part = np.array([math.sqrt((1 - c) * (1 + c)) for c in mixing[: len(own)]])
-        second = np.array(mixing[: len(own)])[:, None] * own + own_part[:, None] * other
-        for copy, z in enumerate((own, second)):
-            gates = []
-            for k, (_, group) in enumerate(parameters.groups):
-                e = group.bias_mean + math.sqrt(fresh[k]) * z[k]
-                if is_frozen(parameters, k):
-                    e = e + group.bias_std * biases[k]
-                gates.append(e)
-            x = inputs.from_normal(z[K]) if len(z) > K else np.zeros(count)
-            sites = Sites(cell, parameters, tuple(states[copy]), tuple(gates), x, weights)
-            if t >= skip:
-                histories[copy].append(sites)
-            new = compiled.update(sites.states, sites.gates, sites.x)
-            states[copy] = np.array([value + 0 * x for value in new])
-    return histories
-
-
-def _moments_of_pairs(
-    state: UntiedState,
-    fresh: tuple[float, ...],
-    correlations: tuple[float, ...],
-    input_correlation: float,
-) -> Callable[[list[np.ndarray]], list[np.ndarray]]:
-    """Return what gives the memories of pairs the moments that they have in closed form."""
-    cell, parameters = state.cell, state.parameters
-    known = shared = None
-    if not has_frozen_bias(parameters):
-        known = memory_moments(cell, parameters, fresh)
-        shared = pair_memory_covariance(cell, parameters, fresh, correlations, input_correlation)
-
-    def impose(states: list[np.ndarray]) -> list[np.ndarray]:
-        if known is None or shared is None:
-            return states
-        # By exchange symmetry the half sum and the half difference are uncorrelated.
-        middle = known.with_covariance((known.covariance + shared) / 2)
-        apart = known.with_covariance((known.covariance - shared) / 2, mean=0 * known.mean)
-        half_sum = middle.imposed((states[0] + states[1]) / 2)
-        half_gap = apart.imposed((states[0] - states[1]) / 2)
-        return [half_sum + half_gap, half_sum - half_gap]
-
-    return impose

@@ -7,7 +7,7 @@ from functools import cache, cached_property
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError, InfeasibleError, ParameterError
+from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
 from rmt_jacobian.solvers import Solution, fixed_point_from
@@ -137,10 +137,15 @@ def _state_moment(law: SiteLaw, order: int) -> float:
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
     forgotten = 1 - fresh(order)
     if forgotten <= 0:
-        raise ParameterError(
-            f"cell {law.cell.name!r} keeps its state for ever, to rounding: E[a^{order}] is "
-            f"{1 - forgotten:.6g} for the factor {kept} of the state, so that there is no "
-            "stationary state; let the update forget more, as by a lower bias_mean of its gate"
+        state, owner = law.cell.states[0], law.cell.preactivations[0]
+        mend = (
+            f"change the parameters of {owner.name!r}"
+            if owner.symbol in kept.free_symbols
+            else "it does so at any parameters: let the update forget"
+        )
+        raise InfeasibleError(
+            f"{law.cell.name}: {state} grows for ever, so that there is no stationary state: a "
+            f"step keeps {1 - forgotten:.6g} of its moment of order {order}; {mend}"
         )
     return earlier / forgotten
 

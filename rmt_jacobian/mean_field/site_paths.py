@@ -7,16 +7,17 @@ With fresh W and V at every step the preactivations of a site are independent Ga
 and a site remembers its past only through the states that its updates read (:attr:`.Cell.memory`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
+from rmt_jacobian.mean_field.affine_moments import is_frozen
+from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.memory import MemoryMoments, memory_moments
 from rmt_jacobian.mean_field.sites import Sites
 
@@ -29,30 +30,7 @@ __all__ = [
     "run_sites",
 ]
 
-_SOBOL_DIMENSIONS = 21_201
 _POPULATION = 4096  # sites of a ranked population
-_NEAREST_TO_ONE = 2.0**-32  # quantiles of 0 and 1 are infinite
-
-
-def low_discrepancy_normals(dimensions: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Return standard normal variables, shape (dimensions, count): a scrambled Sobol sequence.
-
-    The first dimensions are the most even; those beyond the longest known sequence are random.
-
-    Examples
-    --------
-    >>> z = low_discrepancy_normals(2, 1024, np.random.default_rng(0))
-    >>> bool(np.max(np.abs(z.mean(axis=1))) < 1e-3)
-    True
-    """
-    sobol = min(dimensions, _SOBOL_DIMENSIONS)
-    points = np.empty((0, count))
-    if sobol:
-        exponent = max(0, math.ceil(math.log2(count)))
-        points = qmc.Sobol(sobol, rng=rng).random_base2(exponent)[:count].T
-    rest = rng.random((dimensions - sobol, count))
-    uniform = np.clip(np.concatenate([points, rest]), _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE)
-    return ndtri(uniform)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,14 +107,9 @@ def _ranked(per_step: int, settle: int, rng: np.random.Generator) -> tuple[np.nd
     points = qmc.Sobol(1 + per_step, rng=rng).random(_POPULATION)
     points = points[np.argsort(points[:, 0])].T
     shifts = rng.random((settle, per_step, 1))
-    uniform = np.clip((points[1:] + shifts) % 1, _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE)
+    normals = normal_quantiles((points[1:] + shifts) % 1)
     middle = (np.arange(_POPULATION) + 0.5) / _POPULATION
-    return ndtri(uniform), ndtri(middle)[None, :]
-
-
-def is_frozen(parameters: Parameters, k: int) -> bool:
-    """Whether the k-th bias varies over sites and not in time."""
-    return parameters.bias_kind == "frozen" and parameters.groups[k][1].bias_std > 0
+    return normals, normal_quantiles(middle)[None, :]
 
 
 @cache

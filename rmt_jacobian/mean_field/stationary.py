@@ -8,6 +8,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, sigmoid
 from rmt_jacobian.cells.specification import Table
 from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.mean_field.factors import complemented
 
 __all__ = ["BEYOND_ONE", "StationarySite", "stationary_site"]
 
@@ -45,7 +46,7 @@ class StationarySite:
 
     def at_rest(self, expression: sp.Expr) -> sp.Expr:
         """Return an expression in the cell's symbols with the states at rest."""
-        return _complemented(self._exact(expression))
+        return complemented(self._exact(expression))
 
     def _exact(self, expression: sp.Expr) -> sp.Expr:
         at = dict(zip(self.cell.states, self.states, strict=True))
@@ -94,7 +95,7 @@ class StationarySite:
         )
         whole = change + self._matrix(cell.source_gate_derivatives)
         return tuple(
-            tuple(_complemented(sp.factor(_cancelled(entry))) for entry in whole.row(k))
+            tuple(complemented(sp.factor(_cancelled(entry))) for entry in whole.row(k))
             for k in range(len(cell.gates))
         )
 
@@ -133,7 +134,7 @@ def stationary_site(cell: Cell) -> StationarySite:
         memory.get(state, _cancelled(update.xreplace(memory)))
         for state, update in zip(cell.states, cell.updates, strict=True)
     ]
-    return StationarySite(cell, tuple(_complemented(state) for state in states))
+    return StationarySite(cell, tuple(complemented(state) for state in states))
 
 
 def _solved(cell: Cell, matrix: sp.Matrix, right: list[sp.Expr]) -> list[sp.Expr]:
@@ -152,15 +153,6 @@ def _cancelled(expression: sp.Expr) -> sp.Expr:
         lambda node: node.func(*(sp.cancel(argument) for argument in node.args)),
     )
     return sp.cancel(inner)
-
-
-def _complemented(expression: sp.Expr) -> sp.Expr:
-    """Write 1 - sigmoid(e) as sigmoid(-e), which keeps its digits where the gate saturates."""
-    at = {}
-    for gate in expression.atoms(sigmoid):
-        at[1 - gate] = sigmoid(-gate.args[0])
-        at[gate - 1] = -sigmoid(-gate.args[0])
-    return expression.xreplace(at)
 
 
 def _exact(value: object) -> sp.Expr:

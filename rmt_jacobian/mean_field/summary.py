@@ -1,9 +1,11 @@
 """The mean field of a cell in one record."""
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
@@ -12,9 +14,11 @@ from rmt_jacobian.mean_field.correlation import (
 )
 from rmt_jacobian.mean_field.pairs import PairState, pair_state
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
-from rmt_jacobian.mean_field.untied import UntiedState, untied_state
+from rmt_jacobian.mean_field.untied import UntiedState, has_frozen_bias, untied_state
 
-__all__ = ["MeanField", "UntiedMeanField", "mean_field", "untied_mean_field"]
+__all__ = ["MeanField", "UntiedMeanField", "has_closed_site", "mean_field", "untied_mean_field"]
+
+_ROUNDING = 1e-13  # relative, of averages by quadrature
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,54 @@ class MeanField:
     chi1: float
     timescale: float
     variance_timescale: float
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """What rounding may do to the numbers of this record, by their names."""
+        of_variance = _amplified(0.0 if not self.variance_timescale else
+                                 math.exp(-1 / self.variance_timescale))  # fmt: skip
+        of_correlation = of_variance + _amplified(self.chi)
+        slope = abs(self.chi) * math.log(abs(self.chi)) ** 2 if self.chi else math.inf
+        relative = {
+            "preactivation_variance": of_variance,
+            "state_variance": of_variance,
+            "chi1": of_variance,
+            "chi": of_correlation,
+        }
+        found = {name: _ROUNDING * by * abs(getattr(self, name)) for name, by in relative.items()}
+        found |= {name: _ROUNDING * of_correlation for name in ("correlation", "state_correlation")}
+        found["timescale"] = found["chi"] / slope if slope else math.inf
+        found["variance_timescale"] = (
+            _ROUNDING * of_variance * max(self.variance_timescale, self.variance_timescale**2)
+        )
+        return found
+
+
+def _amplified(slope: float) -> float:
+    """Return by how much a map of this slope amplifies an error at its fixed point."""
+    return 1 / abs(1 - slope) if slope != 1 else math.inf
+
+
+def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
+    """Whether :func:`mean_field` serves: one state and preactivation, and all moments close.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, gru, minimalrnn
+    >>> has_closed_site(minimalrnn, Parameters.of(minimalrnn))
+    True
+    >>> has_closed_site(gru, Parameters.of(gru))
+    False
+    """
+    if len(cell.states) != 1 or len(cell.gates) != 1 or has_frozen_bias(parameters):
+        return False
+    form = affine_form(cell)
+    return (
+        form is not None
+        and cell.sources == cell.states
+        and cell.input not in form.update[0][1].free_symbols
+        and bool(cell.updates[0].is_polynomial(cell.input))
+    )
 
 
 def mean_field(
@@ -147,20 +199,39 @@ class UntiedMeanField:
         """E[y_k y_k] in the two networks over E[y_k^2]."""
         return self._named(self.pair.source_correlations)
 
-    @cached_property
+    @property
     def chi(self) -> float:
-        """The slope of the correlation map at its stable fixed point."""
+        """The slope of the correlation map at its stable fixed point, in the end."""
         return self.pair.chi
 
-    @cached_property
+    @property
     def chi1(self) -> float:
-        """The same at c = 1, which is the growth rate of gradients."""
+        """The same at c = 1: the growth rate of squared gradients a step, in the end."""
         return self.same.chi
 
     @property
     def timescale(self) -> float:
-        """-1 / log chi, in steps; infinite on the order-chaos line."""
+        r"""-1 / log \|chi\|, in steps; infinite on the order-chaos line."""
         return timescale(self.chi)
+
+    def growth_rate(self, steps: int) -> float:
+        r"""Return :math:`m_1(T)^{1/T}`, the growth of squared gradients a step over T steps."""
+        return self.same.growth_rate(steps)
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """Half widths of 95 % intervals of the numbers of this record, by their names."""
+        chi, error = self.pair.chi, self.pair.chi_error
+        slope = abs(chi) * math.log(abs(chi)) ** 2 if chi else math.inf
+        return {
+            "preactivation_variances": self._named(self.state.preactivation_variance_errors),
+            "correlations": self._named(self.pair.correlation_errors),
+            "source_squares": self._named(self.state.source_square_errors),
+            "source_correlations": self._named(self.pair.source_correlation_errors),
+            "chi": error,
+            "chi1": self.same.chi_error,
+            "timescale": error / slope if slope else math.inf,
+        }
 
     def _named(self, values: tuple[float, ...]) -> dict[str, float]:
         names = [name for name, _ in self.state.parameters.groups]
@@ -175,6 +246,7 @@ def untied_mean_field(
     start_variance: float = 1.0,
     count: int = 16_384,
     seed: int = 0,
+    tolerance: float = 1e-3,
 ) -> UntiedMeanField:
     """Solve the mean field of any cell: variances, correlations, slopes and timescales.
 
@@ -187,12 +259,16 @@ def untied_mean_field(
     start_variance
         Of every source where the orbit starts that selects the fixed point.
     count, seed
-        Of the sites that carry the averages which have no closed form.
+        Of the sites that stand for the law, and of averages which have no closed form.
+    tolerance
+        The largest error of a correlation, and relative error of a variance and a growth rate.
 
     Raises
     ------
     ConvergenceError
-        If a fixed point is not found.
+        If a fixed point is not found, or the tolerance is not met.
+    InfeasibleError
+        If a state grows for ever.
     ParameterError
         If the input correlation is out of its domain.
 
@@ -210,7 +286,10 @@ def untied_mean_field(
     >>> round(found.chi1, 4), round(found.chi, 4)
     (0.9062, 0.5254)
     """
-    state = untied_state(cell, parameters, count=count, seed=seed, start_variance=start_variance)
+    state = untied_state(
+        cell, parameters, count=count, seed=seed, start_variance=start_variance,
+        tolerance=tolerance,
+    )  # fmt: skip
     pair = pair_state(state, input_correlation)
     same = PairState(state, 1.0, state.source_squares)
     return UntiedMeanField(pair, same)

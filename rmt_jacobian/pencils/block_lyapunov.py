@@ -93,7 +93,7 @@ def _long_chain(
     state: UntiedState, weights: WeightsChoice, largest: float, draws: int, seed: Seed
 ) -> LongBlockChain:
     """Draw histories long enough for the memory of the cell, and leave out what no change meets."""
-    kept = PairState(state, 1.0, state.source_squares).responses.kept
+    kept = PairState(state, 1.0, state.source_squares).kept
     rate = kept / math.exp(2 * largest) if math.isfinite(largest) else 1.0
     memory = math.ceil(math.log(_FORGOTTEN) / math.log(rate)) if 0 < rate < 1 else _SHORTEST
     if memory > _LONGEST or rate >= 1:

@@ -23,7 +23,7 @@ import sympy as sp
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.mean_field import has_frozen_bias
-from rmt_jacobian.mean_field.memory import affine_memory
+from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.site_paths import is_frozen, low_discrepancy_normals, reads_input
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import ensemble
@@ -248,7 +248,7 @@ class _Run:
         if known is None or not imposed(self.sites.cell, self.points[0]):
             return
         _, gates, x = variables
-        (slope,), (rest,) = known
+        ((rest, slope),) = known
         arguments = (*self.sites.cell.gates, self.sites.cell.input)
         values = array_function(arguments, sp.Tuple(slope, rest))(*gates, x)
         a, b = (value + np.zeros_like(self.states[0]) for value in values)

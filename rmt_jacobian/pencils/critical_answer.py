@@ -10,8 +10,8 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, InfeasibleError
 from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.factors import independent_products
-from rmt_jacobian.mean_field.memory import linear_sources
 from rmt_jacobian.pencils.common_sites import mean_and_error
 from rmt_jacobian.pencils.critical_descent import Start
 from rmt_jacobian.pencils.critical_search import CriticalSearch
@@ -125,7 +125,7 @@ def _is_exact(search: CriticalSearch) -> bool:
         for factor in product
     )
     together = max(len(factor.free_symbols & random) for factor in factors)
-    return linear_sources(cell) is not None and together <= 2 and not has_frozen_bias(search.base)
+    return affine_form(cell) is not None and together <= 2 and not has_frozen_bias(search.base)
 
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:

@@ -9,7 +9,7 @@ from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field.factors import is_smooth
+from rmt_jacobian.mean_field.bends import is_smooth
 
 __all__ = ["BIASES", "HIGHEST", "LOWEST", "CriticalSearch"]
 

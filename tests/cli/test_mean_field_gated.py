@@ -9,6 +9,7 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm
 from rmt_jacobian.cli import main
+from rmt_jacobian.cli.mean_field import known_digits
 from rmt_jacobian.mean_field import untied_state
 
 CELLS = {
@@ -129,7 +130,65 @@ def test_biases_are_frozen_or_redrawn(run):
     assert abs(found["frozen"]["state_variance"]["h"] / expected - 1) > 0.01
 
 
+def test_numbers_have_errors_and_are_printed_as_far_as_they_are_known(run):
+    given = ("lstm", "-p", "forget.bias_mean=1", "-p", "input_std=0.6")
+    status, out, err = run(*given, "--tolerance", 0.01, "--json", "-")
+    assert status == 0
+    found = json.loads(out)
+    errors = found["errors"]
+    assert found["tolerance"] == 0.01
+    for name, q in found["preactivation_variance"].items():
+        assert 0 < errors["preactivation_variance"][name] <= 0.01 * q
+    assert 0 < errors["chi1"] <= 0.01 * found["chi1"]
+    (line,) = (line for line in err.splitlines() if " chi1 " in line)
+    value, _, error = line.split()[1:4]
+    assert float(error) == float(f"{errors['chi1']:.0e}")
+    assert abs(float(value) - found["chi1"]) <= float(error)
+    assert len(value.split(".")[1]) == len(error.split(".")[1])
+    status, out, err = run(*given, "--tolerance", 1e-9)
+    assert (status, out) == (1, "")
+    assert "ask for a larger tolerance" in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.7367598, 0.00046, "0.7368 +- 0.0005"),
+        (0.7367598, 0.00096, "0.737 +- 0.001"),
+        (256.4, 14.5, "260 +- 10"),
+        (2 / 3, 1e-15, "0.6666666667"),
+        (0.0, 0.0, "0"),
+        (math.inf, 1.0, "inf"),
+        (-0.02, 0.3, "-0.02 +- 0.3"),
+    ],
+)
+def test_digits_follow_errors(value, error, text):
+    assert known_digits(value, error) == text
+
+
+def test_growth_over_steps(run):
+    given = ("gru", "-p", "input_std=1", "-p", "update.bias_std=0.3")
+    status, out, err = run(*given, "--json", "-")
+    assert status == 0
+    assert json.loads(out)["chi1"] == pytest.approx(1)
+    assert "--steps T gives the growth" in err
+    status, out, err = run(*given, "--steps", 12, "--json", "-")
+    found = json.loads(out)
+    assert status == 0
+    # Sites simulated as in the tests of stationary states, six times 60,000: 0.90594 +- 0.00021.
+    assert found["growth_rate"] == pytest.approx(0.90594, abs=0.0008)
+    assert "--steps T" not in err
+    status, out, _ = run("minimalrnn", "-p", "bias_mean=1", "--steps", 5, "--json", "-")
+    found = json.loads(out)
+    assert found["growth_rate"] == found["chi1"]
+    assert found["errors"]["chi1"] < 1e-10
+
+
 BAD = [
+    (["gru", "--steps", "0"], "0 is not in the range"),
+    (["gru", "--tolerance", "0"], "0.0 is not in the range"),
+    (["gru", "-p", "update.bias_mean=400"], "h grows for ever"),
     (["gruu"], "did you mean gru?"),
     (["lstmm"], "did you mean lstm?"),
     (["gru", "-p", "update.weight=3"], "did you mean update.weight_std?"),

@@ -21,7 +21,7 @@ from rmt_jacobian.mean_field import (
     trajectory,
     variance_slope,
 )
-from rmt_jacobian.mean_field.fresh import FreshPairs, FreshVariables
+from rmt_jacobian.mean_field.fresh import FreshVariables
 from tests.mean_field.kinked import ACTIVATIONS, JUMPS, average, pair_average
 
 QUARTER = {"weight_std": 1.0, "input_std": 0.5, "bias_mean": 0.0, "input_variance": 0.5}
@@ -178,8 +178,8 @@ def test_the_averages_of_any_cell(name, inputs):
     )
     found = fresh.average(phi(e) * sp.Abs(x - sp.Rational(3, 10)))
     assert found == pytest.approx(state * source, rel=1e-9)
-    pairs = FreshPairs(cell, p, (1.7,), (0.6,), 0.0)
-    both = pairs.average(phi(e) * sp.Abs(x - sp.Rational(3, 10)), phi(e))
+    pairs = FreshVariables(cell, p, (1.7,), (0.6,), 0.0)
+    both = pairs.product(phi(e) * sp.Abs(x - sp.Rational(3, 10)), phi(e))
     covariance = pair_average(f, f, 0.2, 1.7, 0.6, breaks)
     assert both == pytest.approx(covariance * source, rel=1e-9)
 

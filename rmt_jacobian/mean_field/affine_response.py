@@ -1,0 +1,120 @@
+r"""The linear response of an affine site: how a small change of a network grows.
+
+With :math:`D = E[\delta s_1 \delta s_2^T]`, the coefficients of one step fresh and b the frozen
+biases of a site,
+
+.. math::
+    D'(b) = E[A_1 D(b) A_2^T] + \sum_l v_l E[B_1^l (B_2^l)^T], \qquad
+    v_k = \sigma_k^2 \Bigl( \sum_l E[Y_{e,1}^{kl} Y_{e,2}^{kl}] v_l
+    + E_b \, E[Y_{s,1}^k D(b) (Y_{s,2}^k)^T] \Bigr) .
+
+The growth rate in the end is the largest of the isolated eigenvalues of this map and of what the
+most retentive sites keep by themselves, the edge of its continuous spectrum.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rmt_jacobian.solvers import Solution, bracketed_root
+
+__all__ = ["AffineResponses"]
+
+_INSIDE = 1e-9
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class AffineResponses:
+    r"""Averages of products of derivatives in two networks; R point sets, or 1.
+
+    Attributes
+    ----------
+    reads
+        Of dy_k / de_l over sites, shape (R, preactivations, preactivations).
+    sources
+        Of dy_k / ds for each frozen bias, shape (R, biases, preactivations, states^2).
+    carry
+        Of ds' / ds, shape (R, biases, states^2, states^2).
+    gates
+        Of ds' / de_l, shape (R, biases, states^2, preactivations).
+    scale
+        sigma_k^2, shape (preactivations,).
+    shares
+        Of the frozen biases, shape (biases,).
+    edge
+        The most that a site keeps, over all values of its biases; None where none is frozen.
+    """
+
+    reads: np.ndarray
+    sources: np.ndarray
+    carry: np.ndarray
+    gates: np.ndarray
+    scale: np.ndarray
+    shares: np.ndarray
+    edge: float | None = None
+
+    @cached_property
+    def kept(self) -> float:
+        """The spectral radius of what a site keeps by itself."""
+        if self.edge is not None:
+            return self.edge
+        return float(np.max(np.abs(np.linalg.eigvals(self.carry.mean(axis=0)))))
+
+    @cached_property
+    def _through(self) -> np.ndarray:
+        """V for unit D, shape (R, biases, preactivations, states^2)."""
+        reads = self.scale[:, None] * self.reads
+        direct = np.eye(len(self.scale)) - reads
+        return np.linalg.solve(direct[:, None], self.scale[:, None] * self.sources)
+
+    def growth_rates(self) -> np.ndarray:
+        """Return the growth rate by each of the point sets, shape (R,)."""
+        return np.array([self._rate(r).unwrap() for r in range(len(self.reads))])
+
+    def _rate(self, r: int) -> Solution[float]:
+        if self.edge is None:
+            values = np.linalg.eigvals(self.carry[r, 0] + self.gates[r, 0] @ self._through[r, 0])
+            leading = values[np.argmax(np.abs(values))]
+            # A negative pair of the same modulus: what is positive leads.
+            real = np.abs(np.imag(values)) <= _ROUNDING * np.abs(leading)
+            equal = np.abs(values) >= (1 - _ROUNDING) * np.abs(leading)
+            if np.any(real & equal):
+                leading = np.max(np.real(values[real & equal]))
+            settled = bool(abs(np.imag(leading)) <= _ROUNDING * abs(leading))
+            return Solution(float(np.real(leading)), settled, 0.0, 1)
+        low = max(self.edge * (1 + _INSIDE), 1e-12)
+        if self._excess(low, r) <= 0:
+            return Solution(self.edge, True, 0.0, 1)
+        high = 2 * low
+        while self._excess(high, r) > 0 and high < 1e60:
+            high *= 2
+        return bracketed_root(lambda rate: self._excess(rate, r), low, high)
+
+    def _excess(self, rate: float, r: int) -> float:
+        values = np.linalg.eigvals(self._matrix(rate, r))
+        real = np.real(values[np.abs(np.imag(values)) <= _ROUNDING * (1e-300 + np.abs(values))])
+        return float(np.max(real, initial=-np.inf)) - 1
+
+    def _matrix(self, rate: float, r: int) -> np.ndarray:
+        m = self.carry.shape[-1]
+        resolvent = np.linalg.solve(rate * np.eye(m) - self.carry[r], self.gates[r])
+        return self.scale[:, None] * (
+            self.reads[r] + np.tensordot(self.shares, self.sources[r] @ resolvent, 1)
+        )
+
+    def log_mean_squares(self, steps: int) -> np.ndarray:
+        r"""Return log m_1, the mean squared singular value, of 0, ..., T steps: (R, T + 1)."""
+        R, B, n = self.carry.shape[:3]
+        m = round(np.sqrt(n))
+        D = np.broadcast_to(np.eye(m).ravel(), (R, B, n))
+        found = [np.zeros(R)]
+        for _ in range(steps):
+            v = np.einsum("b,rbkn,rbn->rk", self.shares, self._through, D)
+            D = np.einsum("rbij,rbj->rbi", self.carry, D) + np.einsum("rbik,rk->rbi", self.gates, v)
+            trace = D.reshape(R, B, m, m).trace(axis1=-2, axis2=-1) @ self.shares / m
+            with np.errstate(divide="ignore"):
+                found.append(found[-1] + np.log(np.abs(trace)))
+            D = D / np.where(trace == 0, 1.0, trace)[:, None, None]
+        return np.stack(found, axis=1)

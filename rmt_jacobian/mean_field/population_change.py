@@ -1,0 +1,76 @@
+"""A small change of a network, followed along populations of sites."""
+
+from typing import Any
+
+import numpy as np
+
+from rmt_jacobian.cells import StepDerivatives
+from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
+
+__all__ = ["Change"]
+
+
+class Change:
+    """E[ds_1 ds_2^T] given the path of a site, of size 1 on average, and its size.
+
+    Attributes
+    ----------
+    log_size, sign
+        Of the trace over the states, by population: shape (R,).
+    """
+
+    def __init__(self, walk: Walk, *, alone: bool = False) -> None:
+        self.walk, d = walk, len(walk.model.cell.states)
+        walk.carried = {(i, i): np.ones((REPLICATES, walk.count)) for i in range(d)}
+        stds = [group.weight_std for _, group in walk.model.parameters.groups]
+        self.scale = [0.0 if alone else std**2 for std in stds]
+        self.log_size, self.sign = np.zeros(REPLICATES), np.ones(REPLICATES)
+        self.states = d
+
+    def run(self, steps: int) -> None:
+        """Take some steps; the change is kept at size 1, its logarithm counted."""
+        for _ in range(steps):
+            self.walk.draw()
+            self._step(self.walk.derivatives())
+            self.walk.update()
+            self._normalise()
+
+    def _step(self, tables: list[StepDerivatives]) -> None:
+        one, two, D = tables[0], tables[-1], self.walk.carried
+        v: list[Any] = []
+        for k, scale in enumerate(self.scale):
+            total: Any = 0.0
+            if scale:
+                for (i, j), value in D.items():
+                    left = one.source_state.get((k, i))
+                    right = two.source_state.get((k, j))
+                    if left is not None and right is not None:
+                        total = total + left * right * value
+                for q in range(k):
+                    left, right = one.source_gate.get((k, q)), two.source_gate.get((k, q))
+                    if left is not None and right is not None:
+                        total = total + left * right * v[q]
+            v.append(scale * np.mean(total + np.zeros((1, 1)), axis=-1, keepdims=True))
+        new: dict[Any, Any] = {}
+        for (k, l), value in D.items():
+            for (i, k_), left in one.state.items():
+                for (j, l_), right in two.state.items():
+                    if (k_, l_) == (k, l):
+                        new[i, j] = new.get((i, j), 0.0) + left * right * value
+        for (i, l), left in one.gate.items():
+            for (j, l_), right in two.gate.items():
+                if l_ == l:
+                    new[i, j] = new.get((i, j), 0.0) + left * right * v[l]
+        self.walk.carried = {
+            key: np.broadcast_to(value, (REPLICATES, self.walk.count)) for key, value in new.items()
+        }
+
+    def _normalise(self) -> None:
+        D = self.walk.carried
+        trace = sum(D[i, i].mean(axis=-1) for i in range(self.states) if (i, i) in D) / self.states
+        size = np.abs(trace) + np.zeros(REPLICATES)
+        with np.errstate(divide="ignore"):
+            self.log_size = self.log_size + np.log(size)
+        self.sign = np.sign(trace) + np.zeros(REPLICATES)
+        safe = np.where(size > 0, np.where(self.sign < 0, -size, size), 1.0)[:, None]
+        self.walk.carried = {key: value / safe for key, value in D.items()}

@@ -1,0 +1,267 @@
+"""Populations of sites on their way, side by side and evenly driven (array-RQMC)."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from scipy.stats import qmc
+
+from rmt_jacobian.arrays import spawn
+from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
+from rmt_jacobian.mean_field.affine import affine_memory
+from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
+from rmt_jacobian.mean_field.site_models import Drives
+
+__all__ = ["REPLICATES", "Population", "Walk", "together"]
+
+REPLICATES = 8
+"""R, the number of independent populations."""
+
+_STORED = 2**22  # normal variables that are kept
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """R populations of sites.
+
+    Attributes
+    ----------
+    cell, parameters
+        The cell and its hyperparameters.
+    count
+        Sites of each population, a power of 2.
+    seed
+        Of all.
+    """
+
+    cell: Cell
+    parameters: Parameters
+    count: int = 256
+    seed: int = 0
+    normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def frozen(self) -> list[int]:
+        """The preactivations whose biases are frozen."""
+        return [k for k in range(len(self.cell.gates)) if is_frozen(self.parameters, k)]
+
+    @property
+    def closes(self) -> bool:
+        """Whether the moments of the memory are known, given the frozen biases of a site."""
+        return affine_memory(self.cell) is not None
+
+    @cached_property
+    def ground(self) -> np.ndarray:
+        """What stays: of frozen biases and of the first memories, shape (R, variables, sites)."""
+        variables = len(self.frozen) + 2 * len(self.cell.memory)
+        rngs = spawn(self.seed, REPLICATES)
+        return np.stack([low_discrepancy_normals(variables, self.count, rng) for rng in rngs])
+
+    @cached_property
+    def biases(self) -> np.ndarray:
+        """Frozen biases of the sites, shape (preactivations, R, sites)."""
+        biases = np.zeros((len(self.cell.gates), REPLICATES, self.count))
+        for i, k in enumerate(self.frozen):
+            biases[k] = self.parameters.groups[k][1].bias_std * self.ground[:, i]
+        return biases
+
+    def fresh(self, drives: Drives) -> FreshVariables:
+        """Return the fresh variables, given the frozen biases of each site."""
+        return FreshVariables(
+            self.cell, self.parameters, drives.variances, drives.correlations,
+            drives.input_correlation, self.biases if self.frozen else None,
+        )  # fmt: skip
+
+
+class Walk:
+    """Populations on their way: their states, and the fresh variables that meet them."""
+
+    def __init__(
+        self,
+        model: Population,
+        variances: tuple[float, ...],
+        others: list[Drives],
+        *,
+        memory_only: bool = False,
+    ) -> None:
+        cell = model.cell
+        self.model, self.others = model, others
+        self.std = np.sqrt(variances)
+        self.count, self.networks = model.count, 1 + len(others)
+        self.time = 0
+        self.wanted = cell.memory if memory_only else tuple(range(len(cell.states)))
+        read = {s for i in self.wanted for s in cell.updates[i].free_symbols}
+        self.gates = [k for k, gate in enumerate(cell.gates) if gate in read or not memory_only]
+        self.reads_input = cell.input in read
+        self.updates = together(cell.site_symbols, tuple(cell.updates[i] for i in self.wanted))
+        self.per_copy = len(self.gates) + int(self.reads_input)
+        self.biases = model.biases
+        self.memory = [(copy, i) for copy in range(self.networks) for i in cell.memory]
+        self.states = np.zeros((self.networks, len(cell.states), REPLICATES, self.count))
+        self.carried: dict[Any, np.ndarray] = {}
+        if self.memory and model.closes:
+            self._start(Drives(tuple(variances)))
+        self.copies: list[tuple[Any, Any, Any]] = []
+
+    def _start(self, drives: Drives) -> None:
+        """Start from a Gaussian memory of the right moments, independent in the copies."""
+        model = self.model
+        update = affine_memory(model.cell)
+        second = stationary_second(update, model.fresh(drives))  # pyright: ignore
+        mean = second[..., 0, 1:]
+        covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
+        values, vectors = np.linalg.eigh(covariance)
+        root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
+        z = np.moveaxis(model.ground[:, len(model.frozen) :], 1, 2)
+        m = mean.shape[-1]
+        for copy in range(self.networks):
+            normal = z[..., m:] if copy else z[..., :m]
+            own = mean + np.einsum("...ij,...j->...i", root, normal)
+            self.states[copy, list(model.cell.memory)] = np.moveaxis(own, -1, 0)
+
+    def run(self, steps: int) -> None:
+        """Take some steps."""
+        for _ in range(steps):
+            self.draw()
+            self.update()
+
+    def draw(self) -> None:
+        """Put the sites in order, and let fresh variables meet them."""
+        self._sort()
+        parameters = self.model.parameters
+        z = self._normals()
+        inputs = parameters.inputs
+        self.copies = []
+        own = z[: self.per_copy]
+        for copy in range(self.networks):
+            drives = self.others[copy - 1] if copy else None
+            # All others share what is fresh in them: where a symmetry turns the one into the
+            # other, their averages then cancel exactly.
+            fresh = z[self.per_copy :] if copy else own
+            gates: list[Any] = [0.0] * len(parameters.groups)
+            for i, k in enumerate(self.gates):
+                normal = own[i]
+                if drives is not None and drives.correlations is not None:
+                    normal = _mixed(own[i], fresh[i], drives.correlations[k])
+                mean = parameters.groups[k][1].bias_mean
+                gates[k] = mean + self.biases[k] + self.std[k] * normal
+            x: Any = np.zeros((REPLICATES, self.count))
+            if self.reads_input:
+                latent = 1.0
+                if drives is not None:
+                    latent = inputs.latent_correlation(drives.input_correlation)
+                x = inputs.from_normal(_mixed(own[-1], fresh[-1], latent))
+            self.copies.append((list(self.states[copy]), gates, x))
+
+    def update(self) -> None:
+        """Take the step."""
+        self.states = np.array(self.states)
+        for copy, (states, gates, x) in enumerate(self.copies):
+            for i, value in zip(self.wanted, self.updates(*states, *gates, x), strict=True):
+                self.states[copy, i] = value
+        self.time += 1
+
+    def derivatives(self) -> list[StepDerivatives]:
+        """Return the diagonals of the Jacobian of this step in every copy."""
+        cell = self.model.cell
+        tables = (cell.state_derivatives, cell.gate_derivatives, cell.source_state_derivatives,
+                  cell.source_gate_derivatives)  # fmt: skip
+        keys = [
+            [(i, j) for i, row in enumerate(table) for j, entry in enumerate(row) if entry != 0]
+            for table in tables
+        ]
+        entries = tuple(t[i][j] for t, kept in zip(tables, keys, strict=True) for i, j in kept)
+        function, found = together(cell.site_symbols, entries), []
+        for states, gates, x in self.copies:
+            values = iter(function(*states, *gates, x))
+            found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
+        return found
+
+    def powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
+        """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
+        (i,) = self.model.cell.memory
+        order, powers = max(max(j, k) for _, j, k in keys), []
+        for states, _, x in self.copies:
+            row = [np.ones(x.shape)]
+            for _ in range(order):
+                row.append(row[-1] * (states[i] / unit))
+            powers.append(row)
+        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
+
+    def state_squares(self) -> np.ndarray:
+        """Return E[s^2] of the first copy."""
+        return (self.states[0] ** 2).mean(axis=(1, 2))
+
+    @property
+    def _keys(self) -> int:
+        """By how many coordinates the sites are sorted."""
+        return 0 if self.model.frozen else min(2, len(self.memory))
+
+    def _sort(self) -> None:
+        if not self._keys:
+            return
+        keys = [self.states[copy, i] for copy, i in self.memory]
+        if len(keys) > 2:
+            keys = [keys[0], sum(keys[1:])]
+        order = _order(keys)
+        self.states = np.take_along_axis(self.states, order[None, None], axis=-1)
+        self.carried = {
+            key: np.take_along_axis(np.broadcast_to(value, order.shape), order, axis=-1)
+            for key, value in self.carried.items()
+        }
+
+    def _normals(self) -> np.ndarray:
+        """Return the normal variables of this step, shape (variables, populations, sites)."""
+        variables = self.per_copy * min(2, self.networks)
+        model, key = self.model, (variables, self.time)
+        if key in model.normals:
+            return model.normals[key]
+        points = _point_set(self._keys, variables, self.count)
+        rng = np.random.default_rng([model.seed, *key])
+        shifts = rng.random((len(points), REPLICATES, 1))
+        moved = points[:, None] + shifts
+        if not self._keys:
+            moved = rng.permuted(moved, axis=-1)
+            moved = np.broadcast_to(moved, (*shifts.shape[:2], self.count))
+        z = normal_quantiles(moved % 1)
+        if z.size * (len(model.normals) + 1) <= _STORED:
+            model.normals[key] = z
+        return z
+
+
+def together(
+    symbols: tuple[sp.Symbol, ...], expressions: tuple[sp.Expr, ...]
+) -> Callable[..., Any]:
+    """Return several expressions as one function, which computes what they share once."""
+    return array_function(symbols, sp.Tuple(*expressions))  # pyright: ignore[reportArgumentType]
+
+
+def _mixed(own: np.ndarray, fresh: np.ndarray, correlation: float) -> np.ndarray:
+    if abs(correlation) == 1:
+        return correlation * own
+    return correlation * own + math.sqrt((1 - correlation) * (1 + correlation)) * fresh
+
+
+def _order(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the order by one coordinate, or in strips of one by another; sites last."""
+    order = np.argsort(keys[0], axis=-1)
+    if len(keys) == 1:
+        return order
+    count = order.shape[-1]
+    strips = 2 ** (round(math.log2(count)) // 2)
+    split = order.reshape(*order.shape[:-1], strips, count // strips)
+    second = np.take_along_axis(keys[1], order, axis=-1).reshape(split.shape)
+    return np.take_along_axis(split, np.argsort(second, axis=-1), axis=-1).reshape(order.shape)
+
+
+@lru_cache(maxsize=16)
+def _point_set(keys: int, variables: int, count: int) -> np.ndarray:
+    """Return an even set whose points are in the order of the sites, shape (variables, count)."""
+    points = qmc.Sobol(keys + variables, rng=np.random.default_rng(0)).random(count).T
+    return points[keys:, _order(list(points[:keys]))] if keys else points

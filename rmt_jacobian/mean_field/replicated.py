@@ -1,0 +1,234 @@
+r"""Fixed points of maps that are known from independent samples, with their errors.
+
+A map F is known as R independent estimates :math:`F_r`.  Near its fixed point an error of the map
+is amplified by what it feeds back,
+
+.. math:: x_r = \bar x + (1 - J)^{-1} (F_r(\bar x) - \bar x), \qquad J = \partial F / \partial x,
+
+and the scatter of the :math:`x_r` is the error of their mean.  R = 1 stands for an exact map.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
+
+__all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
+
+_COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
+_ROUNDING = 1e-13  # relative, of averages by quadrature
+_STEP, _NOISY_STEP = 1e-4, 0.05  # relative, of differences
+_SETTLED = 1.0  # of the error: what the next step would change is of second order
+_MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
+_DEAD = 1e-12  # of the start; a vector that small has died
+_CLOSE = 1e-9  # relative
+_STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
+_SINGULAR = 1e12
+
+Image = Callable[[np.ndarray], np.ndarray]
+"""From x, shape (n,), to R estimates of F(x), shape (R, n)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Replicated:
+    """Independent estimates of a vector.
+
+    Attributes
+    ----------
+    samples
+        Shape (R, n).
+    exact_error
+        Of an exact vector, R = 1, shape (n,).
+    amplification
+        1 / (1 - J), by which an error of the map becomes one of its fixed point.
+    bias
+        The most that all samples may miss.
+    """
+
+    samples: np.ndarray
+    exact_error: np.ndarray
+    amplification: np.ndarray | None = None
+    bias: float = 0.0
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The estimate, shape (n,)."""
+        return self.samples.mean(axis=0)
+
+    @property
+    def errors(self) -> np.ndarray:
+        """Half widths of intervals that hold the truth in 95 % of cases."""
+        if len(self.samples) == 1:
+            return self.exact_error
+        return half_width(self.samples) + self.bias
+
+
+def half_width(samples: np.ndarray) -> np.ndarray:
+    """Return the half width of the interval of 95 % around the mean of independent samples.
+
+    Examples
+    --------
+    >>> round(float(half_width(np.array([-1.0, 1.0]))), 3)
+    12.706
+    """
+    R = len(samples)
+    if R < 2:
+        return np.zeros(samples.shape[1:])
+    return student.ppf(_COVERED, R - 1) * samples.std(axis=0, ddof=1) / np.sqrt(R)
+
+
+def solve_replicated(
+    image: Image,
+    start: np.ndarray,
+    *,
+    rough: Image | None = None,
+    near: np.ndarray | None = None,
+    odd: np.ndarray | None = None,
+    remedy: str = "",
+) -> Solution[Replicated]:
+    """Find the fixed point to which the orbit from ``start`` runs, with its error.
+
+    Parameters
+    ----------
+    image
+        The map.
+    start
+        Where the orbit begins.
+    rough
+        A cheaper map close to it, by default the map itself: it selects the fixed point and gives
+        the slopes.
+    near
+        A point close to the fixed point, where one is known: the orbit is left out.
+    odd
+        Which components a symmetry may let vanish, shape (n,).
+    """
+    rough = rough or image
+    calls, x = 0, near
+    if x is None:
+        found = _selected(rough, start, remedy)
+        calls, x = found.iterations, found.value
+        if not found.converged:
+            return Solution(_unknown(x), False, found.residual, calls, remedy)
+    if not np.any(x) and not np.any(image(x)):
+        return Solution(Replicated(x[None], 0 * x), True, 0.0, calls + 1)
+    amplified = _inverse(_slopes(rough, x))
+    calls += 2 * len(x)
+    if amplified is None:
+        return Solution(_unknown(x), False, np.inf, calls, "the map is at a bifurcation: " + remedy)
+    moved = np.full(x.shape, np.inf)
+    for _ in range(_MOST_CHORDS):
+        estimates = image(x)
+        calls += 1
+        if not np.all(np.isfinite(estimates)):
+            break
+        samples = x + (estimates - x) @ amplified.T
+        own = _ROUNDING * np.abs(amplified) @ np.abs(x)
+        error = half_width(samples) if len(samples) > 1 else own
+        moved = samples.mean(axis=0) - x
+        x = x + moved
+        if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
+            if odd is not None and _vanishes(image, x, odd, error):
+                samples = np.where(odd, 0.0, samples)
+            known = Replicated(samples, np.where(np.any(samples, axis=0), np.abs(moved) + own, 0.0),
+                               amplified)  # fmt: skip
+            return Solution(known, True, float(np.max(np.abs(moved))), calls)
+    return Solution(_unknown(x), False, float(np.max(np.abs(moved))), calls, remedy)
+
+
+def _vanishes(image: Image, x: np.ndarray, odd: np.ndarray, error: np.ndarray) -> bool:
+    """Whether the odd components are 0 within their errors, and 0 reproduces itself exactly."""
+    if not np.any(odd) or np.any(np.abs(x[odd]) > 2 * error[odd]):
+        return False
+    there = image(np.where(odd, 0.0, x))[:, odd]
+    return bool(np.all(np.abs(there) <= 1e-14 * np.max(np.abs(image(x)))))
+
+
+def _unknown(x: np.ndarray) -> Replicated:
+    return Replicated(x[None], np.full(x.shape, np.inf))
+
+
+def _selected(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
+    """Follow the orbit to its fixed point: to rounding, or to where the noise hides the rest."""
+    if len(image(start)) == 1:
+        exact = fixed_point_of_orbit(lambda x: image(x)[0], start, remedy=remedy)
+        if exact.converged:
+            return exact
+        close = _flow(image, start, remedy)
+        polished = fixed_point_of_orbit(lambda x: image(x)[0], close.value, remedy=remedy)
+        return polished if close.converged else exact
+    return _flow(image, start, remedy)
+
+
+def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
+    """Follow the orbit with steps that grow while it keeps its direction."""
+    x, unit, calls = start, max(float(np.max(np.abs(start), initial=0.0)), 1e-300), 0
+    before, stride = np.zeros(x.shape), 1.0
+    gap = before
+    for turn in range(_MOST_TURNS):
+        estimates = image(x)
+        calls += 1
+        if not np.all(np.isfinite(estimates)):
+            return Solution(x, False, np.inf, calls, remedy)
+        there, noise = estimates.mean(axis=0), _noise(estimates)
+        gap = there - x
+        if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(image(0 * x)):
+            return Solution(0 * x, True, 0.0, calls)
+        if turn and np.all(np.abs(gap) <= noise + _CLOSE * np.abs(x) + _DEAD * unit):
+            return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
+        same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
+        stride = 2 * stride if turn and same else 1.0
+        bounded = min(stride, max(1.0, _FARTHEST * np.max(np.abs(x)) / np.max(np.abs(gap))))
+        before = gap
+        x = x + bounded * gap
+        if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
+            moved, used = _newton(image, x)
+            if moved is not None:
+                x, before, stride = moved, 0 * gap, 1.0
+            calls += used
+    return Solution(x, False, float(np.max(np.abs(gap))), calls, remedy)
+
+
+def _newton(image: Image, x: np.ndarray) -> tuple[np.ndarray | None, int]:
+    """Return the step of Newton's method where the map contracts and the step helps."""
+    slopes = _slopes(image, x)
+    there = image(x).mean(axis=0)
+    calls = 2 * len(x) + 1
+    inverse = _inverse(slopes)
+    if inverse is None or np.max(np.abs(np.linalg.eigvals(slopes))) >= 1:
+        return None, calls
+    moved = x + inverse @ (there - x)
+    estimates = image(moved)
+    if not np.all(np.isfinite(estimates)):
+        return None, calls + 1
+    gap = np.abs(estimates.mean(axis=0) - moved)
+    better = np.max(gap - _noise(estimates)) < np.max(np.abs(there - x))
+    return (moved if better else None), calls + 1
+
+
+def _noise(estimates: np.ndarray) -> np.ndarray:
+    if len(estimates) == 1:
+        return np.zeros(estimates.shape[1])
+    return estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
+
+
+def _slopes(image: Image, x: np.ndarray) -> np.ndarray:
+    """Return J by central differences; wide ones where the map is noisy."""
+    unit = max(float(np.max(np.abs(x))), 1e-300)
+    exact, columns = len(image(x)) == 1, []
+    for k in range(len(x)):
+        width = (_STEP if exact else _NOISY_STEP) * max(abs(x[k]), 1e-3 * unit)
+        move = width * np.eye(len(x))[k]
+        ends = [image(x + move).mean(axis=0), image(x - move).mean(axis=0)]
+        columns.append((ends[0] - ends[1]) / (2 * width))
+    return np.stack(columns, axis=1)
+
+
+def _inverse(slopes: np.ndarray) -> np.ndarray | None:
+    """Return 1 / (1 - J), None where it does not exist."""
+    matrix = np.eye(len(slopes)) - slopes
+    if not np.all(np.isfinite(matrix)) or np.linalg.cond(matrix) > _SINGULAR:
+        return None
+    return np.linalg.inv(matrix)

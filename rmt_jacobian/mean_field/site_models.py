@@ -1,0 +1,173 @@
+"""What a site does under given variances: one interface to closed forms and to populations.
+
+The cell's structure decides between them, once: where all states are carried on by an affine map
+with fresh coefficients, moments close; else independent populations of sites are run.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.affine import affine_form
+from rmt_jacobian.mean_field.affine_moments import AffineModel, growth_of_memory, refuse_growth
+from rmt_jacobian.mean_field.affine_response import AffineResponses
+from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets
+
+__all__ = ["AffineSites", "Drives", "SiteModel", "more_points"]
+
+
+@dataclass(frozen=True)
+class Drives:
+    """What drives a site: the laws of its fresh preactivations, in one network or in two.
+
+    Attributes
+    ----------
+    variances
+        q_k without the variance of frozen biases.
+    correlations
+        Of the two networks; None for one, or two that see the same.
+    input_correlation
+        Of their inputs.
+    """
+
+    variances: tuple[float, ...]
+    correlations: tuple[float, ...] | None = None
+    input_correlation: float = 1.0
+
+
+class SiteModel(ABC):
+    """The stationary law of a site under given drives, in R independent estimates."""
+
+    cell: Cell
+    parameters: Parameters
+
+    @abstractmethod
+    def squares(self, drives: Drives) -> np.ndarray:
+        """Return E[y_k^2], or E[y_k y_k] in two networks: shape (R, preactivations)."""
+
+    @abstractmethod
+    def state_squares(self, drives: Drives) -> np.ndarray:
+        """Return E[s^2], shape (R, states)."""
+
+    @abstractmethod
+    def growth(self, drives: Drives) -> np.ndarray:
+        """Return the growth rate of a small change in the end, shape (R,)."""
+
+    def transient(self, drives: Drives, rate: float) -> float:
+        """Return what a growth rate may miss because it was followed for finitely many steps."""
+        del drives, rate
+        return 0.0
+
+    @abstractmethod
+    def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:
+        """Return log m_1, the mean squared singular value, of 0, ..., T steps: (R, T + 1)."""
+
+    @abstractmethod
+    def kept(self, drives: Drives) -> float:
+        """Return what the memory keeps of a squared change a step, without any W."""
+
+    @abstractmethod
+    def refuse_growth(self, drives: Drives) -> None:
+        """Raise an error that says why, where states grow for ever."""
+
+    @abstractmethod
+    def refined(self, factor: int) -> "SiteModel | None":
+        """Return a model of more points; None where there is none."""
+
+    @abstractmethod
+    def rough(self) -> "SiteModel":
+        """Return a model of few points."""
+
+    @property
+    @abstractmethod
+    def points(self) -> int:
+        """How many points or sites an average is taken over."""
+
+
+def more_points(model: SiteModel, reached: float, tolerance: float) -> SiteModel | None:
+    """Return a model that may meet a tolerance; None where none can."""
+    # Errors of low-discrepancy points fall with their number at best.
+    needed = 2 ** max(1, math.ceil(math.log2(reached / tolerance)))
+    if model.refined(needed) is None:
+        return None
+    return model.refined(min(needed, _MOST_AT_ONCE))
+
+
+_MOST_AT_ONCE = 16
+_ROUGHEST, _FINEST = 256, 2**17  # points of a set
+
+
+@dataclass(frozen=True, eq=False)
+class AffineSites(SiteModel):
+    """Moments that close; averages that entangle many variables are taken over point sets."""
+
+    model: AffineModel
+
+    @classmethod
+    def of(cls, cell: Cell, parameters: Parameters, seed: int) -> "AffineSites | None":
+        """Return the model; None where the cell is not affine."""
+        form = affine_form(cell)
+        return form and cls(AffineModel(cell, parameters, form, PointSets(seed=seed)))
+
+    @property
+    def cell(self) -> Cell:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The cell."""
+        return self.model.cell
+
+    @property
+    def parameters(self) -> Parameters:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Its hyperparameters."""
+        return self.model.parameters
+
+    def squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
+        model = self.model
+        if growth_of_memory(model.form.update, self._fresh(drives)):
+            return np.full((1, len(drives.variances)), np.inf)
+        fresh, second = self._solved(drives)
+        return self.model.source_products(fresh, second)
+
+    def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
+        return self.model.state_squares(self._solved(drives)[1])
+
+    def responses(self, drives: Drives) -> AffineResponses:
+        """Return the responses of a site to small changes."""
+        return self.model.responses(*self._solved(drives))
+
+    def growth(self, drives: Drives) -> np.ndarray:  # noqa: D102
+        return self.responses(drives).growth_rates()
+
+    def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:  # noqa: D102
+        return self.responses(drives).log_mean_squares(steps)
+
+    def kept(self, drives: Drives) -> float:  # noqa: D102
+        return self.responses(drives).kept
+
+    def _solved(self, drives: Drives) -> tuple[FreshVariables, np.ndarray]:
+        fresh = self._fresh(drives)
+        return fresh, self.model.second(fresh)
+
+    def _fresh(self, drives: Drives) -> FreshVariables:
+        return self.model.fresh(drives.variances, drives.correlations, drives.input_correlation)
+
+    def refuse_growth(self, drives: Drives) -> None:  # noqa: D102
+        model = self.model
+        refuse_growth(model.cell, model.parameters, model.form.update, self._fresh(drives))
+
+    def refined(self, factor: int) -> "AffineSites | None":  # noqa: D102
+        count = self.model.points.count * factor
+        return None if count > _FINEST else self._with(count)
+
+    def rough(self) -> "AffineSites":  # noqa: D102
+        return self._with(_ROUGHEST)
+
+    @property
+    def points(self) -> int:  # noqa: D102
+        return self.model.points.count * self.model.points.replicates
+
+    def _with(self, count: int) -> "AffineSites":
+        model = self.model
+        points = replace(model.points, count=count)
+        return AffineSites(AffineModel(model.cell, model.parameters, model.form, points))
