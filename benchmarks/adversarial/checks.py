@@ -17,7 +17,7 @@ from benchmarks.adversarial.simulation import (
     Simulation,
     sampled_singular_values,
 )
-from benchmarks.adversarial.theory import Claim, claims, law_of
+from benchmarks.adversarial.theory import GROWTH_STEPS, Claim, claims, law_of
 from rmt_jacobian.errors import RmtJacobianError
 
 __all__ = ["Outcome", "check"]
@@ -84,7 +84,7 @@ def check(seed: int, *, with_law: bool) -> Outcome:
             if claim.name in measured and _differs(claim, measured[claim.name], sites)
         ]
         for weights, law in laws.items():
-            bad += _law_differs(point, simulation, measured["m1"], weights, law, sites)
+            bad += _law_differs(point, simulation, measured["first"], weights, law, sites)
         if not bad:
             break
     kind = "wrong" if bad else "right"
@@ -128,10 +128,16 @@ def _measured(
         return None, simulation
     names = [each.name for each in point.cell.preactivations]
     same, pair = Growth(simulation, 0), Growth(simulation, 1)
-    rows, growths = [], []
-    for _ in range(steps):
+    rows, growths, whole, first = [], [], [], []
+    for t in range(steps):
+        if t % GROWTH_STEPS == 0:
+            started = Growth(simulation, 0)
         q, covariance = simulation.draw()
         growths.append((same.step(), pair.step()))
+        started.step()  # pyright: ignore[reportPossiblyUnboundVariable]
+        if t % GROWTH_STEPS == GROWTH_STEPS - 1:
+            first.append(started.means[0])
+            whole.append(started.means[-1])
         rows.append(np.concatenate([q, covariance]))
         simulation.step()
     table, K = np.array(rows), len(names)
@@ -149,7 +155,7 @@ def _measured(
             mean = Measured.of(log[:, j])
             value = math.exp(mean.value) if mean.value > -600 else 0.0
             found[name] = Measured(value, value * mean.error)
-    found["m1"] = Measured(same.first_mean, 4 * same.first_mean / math.sqrt(sites))
+    found["m1"], found["first"] = (Measured.of(np.array(of)) for of in (whole, first))
     return found, simulation
 
 

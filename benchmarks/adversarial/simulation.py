@@ -194,7 +194,8 @@ class Growth:
         d, M = len(simulation.point.cell.states), simulation.sites
         self.simulation, self.other = simulation, other
         self.D = np.broadcast_to(np.eye(d)[:, :, None], (d, d, M)).copy()
-        self.first_mean = math.nan  # of J J^T after one step
+        self.means: list[float] = []  # of J J^T after one step, two steps, ...
+        self.scale = 1.0
 
     def step(self) -> float:
         """Carry the covariance of the change over the drawn step; return its growth."""
@@ -213,10 +214,9 @@ class Growth:
         self.D = np.einsum("ijn,jkn,lkn->iln", A, self.D, A2)
         self.D = self.D + np.einsum("ikn,lkn,k->iln", B, B2, v)
         after = self._size()
-        if math.isnan(self.first_mean):
-            self.first_mean = float(np.einsum("iin->", self.D) / (d * simulation.sites))
+        self.means.append(self.scale * float(np.einsum("iin->", self.D) / (d * simulation.sites)))
         if after > 0:
-            self.D = self.D / after
+            self.D, self.scale = self.D / after, self.scale * after
         return after / before if before > 0 else 0.0
 
     def _size(self) -> float:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 from benchmarks.adversarial.grammar import Point
 from rmt_jacobian.mean_field import untied_mean_field
-from rmt_jacobian.pencils import singular_value_law
+from rmt_jacobian.pencils import SingularValueLaw, singular_value_law
 
-__all__ = ["Claim", "claims", "law_of"]
+__all__ = ["GROWTH_STEPS", "Claim", "claims", "law_of"]
+
+GROWTH_STEPS = 12  # over which the growth of gradients is compared where a limit takes long
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that the package gives, with the error that it states."""
+    """A number that the package gives, with the standard error that it states."""
 
     name: str
     value: float
@@ -19,19 +21,26 @@ class Claim:
 
 
 def claims(point: Point) -> list[Claim]:
-    """Return variances, correlations and slopes of a point, by every route there is."""
+    """Return variances, correlations and slopes of a point."""
     found = untied_mean_field(
         point.cell, point.parameters, input_correlation=point.input_correlation
     )
+    errors = found.errors
+
+    def named(kind: str, values: dict[str, float], key: str) -> list[Claim]:
+        return [Claim(f"{kind} {k}", value, errors[key][k] / 2) for k, value in values.items()]
+
+    grown = found.growth_rate(GROWTH_STEPS) ** GROWTH_STEPS
     return [
-        *(Claim(f"q {k}", q, 0.0) for k, q in found.preactivation_variances.items()),
-        *(Claim(f"c {k}", c, 0.0) for k, c in found.correlations.items()),
-        Claim("chi1", found.chi1, 0.0),
-        Claim("chi", found.chi, 0.0),
+        *named("q", found.preactivation_variances, "preactivation_variances"),
+        *named("c", found.correlations, "correlations"),
+        Claim("chi1", found.chi1, errors["chi1"] / 2),
+        Claim("chi", abs(found.chi), errors["chi"] / 2),
+        Claim("m1", grown, GROWTH_STEPS * grown * errors["chi1"] / 2),
     ]
 
 
-def law_of(point: Point, weights: str):
+def law_of(point: Point, weights: str) -> SingularValueLaw:
     """Return the law of the singular values of one step, of few sites."""
     return singular_value_law(
         point.cell, point.parameters, weights=weights, steps=1, sites=512, tolerance=1e-4
