@@ -89,7 +89,7 @@ class FrozenBiases:
             for _, weights in rules:
                 shares = np.multiply.outer(shares, weights).ravel()
             return cls(values, shares / shares.sum())
-        z = points.normals(len(frozen))
+        z = points.normals(len(frozen), points.count, frozen=True)
         values = np.zeros((K, z.shape[0], z.shape[2]))
         for i, k in enumerate(frozen):
             values[k] = parameters.groups[k][1].bias_std * z[:, i]

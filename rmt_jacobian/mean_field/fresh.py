@@ -35,11 +35,12 @@ from rmt_jacobian.mean_field.quadrature import (
     pair_expression_average,
 )
 
-__all__ = ["FreshVariables", "PointSets", "fresh_rule"]
+__all__ = ["FreshVariables", "PointSets", "entangles", "fresh_rule"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
 _MANY, _GRID = 256, 65  # means beyond which an average is interpolated between so many: to 1e-7
+_FEWEST = 8  # points of a set for each frozen bias
 _SHARP = 1e-3  # a deviation below that is resolved in units of itself
 
 
@@ -61,15 +62,19 @@ class PointSets:
     count: int = 1024
     seed: int = 0
 
-    def normals(self, dimensions: int, count: int | None = None) -> np.ndarray:
-        """Return standard normal variables, shape (R, dimensions, count)."""
-        return _normal_sets(dimensions, count or self.count, self.replicates, self.seed)
+    def normals(self, dimensions: int, count: int, *, frozen: bool = False) -> np.ndarray:
+        """Return standard normal variables, shape (R, dimensions, count); others if frozen."""
+        return _normal_sets(dimensions, count, self.replicates, self.seed, frozen)
 
 
 @lru_cache(maxsize=8)
-def _normal_sets(dimensions: int, count: int, replicates: int, seed: int) -> np.ndarray:
-    rngs = spawn(seed, replicates)
-    return np.stack([low_discrepancy_normals(dimensions, count, rng) for rng in rngs])
+def _normal_sets(
+    dimensions: int, count: int, replicates: int, seed: int, frozen: bool
+) -> np.ndarray:
+    rngs = spawn(np.random.SeedSequence([seed, int(frozen)]), replicates)
+    sets = [low_discrepancy_normals(dimensions, count, rng) for rng in rngs]
+    # In the order of a sequence two sets depend on each other.
+    return np.stack([z[:, rng.permutation(count)] for z, rng in zip(sets, rngs, strict=True)])
 
 
 def fresh_rule(mean: float, variance: float) -> NormalRule:
@@ -310,10 +315,11 @@ class FreshVariables:
         return pair_expression_average(*sides, symbol, mean, variance, law.correlation)
 
     def _of_many(self, laws: list[_Law], functions: list[Any]) -> np.ndarray:
-        """Average over the point sets."""
+        """Average over the point sets; every frozen bias meets points of its own."""
         biases = max(law.means.shape[1] for law in laws)
-        count = max(64, 2 ** round(math.log2(self.points.count / biases)))
-        z = self.points.normals(len(functions) * len(laws), count)
+        count = max(_FEWEST, 2 ** round(math.log2(self.points.count / biases)))
+        z = self.points.normals(len(functions) * len(laws), count * biases)
+        z = z.reshape(*z.shape[:2], biases, count)
         axes: list[list[np.ndarray]] = [[], []]
         for i, law in enumerate(laws):
             first = z[:, i]
@@ -322,9 +328,9 @@ class FreshVariables:
                 c = law.correlation
                 both.append(c * first + math.sqrt((1 - c) * (1 + c)) * z[:, len(laws) + i])
             for side, normal in zip(axes, both, strict=False):
-                value = law.means[..., None] + math.sqrt(law.variance) * normal[:, None, :]
+                value = law.means[..., None] + math.sqrt(law.variance) * normal
                 of = self.parameters.inputs.from_normal
-                side.append(of(normal[:, None, :]) if law.is_input else value)
+                side.append(of(normal) if law.is_input else value)
         values = [function(*side) for function, side in zip(functions, axes, strict=False)]
         shape = np.broadcast_shapes(*(axis.shape for side in axes for axis in side))
         return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
@@ -345,6 +351,26 @@ def _contracted(values: np.ndarray, weights: list[np.ndarray]) -> float:
 @lru_cache(maxsize=4096)
 def _times(first: sp.Expr, second: sp.Expr) -> sp.Expr:
     return sp.Mul(first, second)
+
+
+@cache
+def entangles(cell: Cell, expressions: tuple[sp.Expr, ...]) -> bool:
+    """Whether a factor reads more than one variable, so that averages may need point sets.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru, gru_reset_after
+    >>> entangles(gru, gru.updates), entangles(gru_reset_after, gru_reset_after.updates)
+    (False, True)
+    """
+    random = frozenset((*cell.gates, cell.input))
+    for expression in expressions:
+        for factors in _split((expression,), random):
+            for sides in factors:
+                (left,), _ = merged_variables(sides, random)
+                if len(left.free_symbols - set(cell.states)) > 1:
+                    return True
+    return False
 
 
 @cache

@@ -313,6 +313,8 @@ def solve_pair_state(
         if not found.converged or reached <= tolerance:
             return result
         finer = more_points(model, reached, tolerance)
+        if finer is None and reached <= state.tolerance:
+            return result
         if finer is None:
             remedy = f"the correlations: {not_met(reached, state.tolerance)}"
             return replace(result, converged=False, remedy=remedy)

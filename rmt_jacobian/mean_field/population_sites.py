@@ -69,7 +69,7 @@ class PopulationSites(Population, SiteModel):
         others = [drives] if paired else []
         if flip is not None:
             others.append(_flipped(drives, flip))
-        outputs = memory_outputs(self.cell)
+        outputs = memory_outputs(self.cell) if self.closes or not self.frozen else None
         if outputs is None:
             found = self._averaged(drives, others, self._source_products)
         else:

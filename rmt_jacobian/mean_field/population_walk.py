@@ -14,7 +14,7 @@ from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
-from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.site_models import Drives
 
@@ -54,7 +54,12 @@ class Population:
     @property
     def closes(self) -> bool:
         """Whether the moments of the memory are known, given the frozen biases of a site."""
-        return affine_memory(self.cell) is not None
+        return affine_memory(self.cell) is not None and not (self.frozen and self.entangled)
+
+    @property
+    def entangled(self) -> bool:
+        """Whether averages over what writes the memory need point sets."""
+        return entangles(self.cell, tuple(self.cell.updates[i] for i in self.cell.memory))
 
     @cached_property
     def ground(self) -> np.ndarray:

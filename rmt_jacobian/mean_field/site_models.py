@@ -12,9 +12,14 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.affine import affine_form
-from rmt_jacobian.mean_field.affine_moments import AffineModel, growth_of_memory, refuse_growth
+from rmt_jacobian.mean_field.affine_moments import (
+    AffineModel,
+    growth_of_memory,
+    is_frozen,
+    refuse_growth,
+)
 from rmt_jacobian.mean_field.affine_response import AffineResponses
-from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets
+from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets, entangles
 
 __all__ = ["AffineSites", "Drives", "SiteModel", "more_points"]
 
@@ -110,7 +115,11 @@ class AffineSites(SiteModel):
     def of(cls, cell: Cell, parameters: Parameters, seed: int) -> "AffineSites | None":
         """Return the model; None where the cell is not affine."""
         form = affine_form(cell)
-        return form and cls(AffineModel(cell, parameters, form, PointSets(seed=seed)))
+        frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))
+        # A few points for each value of the biases would not do: moments are not linear in them.
+        if form is None or (frozen and entangles(cell, (*cell.updates, *cell.sources))):
+            return None
+        return cls(AffineModel(cell, parameters, form, PointSets(seed=seed)))
 
     @property
     def cell(self) -> Cell:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -289,6 +289,8 @@ def _self_consistent(
         if not found.converged or reached <= tolerance:
             return solution, model
         finer = more_points(model, reached, tolerance)
+        if finer is None and reached <= tolerance / _SHARE:
+            return solution, model
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, tolerance)), model
         model, near = finer, found.value.mean

@@ -433,3 +433,25 @@ def test_one_state_and_one_preactivation_are_refused_in_the_same_words() -> None
     p = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, "input_variance": 0.8})
     with pytest.raises(InfeasibleError, match=r"h grows for ever.*at any parameters"):
         mean_field(cell, p)
+
+
+@pytest.mark.slow
+def test_entangled_variables_and_frozen_biases_against_a_simulation() -> None:
+    changed = {"input_std": 1.0, "bias_std": 0.5, "bias_mean": 0.2}
+    found = untied_state(gru_reset_after, Parameters.of(gru_reset_after).with_values(changed))
+    runs = []
+    for seed in range(6):
+        rng, count = np.random.default_rng(seed), 60_000
+        bias = 0.2 + 0.5 * rng.standard_normal((4, count))
+        h, kept = np.zeros(count), []
+        for t in range(60):
+            size = math.sqrt(np.mean(h * h))
+            w, x = rng.standard_normal((4, count)), rng.standard_normal((4, count))
+            z = logistic(3 * size * w[0] + x[0] + bias[0])
+            r = logistic(size * w[1] + x[1] + bias[1])
+            h = z * h + (1 - z) * np.tanh(r * (3 * size * w[2] + bias[2]) + x[3] + bias[3])
+            if t >= 30:
+                kept.append(np.mean(h * h))
+        runs.append(np.mean(kept))
+    spread = np.std(runs, ddof=1) / math.sqrt(6)
+    assert abs(np.mean(runs) - found.state_squares[0]) < 4 * spread + found.source_square_errors[0]
