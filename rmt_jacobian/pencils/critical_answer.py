@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from rmt_jacobian.pencils.untied_chain import WeightsChoice
 __all__ = ["critical_report", "rescaled_report"]
 
 _SITES = 4096  # of each population
-_EXACT = 1e-9  # of the logarithm of the growth rate
+_SAMPLED, _EXACT = 1e-7, 1e-9  # of the logarithm of the growth rate, of populations and exact
 _NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
 _ROUNDS = 6
 _PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
@@ -64,17 +65,17 @@ def critical_report(
     def sampled(parameters: Parameters) -> float:
         return float(np.mean(populations.rates([parameters]).growth))
 
-    vector = _on_surface(search, start.reached, optimality.normal, sampled)
+    vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0)
     exact = _is_exact(search)
     if exact:
         vector = _on_surface(
-            search, vector, optimality.normal, lambda p: _exact_growth(search.cell, p)
+            search, vector, optimality.normal, partial(_exact_growth, cell), slope=1.0, exact=_EXACT
         )
     parameters = search.at(vector)
     report = report_on(populations, "critical", parameters, weights=weights, remark=start.remark)
     rates = populations.rates([parameters])
-    growth = rates.growth[:, 0] - (0.0 if exact else np.mean(rates.growth))
-    spread, error = mean_and_error(rates.spread[:, 0] - optimality.multiplier * growth)
+    excess = rates.growth[:, 0] - (0.0 if exact else np.mean(rates.growth))
+    spread, error = mean_and_error(rates.spread[:, 0] - optimality.multiplier * excess)
     report = replace(
         report,
         relative_variance=math.expm1(spread),
@@ -138,8 +139,23 @@ def _on_surface(
     vector: np.ndarray,
     along: np.ndarray,
     growth: Callable[[Parameters], float],
+    *,
+    slope: float | None = None,
+    exact: float = _SAMPLED,
 ) -> np.ndarray:
-    """Return where on a line the logarithm of the growth rate vanishes, by the secant method."""
+    """Return where on a line the logarithm of the growth rate vanishes, by the secant method.
+
+    Parameters
+    ----------
+    search, vector, along
+        The box, a point, and a direction.
+    growth
+        The logarithm of the growth rate.
+    slope
+        Its derivative along the line, where it is known.
+    exact
+        A value that is none.
+    """
     low, high = search.bounds.T
 
     def shifted(s: float) -> np.ndarray:
@@ -149,8 +165,10 @@ def _on_surface(
     best = (abs(at_here), here)
     unit = 1 / float(np.max(np.abs(along)))
     move = -math.copysign(_PROBE * unit, at_here)
+    if slope is not None:
+        move = unit * min(_LONGEST, max(-_LONGEST, -at_here / slope / unit))
     for _ in range(_ROUNDS):
-        if best[0] <= _EXACT:
+        if best[0] <= exact:
             break
         there = here + move
         at_there = growth(search.at(shifted(there)))

@@ -9,7 +9,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.pencils.common_sites import Replicates, imposed, mean_and_error, settling
+from rmt_jacobian.pencils.common_sites import Rates, Replicates, imposed, mean_and_error, settling
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
@@ -18,7 +18,8 @@ _SITES, _REPLICATES = 1024, 8
 _FIRST = 32  # steps that the memory is judged after
 _CHECKED = 256  # sites on which it is checked that they are enough
 _APART = 4.0  # standard errors
-_STEADY = 0.02  # of the variance of the states: what a difference may be
+_ERRORS, _STEADY, _NOISY = 2.5, 0.02, 0.05  # of the logarithm of the variance of the states
+_DEAD = 1e-14  # a variance that is none
 _UNSETTLED = "its states are not stationary, or remember longer than they were followed"
 _CRITICAL = 1e-7  # distance of a growth rate from 1 that is rounding
 
@@ -118,7 +119,8 @@ def report_on(
 ) -> InitializationReport:
     """Return the report of populations that have been drawn."""
     rates, steps = populations.rates([parameters]), populations.sites[0].steps
-    growth, growth_error = mean_and_error(np.exp(rates.growth[:, 0]))
+    logarithm, error = mean_and_error(rates.growth[:, 0])
+    growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
     variance, variance_error = mean_and_error(np.expm1(rates.spread[:, 0]))
     mean, _ = mean_and_error(np.exp(rates.mean[:, 0]))
     fades = growth < 1 - max(_CRITICAL, 2 * growth_error)
@@ -148,8 +150,8 @@ def settled_replicates(
 ) -> tuple[Replicates, bool]:
     """Return populations that settle for as long as it takes, and whether they do.
 
-    The memory of a site tells how long that is; then the time is doubled until the growth rate
-    stays the same within its error, and the variance of the states with it.
+    The memory of a site tells how long that is; then the time is doubled until the variance of the
+    states and the growth rate stay the same within their errors.
     """
     frozen = has_frozen_bias(parameters)
 
@@ -158,21 +160,36 @@ def settled_replicates(
             cell, weights, steps, settle=settle, count=count, replicates=_REPLICATES, seed=seed
         )
 
-    longest, settle = settling(1.0, frozen=frozen), _FIRST
-    rates = drawn(settle, _CHECKED).rates([parameters])
-    settle = settling(float(np.max(rates.kept)), frozen=frozen)
-    if imposed(cell, parameters):
-        settle = min(settle, _FIRST)
+    def checked(settle: int, count: int = _CHECKED) -> Rates:
+        return drawn(settle, count).rates([parameters])
+
+    longest, settle, short = settling(1.0, frozen=frozen), _FIRST, checked(_FIRST)
+    needed = settling(float(np.max(short.kept)), frozen=frozen)
+    if needed > settle and not imposed(cell, parameters):
+        settle, short = needed, checked(needed)
     while True:
-        short, long = (drawn(each, _CHECKED).rates([parameters]) for each in (settle, 2 * settle))
-        # Twice the time makes a factor 2 of a variance that grows or falls steadily.
-        still = _same(short.growth, long.growth, 0.0) and _same(short.size, long.size, _STEADY)
-        if still or settle >= longest:
-            return drawn(settle, sites), still
-        settle *= 2
+        long = checked(2 * settle)
+        change, error = _change(short, long)
+        if error > _NOISY:
+            change, error = _change(checked(settle, sites), checked(2 * settle, sites))
+        steady = abs(change) <= _ERRORS * error + _STEADY and _same(short.growth, long.growth)
+        if steady or settle >= longest:
+            return drawn(settle, sites), steady
+        settle, short = 2 * settle, long
 
 
-def _same(one: np.ndarray, other: np.ndarray, share: float) -> bool:
-    """Whether two means over replicates agree to their errors, and to a share of them."""
+def _change(short: Rates, long: Rates) -> tuple[float, float]:
+    """Return by how much the logarithm of the variance of the states differs, and its error.
+
+    Twice the time makes log 2 of a variance that grows or falls in proportion to it.
+    """
+    (before, error), (after, other) = (
+        mean_and_error(np.log(np.maximum(each.size[:, 0], _DEAD))) for each in (short, long)
+    )
+    return after - before, math.hypot(error, other)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two means over replicates agree to their errors."""
     (now, error), (then, there) = mean_and_error(one[:, 0]), mean_and_error(other[:, 0])
-    return abs(then - now) <= _APART * math.hypot(error, there) + share * abs(now) + _CRITICAL
+    return abs(then - now) <= _APART * math.hypot(error, there) + _CRITICAL

@@ -218,10 +218,10 @@ def test_report_of_the_silent_state() -> None:
         "silent", Parameters.of(gru), gru, weights="gaussian", steps=3, sites=16
     )
     state = untied_state(gru, Parameters.of(gru))
-    # h falls to 0 from where the orbit starts.
+    # h falls to 0 from where the orbit starts: by 0.8 a step, for 64 steps or more.
     exact = PairState(state, 1.0, state.source_squares).chi
-    assert report.growth_rate == pytest.approx(exact, rel=1e-6)
-    assert report.mean == pytest.approx(0.8125**3, rel=1e-6)
+    assert report.growth_rate == pytest.approx(exact, rel=1e-5)
+    assert report.mean == pytest.approx(0.8125**3, rel=1e-5)
 
 
 @pytest.mark.parametrize(
