@@ -22,13 +22,14 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import (
     CorrelationMap,
     dynamical,
+    dynamical_chain,
     dynamical_progress,
     fixed_points,
     site_law,
     stable_correlation,
     tied_steady_state,
 )
-from rmt_jacobian.mean_field.dynamical_circle import unit_modes
+from rmt_jacobian.mean_field.dynamical_circle import shifted_normals, unit_modes
 from rmt_jacobian.mean_field.dynamical_frozen import fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_start import causal_run
 
@@ -297,14 +298,25 @@ def test_same_seed_same_bits():
     assert not np.array_equal(runs[0].source_covariances, runs[2].source_covariances)
 
 
-def test_what_did_not_converge_says_so(monkeypatch):
-    monkeypatch.setattr(dynamical, "_LIMIT", 2)
-    found = tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), sites=1024)
-    assert not found.converged
-    assert found.residual > 3e-5
-    with pytest.raises(ConvergenceError, match="transition"):
-        found.sites()
-    monkeypatch.setattr(dynamical, "_PILOT_LIMIT", 2)
+def test_a_tolerance_is_met_or_refused(monkeypatch):
+    p = parameters(vanilla, weight_std=1.5)
+    rough = tied_steady_state(vanilla, p, lags=2, sites=1024)
+    assert rough.converged
+    fine = tied_steady_state(vanilla, p, lags=2, sites=1024, tolerance=rough.relative_error / 2)
+    assert fine.converged
+    assert fine.relative_error <= rough.relative_error / 2
+    assert fine.iterations >= 4 * rough.iterations
+    monkeypatch.setattr(dynamical, "_LIMIT", rough.iterations)
+    missed = tied_steady_state(vanilla, p, lags=2, sites=1024, tolerance=1e-4)
+    assert not missed.converged
+    with pytest.raises(ConvergenceError, match="raise tolerance"):
+        missed.sites()
+
+
+def test_a_drift_is_refused(monkeypatch):
+    """The first look takes the start for the answer where nothing may drift by any error."""
+    monkeypatch.setattr(dynamical_chain, "_DRIFT", 1e-9)
+    monkeypatch.setattr(dynamical, "_LIMIT", 64)
     with pytest.raises(ConvergenceError, match="no steady state"):
         tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), sites=1024)
 
@@ -328,13 +340,23 @@ def test_arguments_out_of_their_domain(wrong, message):
         tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), **wrong)
 
 
-def test_modes_are_white_over_the_sites():
-    modes = unit_modes(2, 32, 300, np.random.default_rng(0))
-    covariance = np.einsum("kfs,lfs->fkl", modes, modes.conj()) / 300
-    assert covariance == pytest.approx(np.broadcast_to(np.eye(2), (17, 2, 2)), abs=1e-5)
+def test_modes_are_white_over_the_sites_of_a_group():
+    modes = unit_modes(2, 32, 3, 100, np.random.default_rng(0))
+    covariance = np.einsum("kfgs,lfgs->fgkl", modes, modes.conj()) / 100
+    expected = np.broadcast_to(np.eye(2), (16, 3, 2, 2))
+    assert covariance[1:] == pytest.approx(expected, abs=1e-5)
     times = np.fft.irfft(math.sqrt(32) * modes[0], 32, axis=0)
-    assert times.var() == pytest.approx(1, abs=1e-5)
+    assert times.var() == pytest.approx(1, abs=0.01)
     assert np.abs(np.mean(times[0] * times[3])) < 4 / math.sqrt(300)
+
+
+def test_the_frozen_mode_is_gaussian_in_each_small_group():
+    """Moments 2, 4 and 6 of 8 sites; whitened ones would have 2.4 and 8.6 for 3 and 15."""
+    z = shifted_normals(2, 20_000, 8, np.random.default_rng(1))
+    for order, exact in ((1, 0), (2, 1), (4, 3), (6, 15)):
+        values = (z**order).mean(axis=(0, 2))
+        assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(20_000)
+    assert abs(np.mean(z[0] * z[1])) < 4 / math.sqrt(160_000)
 
 
 # Networks with their matrices.
