@@ -279,5 +279,6 @@ def _long_enough(circle: SitesOnCircle, spectra: np.ndarray) -> bool:
         return False
     C = lagged(spectra, P)
     level = C[:, 7 * P // 16 :].mean(axis=1)
-    quarter = C[:, 7 * P // 32 : 9 * P // 32].mean(axis=1)
-    return not np.any(np.abs(quarter - level) > _DECAYED * (C[:, 0] - level))
+    # The mean square, in which oscillations do not cancel.
+    quarter = (C[:, 7 * P // 32 : 9 * P // 32] - level[:, None]) ** 2
+    return not np.any(np.sqrt(quarter.mean(axis=1)) > _DECAYED * (C[:, 0] - level))
