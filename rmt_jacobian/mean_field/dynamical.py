@@ -111,7 +111,8 @@ def tied_steady_state(
         several.
     tolerance
         Largest relative standard error of a variance, which more evaluations attain; None takes
-        what the sites give.  Few sites leave a bias: below 1e-3 give 32,768 or more.
+        what the sites give, and 1e-4 is the least.  The noise of one evaluation leaves a bias of
+        second order, so that errors below 1e-3 need 32,768 sites or more.
     longest_period
         How many steps the circle of times may have.
     seed
@@ -220,8 +221,8 @@ def _check(
         )
     if not 0 < start_variance < math.inf:
         raise ParameterError(f"start_variance must be positive and finite, not {start_variance}")
-    if tolerance is not None and not 0 < tolerance < 1:
-        raise ParameterError(f"tolerance must lie between 0 and 1, not {tolerance}")
+    if tolerance is not None and not 1e-4 <= tolerance < 1:
+        raise ParameterError(f"tolerance must lie between 1e-4 and 1, not {tolerance}")
     if longest_period < max(_SHORTEST, 4 * lags):
         raise ParameterError(
             f"longest_period must be at least 4 lags and {_SHORTEST}, not {longest_period}"

@@ -26,11 +26,12 @@ from rmt_jacobian.mean_field.dynamical_circle import (
     without_frequency_zero,
 )
 
-__all__ = ["Average", "Chain", "follow", "standard_error"]
+__all__ = ["NEGLIGIBLE", "Average", "Chain", "follow", "standard_error"]
 
 _BLOCK = 8  # laps
 _DRIFT = 4.0  # standard errors between the halves of what is averaged
 _RESPONSE = 0.1  # share of a group's deviation by which its sites are moved, both ways
+NEGLIGIBLE = 1e-5  # of a variance: drifts of this size are not followed further
 _STILL = 1e-6  # of the variance along the start: fluctuations below it that shrink have died
 
 
@@ -149,7 +150,7 @@ class Chain:
         change = np.abs(second.variances(P)[0] - first.variances(P)[0])
         _, error = replace(first, deviations=second.deviations - first.deviations).variances(P)
         there = size > 0
-        noise = np.maximum(error, 1e-12 * size)
+        noise = np.maximum(error, NEGLIGIBLE * size)
         return (
             float(np.max(change[there] / size[there], initial=0.0)),
             float(np.max(change[there] / noise[there], initial=0.0)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field.dynamical_chain import Chain, standard_error
+from rmt_jacobian.mean_field.dynamical_chain import NEGLIGIBLE, Chain, standard_error
 from rmt_jacobian.mean_field.dynamical_circle import Inputs, drive_covariances, lagged
 from rmt_jacobian.mean_field.dynamical_frozen import Standstill
 from rmt_jacobian.mean_field.sites import Sites
@@ -183,7 +183,9 @@ def _collect(
     """Pick the lags out of covariances of all sources and then all states, shape (K + d, lags)."""
     cell, parameters = slices[0].cell, slices[0].parameters
     K, kept = len(cell.gates), np.minimum(np.arange(lags + 1), C.shape[-1] - 1)
-    C, errors = C[:, kept], standard_error(deviations[..., kept])
+    # What still drifts may add up over the evaluations that it would take to vanish.
+    floor = 0 if rest["frozen"] else 10 * NEGLIGIBLE * C[:, :1]
+    C, errors = C[:, kept], np.hypot(standard_error(deviations[..., kept]), floor)
     weights = np.array([parameters[each.name].weight_std for each in cell.preactivations])
     return TiedSteadyState(
         cell=cell,
