@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Literal, get_args
 
 import array_api_compat
+import array_api_compat.numpy
 import numpy as np
 from threadpoolctl import threadpool_info
 
@@ -52,6 +53,8 @@ def array_namespace(*arrays: Any) -> Any:
     >>> array_namespace(np.ones(2), 1.0).__name__
     'array_api_compat.numpy'
     """
+    if all(type(each) is np.ndarray for each in arrays) and arrays:  # a loop asks it often
+        return array_api_compat.numpy
     return array_api_compat.array_namespace(*arrays)
 
 

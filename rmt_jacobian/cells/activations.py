@@ -281,7 +281,7 @@ def stable_sigmoid(x: Any) -> Any:
     """
     xp = array_namespace(x)
     decay = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, 1 / (1 + decay), decay / (1 + decay))
+    return xp.where(x >= 0, xp.ones_like(decay), decay) / (1 + decay)
 
 
 def array_erf(x: Any) -> Any:

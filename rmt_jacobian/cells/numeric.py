@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import sympy as sp
@@ -116,10 +116,12 @@ class CompiledCell:
 
     def update(self, states: Sequence[Any], gates: Sequence[Any], x: Any) -> list[Any]:
         """Return the new states."""
-        return [
-            array_function(self.cell.site_symbols, update)(*states, *gates, x)
-            for update in self.cell.updates
-        ]
+        return list(self._all_updates(*states, *gates, x))
+
+    @cached_property
+    def _all_updates(self) -> Callable[..., Any]:
+        # Together, so that what they have in common is computed once.
+        return array_function(self.cell.site_symbols, sp.Tuple(*self.cell.updates))
 
     def derivatives(self, states: Sequence[Any], gates: Sequence[Any], x: Any) -> StepDerivatives:
         """Return the diagonals of the Jacobian of this step."""

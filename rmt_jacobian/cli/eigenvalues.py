@@ -24,11 +24,10 @@ from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell, Parameters
-    from rmt_jacobian.mean_field import Sites
+    from rmt_jacobian.mean_field import Sites, TiedSteadyState
 
 __all__ = ["eigenvalues_command"]
 
-_TOLERANCE = 3e-4  # of covariances, below their statistical error at the default sites
 _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers for hundreds
 
 
@@ -74,6 +73,11 @@ _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers f
     "--samples", type=WholeNumber(min=1, max=100_000), default=4, show_default=True,
     help="Number of sampled networks in the figure.",
 )  # fmt: skip
+@click.option(
+    "--tolerance", type=float, metavar="E",
+    help="Largest relative error of a variance in the tied steady state; by default what the sites "
+    "give, which is printed.",
+)  # fmt: skip
 @click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
 @device_option
 @dtype_option
@@ -95,6 +99,7 @@ def eigenvalues_command(
     sites: int,
     width: int,
     samples: int,
+    tolerance: float | None,
     seed: int,
     device: Any,
     dtype: Any,
@@ -119,7 +124,7 @@ def eigenvalues_command(
     if figure is not None:
         check_figure_path(figure)
     metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
-    population = _population(found_cell, parameters, dynamics, sites, seed)
+    population, steady = _population(found_cell, parameters, dynamics, sites, tolerance, seed)
     law = eigenvalue_law(population, weights=ensemble_of(weights), device=device)
     curves = law.boundary(points)
     results = {
@@ -127,8 +132,11 @@ def eigenvalues_command(
         "spectral_radius": law.spectral_radius,
         "atoms": [list(atom) for atom in law.atoms],
         "inside": [float(share) for share in law.inside(circles)],
+        "steady_state": steady and _summary(steady),
     }
     say(describe(found_cell, parameters), json_path)
+    if steady is not None:
+        say(_described(steady), json_path)
     say(f"spectral radius  {results['spectral_radius']:.8g}", json_path)
     say(f"boundary of the support: {len(curves)} closed curve{'s' * (len(curves) != 1)}", json_path)
     for re, im, mass in results["atoms"]:
@@ -160,6 +168,7 @@ def eigenvalues_command(
         "dynamics": dynamics,
         "disks": [list(circle) for circle in circles],
         "sites": sites,
+        "tolerance": tolerance,
         "seed": seed,
         "version": __version__,
         "metadata": metadata,
@@ -178,26 +187,52 @@ def _disk(text: str) -> tuple[float, float, float]:
 
 
 def _population(
-    cell: "Cell", parameters: "Parameters", dynamics: str, count: int, seed: int
-) -> "Sites":
-    """Return sites of the law that the dynamics settle into."""
+    cell: "Cell", parameters: "Parameters", dynamics: str, count: int, tolerance: float | None,
+    seed: int,
+) -> "tuple[Sites, TiedSteadyState | None]":  # fmt: skip
+    """Return sites of the law that the dynamics settle into, and the steady state if tied."""
     from rmt_jacobian.mean_field import fixed_points, tied_steady_state, untied_state
 
+    if dynamics != "tied" and tolerance is not None:
+        raise ParameterError("--tolerance is for --dynamics tied: leave it out")
     if dynamics == "untied":
-        return untied_state(cell, parameters).history(1, count=count, seed=seed)[0]
+        return untied_state(cell, parameters).history(1, count=count, seed=seed)[0], None
     if dynamics == "fixed-point":
         points = fixed_points(cell, parameters)
         if not points:
             raise ParameterError("there is no fixed point at these parameters: lower weight_std")
         # The largest: the zero fixed point comes first where there are others.
-        return points[-1].sites(count, seed)
+        return points[-1].sites(count, seed), None
     found = tied_steady_state(
         cell,
         parameters,
         sites=count,
         seed=seed,
-        tolerance=_TOLERANCE,
+        tolerance=tolerance,
         longest_period=_LONGEST_PERIOD,
         progress=True,
     )
-    return found.sites()
+    return found.sites(), found
+
+
+def _described(found: "TiedSteadyState") -> str:
+    known = f"variances known to {100 * found.relative_error:.2g} %"
+    if found.frozen:
+        return f"steady state: a standstill, {known}"
+    time, error = found.correlation_time, found.correlation_time_error
+    return f"steady state: {known}, correlation time {time:.3g} +- {error:.1g} steps"
+
+
+def _summary(found: "TiedSteadyState") -> dict[str, Any]:
+    time = None if found.frozen else found.correlation_time
+    values, errors = found.preactivation_variances, found.preactivation_errors[:, 0]
+    return {
+        "frozen": found.frozen,
+        "correlation_time": time,
+        "correlation_time_error": found.correlation_time_error,
+        "relative_error": found.relative_error,
+        "preactivation_variances": {
+            each.name: [float(values[k]), float(errors[k])]
+            for k, each in enumerate(found.cell.preactivations)
+        },
+    }

@@ -1,4 +1,4 @@
-r"""One site on a circle of times: Gaussian drives of given spectra in, spectra of its sources out.
+r"""Sites on a circle of times: Gaussian drives of given spectra in, spectra of what they do out.
 
 Time runs on a circle of P steps.  A covariance that is stationary there is a spectrum
 
@@ -10,24 +10,28 @@ the circle changes falls off like the covariance at lag P, so P only has to be l
 """
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
 import scipy.fft
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals
+from rmt_jacobian.mean_field.sites import Sites
 
 __all__ = [
     "Inputs",
     "Lap",
-    "SiteOnCircle",
+    "SitesOnCircle",
     "check_inputs",
     "drive_covariances",
     "drive_spectra",
     "lagged",
     "require_bounded",
+    "shifted_normals",
     "spectrum_of",
     "unit_modes",
     "without_frequency_zero",
@@ -36,7 +40,7 @@ __all__ = [
 Inputs = Literal["fresh", "constant"]
 
 _LARGEST = 1e50  # fourth powers are still numbers
-_QUIET_MODES = 16  # frequencies, from 0 up, that are drawn with low discrepancy
+_NEAREST_TO_ONE = 2.0**-32  # quantiles of 0 and 1 are infinite
 
 
 def require_bounded(cell: Cell, values: np.ndarray) -> None:
@@ -81,76 +85,106 @@ def without_frequency_zero(spectra: np.ndarray) -> np.ndarray:
     return fluctuating
 
 
-def unit_modes(processes: int, period: int, sites: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw independent Fourier modes of unit white noise, shape (processes, P/2 + 1, sites).
+@cache
+def _sobol_points(dimensions: int, count: int) -> np.ndarray:
+    exponent = max(0, (count - 1).bit_length())
+    return qmc.Sobol(dimensions, scramble=False).random_base2(exponent)[:count].T
 
-    At every frequency the sample covariance over the sites is made exactly the unit matrix.  Of
-    all that averages over a circle of times can see, this removes the noise to second order.
+
+def shifted_normals(
+    dimensions: int, groups: int, share: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return standard normal variables, shape (dimensions, groups, share).
+
+    Each group holds the same even points on the torus, shifted at random as a whole: its averages
+    have no bias, and groups are independent.
+    """
+    points = _sobol_points(dimensions, share)[:, None]
+    uniform = (points + rng.random((dimensions, groups, 1))) % 1
+    return ndtri(np.clip(uniform, _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE))
+
+
+def unit_modes(
+    processes: int, period: int, groups: int, share: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw Fourier modes of unit white noise, shape (processes, P/2 + 1, groups, share).
+
+    At every frequency but 0 the sample covariance over the sites of a group is made exactly the
+    unit matrix.  Of all that averages over a circle of times can see, this removes the noise to
+    second order.  The mode at frequency 0 may carry a frozen part alone, so that its law has to be
+    Gaussian to all orders: it is drawn evenly instead.
     """
     frequencies = period // 2 + 1
-    quiet = min(_QUIET_MODES, frequencies)
-    real, imaginary = rng.standard_normal((2, frequencies, processes, sites))
-    normal = low_discrepancy_normals(2 * quiet * processes, sites, rng)
-    normal = normal.reshape(quiet, 2, processes, sites)
-    real[:quiet], imaginary[:quiet] = normal[:, 0], normal[:, 1]
-    modes = (real + 1j * imaginary) / np.sqrt(2)
-    modes[[0, -1]] = real[[0, -1]]
-    modes[0] -= modes[0].mean(axis=-1, keepdims=True)
-    covariance = modes @ np.swapaxes(modes.conj(), -1, -2) / sites
-    white = np.linalg.solve(np.linalg.cholesky(covariance), modes)
-    # Many of them are kept at once; rounding to single precision is far below their noise.
-    return np.ascontiguousarray(np.swapaxes(white, 0, 1), dtype=np.complex64)
+    shape = (processes, frequencies, groups, share)
+    real, imaginary = rng.standard_normal((2, *shape), dtype=np.float32)
+    modes = (real + 1j * imaginary) / np.float32(np.sqrt(2))
+    modes[:, -1] = real[:, -1]
+    covariance = np.einsum("kfgs,lfgs->fgkl", modes, modes.conj(), optimize=True) / share
+    columns = np.linalg.solve(np.linalg.cholesky(covariance), np.moveaxis(modes, 0, 2))
+    white = np.ascontiguousarray(np.moveaxis(columns, 2, 0))
+    white[:, 0] = shifted_normals(processes, groups, share, rng)
+    return white
 
 
 @dataclass(frozen=True, eq=False)
 class Lap:
-    """What a population of sites does in one lap; the arrays are those of all times and sites.
+    """What sites do in one lap; V variants of the spectra share the random numbers of G groups.
 
     Attributes
     ----------
+    cell, parameters
+        The cell and its hyperparameters.
     states
-        Shape (d, P, sites): before each step.
+        Shape (d, P, V, G, share): before each step.
     gates
-        Shape (K, P, sites).
-    sources
-        One array (P, sites) for each preactivation.
+        Shape (K, P, V, G, share).
     x
-        Shape (P, sites), or (1, sites) where inputs are constant.
-    end
-        The states after the lap, shape (d, sites).
+        Shape (P, 1, G, share), or (1, 1, G, share) where inputs are constant.
     """
 
+    cell: Cell
+    parameters: Parameters
     states: np.ndarray
     gates: np.ndarray
-    sources: tuple[np.ndarray, ...]
     x: np.ndarray
-    end: np.ndarray
 
-    def source_spectra(self) -> np.ndarray:
-        """Return the spectra of all y_k, shape (K, P/2 + 1)."""
-        found: dict[int, np.ndarray] = {}
-        for y in self.sources:
-            if id(y) not in found:
-                found[id(y)] = _spectrum(y)
-        return np.stack([found[id(y)] for y in self.sources])
+    def spectra(self) -> np.ndarray:
+        """Return the spectra of all y_k, then of all states, shape (V, G, K + d, P/2 + 1)."""
+        compiled, found = compile_cell(self.cell), {}
+        for symbol, values in zip(self.cell.states, self.states, strict=True):
+            found[symbol] = _spectrum(values)
+        for k, y in enumerate(self.cell.sources):
+            if y not in found:
+                values = compiled.source(k, list(self.states), list(self.gates))
+                found[y] = _spectrum(values + np.zeros(self.states.shape[1:]))
+        return np.stack([found[each] for each in (*self.cell.sources, *self.cell.states)], axis=2)
 
-    def state_spectra(self) -> np.ndarray:
-        """Return the spectra of all states, shape (d, P/2 + 1)."""
-        return np.stack([_spectrum(state) for state in self.states])
+    def means(self) -> np.ndarray:
+        """Return the means of all states, shape (V, G, d)."""
+        return np.moveaxis(self.states.mean(axis=(1, 4)), 0, -1)
+
+    def slice(self, time: int = 0) -> Sites:
+        """Return the sites of the first variant at one time."""
+        return Sites.of(
+            self.cell,
+            self.parameters,
+            list(self.states[:, time, 0].reshape(len(self.states), -1).copy()),
+            list(self.gates[:, time, 0].reshape(len(self.gates), -1).copy()),
+            self.x[time % len(self.x), 0].ravel().copy(),
+        )
 
 
 def _spectrum(values: np.ndarray) -> np.ndarray:
     modes = scipy.fft.rfft(values, axis=0)
-    return (modes.real**2 + modes.imag**2).mean(axis=1) / len(values)
+    return np.moveaxis((modes.real**2 + modes.imag**2).mean(axis=-1) / len(values), 0, -1)
 
 
 @dataclass(eq=False)
-class SiteOnCircle:
-    """The map from the spectra of all y_k to themselves, on one fixed set of random numbers.
+class SitesOnCircle:
+    """Groups of sites that are driven around the circle, by new random numbers in every lap.
 
-    The numbers stay the same from call to call, so that the map is a smooth deterministic one and
-    its iteration converges to below its own statistical error.  The states at the start of a lap
-    are those at the end of the lap before.
+    A lap starts from the states that the lap before ended in.  It is run twice with the same
+    numbers: the first time the states forget where they came from, the second time they are kept.
 
     Attributes
     ----------
@@ -158,40 +192,35 @@ class SiteOnCircle:
         The cell and its hyperparameters.
     inputs
         Whether inputs are drawn anew at every step.
-    period, sites
-        P, which is even, and the number of sites.
+    period, groups, share
+        P, which is even; G, and how many sites each group has.
     """
 
     cell: Cell
     parameters: Parameters
     inputs: Inputs
     period: int
-    sites: int
+    groups: int
+    share: int
     rng: np.random.Generator
     start_variance: float
-    modes: np.ndarray = field(init=False, repr=False)
-    x: np.ndarray = field(init=False, repr=False)
     states: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        K, inputs = len(self.cell.gates), self.parameters.inputs
-        if self.inputs == "fresh" and inputs.variance > 0:
-            drawn = unit_modes(K + 1, self.period, self.sites, self.rng)
-            self.modes, white = drawn[:K], np.sqrt(self.period) * drawn[K]
-            self.x = inputs.from_normal(scipy.fft.irfft(white, self.period, axis=0))
-        else:
-            self.modes = unit_modes(K, self.period, self.sites, self.rng)
-            self.x = inputs.from_normal(low_discrepancy_normals(1, self.sites, self.rng))
-        shape = (len(self.cell.states), self.sites)
+        shape = (len(self.cell.states), 1, self.groups, self.share)
         self.states = np.sqrt(self.start_variance) * self.rng.standard_normal(shape)
 
     def lap(self, source_spectra: np.ndarray) -> Lap:
-        """Drive the sites once around the circle, and keep the states they end in."""
-        gates = self._gates(source_spectra)
-        states, end = self._run(gates, self.states)
-        require_bounded(self.cell, end)
-        self.states = end
-        return Lap(states, gates, self._sources(states, gates), self.x, end)
+        """Drive the sites once around the circle by spectra of shape (V, G or 1, K, P/2 + 1)."""
+        gates, x = self._drive(source_spectra)
+        # Without memory the state is that of the step before.
+        forgotten = 0 if self.cell.memory else self.period - 1
+        now = self._run(list(self.states), gates, x, forgotten)
+        states = np.empty((len(now), self.period, *gates.shape[2:]))
+        now = self._run(now, gates, x, 0, states)
+        self.states = np.stack([state + np.zeros(gates.shape[2:]) for state in now])
+        require_bounded(self.cell, self.states)
+        return Lap(self.cell, self.parameters, states, gates, x)
 
     def forgetting(self, source_spectra: np.ndarray) -> float:
         """Return how much of the difference of two sets of states is left after a lap (rms).
@@ -200,42 +229,46 @@ class SiteOnCircle:
         """
         if not self.cell.memory:
             return 0.0
-        gates = self._gates(source_spectra)
-        other = np.roll(self.states, 1, axis=-1)
-        _, first = self._run(gates, self.states)
-        _, second = self._run(gates, other)
-        kept = list(self.cell.memory)
-        before = np.mean((self.states - other)[kept] ** 2, axis=-1)
-        after = np.mean((first - second)[kept] ** 2, axis=-1)
+        gates, x = self._drive(source_spectra)
+        start = self.states[:, :1]
+        start = np.concatenate([start, np.roll(start, 1, axis=-1)], axis=1)
+        end = self._run(list(start), gates, x, 0)
+        before, after = (
+            np.array([np.mean((each[i][0] - each[i][1]) ** 2) for i in self.cell.memory])
+            for each in (start, end)
+        )
         ratios = after[before > 0] / before[before > 0]
         return float(np.sqrt(ratios.max(initial=0.0)))
 
-    def _gates(self, source_spectra: np.ndarray) -> np.ndarray:
-        """Return the preactivations of all times, shape (K, P, sites)."""
-        spectra = drive_spectra(
-            self.cell, self.parameters, self.inputs, source_spectra, self.period
-        )
-        size = np.sqrt(self.period * spectra)
-        gates = scipy.fft.irfft(size[..., None] * self.modes, self.period, axis=1)
+    def _drive(self, source_spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the preactivations of all times, shape (K, P, V, G, share), and the inputs."""
+        K, P, law = len(self.cell.gates), self.period, self.parameters.inputs
+        shape = (self.groups, self.share, self.rng)
+        fresh = self.inputs == "fresh" and law.variance > 0
+        modes = unit_modes(K + fresh, P, *shape)
+        if fresh:
+            x = scipy.fft.irfft(np.sqrt(P) * modes[K][:, None], P, axis=0)
+        else:
+            x = shifted_normals(1, *shape)[:, None]
+        spectra = drive_spectra(self.cell, self.parameters, self.inputs, source_spectra, P)
+        size = np.sqrt(P * np.moveaxis(spectra, (2, 3), (0, 1)))
+        gates = scipy.fft.irfft(size[..., None] * modes[:K, :, None], P, axis=1)
         means = [self.parameters[each.name].bias_mean for each in self.cell.preactivations]
-        return gates + np.array(means)[:, None, None]
+        gates = gates + np.array(means).reshape(K, 1, 1, 1, 1)
+        return gates, law.from_normal(x.astype(float))
 
-    def _run(self, gates: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        compiled, now = compile_cell(self.cell), list(start)
-        states = np.empty((len(now), self.period, self.sites))
-        for t in range(self.period):
-            for i, state in enumerate(now):
-                states[i, t] = state
-            now = compiled.update(now, list(gates[:, t]), self.x[t % len(self.x)])
-        return states, np.stack([state + np.zeros(self.sites) for state in now])
-
-    def _sources(self, states: np.ndarray, gates: np.ndarray) -> tuple[np.ndarray, ...]:
-        compiled, found = compile_cell(self.cell), {}
-        for k, expression in enumerate(self.cell.sources):
-            if expression not in found:
-                zeros = np.zeros((self.period, self.sites))
-                found[expression] = compiled.source(k, list(states), list(gates)) + zeros
-        return tuple(found[expression] for expression in self.cell.sources)
+    def _run(
+        self, now: list[np.ndarray], gates: np.ndarray, x: np.ndarray, first: int,
+        kept: np.ndarray | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
+        """Run from a time to the end of the lap, and keep the states before each step."""
+        compiled = compile_cell(self.cell)
+        for t in range(first, self.period):
+            if kept is not None:
+                for i, state in enumerate(now):
+                    kept[i, t] = state
+            now = compiled.update(now, list(gates[:, t]), x[t % len(x)])
+        return now
 
 
 def drive_spectra(
@@ -248,13 +281,13 @@ def drive_spectra(
     spectra = np.empty_like(sources)
     for k, each in enumerate(cell.preactivations):
         group = parameters[each.name]
-        spectra[k] = group.weight_std**2 * sources[k]
+        spectra[..., k, :] = group.weight_std**2 * sources[..., k, :]
         read = group.input_std**2 * parameters.input_variance
         if inputs == "fresh":
-            spectra[k] += read
+            spectra[..., k, :] += read
         else:
-            spectra[k, 0] += period * read
-        spectra[k, 0] += period * group.bias_std**2
+            spectra[..., k, 0] += period * read
+        spectra[..., k, 0] += period * group.bias_std**2
     return spectra
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
-from rmt_jacobian.mean_field.dynamical_iteration import accelerated
 from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals
 from rmt_jacobian.mean_field.sites import Sites
 
@@ -24,6 +23,7 @@ _TOLERANCE = 1e-9
 _DEAD = 1e-10  # of the variance along the start: sources below it have gone to 0
 _MEMORY = 4  # of the acceleration, and the share of a plain step that it has to keep
 _KEPT = 0.2
+_REGULARISATION = 1e-12
 _FREQUENCIES = np.concatenate([[0.0], np.geomspace(1e-6, np.pi, 60)])
 
 
@@ -80,8 +80,24 @@ def standstill(
         history = [*history, (squares[:, None], (image - squares)[:, None])][-_MEMORY:]
         squares = image
         if len(history) > 2:
-            squares = np.maximum(accelerated(history)[:, 0], _KEPT * image)
+            squares = np.maximum(_accelerated(history)[:, 0], _KEPT * image)
     return Standstill(squares, here, residual, iteration, residual <= _TOLERANCE)
+
+
+def _accelerated(history: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the next point after a history of points and their changes, newest last.
+
+    Walker & Ni 2011, Algorithm AA.
+    """
+    points, changes = (np.stack(column) for column in zip(*history, strict=True))
+    # Sources of different size count alike.
+    scale = 1 / np.maximum(points[-1].sum(axis=-1, keepdims=True), 1e-300)
+    D = ((changes[1:] - changes[:-1]) * scale).reshape(len(points) - 1, -1)
+    normal = D @ D.T
+    normal += (_REGULARISATION * np.trace(normal) + 1e-300) * np.eye(len(D))
+    weights = np.linalg.solve(normal, D @ (changes[-1] * scale).ravel())
+    moves = (points + changes)[1:] - (points + changes)[:-1]
+    return points[-1] + changes[-1] - np.tensordot(weights, moves, axes=1)
 
 
 def _whitened(normal: np.ndarray) -> np.ndarray:

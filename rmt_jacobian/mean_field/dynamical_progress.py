@@ -7,7 +7,6 @@ from tqdm import tqdm
 __all__ = ["LapCounter"]
 
 _DELAY = 2  # seconds
-_TOGETHER = 8  # laps that the solution on all sites takes, which starts close to its end
 
 
 @dataclass
@@ -18,21 +17,19 @@ class LapCounter:
     ----------
     bar
         Shows them once two seconds have passed.
-    replicates
-        Independent solutions, which need about as many laps each.
 
     Examples
     --------
-    >>> counter = LapCounter.of("gru", 4, shown=False)
-    >>> counter.lap()
-    >>> counter.solved(0, laps=10)
+    >>> counter = LapCounter.of("gru", shown=False)
+    >>> counter.look(64)
+    >>> counter.lap(31)
+    >>> counter.close()
     """
 
     bar: tqdm
-    replicates: int
 
     @classmethod
-    def of(cls, name: str, replicates: int, *, shown: bool) -> "LapCounter":
+    def of(cls, name: str, *, shown: bool) -> "LapCounter":
         """Return a counter whose bar is shown on request."""
         bar = tqdm(
             desc=f"{name}, steady state",
@@ -41,21 +38,16 @@ class LapCounter:
             delay=_DELAY,
             mininterval=0.5,
         )
-        return cls(bar, replicates)
+        return cls(bar)
 
     def look(self, period: int) -> None:
-        """Say that a first look is had at a circle of that many steps."""
+        """Say how many steps the circle has now."""
         self.bar.set_postfix(steps=period, refresh=False)
 
-    def lap(self) -> None:
-        """Count one lap."""
+    def lap(self, left: int) -> None:
+        """Count one lap, after which about so many are left."""
         self.bar.update()
-
-    def solved(self, done: int, laps: int) -> None:
-        """Estimate the total: ``done`` replicates are solved, in ``laps`` laps altogether."""
-        each = laps / max(1, done)
-        left = (self.replicates - done) * each + self.replicates * _TOGETHER
-        self.bar.total = self.bar.n + round(left)
+        self.bar.total = self.bar.n + left
 
     def close(self) -> None:
         """Leave the bar as it is, complete."""

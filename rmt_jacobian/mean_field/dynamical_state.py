@@ -3,22 +3,26 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field.dynamical_circle import Inputs, drive_covariances
+from rmt_jacobian.mean_field.dynamical_chain import NEGLIGIBLE, Chain, standard_error
+from rmt_jacobian.mean_field.dynamical_circle import Inputs, drive_covariances, lagged
+from rmt_jacobian.mean_field.dynamical_frozen import Standstill
 from rmt_jacobian.mean_field.sites import Sites
 
-__all__ = ["CircleSolution", "TiedSteadyState", "average_solution", "collect"]
+__all__ = ["TiedSteadyState", "fluctuating_state", "state_at_rest"]
 
 
 @dataclass(frozen=True, eq=False)
 class TiedSteadyState:
     r"""Stationary covariances in time of a tied network at large N.
 
-    Errors are standard errors over independent replicates of the whole self-consistent solution.
+    Errors are standard errors, from groups of sites that are independent but for the spectra that
+    drive them; what a group does to these is followed through the self-consistent equations.
     Covariances of sources and states are second moments, :math:`E[y(t) y(t + \tau)]`, from which no
     mean is subtracted; those of the preactivations are around their bias mean.
 
@@ -34,20 +38,22 @@ class TiedSteadyState:
         :math:`C_{y_k}(\tau)`, shape (K, L).
     state_covariances, state_errors
         Shape (d, L).
-    state_means
+    state_means, state_mean_errors
         Shape (d,).
-    correlation_time
+    correlation_time, correlation_time_error
         The lag at which the slowest state has lost all but 1/e of its fluctuating covariance, by
-        linear interpolation; infinite at a standstill.
+        linear interpolation; infinite at a standstill, which has no error.
     frozen
         Whether the network has come to a standstill.
     period
         Length of the circle of times; 1 at a standstill.
+    spectra
+        Of the sources on this circle, shape (K, period/2 + 1).
     converged, residual
-        Whether every replicate is self-consistent within the tolerance; the largest relative
-        change of a covariance under one more evaluation.
+        Whether no variance drifts beyond its error and the tolerance is met; the largest relative
+        change of a variance between the halves of the evaluations that were averaged.
     iterations
-        Evaluations over all replicates.
+        Evaluations that were averaged, and before.
     population
         The driven sites in one time slice; :meth:`sites` hands them out once converged.
     """
@@ -63,9 +69,12 @@ class TiedSteadyState:
     state_covariances: np.ndarray
     state_errors: np.ndarray
     state_means: np.ndarray
+    state_mean_errors: np.ndarray
     correlation_time: float
+    correlation_time_error: float
     frozen: bool
     period: int
+    spectra: np.ndarray
     converged: bool
     residual: float
     iterations: int
@@ -75,6 +84,13 @@ class TiedSteadyState:
     def preactivation_variances(self) -> np.ndarray:
         """q_k, shape (K,)."""
         return self.preactivation_covariances[:, 0]
+
+    @property
+    def relative_error(self) -> float:
+        """The largest standard error of the variance of a source or state, relative to it."""
+        values = np.concatenate([self.source_covariances[:, 0], self.state_covariances[:, 0]])
+        errors = np.concatenate([self.source_errors[:, 0], self.state_errors[:, 0]])
+        return float(np.max(errors[values > 0] / values[values > 0], initial=0.0))
 
     def sites(self, count: int | None = None) -> Sites:
         """Return the sites of one time slice, all of them or the first ``count``.
@@ -109,93 +125,84 @@ class TiedSteadyState:
         """Raise :class:`ConvergenceError` unless the solution converged."""
         if not self.converged:
             raise ConvergenceError(
-                f"the covariances still change by {self.residual:.2g} after {self.iterations} "
-                "evaluations, as they do next to a transition: move the parameters away from it, "
-                "raise tolerance, or give more sites"
+                f"the variances are known to {self.relative_error:.2g} and drift by "
+                f"{self.residual:.2g} after {self.iterations} evaluations: raise tolerance, give "
+                "more sites, or move the parameters away from a transition"
             )
 
 
-@dataclass(frozen=True, eq=False)
-class CircleSolution:
-    """What one set of random numbers gave; covariances at all lags up to half a circle."""
-
-    spectra: np.ndarray
-    sources: np.ndarray
-    states: np.ndarray
-    means: np.ndarray
-    slices: tuple[Sites, ...]
-    residual: float
-    iterations: int
-    converged: bool
-    still: bool
-
-
-def average_solution(found: Sequence[CircleSolution]) -> CircleSolution:
-    """Return the mean over solutions that share no sites, as one on all of them."""
-    return CircleSolution(
-        spectra=np.mean([each.spectra for each in found], axis=0),
-        sources=np.mean([each.sources for each in found], axis=0),
-        states=np.mean([each.states for each in found], axis=0),
-        means=np.mean([each.means for each in found], axis=0),
-        slices=tuple(sites for each in found for sites in each.slices),
-        residual=max(each.residual for each in found),
-        iterations=0,
-        converged=True,
-        still=True,
-    )
-
-
-def collect(
-    cell: Cell,
-    parameters: Parameters,
-    inputs: Inputs,
-    alone: Sequence[CircleSolution],
-    together: CircleSolution,
-    lags: int,
-    period: int,
+def fluctuating_state(
+    chain: Chain, settled: bool, slices: Sequence[Sites], lags: int
 ) -> TiedSteadyState:
-    """Return the steady state from the solutions on the replicates and on all sites together."""
-    kept = np.minimum(np.arange(lags + 1), together.sources.shape[-1] - 1)
-    everyone = [*alone, together]
-    sources, source_errors = _estimate([each.sources[:, kept] for each in everyone])
-    drives, drive_errors = _estimate(
-        [drive_covariances(cell, parameters, inputs, each.sources[:, kept]) for each in everyone]
+    """Return the steady state from the average of a chain and sites that it drives."""
+    circle, found = chain.circle, chain.average()
+    P = circle.period
+    C, deviations = lagged(found.spectra, P), lagged(found.deviations, P)
+    d = len(circle.cell.states)
+    small = 1 / math.sqrt(len(deviations))
+    time = _decay_time(C[-d:])
+    times = [(_decay_time(C[-d:] + small * each[-d:]) - time) / small for each in deviations]
+    return _collect(
+        circle.inputs, slices, lags, C, deviations, found.means, found.mean_deviations,
+        correlation_time=time,
+        correlation_time_error=float(standard_error(np.array(times))),
+        frozen=False,
+        period=P,
+        spectra=found.spectra[:-d],
+        converged=settled,
+        residual=chain.drift()[0],
+        iterations=chain.laps,
+    )  # fmt: skip
+
+
+def state_at_rest(inputs: Inputs, found: Sequence[Standstill], lags: int) -> TiedSteadyState:
+    """Return the steady state from independent standstills."""
+    states = np.stack([each.sites.states for each in found])
+    squares = np.concatenate(
+        [[each.source_squares for each in found], (states**2).mean(axis=-1)], axis=1
     )
-    states, state_errors = _estimate([each.states for each in everyone])
-    means, _ = _estimate([each.means for each in everyone])
-    frozen = period == 1
+    C, means = squares.mean(axis=0), states.mean(axis=(0, 2))
+    return _collect(
+        inputs, [each.sites for each in found], lags, C[:, None], (squares - C)[..., None], means,
+        states.mean(axis=2) - means,
+        correlation_time=math.inf,
+        correlation_time_error=0.0,
+        frozen=True,
+        period=1,
+        spectra=C[: -states.shape[1], None],
+        converged=all(each.converged for each in found),
+        residual=max(each.residual for each in found),
+        iterations=sum(each.iterations for each in found),
+    )  # fmt: skip
+
+
+def _collect(
+    inputs: Inputs, slices: Sequence[Sites], lags: int, C: np.ndarray, deviations: np.ndarray,
+    means: np.ndarray, mean_deviations: np.ndarray, **rest: Any,
+) -> TiedSteadyState:  # fmt: skip
+    """Pick the lags out of covariances of all sources and then all states, shape (K + d, lags)."""
+    cell, parameters = slices[0].cell, slices[0].parameters
+    K, kept = len(cell.gates), np.minimum(np.arange(lags + 1), C.shape[-1] - 1)
+    # What still drifts may add up over the evaluations that it would take to vanish.
+    floor = 0 if rest["frozen"] else 10 * NEGLIGIBLE * C[:, :1]
+    C, errors = C[:, kept], np.hypot(standard_error(deviations[..., kept]), floor)
+    weights = np.array([parameters[each.name].weight_std for each in cell.preactivations])
     return TiedSteadyState(
         cell=cell,
         parameters=parameters,
         inputs=inputs,
         lags=np.arange(lags + 1),
-        preactivation_covariances=drives,
-        preactivation_errors=drive_errors,
-        source_covariances=sources,
-        source_errors=source_errors,
-        state_covariances=states[:, kept],
-        state_errors=state_errors[:, kept],
+        preactivation_covariances=drive_covariances(cell, parameters, inputs, C[:K]),
+        preactivation_errors=weights[:, None] ** 2 * errors[:K],
+        source_covariances=C[:K],
+        source_errors=errors[:K],
+        state_covariances=C[K:],
+        state_errors=errors[K:],
         state_means=means,
-        correlation_time=math.inf if frozen else _decay_time(states),
-        frozen=frozen,
-        period=period,
-        converged=all(each.converged for each in everyone),
-        residual=max(each.residual for each in everyone),
-        iterations=sum(each.iterations for each in everyone),
-        population=_joined(together.slices),
+        state_mean_errors=standard_error(mean_deviations),
+        population=_joined(slices),
+        **rest,
     )
-
-
-def _estimate(values: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Return a value and its error from those of R replicates alone and of all of them together.
-
-    The spectra adapt to the drawn sites, which shifts them by c/S for S sites.  The mean over the
-    replicates is shifted R times as far as the solution on all sites, so the jackknife removes it.
-    """
-    alone, together = np.stack(values[:-1]), values[-1]
-    R = len(alone)
-    error = alone.std(axis=0, ddof=1) / math.sqrt(R)
-    return together + (together - alone.mean(axis=0)) / (R - 1), error
 
 
 def _joined(slices: Sequence[Sites]) -> Sites:

@@ -4,7 +4,7 @@ Every function computes what it draws: it takes the widths of the networks, the 
 behind the laws and a seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ def can2020_figure1(
     gains: tuple[float, float] = (1.0, 10.0),
     reset_gains: Sequence[float] = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     update_gains: Sequence[float] = (10.0, 30.0, 100.0),
+    at_rest: Collection[tuple[float, float]] = (),
     seed: int = 0,
 ) -> Figure:
     r"""Draw eigenvalues, spectral radius and slow modes of the GRU at a_h = 3.
@@ -56,21 +57,21 @@ def can2020_figure1(
         Values of a_r in panel e.
     update_gains
         Values of a_z in panel f.
+    at_rest
+        Pairs (a_z, a_r) of panels a to d whose law is that of the nonzero fixed point, and whose
+        titles say so.  Otherwise it is that of the steady state of the tied network in time, which
+        takes minutes at (10, 1).
     seed
         Of all random numbers.
-
-    Notes
-    -----
-    The law stands on the steady state of the tied network in time.  Where that remembers for longer
-    than 2048 steps it stands on the nonzero fixed point instead, and the panel says so.
 
     References
     ----------
     :cite:t:`Can2020`, Figure 1.
     """
     figure = _six_panels(
-        gru, ("update", "reset"), width, width // 2, sites, gains, reset_gains, update_gains, seed
-    )
+        gru, ("update", "reset"), width, width // 2, sites, gains, reset_gains, update_gains,
+        at_rest, seed,
+    )  # fmt: skip
     figure.suptitle(f"GRU, $a_h = 3$: networks of width {width} and their laws")
     return figure
 
@@ -82,6 +83,7 @@ def can2020_figure3(
     gains: tuple[float, float] = (1.0, 10.0),
     output_gains: Sequence[float] = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0),
     forget_gains: Sequence[float] = (10.0, 30.0, 100.0),
+    at_rest: Collection[tuple[float, float]] = (),
     seed: int = 0,
 ) -> Figure:
     r"""Draw eigenvalues, spectral radius and slow modes of the LSTM at a_h = 3, a_i = 1.
@@ -92,8 +94,8 @@ def can2020_figure3(
     ----------
     width, sites, seed
         As there; every network has 2 N eigenvalues.
-    gains
-        The two values of a_f and of a_o in panels a to d.
+    gains, at_rest
+        The two values of a_f and of a_o in panels a to d, and pairs of them.
     output_gains
         Values of a_o in panel e.
     forget_gains
@@ -105,7 +107,7 @@ def can2020_figure3(
     """
     figure = _six_panels(
         lstm, ("forget", "output"), width, width // 4, sites, gains, output_gains, forget_gains,
-        seed,
+        at_rest, seed,
     )  # fmt: skip
     figure.suptitle(f"LSTM, $a_h = 3$, $a_i = 1$: networks of width {width} and their laws")
     return figure
@@ -120,6 +122,7 @@ def _six_panels(
     gains: tuple[float, float],
     second_gains: Sequence[float],
     memory_gains: Sequence[float],
+    at_rest: Collection[tuple[float, float]],
     seed: int,
 ) -> Figure:
     """Draw both figures: the first gate remembers, the second one is that of panel e."""
@@ -127,7 +130,7 @@ def _six_panels(
     figure = Figure(figsize=(16, 10.4), layout="constrained")
     axes = figure.subplots(2, 3)
     base = Parameters.of(cell)
-    _four_spectra(axes, cell, base, gates, gains, width, sites, seed)
+    _four_spectra(axes, cell, base, gates, gains, at_rest, width, sites, seed)
     plot_radius_against_gain(
         axes[0, 2], cell, base.with_values({f"{memory}.weight_std": 0.0}), second, second_gains,
         width=radius_width, sites=sites, seed=seed,
@@ -144,6 +147,7 @@ def _four_spectra(
     base: Parameters,
     gates: tuple[str, str],
     gains: tuple[float, float],
+    at_rest: Collection[tuple[float, float]],
     width: int,
     sites: int,
     seed: int,
@@ -152,9 +156,17 @@ def _four_spectra(
         for column, first in enumerate(gains):
             values = {f"{gates[0]}.weight_std": first, f"{gates[1]}.weight_std": second}
             ax = axes[row, column]
-            note = plot_tied_eigenvalues(
-                ax, cell, base.with_values(values), width=width, sites=sites, seed=seed
+            rest = (first, second) in at_rest
+            plot_tied_eigenvalues(
+                ax,
+                cell,
+                base.with_values(values),
+                width=width,
+                sites=sites,
+                at_rest=rest,
+                seed=seed,
             )
+            note = " (law of the fixed point)" if rest else ""
             named = ", ".join(
                 f"${gain_symbol(gate)} = {gain:g}$" for gate, gain in zip(gates, (first, second),
                                                                        strict=True)

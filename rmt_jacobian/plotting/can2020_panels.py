@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import FixedPoint, fixed_points, slow_share, tied_steady_state
 from rmt_jacobian.pencils import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.plotting.eigenvalues import plot_eigenvalues
@@ -24,7 +23,7 @@ __all__ = [
     "plot_tied_eigenvalues",
 ]
 
-_LONGEST = 2048  # steps of memory up to which the steady state is solved for
+_LONGEST = 16_384  # steps of the circle of times
 _COLORS = ("#009e73", "#0072b2", "#cc79a7", "#d55e00", "#000000")
 _SHORT = {"update": "z", "reset": "r", "forget": "f", "output": "o", "candidate": "h"}
 
@@ -40,8 +39,15 @@ def colors(count: int) -> list[Any]:
 
 
 def plot_tied_eigenvalues(
-    ax: Axes, cell: Cell, parameters: Parameters, *, width: int, sites: int, seed: int = 0
-) -> str:
+    ax: Axes,
+    cell: Cell,
+    parameters: Parameters,
+    *,
+    width: int,
+    sites: int,
+    at_rest: bool = False,
+    seed: int = 0,
+) -> Axes:
     """Draw the eigenvalues of a tied network after a long run over the boundary of their law.
 
     Parameters
@@ -52,29 +58,27 @@ def plot_tied_eigenvalues(
         The cell and its hyperparameters.
     width, sites, seed
         Of the network, behind the law, and of both.
+    at_rest
+        Whether the law is that of the nonzero fixed point, which is found at once, rather than of
+        the steady state in time.
 
-    Returns
-    -------
-    str
-        What to add to a title: empty, or that the law is that of a fixed point, because the network
-        remembers for too long to solve for its steady state.
+    Raises
+    ------
+    ConvergenceError
+        If the steady state is not found.
     """
-    law, note = _law(cell, parameters, sites, seed)
+    law = (_law_at_rest if at_rest else _law_along)(cell, parameters, sites, seed)
     sampled = sample_eigenvalues(
         cell, parameters, weights="gaussian", width=width, samples=1, seed=seed, workers=1
     )
-    plot_eigenvalues(ax, law=law, sampled=sampled)
-    return note
+    return plot_eigenvalues(ax, law=law, sampled=sampled)
 
 
-def _law(cell: Cell, parameters: Parameters, sites: int, seed: int) -> tuple[EigenvalueLaw, str]:
-    try:
-        steady = tied_steady_state(
-            cell, parameters, lags=4, sites=sites, longest_period=_LONGEST, seed=seed
-        )
-        return eigenvalue_law(steady.sites()), ""
-    except ConvergenceError:
-        return _law_at_rest(cell, parameters, sites, seed), " (law of the fixed point)"
+def _law_along(cell: Cell, parameters: Parameters, sites: int, seed: int) -> EigenvalueLaw:
+    steady = tied_steady_state(
+        cell, parameters, lags=4, sites=sites, longest_period=_LONGEST, seed=seed
+    )
+    return eigenvalue_law(steady.sites())
 
 
 def _law_at_rest(cell: Cell, parameters: Parameters, sites: int, seed: int) -> EigenvalueLaw:
@@ -118,7 +122,7 @@ def plot_radius_against_gain(
     for gain in gains:
         here = parameters.with_values({f"{gate}.weight_std": gain})
         rest.append(_law_at_rest(cell, here, sites, seed).spectral_radius)
-        along.append(_law(cell, here, sites, seed)[0].spectral_radius)
+        along.append(_law_along(cell, here, sites, seed).spectral_radius)
         values = sample_eigenvalues(
             cell, here, weights="gaussian", width=width, samples=samples, seed=seed, workers=1
         )

@@ -152,6 +152,24 @@ def test_a_state_that_is_not_found_is_said_so_and_not_returned(run, tmp_path, mo
     assert not list(tmp_path.iterdir())
 
 
+def test_the_steady_state_is_printed_with_its_error(run):
+    point = ("-p", "update.weight_std=1", "-p", "reset.weight_std=10", "--sites", 960)
+    status, out, err = run("gru", *point, "--tolerance", 0.05, "--json", "-")
+    assert status == 0
+    steady = json.loads(out)["steady_state"]
+    assert not steady["frozen"]
+    assert 0 < steady["relative_error"] <= 0.05
+    value, error = steady["preactivation_variances"]["update"]
+    # Eight networks of width 1000, by twenty lines of their own: 0.3511 +- 0.0015.
+    assert abs(value - 0.3511) < 4 * np.hypot(error, 0.0015)
+    assert "steady state: variances known to" in err
+    assert "correlation time 4." in err
+    status, _, err = run("gru", "--dynamics", "untied", "--tolerance", 0.1)
+    assert (status, err) == (
+        2, "rmt-jacobian: --tolerance is for --dynamics tied: leave it out\n"
+    )  # fmt: skip
+
+
 def test_parameters_of_a_two_state_cell_are_read(run):
     status, out, _ = run(
         "lstm", "--dynamics", "untied", "-p", "forget.bias_mean=2", "-p", "input_std=1",

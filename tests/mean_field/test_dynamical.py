@@ -22,13 +22,14 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import (
     CorrelationMap,
     dynamical,
+    dynamical_chain,
     dynamical_progress,
     fixed_points,
     site_law,
     stable_correlation,
     tied_steady_state,
 )
-from rmt_jacobian.mean_field.dynamical_circle import unit_modes
+from rmt_jacobian.mean_field.dynamical_circle import shifted_normals, unit_modes
 from rmt_jacobian.mean_field.dynamical_frozen import fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_start import causal_run
 
@@ -129,6 +130,36 @@ def test_leaky_linear_networks(keeping):
     exact = np.fft.ifft(0.09 / gap).real[:11] + bias**2 / gap[0]
     within(found.state_covariances[0], exact, found.state_errors[0], floor=2e-4 * exact[0])
     assert found.state_errors[0, 0] < 1e-2 * exact[0]
+    assert found.lags.tolist() == list(range(11))
+
+
+def test_lags_and_correlation_time_of_an_oscillation_in_closed_form():
+    """Two states that turn by 60 degrees a step, so that covariances change sign with the lag."""
+    a, b, x, e = sp.symbols("a b x e", real=True)
+    keeping, half = sp.Rational(9, 10), sp.Rational(1, 2)
+    root = sp.sqrt(3) / 2
+    turned = (keeping * (half * a - root * b) + e, keeping * (root * a + half * b))
+    turning = Cell("turning", (a, b), x, (Preactivation("candidate", e, b),), turned)
+    weight = 0.2
+    p = parameters(turning, weight_std=weight, input_std=0.3, input_variance=1.0)
+    found = tied_steady_state(turning, p, lags=12, sites=1024)
+    omega = 2 * np.pi * np.arange(4096) / 4096
+    A = 0.9 * np.array([[0.5, -math.sqrt(0.75)], [math.sqrt(0.75), 0.5]])
+    resolvent = np.linalg.inv(np.exp(1j * omega)[:, None, None] * np.eye(2) - A)
+    gain = np.abs(resolvent[:, :, 0].T) ** 2
+    drive = 0.09 / (1 - weight**2 * gain[1])
+    exact = np.fft.ifft(gain * drive, axis=1).real[:, :13]
+    assert exact[0, 2] < 0 < exact[0, 6]
+    within(found.state_covariances, exact, found.state_errors, floor=2e-4 * exact.max())
+    assert np.all(found.state_errors[:, 0] < 1e-2 * exact[:, 0])
+    assert found.lags.tolist() == list(range(13))
+    shape = exact / exact[:, :1]
+    after = np.argmax(shape < math.exp(-1), axis=1)
+    times = [
+        k - 1 + (row[k - 1] - math.exp(-1)) / (row[k - 1] - row[k])
+        for k, row in zip(after, shape, strict=True)
+    ]
+    within(found.correlation_time, max(times), found.correlation_time_error, floor=0.01)
 
 
 # Standstills.
@@ -153,6 +184,8 @@ def test_ordered_networks_with_biases_freeze_where_the_untied_ones_fluctuate():
     found = tied_steady_state(vanilla, p, lags=4)
     assert found.frozen
     exact = site_law(vanilla, p).state_variance
+    assert found.state_covariances.shape == (1, 5)
+    assert found.lags.tolist() == list(range(5))
     within(found.state_covariances[0], exact, found.state_errors[0])
     assert found.state_errors.max() < 1e-3 * exact
 
@@ -238,13 +271,15 @@ def test_memory_beyond_the_circle_is_refused():
         tied_steady_state(gru, gru_parameters(10.0, 1.0), longest_period=512)
 
 
-@pytest.mark.slow
-def test_acceleration_is_not_trapped_where_the_map_hardly_moves():
-    """One of these 16 populations of 64 sites needs plain steps past such a place."""
-    p = lstm_parameters(10.0, 1.0)
-    found = tied_steady_state(lstm, p, lags=4, sites=1024, seed=3)
+@pytest.mark.parametrize("seed", range(3))
+def test_few_sites_next_to_a_transition(seed):
+    """Where 16 populations of 60 fixed sites each had no common answer.
+
+    Five networks of width 2000, by twenty lines of their own, have 0.3400 +- 0.0019.
+    """
+    found = tied_steady_state(gru, gru_parameters(1.0, 1.0), lags=4, sites=960, seed=seed)
     assert found.converged
-    assert found.preactivation_variances[0] == pytest.approx(10.41, abs=0.4)
+    within(found.state_covariances[0, 0], 0.3400, math.hypot(found.state_errors[0, 0], 0.0019))
 
 
 def test_a_progress_bar_on_request(capfd, monkeypatch):
@@ -297,14 +332,25 @@ def test_same_seed_same_bits():
     assert not np.array_equal(runs[0].source_covariances, runs[2].source_covariances)
 
 
-def test_what_did_not_converge_says_so(monkeypatch):
-    monkeypatch.setattr(dynamical, "_LIMIT", 2)
-    found = tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), sites=1024)
-    assert not found.converged
-    assert found.residual > 3e-5
-    with pytest.raises(ConvergenceError, match="transition"):
-        found.sites()
-    monkeypatch.setattr(dynamical, "_PILOT_LIMIT", 2)
+def test_a_tolerance_is_met_or_refused(monkeypatch):
+    p = parameters(vanilla, weight_std=1.5)
+    rough = tied_steady_state(vanilla, p, lags=2, sites=1024)
+    assert rough.converged
+    fine = tied_steady_state(vanilla, p, lags=2, sites=1024, tolerance=rough.relative_error / 2)
+    assert fine.converged
+    assert fine.relative_error <= rough.relative_error / 2
+    assert fine.iterations >= 4 * rough.iterations
+    monkeypatch.setattr(dynamical, "_LIMIT", rough.iterations)
+    missed = tied_steady_state(vanilla, p, lags=2, sites=1024, tolerance=1e-4)
+    assert not missed.converged
+    with pytest.raises(ConvergenceError, match="raise tolerance"):
+        missed.sites()
+
+
+def test_a_drift_is_refused(monkeypatch):
+    """The first look takes the start for the answer where nothing may drift by any error."""
+    monkeypatch.setattr(dynamical_chain, "_DRIFT", 1e-9)
+    monkeypatch.setattr(dynamical, "_LIMIT", 64)
     with pytest.raises(ConvergenceError, match="no steady state"):
         tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), sites=1024)
 
@@ -328,13 +374,23 @@ def test_arguments_out_of_their_domain(wrong, message):
         tied_steady_state(vanilla, parameters(vanilla, weight_std=1.5), **wrong)
 
 
-def test_modes_are_white_over_the_sites():
-    modes = unit_modes(2, 32, 300, np.random.default_rng(0))
-    covariance = np.einsum("kfs,lfs->fkl", modes, modes.conj()) / 300
-    assert covariance == pytest.approx(np.broadcast_to(np.eye(2), (17, 2, 2)), abs=1e-5)
+def test_modes_are_white_over_the_sites_of_a_group():
+    modes = unit_modes(2, 32, 3, 100, np.random.default_rng(0))
+    covariance = np.einsum("kfgs,lfgs->fgkl", modes, modes.conj()) / 100
+    expected = np.broadcast_to(np.eye(2), (16, 3, 2, 2))
+    assert covariance[1:] == pytest.approx(expected, abs=1e-5)
     times = np.fft.irfft(math.sqrt(32) * modes[0], 32, axis=0)
-    assert times.var() == pytest.approx(1, abs=1e-5)
+    assert times.var() == pytest.approx(1, abs=0.01)
     assert np.abs(np.mean(times[0] * times[3])) < 4 / math.sqrt(300)
+
+
+def test_the_frozen_mode_is_gaussian_in_each_small_group():
+    """Moments 2, 4 and 6 of 8 sites; whitened ones would have 2.4 and 8.6 for 3 and 15."""
+    z = shifted_normals(2, 20_000, 8, np.random.default_rng(1))
+    for order, exact in ((1, 0), (2, 1), (4, 3), (6, 15)):
+        values = (z**order).mean(axis=(0, 2))
+        assert abs(values.mean() - exact) < 4 * values.std() / math.sqrt(20_000)
+    assert abs(np.mean(z[0] * z[1])) < 4 / math.sqrt(160_000)
 
 
 # Networks with their matrices.

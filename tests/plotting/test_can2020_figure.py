@@ -5,7 +5,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, gru, lstm
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import fixed_points
+from rmt_jacobian.plotting import can2020_panels
 from rmt_jacobian.plotting.can2020 import can2020_figure1, can2020_figure2_right
 from rmt_jacobian.plotting.can2020_panels import plot_slow_modes, plot_tied_eigenvalues
 
@@ -13,9 +15,12 @@ from rmt_jacobian.plotting.can2020_panels import plot_slow_modes, plot_tied_eige
 @pytest.mark.slow
 def test_figure1():
     figure = can2020_figure1(
-        width=48, sites=960, gains=(1.0, 2.0), reset_gains=(1.0, 10.0), update_gains=(10.0,)
-    )
-    assert [ax.get_title()[0] for ax in figure.axes] == list("abecdf")
+        width=48, sites=960, gains=(1.0, 2.0), reset_gains=(1.0, 10.0), update_gains=(10.0,),
+        at_rest=[(2.0, 1.0)],
+    )  # fmt: skip
+    titles = [ax.get_title() for ax in figure.axes]
+    assert [title[0] for title in titles] == list("abecdf")
+    assert [title[0] for title in titles if "fixed point" in title] == ["b"]
     radii = figure.axes[2].lines
     assert radii[0].get_ydata()[1] > radii[0].get_ydata()[0]
     assert all(ax.get_legend() is not None for ax in figure.axes)
@@ -30,10 +35,20 @@ def test_slow_modes_of_an_lstm():
     assert sampled.get_ydata() == pytest.approx(expected, abs=0.1)
 
 
-def test_a_law_along_the_network_needs_no_note():
+def test_the_law_is_that_of_the_steady_state():
     parameters = Parameters.of(gru).with_values({"candidate.weight_std": 3.0})
     ax = Figure().subplots()
-    assert plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960) == ""
+    assert plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960) is ax
+    assert ax.get_legend() is not None
+
+
+def test_no_other_law_is_drawn_where_the_steady_state_is_not_found(monkeypatch):
+    monkeypatch.setattr(can2020_panels, "_LONGEST", 64)
+    parameters = Parameters.of(gru).with_values({"candidate.weight_std": 3.0})
+    ax = Figure().subplots()
+    with pytest.raises(ConvergenceError, match="longest_period"):
+        plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960)
+    plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960, at_rest=True)
     assert ax.get_legend() is not None
 
 
