@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import PairState, UntiedState, untied_state
+from rmt_jacobian.mean_field import PairState, UntiedState, has_frozen_bias, untied_state
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_wave import BlockWave, LongBlockChain
 from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
@@ -24,6 +24,7 @@ _DRAWS, _FEWEST = 2**17, 128  # sites times steps, and sites
 _FIRST = 0.02  # the quantile from which the wave is followed
 _STRIDE = 0.8  # of the logit of the quantile, on the way to another
 _NODES, _REFINED = 17, 14  # where the wave is solved for many quantiles, at first and in between
+_TYPICAL, _TYPICAL_SITES = 50, 2048  # steps and sites by which a typical memory is judged
 _RANK_STEPS = 8  # of the product whose rank is looked at
 
 
@@ -79,12 +80,13 @@ def block_exponents(
     values, errors = np.full(quantiles.shape, largest), np.zeros(quantiles.shape)
     if not np.any(quantiles > 0):
         return values, errors
-    chain = _long_chain(state, weights, largest, draws or _DRAWS, seed)
+    typical = _typical_exponent(state, largest)
+    chain = _long_chain(state, weights, typical, draws or _DRAWS, seed)
     share = 1 - chain.sites.first(_RANK_STEPS).lost
     values[quantiles >= share] = -math.inf
     inside = (quantiles > 0) & (quantiles < share)
     if np.any(inside):
-        path = _Path(chain, share, 2 * largest)
+        path = _Path(chain, share, 2 * typical)
         values[inside], errors[inside] = path.exponents(quantiles[inside])
     return values, errors
 
@@ -93,7 +95,7 @@ def _long_chain(
     state: UntiedState, weights: WeightsChoice, largest: float, draws: int, seed: Seed
 ) -> LongBlockChain:
     """Draw histories long enough for the memory of the cell, and leave out what no change meets."""
-    kept = PairState(state, 1.0, state.source_squares).kept
+    kept = _kept(state)
     rate = kept / math.exp(2 * largest) if math.isfinite(largest) else 1.0
     memory = math.ceil(math.log(_FORGOTTEN) / math.log(rate)) if 0 < rate < 1 else _SHORTEST
     if memory > _LONGEST or rate >= 1:
@@ -113,6 +115,34 @@ def _long_chain(
         ensembles = tuple(chain.ensembles[k] for k in alive)
         chain = LongBlockChain(chain.sites.without(dead), ensembles, memory)
     return chain
+
+
+def _typical_exponent(state: UntiedState, largest: float) -> float:
+    """Return where the bulk ends: below the largest exponent if frozen biases set that."""
+    if not has_frozen_bias(state.parameters):
+        return largest
+    growth = PairState(state, 1.0, state.source_squares).growth_rate(_TYPICAL)
+    return math.log(growth) / 2 if growth > 0 else -math.inf
+
+
+def _kept(state: UntiedState) -> float:
+    """Return what the memory keeps of a squared change a step.
+
+    With frozen biases in its gates the sites that never forget set the limit, 1, though there are
+    next to none of them: what counts for a law of all sites is the mean over a number of steps.
+    """
+    if not has_frozen_bias(state.parameters):
+        return PairState(state, 1.0, state.source_squares).kept
+    history = state.history(_TYPICAL, count=_TYPICAL_SITES)
+    states = len(state.cell.states)
+    change = np.broadcast_to(np.eye(states)[:, :, None], (states, states, _TYPICAL_SITES))
+    for sites in history:
+        kept = np.zeros_like(change)
+        for (i, j), slope in sites.derivatives.state.items():
+            kept[i] += slope * change[j]
+        change = kept
+    mean = float(np.mean(np.sum(change**2, axis=(0, 1)))) / states
+    return mean ** (1 / _TYPICAL)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,7 +127,7 @@ def test_many_quantiles_are_interpolated():
 def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
     values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,
               "input_variance": 0.8}  # fmt: skip
-    p = Parameters.of(cell, values)
+    p = Parameters.of(cell, values, bias_kind="redrawn")
     largest = largest_exponent(untied_state(cell, p))
     if cell is minimalrnn:
         assert largest == pytest.approx(math.log(site_law(cell, p).chi1) / 2, abs=1e-3)
@@ -135,6 +135,19 @@ def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
     assert found[0] == largest
     assert errors[0] == 0
     assert found[1] == pytest.approx(largest, abs=4 * errors[1] + 5e-3)
+
+
+def test_frozen_biases_leave_the_bulk_to_typical_sites():
+    """Some sites never forget, so that the largest exponent is 0; a real network has few of them."""
+    values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,
+              "input_variance": 0.8}  # fmt: skip
+    p = Parameters.of(gru, values, bias_kind="frozen")
+    x = np.array([0.1, 0.5, 0.9])
+    found, errors = block_exponents(gru, p, "gaussian", np.array([0.0, *x]), draws=2**14)
+    assert found[0] == pytest.approx(0.0, abs=1e-9)
+    sampled = sample_lyapunov(gru, p, weights="gaussian", width=128, steps=300, seed=1)
+    expected = np.quantile(sampled.exponents, 1 - x)
+    assert found[1:] == pytest.approx(expected, abs=4 * np.max(errors) + 4 / math.sqrt(128 * 300))
 
 
 def test_shares_that_go_in_come_out():
