@@ -33,7 +33,7 @@ _SHORTEST = 64
 _CAUSAL_STEPS, _CAUSAL_SITES = 256, 1024
 _REST_SITES = 1024
 _PILOT_GROUPS, _PILOT_SHARE = 4, 64
-_SHARE = 16  # the fewest sites of a group
+_SHARE, _FEWEST = 32, 8  # sites of a group in a lap: at least, and on long circles
 _STEPS_OF_A_LAP = 2**21  # of all sites together, beyond which a lap has fewer of them
 _LAPS, _LIMIT = 64, 1024  # of one chain
 _FORGOTTEN = 0.03  # of the difference of states, left after a lap
@@ -52,7 +52,7 @@ class _Problem:
         self, period: int, groups: int, share: int, rng: np.random.Generator
     ) -> SitesOnCircle:
         """Return groups of up to ``share`` sites, of fewer on long circles."""
-        few = max(_SHARE // 2, _STEPS_OF_A_LAP // (period * groups))
+        few = max(_FEWEST, _STEPS_OF_A_LAP // (period * groups))
         least = 2 * (len(self.cell.gates) + 1)  # whose modes can be made white
         return SitesOnCircle(
             self.cell, self.parameters, self.inputs, period, groups,
