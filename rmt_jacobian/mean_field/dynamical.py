@@ -282,4 +282,4 @@ def _long_enough(circle: SitesOnCircle, spectra: np.ndarray) -> bool:
     level = C[:, 7 * P // 16 :].mean(axis=1)
     # The mean square, in which oscillations do not cancel.
     quarter = (C[:, 7 * P // 32 : 9 * P // 32] - level[:, None]) ** 2
-    return not np.any(np.sqrt(quarter.mean(axis=1)) > _DECAYED * (C[:, 0] - level))
+    return bool(np.all(np.sqrt(quarter.mean(axis=1)) <= _DECAYED * (C[:, 0] - level)))

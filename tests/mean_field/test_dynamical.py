@@ -139,15 +139,15 @@ def test_leaky_linear_networks(keeping):
 def test_lags_and_correlation_time_of_an_oscillation_in_closed_form():
     """Two states that turn by 60 degrees a step, so that covariances change sign with the lag."""
     a, b, x, e = sp.symbols("a b x e", real=True)
-    keeping, half = sp.Rational(9, 10), sp.Rational(1, 2)
+    keeping, half = sp.Rational(8, 10), sp.Rational(1, 2)
     root = sp.sqrt(3) / 2
     turned = (keeping * (half * a - root * b) + e, keeping * (root * a + half * b))
     turning = Cell("turning", (a, b), x, (Preactivation("candidate", e, b),), turned)
-    weight = 0.2
+    weight = 0.36
     p = parameters(turning, weight_std=weight, input_std=0.3, input_variance=1.0)
     found = tied_steady_state(turning, p, lags=12, sites=1024)
     omega = 2 * np.pi * np.arange(4096) / 4096
-    A = 0.9 * np.array([[0.5, -math.sqrt(0.75)], [math.sqrt(0.75), 0.5]])
+    A = 0.8 * np.array([[0.5, -math.sqrt(0.75)], [math.sqrt(0.75), 0.5]])
     resolvent = np.linalg.inv(np.exp(1j * omega)[:, None, None] * np.eye(2) - A)
     gain = np.abs(resolvent[:, :, 0].T) ** 2
     drive = 0.09 / (1 - weight**2 * gain[1])

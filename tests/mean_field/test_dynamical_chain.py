@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from rmt_jacobian.cells import Parameters, gru
+from rmt_jacobian.cells import Parameters, gru, vanilla
+from rmt_jacobian.mean_field import dynamical
 from rmt_jacobian.mean_field.dynamical_chain import Chain, follow
 from rmt_jacobian.mean_field.dynamical_circle import SitesOnCircle, lagged, spectrum_of
 
@@ -21,6 +22,18 @@ def test_spectra_and_covariances_of_an_autoregression_on_a_circle():
     assert lagged(spectrum_of(np.array([3.0, 1.0]), P), P)[[0, 1, 2, 32]] == pytest.approx(
         [3, 1, 1, 1]
     )
+
+
+@pytest.mark.parametrize(("keeping", "enough"), [(0.99, False), (0.9, False), (0.8, True)])
+@pytest.mark.parametrize("turn", [0, np.pi / 2, np.pi])
+def test_an_oscillation_is_a_memory(keeping, enough, turn):
+    """At a quarter of the circle 0.9^16 = 0.19 is left and 0.8^16 = 0.03; 0.05 is allowed."""
+    lags = np.arange(P // 2 + 1)
+    C = keeping**lags * np.cos(turn * lags)
+    circle = SitesOnCircle(
+        vanilla, Parameters.of(vanilla), "fresh", P, 2, 8, np.random.default_rng(0), 1.0
+    )
+    assert dynamical._long_enough(circle, spectrum_of(C, P)[None]) is enough
 
 
 def chain(start: np.ndarray, seed: int = 0) -> Chain:
