@@ -24,7 +24,9 @@ class Claim:
 def claims(point: Point) -> list[Claim]:
     """Return variances, correlations and slopes of a point."""
     found = untied_mean_field(
-        point.cell, point.parameters, input_correlation=point.input_correlation,
+        point.cell,
+        point.parameters,
+        input_correlation=point.input_correlation,
         tolerance=_TOLERANCE,
     )
     errors = found.errors

@@ -207,7 +207,7 @@ def stationary_second(update: Table, fresh: FreshVariables) -> np.ndarray:
     A = A.reshape(*A.shape[:-1], m, m)
     lost = np.eye(m) - A
     for i in range(m):
-        lost[..., i, i] = fresh.average(complemented(sp.sympify(1 - update[i][1 + i])))
+        lost[..., i, i] = fresh.average(complemented(sp.sympify(1 - update[i][1 + i], strict=True)))
     mean = np.linalg.solve(lost, b[..., None])[..., 0]
     crosses = fresh.outer(slopes, rests)  # a_ik b_j
     crosses = crosses.reshape(*crosses.shape[:-2], m, m, m)
@@ -268,7 +268,7 @@ def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: Fres
 def _forgotten(slopes: tuple[sp.Expr, ...], fresh: FreshVariables, m: int) -> np.ndarray:
     """Return 1 - E[A (x) A] with all digits where A is close to 1."""
     found = np.eye(m * m) - _kronecker(fresh.outer(slopes), m)
-    lost = tuple(complemented(sp.sympify(1 - slopes[i * m + i])) for i in range(m))
+    lost = tuple(complemented(sp.sympify(1 - slopes[i * m + i], strict=True)) for i in range(m))
     own = fresh.outer(lost, (sp.S.One,))[..., 0]
     both = fresh.outer(lost)
     for i in range(m):

@@ -110,7 +110,7 @@ def merged_variables(
         (first, scale), *others = parts
         whole = sp.Symbol(str(sp.Add(*(a * v for v, a in parts))), real=True)
         at = (whole - sum(a * v for v, a in others)) / scale
-        changed = tuple(sp.sympify(each.subs(first, at)) for each in expressions)
+        changed = tuple(sp.sympify(each.subs(first, at), strict=True) for each in expressions)
         if not any(each.free_symbols & {v for v, _ in parts} for each in changed):
             found[whole], expressions = parts, changed
     return expressions, found

@@ -129,12 +129,14 @@ class PairState:
             samples = own + self._passed_on(model.rough())
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
-            if reached <= state.tolerance or not np.any(own):
+            if reached <= state.aim or not np.any(own):
                 return found
             own_share = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
-            finer = more_points(model, reached, state.tolerance)
+            finer = more_points(model, reached, state.aim)
             if finer is None or own_share < reached / 4:
-                raise ConvergenceError(f"the growth rate: {not_met(reached, state.tolerance)}")
+                if reached <= state.accepted:
+                    return found
+                raise ConvergenceError(f"the growth rate: {not_met(reached, state.accepted)}")
             model = finer
 
     def _passed_on(self, rough: SiteModel) -> np.ndarray:
@@ -202,16 +204,18 @@ class PairState:
     def _rates(self, steps: int) -> np.ndarray:
         if steps < 1:
             raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-        model, tolerance = self.state.model.rough(), self.state.tolerance
+        model, state = self.state.model.rough(), self.state
         while True:
             rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
             reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
-            if reached <= tolerance:
+            if reached <= state.aim:
                 return rates
-            finer = more_points(model, reached, tolerance)
+            finer = more_points(model, reached, state.aim)
             if finer is None:
+                if reached <= state.accepted:
+                    return rates
                 raise ConvergenceError(
-                    f"the growth over {steps} steps: {not_met(reached, tolerance)}"
+                    f"the growth over {steps} steps: {not_met(reached, state.accepted)}"
                 )
             model = finer
 
@@ -309,14 +313,14 @@ def solve_pair_state(
         pair = PairState(state, input_correlation, products, known, model)
         result = Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
         reached = max(pair.correlation_errors, default=0.0)
-        tolerance = state.tolerance * _SHARE
-        if not found.converged or reached <= tolerance:
+        aim = state.aim * _SHARE
+        if not found.converged or reached <= aim:
             return result
-        finer = more_points(model, reached, tolerance)
-        if finer is None and reached <= state.tolerance:
+        finer = more_points(model, reached, aim)
+        if finer is None and reached <= state.accepted:
             return result
         if finer is None:
-            remedy = f"the correlations: {not_met(reached, state.tolerance)}"
+            remedy = f"the correlations: {not_met(reached, state.accepted)}"
             return replace(result, converged=False, remedy=remedy)
         model, near = finer, found.value.mean
 

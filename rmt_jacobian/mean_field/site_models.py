@@ -94,14 +94,18 @@ class SiteModel(ABC):
 
 def more_points(model: SiteModel, reached: float, tolerance: float) -> SiteModel | None:
     """Return a model that may meet a tolerance; None where none can."""
-    # Errors of low-discrepancy points fall with their number at best.
+    # Errors of low-discrepancy points fall about like one over their number, in jumps.
     needed = 2 ** max(1, math.ceil(math.log2(reached / tolerance)))
-    if model.refined(needed) is None:
-        return None
-    return model.refined(min(needed, _MOST_AT_ONCE))
+    factor = min(needed, _MOST_AT_ONCE)
+    while factor > 1:
+        finer = model.refined(factor)
+        if finer is not None:
+            return finer if needed <= _HOPEFUL * factor else None
+        factor //= 2
+    return None
 
 
-_MOST_AT_ONCE = 16
+_MOST_AT_ONCE, _HOPEFUL = 16, 64
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set
 
 

@@ -246,7 +246,7 @@ def untied_mean_field(
     start_variance: float = 1.0,
     count: int = 16_384,
     seed: int = 0,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
 ) -> UntiedMeanField:
     """Solve the mean field of any cell: variances, correlations, slopes and timescales.
 
@@ -262,6 +262,7 @@ def untied_mean_field(
         Of the sites that stand for the law, and of averages which have no closed form.
     tolerance
         The largest error of a correlation, and relative error of a variance and a growth rate.
+        By default 1e-3 is aimed at, and an error above 1e-2 is refused.
 
     Raises
     ------

@@ -17,6 +17,7 @@ from rmt_jacobian.mean_field import (
 __all__ = ["StartingStates", "starting_states"]
 
 _UNTIED_BURN_IN, _TIED_BURN_IN = 2, 200
+_NEAR = 0.05  # relative error of the variances of the start
 _MEMORIES = 4  # times a tied network is given to forget, where that takes long
 
 
@@ -50,7 +51,8 @@ def starting_states(
     try:
         law = site_law(cell, parameters)
     except HypothesisError:
-        state = untied_state(cell, parameters)
+        # The network settles by itself from there on.
+        state = untied_state(cell, parameters, tolerance=_NEAR)
         states = _drawn(state, width, random)
         tied_wait = max(tied_wait, _MEMORIES * state.settle)
         if has_frozen_bias(parameters):

@@ -3,6 +3,7 @@
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Preactivation, sigmoid
+from rmt_jacobian.cells.parameters import BiasKind
 
 h, x, e = sp.symbols("h x e", real=True)
 g_r, g_y = sp.symbols("g_r g_y", real=True)
@@ -18,6 +19,12 @@ two_gates = Cell(
     ),
     updates=(sigmoid(g_r) * h + (1 - sigmoid(g_r)) * sp.tanh(g_y) + x * h / 10,),
 )
+
+
+def biases_of(cell: Cell) -> BiasKind | None:
+    """Say which biases leave a cell stationary: next to an open gate, x h / 10 makes sites grow."""
+    return "redrawn" if cell is two_gates else None
+
 
 c = sp.Symbol("c", real=True)
 

@@ -138,7 +138,7 @@ def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
 
 
 def test_frozen_biases_leave_the_bulk_to_typical_sites():
-    """Some sites never forget, so that the largest exponent is 0; a real network has few of them."""
+    """Some sites never forget, so that the largest exponent is 0; real networks have few such."""
     values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,
               "input_variance": 0.8}  # fmt: skip
     p = Parameters.of(gru, values, bias_kind="frozen")

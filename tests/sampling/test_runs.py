@@ -35,7 +35,7 @@ from rmt_jacobian.sampling import (
     singular_values,
 )
 from tests import gauss_legendre as gl
-from tests.cells.two_gates import two_gates, two_states
+from tests.cells.two_gates import biases_of, two_gates, two_states
 from tests.mean_field.points import POINTS
 
 FIGURE_1 = Parameters.of(minimalrnn)
@@ -239,7 +239,8 @@ def test_numbers_of_steps_out_of_domain(steps: list[int]) -> None:
 # Any cell: the theory on the drawn sites is off by the noise of W and T / N at most.  The standard
 # error is that of (sampled - paired), of 16 samples (Student's t: 4.5 of them is 1 in 2,400).
 def awake(cell: Cell, bias_std: float = 0.3) -> Parameters:
-    return Parameters.of(cell, weight_std=1.2, input_std=1.0, bias_std=bias_std, input_variance=1.0)
+    values = {"weight_std": 1.2, "input_std": 1.0, "bias_std": bias_std, "input_variance": 1.0}
+    return Parameters.of(cell, values, bias_kind=biases_of(cell))
 
 
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])

@@ -15,7 +15,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import NetworkStep, dense_jacobian, run_network
-from tests.cells.two_gates import two_gates, two_states
+from tests.cells.two_gates import biases_of, two_gates, two_states
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, vanilla, minimalrnn, two_gates, two_states]
 WIDTH = 9
@@ -24,7 +24,7 @@ WIDTH = 9
 def drawn_step(cell: Cell, weights: Any, seed: int = 3) -> NetworkStep:
     values = {"weight_std": 1.3, "input_std": 0.7, "input_variance": 1.0, "bias_std": 0.2}
     rng = np.random.default_rng(seed)
-    parameters = Parameters.of(cell, values)
+    parameters = Parameters.of(cell, values, bias_kind=biases_of(cell))
     return next(run_network(cell, parameters, weights=weights, width=WIDTH, steps=1, rng=rng))
 
 
