@@ -126,7 +126,9 @@ def _is_exact(search: CriticalSearch) -> bool:
         for factor in product
     )
     together = max(len(factor.free_symbols & random) for factor in factors)
-    return affine_form(cell) is not None and together <= 2 and not has_frozen_bias(search.base)
+    # Cells without memory may keep any variance at a critical point, so that none is found.
+    closed = bool(cell.memory) and affine_form(cell) is not None
+    return closed and together <= 2 and not has_frozen_bias(search.base)
 
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:
