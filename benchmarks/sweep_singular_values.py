@@ -94,15 +94,20 @@ def checked(seed: int) -> Outcome:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            errors = _errors(point.law())
+            law = point.law()
+            errors = _errors(law)
         except ConvergenceError as error:
             return outcome("refused", str(error))
         except (RmtJacobianError, RuntimeWarning, ArithmeticError, ValueError, IndexError) as error:
             return outcome("crashed", f"{type(error).__name__}: {error}")
-    wrong = [name for name, error in errors.items() if not error <= _BOUNDS[name]]
+    bounds = dict(_BOUNDS, mass=_MASS + _BANDS * law.teeth)
+    wrong = [name for name, error in errors.items() if not error <= bounds[name]]
     return outcome("wrong" if wrong else "passed", " ".join(wrong), **errors)
 
 
+# Bands of rare sites that are lighter than the teeth of a law are jumps of its cdf, which the pdf
+# does not have.
+_BANDS = 32
 _BOUNDS = {
     "mass": _MASS,
     "mean": _MOMENT,
@@ -117,7 +122,14 @@ _BOUNDS = {
 
 
 def _errors(law: SingularValueLaw) -> dict[str, float]:
-    mean, second = _paired(law)
+    on_sites = _paired(law)
+    mean, second = on_sites
+    if law.calibration is not None and not law.calibration.reached:
+        # The law has the exact moments all the same, and says what its sites miss.
+        mean, second = (
+            moment / (1 + missed)
+            for moment, missed in zip((mean, second), law.calibration.missed, strict=True)
+        )
     grid = _grid(law)
     cdf, pdf = law.cdf(grid), law.pdf(grid)
     at = law.ppf(_PROBES)
@@ -126,12 +138,13 @@ def _errors(law: SingularValueLaw) -> dict[str, float]:
     scale = 1 / at + exact.density  # densities in log x are compared, absolutely and relatively
     around = np.array([mass_within(law, math.sqrt(x)) for x in at])
     # A mean that hangs on rarer values than the table resolves is not taken from the table.
-    tabulated = law._integral(lambda s: s**2) if law.resolves(1) else mean
+    sites_mean = on_sites[0]
+    tabulated = law._integral(lambda s: s**2) if law.resolves(1) else sites_mean
     return {
         "mass": abs(float(np.trapezoid(pdf * grid, np.log(grid))) + float(cdf[0]) - 1),
         "mean": abs(law.moment(1) / mean - 1),
         "second moment": abs(law.moment(2) / second - 1),
-        "tabulated mean": abs(tabulated / mean - 1),
+        "tabulated mean": abs(tabulated / sites_mean - 1),
         "falling cdf": max(0.0, -float(np.min(np.diff(cdf)))),
         "negative pdf": max(0.0, -float(np.min(pdf))),
         "cdf": float(np.max(np.abs(around - law.cdf(at)), initial=0.0)),
