@@ -43,6 +43,8 @@ _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settlin
 _TRANSIENT = 1e-5  # of a growth rate
 _ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
+_WINDOW = 32  # steps at the end of a long run
+_SEEN = 5.0  # standard errors of that
 _NOTHING = 1e-80  # of a variance; its powers underflow
 
 
@@ -230,11 +232,11 @@ class PopulationSites(Population, SiteModel):
         if not cell.memory:
             return
         walk = Walk(self.rough(), drives.variances, [])
-        walk.run(_LONGEST)
-        before = walk.state_squares()
-        walk.run(_LONGEST)
-        after = walk.state_squares()
-        if growing := [i for i in cell.memory if after[i] > _GROWS * before[i]]:
+        before, after = (_after_a_long_run(walk) for _ in range(2))
+        rise = after - before
+        noise = _SEEN * rise.std(axis=1, ddof=1) / math.sqrt(rise.shape[1])
+        rises = rise.mean(axis=1) > np.maximum(noise, (_GROWS - 1) * before.mean(axis=1))
+        if growing := [i for i in cell.memory if rises[i]]:
             names = " and ".join(str(cell.states[i]) for i in growing)
             raise InfeasibleError(
                 f"{cell.name}: {names} still grow{'s' if len(growing) == 1 else ''} after "
@@ -313,3 +315,13 @@ def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
     scale = np.maximum(x.std(axis=1), 1e-300)[:, None]
     found = np.linalg.lstsq(((x / scale) @ (x / scale).T), (x / scale) @ y.T, rcond=1e-10)[0]
     return found.T / scale.T
+
+
+def _after_a_long_run(walk: Walk) -> np.ndarray:
+    """Take many steps and return E[s^2] over the last of them, shape (states, R)."""
+    walk.run(_LONGEST - _WINDOW)
+    squares = []
+    for _ in range(_WINDOW):
+        walk.run(1)
+        squares.append(walk.state_squares())
+    return np.mean(squares, axis=0)

@@ -200,8 +200,8 @@ class Walk:
         return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
 
     def state_squares(self) -> np.ndarray:
-        """Return E[s^2] of the first copy."""
-        return (self.states[0] ** 2).mean(axis=(1, 2))
+        """Return E[s^2] of the first copy in every replicate, shape (states, R)."""
+        return (self.states[0] ** 2).mean(axis=2)
 
     @property
     def _keys(self) -> int:
