@@ -43,7 +43,7 @@ __all__ = ["known_digits", "mean_field_command"]
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=None,
     help="Largest error of a correlation, and relative error of a variance or a growth rate: met, "
-    "or refused.  By default 1e-3 is aimed at and 1e-2 accepted.",
+    "or refused.  By default 1e-3 is aimed at, 3e-3 of growth rates, and 1e-2 accepted.",
 )
 @json_option
 def mean_field_command(

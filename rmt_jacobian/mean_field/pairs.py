@@ -129,10 +129,10 @@ class PairState:
             samples = own + self._passed_on(model.rough())
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
-            if reached <= state.aim or not np.any(own):
+            if reached <= state.growth_aim or not np.any(own):
                 return found
             own_share = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
-            finer = more_points(model, reached, state.aim)
+            finer = more_points(model, reached, state.growth_aim, state.accepted)
             if finer is None or own_share < reached / 4:
                 if reached <= state.accepted:
                     return found
@@ -208,9 +208,9 @@ class PairState:
         while True:
             rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
             reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
-            if reached <= state.aim:
+            if reached <= state.growth_aim:
                 return rates
-            finer = more_points(model, reached, state.aim)
+            finer = more_points(model, reached, state.growth_aim, state.accepted)
             if finer is None:
                 if reached <= state.accepted:
                     return rates
@@ -316,7 +316,7 @@ def solve_pair_state(
         aim = state.aim * _SHARE
         if not found.converged or reached <= aim:
             return result
-        finer = more_points(model, reached, aim)
+        finer = more_points(model, reached, aim, state.accepted)
         if finer is None and reached <= state.accepted:
             return result
         if finer is None:

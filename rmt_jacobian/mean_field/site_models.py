@@ -92,10 +92,17 @@ class SiteModel(ABC):
         """How many points or sites an average is taken over."""
 
 
-def more_points(model: SiteModel, reached: float, tolerance: float) -> SiteModel | None:
-    """Return a model that may meet a tolerance; None where none can."""
-    # Errors of low-discrepancy points fall about like one over their number, in jumps.
-    needed = 2 ** max(1, math.ceil(math.log2(reached / tolerance)))
+def more_points(model: SiteModel, reached: float, aim: float, accepted: float) -> SiteModel | None:
+    """Return a model that may meet an aim, or else an error that is accepted; None where none can.
+
+    Errors of low-discrepancy points fall about like one over their number, in jumps.
+    """
+    needed = 2 ** max(1, math.ceil(math.log2(reached / aim)))
+    if model.refined(needed) is not None:
+        return model.refined(min(needed, _MOST_AT_ONCE))
+    if reached <= accepted:
+        return None
+    needed = 2 ** max(1, math.ceil(math.log2(reached / accepted)))
     factor = min(needed, _MOST_AT_ONCE)
     while factor > 1:
         finer = model.refined(factor)

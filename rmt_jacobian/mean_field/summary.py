@@ -262,7 +262,7 @@ def untied_mean_field(
         Of the sites that stand for the law, and of averages which have no closed form.
     tolerance
         The largest error of a correlation, and relative error of a variance and a growth rate.
-        By default 1e-3 is aimed at, and an error above 1e-2 is refused.
+        By default 1e-3 is aimed at, 3e-3 of a growth rate, and an error above 1e-2 is refused.
 
     Raises
     ------

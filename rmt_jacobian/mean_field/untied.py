@@ -25,7 +25,8 @@ __all__ = [
     "untied_state",
 ]
 
-_AIM, _ACCEPTED = 1e-3, 1e-2  # where no tolerance is asked for
+# Where no tolerance is asked for; growth rates take hundreds of steps.
+_AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
 
 
@@ -55,7 +56,8 @@ class UntiedState:
     samples
         Independent estimates of the source squares, shape (R, preactivations), and the errors.
     tolerance
-        What was asked for: met, or refused.  None: 1e-3 is aimed at, 1e-2 still accepted.
+        What was asked for: met, or refused.  None: 1e-3 is aimed at, 3e-3 of growth rates, and
+        1e-2 still accepted.
 
     Notes
     -----
@@ -95,6 +97,11 @@ class UntiedState:
     def aim(self) -> float:
         """The error at which an average needs no more points."""
         return self.tolerance or _AIM
+
+    @property
+    def growth_aim(self) -> float:
+        """The same for growth rates."""
+        return self.tolerance or _GROWTH_AIM
 
     @property
     def accepted(self) -> float:
@@ -300,7 +307,7 @@ def _self_consistent(
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
             return solution, model
-        finer = more_points(model, reached, aim)
+        finer = more_points(model, reached, aim, accepted)
         if finer is None and reached <= accepted:
             return solution, model
         if finer is None:
