@@ -48,7 +48,7 @@ def test_each_theory_is_a_line_and_the_samples_have_bars(found):
     np.testing.assert_array_equal(lines["exact"], [row.second_moment.exact for row in rows])
     (bars,) = ax.containers
     np.testing.assert_array_equal(
-        bars.lines[0].get_ydata(), [row.second_moment.measured.sampled.value for row in rows]
+        bars.lines[0].get_ydata(), [row.second_moment.measured.limit.value for row in rows]
     )
     assert bars.has_yerr
 
