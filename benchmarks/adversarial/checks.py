@@ -63,7 +63,8 @@ def check(seed: int, *, with_law: bool) -> Outcome:
             warnings.simplefilter("error")
             found = claims(point)
             laws = {w: law_of(point, w) for w in ("gaussian", "orthogonal")} if with_law else {}
-            tables = {w: law.cdf(np.array([0.0])) for w, law in laws.items()}
+            for law in laws.values():
+                law.cdf(np.array([0.0]))  # makes the table, which may be refused
     except RmtJacobianError as error:
         return Outcome(seed, "refused", str(error), time.process_time() - start)
     except OutOfTimeError:
@@ -72,7 +73,6 @@ def check(seed: int, *, with_law: bool) -> Outcome:
         message = f"{type(error).__name__}: {error}; {point.title}"
         return Outcome(seed, "crashed", message, time.process_time() - start)
     seconds = time.process_time() - start
-    del tables
     bad: list[str] = []
     for sites, steps in _SIZES:
         measured, simulation = _measured(point, sites, steps)
@@ -129,15 +129,15 @@ def _measured(
     names = [each.name for each in point.cell.preactivations]
     same, pair = Growth(simulation, 0), Growth(simulation, 1)
     rows, growths, whole, first = [], [], [], []
+    started = Growth(simulation, 0)
     for t in range(steps):
-        if t % GROWTH_STEPS == 0:
-            started = Growth(simulation, 0)
         q, covariance = simulation.draw()
         growths.append((same.step(), pair.step()))
-        started.step()  # pyright: ignore[reportPossiblyUnboundVariable]
+        started.step()
         if t % GROWTH_STEPS == GROWTH_STEPS - 1:
             first.append(started.means[0])
             whole.append(started.means[-1])
+            started = Growth(simulation, 0)
         rows.append(np.concatenate([q, covariance]))
         simulation.step()
     table, K = np.array(rows), len(names)

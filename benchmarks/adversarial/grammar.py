@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, relu, sigmoid
+from rmt_jacobian.cells import Activation, Cell, Parameters, Preactivation, hard_tanh, relu, sigmoid
 
 __all__ = ["Point", "random_point"]
 
@@ -29,7 +29,6 @@ ACTIVATIONS = {
     "bump": lambda e: sp.exp(-(e**2) / 2),
     "odd hard tanh": lambda e: hard_tanh(2 * e) + e / 10,
 }
-BOUNDED = ("tanh", "erf", "hard tanh", "sigmoid", "sine", "steep tanh", "bump")
 CORNERS = ("plain", "plain", "plain", "plain", "saturated", "tiny", "huge", "critical", "strong")
 
 
@@ -88,8 +87,8 @@ def _random_cell(rng: np.random.Generator, name: str) -> Cell:
     return Cell(name, states, x, tuple(preactivations), tuple(updates))
 
 
-def _activation(rng: np.random.Generator, names=tuple(ACTIVATIONS)):
-    return ACTIVATIONS[str(rng.choice(names))]
+def _activation(rng: np.random.Generator) -> Activation:
+    return ACTIVATIONS[str(rng.choice(tuple(ACTIVATIONS)))]
 
 
 def _first_update(rng: np.random.Generator, s: sp.Symbol, gates: tuple, x: sp.Symbol) -> sp.Expr:
@@ -164,6 +163,6 @@ def _random_parameters(rng: np.random.Generator, cell: Cell, kind: str) -> Param
     return Parameters.of(
         cell,
         values,
-        input_kind=str(rng.choice(["gaussian", "gaussian", "tanh"])),  # pyright: ignore
-        bias_kind=str(rng.choice(["redrawn", "redrawn", "frozen"])),  # pyright: ignore
+        input_kind=str(rng.choice(["gaussian", "gaussian", "tanh"])),
+        bias_kind=str(rng.choice(["redrawn", "redrawn", "frozen"])),
     )

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -26,12 +26,6 @@ class MemoryMoments:
     memory: tuple[int, ...]
     mean: np.ndarray
     covariance: np.ndarray
-
-    def with_covariance(
-        self, covariance: np.ndarray, *, mean: np.ndarray | None = None
-    ) -> "MemoryMoments":
-        """Return the moments with another covariance, and another mean if one is given."""
-        return replace(self, covariance=covariance, mean=self.mean if mean is None else mean)
 
     def imposed(self, states: np.ndarray) -> np.ndarray:
         """Return states whose memory has been shifted and mixed to have these moments."""
