@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.cells import Activation, Cell, Parameters, Preactivation, hard_tanh, relu, sigmoid
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, relu, sigmoid
+from rmt_jacobian.cells.activations import Activation
 
 __all__ = ["Point", "random_point"]
 
