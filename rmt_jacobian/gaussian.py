@@ -27,6 +27,7 @@ _REACH = 13.0
 # Spacing of t.  exp(-sinh(t)^2) decays in the strip of half-width pi/4, so the error is below
 # exp(-2 pi (pi/4) / 0.1) = 4e-22 before the constants of high powers of the gates.
 _SPACING = 0.1
+_SHARP = 1e-3  # of the distance from where gates turn
 # Spacing in standard deviations, where those are small: the error is exp(-2 pi^2 / 0.4^2).
 _RESOLUTION = 0.4
 
@@ -107,8 +108,11 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     >>> round(rule.average(1 / (1 + np.exp(-rule.nodes))), 12)
     0.5
     """
-    nodes, weights = _sinh_rule(np.array(mean), _checked_std(mean, variance), _SPACING)
-    return NormalRule(nodes, weights)
+    std = _checked_std(mean, variance)
+    if _is_sharp(mean, std):
+        standard = normal_rule(0.0, 1.0)
+        return NormalRule(mean + std * standard.nodes, standard.weights)
+    return NormalRule(*_sinh_rule(np.array(mean), std, _SPACING))
 
 
 def bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
@@ -136,6 +140,10 @@ def bivariate_rule(mean: float, variance: float, correlation: float) -> Bivariat
     std = _checked_std(mean, variance)
     if not -1 <= correlation <= 1:
         raise ParameterError(f"correlation must lie in [-1, 1], not {correlation}")
+    if _is_sharp(mean, std):
+        standard = bivariate_rule(0.0, 1.0, correlation)
+        nodes = mean + std * standard.first, mean + std * standard.second
+        return BivariateRule(*nodes, standard.weights)
     independent = math.sqrt((1 - correlation) * (1 + correlation))
     own_std = std * independent  # of the part of e_2 that is not in e_1
     first, weights = _sinh_rule(np.array(mean), std, _outer_spacing(mean, correlation, own_std))
@@ -150,6 +158,14 @@ def _checked_std(mean: float, variance: float) -> float:
             f"a Gaussian needs a finite mean and a variance >= 0, not {mean}, {variance}"
         )
     return math.sqrt(variance)
+
+
+def _is_sharp(mean: float, std: float) -> bool:
+    """Whether a Gaussian is so narrow that asinh(e) would lose the digits of its deviations.
+
+    Nothing turns within its reach then, and its nodes are those of the standard one.
+    """
+    return 0 < std < _SHARP * math.hypot(1, mean)
 
 
 def _outer_spacing(mean: float, correlation: float, own_std: float) -> float:

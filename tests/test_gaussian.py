@@ -75,6 +75,27 @@ def test_normal_rule_integrates_polynomials(mean: float, log_variance: float, or
     assert abs(rule.average(rule.nodes**order) - expected) <= 1e-11 * size
 
 
+def test_a_rule_narrower_than_rounding_is_its_mean() -> None:
+    rule = normal_rule(-15.0, 1e-40)
+    assert rule.weights.sum() == pytest.approx(1.0)
+    assert rule.average(rule.nodes) == pytest.approx(-15.0, rel=1e-14)
+    pair = bivariate_rule(-15.0, 1e-40, 0.5)
+    assert pair.average(pair.first + pair.second) == pytest.approx(-30.0, rel=1e-14)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(-15.0, 3e-5), (0.5, 1e-8), (1e4, 5.0)])
+def test_narrow_rules_keep_the_digits_of_deviations(mean: float, std: float) -> None:
+    """Centred moments are known; what is lost is the rounding of nodes far from 0."""
+    lost = 20 * np.finfo(float).eps * abs(mean) / std
+    rule = normal_rule(mean, std**2)
+    z = (rule.nodes - mean) / std
+    assert rule.average(z**2) == pytest.approx(1.0, abs=1e-12 + lost)
+    assert rule.average(z**4) == pytest.approx(3.0, abs=1e-12 + 10 * lost)
+    pair = bivariate_rule(mean, std**2, 0.3)
+    first, second = (pair.first - mean) / std, (pair.second - mean) / std
+    assert pair.average(first * second) == pytest.approx(0.3, abs=1e-12 + lost)
+
+
 def test_a_rule_without_variance_is_one_point() -> None:
     rule = normal_rule(1.5, 0.0)
     assert rule.nodes.tolist() == [1.5]

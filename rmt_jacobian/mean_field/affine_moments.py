@@ -22,11 +22,13 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.cells.specification import Table
 from rmt_jacobian.errors import InfeasibleError
+from rmt_jacobian.gaussian import normal_rule
 from rmt_jacobian.mean_field.affine import AffineForm
 from rmt_jacobian.mean_field.affine_response import AffineResponses
 from rmt_jacobian.mean_field.bends import is_gentle
 from rmt_jacobian.mean_field.factors import complemented
-from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets, fresh_rule
+from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.low_discrepancy import PointSets
 
 __all__ = [
     "AffineModel",
@@ -75,7 +77,7 @@ class FrozenBiases:
         rules = []
         for k in frozen:
             group = parameters.groups[k][1]
-            rule = fresh_rule(group.bias_mean, group.bias_std**2)
+            rule = normal_rule(group.bias_mean, group.bias_std**2)
             # The averages over the fresh part have smoothed what is seen of a bias.
             thin = slice(None, None, 2) if gentle else slice(None)
             rules.append((rule.nodes[thin] - group.bias_mean, rule.weights[thin]))

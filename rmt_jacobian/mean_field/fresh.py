@@ -17,7 +17,6 @@ import numpy as np
 import sympy as sp
 from scipy.interpolate import CubicSpline
 
-from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
@@ -28,71 +27,19 @@ from rmt_jacobian.mean_field.factors import (
     independent_products,
     merged_variables,
 )
-from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals
+from rmt_jacobian.mean_field.low_discrepancy import PointSets
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
     joint_average,
     pair_expression_average,
 )
 
-__all__ = ["FreshVariables", "PointSets", "entangles", "fresh_rule"]
+__all__ = ["FreshVariables", "entangles"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
 _MANY, _GRID = 256, 65  # means beyond which an average is interpolated between so many: to 1e-7
 _FEWEST = 8  # points of a set for each frozen bias
-_SHARP = 1e-3  # a deviation below that is resolved in units of itself
-
-
-@dataclass(frozen=True)
-class PointSets:
-    """Independent randomised low-discrepancy sets, for averages that entangle many variables.
-
-    Attributes
-    ----------
-    replicates
-        R, the number of sets.
-    count
-        Points of each, a power of 2.
-    seed
-        Of all.
-    """
-
-    replicates: int = 8
-    count: int = 1024
-    seed: int = 0
-
-    def normals(self, dimensions: int, count: int, *, frozen: bool = False) -> np.ndarray:
-        """Return standard normal variables, shape (R, dimensions, count); others if frozen."""
-        return _normal_sets(dimensions, count, self.replicates, self.seed, frozen)
-
-
-@lru_cache(maxsize=8)
-def _normal_sets(
-    dimensions: int, count: int, replicates: int, seed: int, frozen: bool
-) -> np.ndarray:
-    rngs = spawn(np.random.SeedSequence([seed, int(frozen)]), replicates)
-    sets = [low_discrepancy_normals(dimensions, count, rng) for rng in rngs]
-    # In the order of a sequence two sets depend on each other.
-    return np.stack([z[:, rng.permutation(count)] for z, rng in zip(sets, rngs, strict=True)])
-
-
-def fresh_rule(mean: float, variance: float) -> NormalRule:
-    """Return the rule for one fresh variable and a function that turns only near 0."""
-    std = math.sqrt(variance)
-    if 0 < std < _SHARP * math.hypot(1, mean):
-        standard = normal_rule(0.0, 1.0)
-        return NormalRule(mean + std * standard.nodes, standard.weights)
-    return normal_rule(mean, variance)
-
-
-def _pair_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
-    std = math.sqrt(variance)
-    if 0 < std < _SHARP * math.hypot(1, mean):
-        standard = bivariate_rule(0.0, 1.0, correlation)
-        first, second = mean + std * standard.first, mean + std * standard.second
-        return BivariateRule(first, second, standard.weights)
-    return bivariate_rule(mean, variance, correlation)
 
 
 @dataclass(frozen=True)
@@ -140,7 +87,7 @@ class FreshVariables:
     correlations: tuple[float, ...] | None = None
     input_correlation: float = 1.0
     biases: np.ndarray | None = None
-    points: PointSets = PointSets()
+    points: PointSets = field(default_factory=PointSets)
     _known: dict[Any, np.ndarray] = field(default_factory=dict)
     _rules: dict[Any, Any] = field(default_factory=dict)
 
@@ -265,7 +212,7 @@ class FreshVariables:
         mean = float(law.means.flat[0]) if mean is None else mean
         key = (symbol, mean)
         if key not in self._rules:
-            rule = fresh_rule(mean, law.variance)
+            rule = normal_rule(mean, law.variance)
             if law.is_input:
                 rule = NormalRule(self.parameters.inputs.from_normal(rule.nodes), rule.weights)
             self._rules[key] = rule
@@ -274,7 +221,7 @@ class FreshVariables:
     def _pair(self, symbol: sp.Symbol, law: _Law, mean: float) -> BivariateRule:
         key = (symbol, mean, "pair")
         if key not in self._rules:
-            rule = _pair_rule(mean, law.variance, law.correlation)
+            rule = bivariate_rule(mean, law.variance, law.correlation)
             if law.is_input:
                 of = self.parameters.inputs.from_normal
                 rule = BivariateRule(of(rule.first), of(rule.second), rule.weights)

@@ -1,12 +1,16 @@
 """Low-discrepancy Gaussian variables."""
 
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-__all__ = ["low_discrepancy_normals", "normal_quantiles"]
+from rmt_jacobian.arrays import spawn
+
+__all__ = ["PointSets", "low_discrepancy_normals", "normal_quantiles"]
 
 _SOBOL_DIMENSIONS = 21_201
 _NEAREST_TO_ONE = 2.0**-32  # quantiles of 0 and 1 are infinite
@@ -35,3 +39,36 @@ def low_discrepancy_normals(dimensions: int, count: int, rng: np.random.Generato
 def normal_quantiles(uniform: np.ndarray) -> np.ndarray:
     """Return standard normal variables from uniform ones; 0 and 1 become large numbers."""
     return ndtri(np.clip(uniform, _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE))
+
+
+@dataclass(frozen=True)
+class PointSets:
+    """Independent randomised low-discrepancy sets, for averages that entangle many variables.
+
+    Attributes
+    ----------
+    replicates
+        R, the number of sets.
+    count
+        Points of each, a power of 2.
+    seed
+        Of all.
+    """
+
+    replicates: int = 8
+    count: int = 1024
+    seed: int = 0
+
+    def normals(self, dimensions: int, count: int, *, frozen: bool = False) -> np.ndarray:
+        """Return standard normal variables, shape (R, dimensions, count); others if frozen."""
+        return _normal_sets(dimensions, count, self.replicates, self.seed, frozen)
+
+
+@lru_cache(maxsize=8)
+def _normal_sets(
+    dimensions: int, count: int, replicates: int, seed: int, frozen: bool
+) -> np.ndarray:
+    rngs = spawn(np.random.SeedSequence([seed, int(frozen)]), replicates)
+    sets = [low_discrepancy_normals(dimensions, count, rng) for rng in rngs]
+    # In the order of a sequence two sets depend on each other.
+    return np.stack([z[:, rng.permutation(count)] for z, rng in zip(sets, rngs, strict=True)])

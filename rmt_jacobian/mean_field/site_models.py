@@ -19,7 +19,8 @@ from rmt_jacobian.mean_field.affine_moments import (
     refuse_growth,
 )
 from rmt_jacobian.mean_field.affine_response import AffineResponses
-from rmt_jacobian.mean_field.fresh import FreshVariables, PointSets, entangles
+from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
+from rmt_jacobian.mean_field.low_discrepancy import PointSets
 
 __all__ = ["AffineSites", "Drives", "SiteModel", "more_points"]
 
