@@ -292,5 +292,6 @@ def untied_mean_field(
         tolerance=tolerance,
     )  # fmt: skip
     pair = pair_state(state, input_correlation)
-    same = PairState(state, 1.0, state.source_squares)
+    together = pair.input_correlation == 1.0 and pair.source_products == state.source_squares
+    same = pair if together else PairState(state, 1.0, state.source_squares)  # one slope, once
     return UntiedMeanField(pair, same)
