@@ -37,7 +37,8 @@ from rmt_jacobian.mean_field.lyapunov import (
     free_step_law,
     steps_are_free,
 )
-from rmt_jacobian.mean_field.pairs import PairState, pair_state, solve_pair_state
+from rmt_jacobian.mean_field.pair_equations import pair_state, solve_pair_state
+from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.population import stationary_states
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law, solve_site_law
 from rmt_jacobian.mean_field.sites import Sites

@@ -2,33 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.mean_field.replicated import (
-    Image,
-    Replicated,
-    half_width,
-    solve_replicated,
-)
+from rmt_jacobian.mean_field.replicated import Replicated, half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
-from rmt_jacobian.mean_field.symmetry import sign_flip
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     distinct_sources,
     fresh_variances,
     not_met,
 )
-from rmt_jacobian.solvers import Solution
 
-__all__ = ["PairState", "pair_state", "solve_pair_state"]
+__all__ = ["PairState", "drives_of"]
 
-_APART = 0.9  # where an orbit starts that leaves c = 1
-_SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 _ROUNDING = 1e-12  # relative, of exact growth rates
 
@@ -112,7 +103,7 @@ class PairState:
     @property
     def drives(self) -> Drives:
         """What drives a pair of sites."""
-        return _drives(
+        return drives_of(
             self.state, self.state.source_squares, self.input_correlation, self.source_products
         )
 
@@ -156,7 +147,7 @@ class PairState:
                           for k, mean in enumerate(means)]  # fmt: skip
                     if self.samples is None:  # two networks that see the same
                         at[1] = at[0]
-                    there = _drives(state, at[0], self.input_correlation, at[1])
+                    there = drives_of(state, at[0], self.input_correlation, at[1])
                     ends.append(float(rough.growth(there).mean()))
                 total = total + (ends[0] - ends[1]) / (2 * width) * spread
         return total
@@ -239,7 +230,7 @@ def _covariances(
     ]
 
 
-def _drives(
+def drives_of(
     state: UntiedState,
     squares: Sequence[float] | np.ndarray,
     input_correlation: float,
@@ -259,114 +250,3 @@ def _drives(
         for group, product in zip(groups, products, strict=True)
     ]
     return Drives(fresh, tuple(map(_ratio, shared, fresh)), input_correlation)
-
-
-def solve_pair_state(
-    state: UntiedState, input_correlation: float, *, start_correlation: float | None = None
-) -> Solution[PairState]:
-    """Solve for the joint law of two networks, and say whether the solver converged.
-
-    Parameters
-    ----------
-    state
-        The stationary law of one network; its tolerance is that of the correlations.
-    input_correlation
-        Sigma_12 in [-1, 1].
-    start_correlation
-        Of every source at the start of the orbit that selects the solution; by default the input
-        correlation, and a little below 1 where two networks that see the same part ways.
-    """
-    if not -1 <= input_correlation <= 1:
-        raise ParameterError(f"the input correlation must lie in [-1, 1], not {input_correlation}")
-    squares = np.array(state.source_squares)
-    start = input_correlation if start_correlation is None else start_correlation
-    if input_correlation == 1.0 and start == 1.0:
-        same = PairState(state, 1.0, tuple(squares))
-        if start_correlation is not None or not np.any(squares) or same.chi <= 1:
-            return Solution(same, True, 0.0, 1)
-        start = _APART
-    owners = distinct_sources(state.cell)
-    first = [owners.index(k) for k in range(max(owners, default=-1) + 1)]
-
-    def image_of(model: SiteModel, at: np.ndarray) -> Image:
-        def image(unknowns: np.ndarray) -> np.ndarray:
-            products = np.clip(unknowns[owners], -at, at)
-            return model.squares(_drives(state, at, input_correlation, products))[:, first]
-
-        return image
-
-    flip = sign_flip(state.cell, state.parameters)
-    odd = np.array([flip is not None and flip.sources[k] < 0 for k in first], dtype=bool)
-    model, near = state.model.rough(), None
-    remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
-    while True:
-        found = solve_replicated(
-            image_of(model, squares), start * squares[first],
-            rough=image_of(model.rough(), squares), near=near, odd=odd, remedy=remedy,
-        )  # fmt: skip
-        own = found.value
-        if found.converged:
-            rough = model.rough()
-            own = _with_errors_of_state(state, own, first, partial(image_of, rough))
-        known = Replicated(own.samples[:, owners], own.exact_error[owners])
-        products = tuple(map(float, np.clip(known.mean, -squares, squares)))
-        pair = PairState(state, input_correlation, products, known, model)
-        result = Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
-        reached = max(pair.correlation_errors, default=0.0)
-        aim = state.aim * _SHARE
-        if not found.converged or reached <= aim:
-            return result
-        finer = more_points(model, reached, aim, state.accepted)
-        if finer is None and reached <= state.accepted:
-            return result
-        if finer is None:
-            remedy = f"the correlations: {not_met(reached, state.accepted)}"
-            return replace(result, converged=False, remedy=remedy)
-        model, near = finer, found.value.mean
-
-
-def _with_errors_of_state(
-    state: UntiedState,
-    found: Replicated,
-    first: list[int],
-    image_at: Callable[[np.ndarray], Image],
-) -> Replicated:
-    """Let each estimate of the products be that at its own estimate of the squares."""
-    squares = np.array(state.source_squares)
-    samples, amplified = state.samples.samples, found.amplification
-    if amplified is None or len(samples) == 1:
-        return found
-    moved, here = np.array(found.samples), found.mean
-    owners = distinct_sources(state.cell)
-    for owner, k in enumerate(first):
-        width = _STEP * squares[k]
-        if width == 0:
-            continue
-        ends = []
-        for sign in (1, -1):
-            at = squares + sign * width * (np.array(owners) == owner)
-            ends.append(image_at(at)(here).mean(axis=0))
-        slope = amplified @ ((ends[0] - ends[1]) / (2 * width))
-        moved = moved + np.multiply.outer(samples[:, k] - samples[:, k].mean(), slope)
-    return replace(found, samples=moved)
-
-
-def pair_state(
-    state: UntiedState, input_correlation: float, *, start_correlation: float | None = None
-) -> PairState:
-    """Return the joint law of two networks; see :func:`solve_pair_state`.
-
-    Raises
-    ------
-    ConvergenceError
-        If none is found.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import Parameters, minimalrnn
-    >>> from rmt_jacobian.mean_field.untied import untied_state
-    >>> state = untied_state(minimalrnn, Parameters.of(minimalrnn))
-    >>> round(pair_state(state, 0.5).correlations[0], 3)  # as by the correlation map
-    0.309
-    """
-    return solve_pair_state(state, input_correlation, start_correlation=start_correlation).unwrap()

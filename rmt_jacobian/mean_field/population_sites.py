@@ -7,10 +7,10 @@ memory are known exactly, and what the sites miss of them corrects the averages 
 Independent populations tell the error.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import sympy as sp
@@ -24,6 +24,7 @@ from rmt_jacobian.mean_field.affine_moments import (
     refuse_growth,
     stationary_second,
 )
+from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
 from rmt_jacobian.mean_field.population_change import Change
@@ -66,55 +67,69 @@ class PopulationSites(Population, SiteModel):
         return self if self.count <= _ROUGHEST else replace(self, count=_ROUGHEST, normals={})
 
     def squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
+        return self._compared(drives, _product)
+
+    def distances(self, drives: Drives) -> np.ndarray:  # noqa: D102
+        return self._compared(drives, _distance)
+
+    def _compared(self, drives: Drives, compare: "Comparison") -> np.ndarray:
+        """Average a comparison of the sources of two networks, over both halves of a symmetry."""
         paired = drives.correlations is not None
         flip = sign_flip(self.cell, self.parameters) if paired else None
         others = [drives] if paired else []
+        signs = [np.ones(len(self.cell.gates))]
         if flip is not None:
             others.append(_flipped(drives, flip))
+            signs.append(np.array(flip.sources))
         outputs = memory_outputs(self.cell) if self.closes or not self.frozen else None
         if outputs is None:
-            found = self._averaged(drives, others, self._source_products)
+            found = self._averaged(drives, others, partial(self._of_sources, compare, signs))
         else:
-            found = self._of_outputs(drives, others, outputs)
-        if flip is None:
-            return found
-        plain, turned = np.split(found, 2, axis=1)
-        return (plain + np.array(flip.sources) * turned) / 2
+            found = self._of_outputs(drives, others, outputs, compare, signs)
+        return found.reshape(len(found), len(signs), -1).mean(axis=1)
 
-    def _source_products(self, walk: Walk) -> list[np.ndarray]:
-        compiled = compile_cell(self.cell)
-        y = [[compiled.source(k, s, e) + 0 * x for k in range(len(self.cell.gates))]
-             for s, e, x in walk.copies]  # fmt: skip
-        return [a * b for other in (y[1:] or y) for a, b in zip(y[0], other, strict=True)]
+    def _of_sources(
+        self, compare: "Comparison", signs: list[np.ndarray], walk: Walk
+    ) -> list[np.ndarray]:
+        compiled, gates = compile_cell(self.cell), range(len(self.cell.gates))
+        y = [[compiled.source(k, s, e) + 0 * x for k in gates] for s, e, x in walk.copies]
+        return [
+            compare([y[0][k]], [sign[k] * other[k]], _ONE, _ONE)
+            for sign, other in zip(signs, y[1:] or y, strict=True)
+            for k in gates
+        ]
 
     def _of_outputs(
-        self, drives: Drives, others: list[Drives], outputs: tuple[tuple[Output, ...], ...]
+        self,
+        drives: Drives,
+        others: list[Drives],
+        outputs: tuple[tuple[Output, ...], ...],
+        compare: "Comparison",
+        signs: list[np.ndarray],
     ) -> np.ndarray:
         """Average what is remembered over sites, and what is fresh exactly."""
-        cell, each = self.cell, others or [Drives(drives.variances)]
+        cell = self.cell
         parts = sorted({o.remembered for terms in outputs for o in terms}, key=sp.default_sort_key)
         function = together(cell.states, tuple(parts))
         distinct = list(dict.fromkeys(outputs))
-        terms = [
-            [(parts.index(one.remembered), parts.index(two.remembered),
-              variables.product(one.fresh, two.fresh))
-             for one, two in itertools.product(known, repeat=2)]
-            for variables in map(self.fresh, each) for known in distinct
-        ]  # fmt: skip
-        shares = [one[0][2] if len(one) == 1 else np.ones((1, 1)) for one in terms]
-
-        def products(walk: Walk) -> list[np.ndarray]:
-            g = [[part + 0 * x for part in function(*s)] for s, _, x in walk.copies]
-            others = g[1:] or g
-            return [
-                sum(share * g[0][a] * others[which // len(distinct)][b] for a, b, share in one)
-                for which, one in enumerate(terms)
-            ]  # pyright: ignore[reportReturnType]
-
-        found = self._averaged(drives, others, products, shares=shares, memory_only=True)
         owners = [distinct.index(each) for each in outputs]
-        found = found.reshape(len(found), len(each), -1)[..., owners]
-        return found.reshape(len(found), -1)
+        alone, *pairs = map(self.fresh, [Drives(drives.variances), *others])
+        own = [_shares(alone, known) for known in distinct]
+        shared = [[_shares(each, known) for known in distinct] for each in pairs or [alone]]
+        at = [[parts.index(one.remembered) for one in known] for known in distinct]
+        turned = [[float(sign[owners.index(d)]) for d in range(len(distinct))] for sign in signs]
+
+        def values(walk: Walk) -> list[np.ndarray]:
+            g = [[part + 0 * x for part in function(*s)] for s, _, x in walk.copies]
+            return [
+                compare([g[0][k] for k in known], [sign * other[k] for k in known], own[d], each[d])
+                for other, each, each_sign in zip(g[1:] or g, shared, turned, strict=True)
+                for d, (known, sign) in enumerate(zip(at, each_sign, strict=True))
+            ]
+
+        whole = [one[0][0] if len(one) == 1 else np.ones((1, 1)) for each in shared for one in each]
+        found = self._averaged(drives, others, values, shares=whole, memory_only=True)
+        return found.reshape(len(found), len(signs), -1)[..., owners]
 
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self._averaged(drives, [], lambda walk: [s * s for s in walk.copies[0][0]])
@@ -296,6 +311,40 @@ class PopulationSites(Population, SiteModel):
             change.run(1)
             found.append(change.log_size)
         return np.stack(found, axis=1)
+
+
+Shares = list[list[np.ndarray]]
+"""E[f_a f_b] of what is fresh in the parts a and b of a source, in one network or in two."""
+_ONE: Shares = [[np.ones((1, 1))]]
+Comparison = Callable[[list[np.ndarray], list[np.ndarray], Shares, Shares], np.ndarray]
+"""From what is remembered in two networks, and the shares of one and of both."""
+
+
+def _shares(fresh: FreshVariables, parts: Sequence[Output]) -> Shares:
+    return [[fresh.product(one.fresh, two.fresh) for two in parts] for one in parts]
+
+
+def _form(g: list[np.ndarray], other: list[np.ndarray], shares: Shares) -> np.ndarray:
+    return sum(
+        share * a * b
+        for a, row in zip(g, shares, strict=True)
+        for b, share in zip(other, row, strict=True)
+    )  # pyright: ignore[reportReturnType]
+
+
+def _product(
+    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
+) -> np.ndarray:
+    """Return y y'."""
+    del own
+    return _form(g, other, shared)
+
+
+def _distance(
+    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
+) -> np.ndarray:
+    """Return (y - y')^2 / 2, whose noise vanishes with it."""
+    return (_form(g, g, own) + _form(other, other, own)) / 2 - _form(g, other, shared)
 
 
 def _flipped(drives: Drives, flip: SignFlip) -> Drives:

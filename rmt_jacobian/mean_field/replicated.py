@@ -20,12 +20,13 @@ __all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
 
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature
-_STEP, _NOISY_STEP = 1e-4, 0.05  # relative, of differences
+_STEP, _NOISY_STEP, _WIDE_STEP = 1e-4, 0.05, 0.3  # relative, of differences
 _SETTLED = 1.0  # of the error: what the next step would change is of second order
 _MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
 _DEAD = 1e-12  # of the start; a vector that small has died
 _CLOSE = 1e-9  # relative
 _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
+_LARGEST_STEP = 0.5  # of a component that stays positive
 _SINGULAR = 1e12
 
 Image = Callable[[np.ndarray], np.ndarray]
@@ -87,6 +88,7 @@ def solve_replicated(
     rough: Image | None = None,
     near: np.ndarray | None = None,
     odd: np.ndarray | None = None,
+    scale: np.ndarray | None = None,
     remedy: str = "",
 ) -> Solution[Replicated]:
     """Find the fixed point to which the orbit from ``start`` runs, with its error.
@@ -104,6 +106,9 @@ def solve_replicated(
         A point close to the fixed point, where one is known: the orbit is left out.
     odd
         Which components a symmetry may let vanish, shape (n,).
+    scale
+        For components that vanish together and are never negative: what their rounding is relative
+        to, shape (n,).
     """
     rough = rough or image
     calls, x = 0, near
@@ -114,7 +119,10 @@ def solve_replicated(
             return Solution(_unknown(x), False, found.residual, calls, remedy)
     if not np.any(x) and not np.any(image(x)):
         return Solution(Replicated(x[None], 0 * x), True, 0.0, calls + 1)
-    amplified = _inverse(_slopes(rough, x))
+    # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
+    noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
+    slopes = _slopes(rough, x, noisy_step)
+    amplified, repels = _inverse(slopes), _repels(slopes)
     calls += 2 * len(x)
     if amplified is None:
         return Solution(_unknown(x), False, np.inf, calls, "the map is at a bifurcation: " + remedy)
@@ -125,9 +133,17 @@ def solve_replicated(
         if not np.all(np.isfinite(estimates)):
             break
         samples = x + (estimates - x) @ amplified.T
-        own = _ROUNDING * np.abs(amplified) @ np.abs(x)
+        own = _ROUNDING * np.abs(amplified) @ (np.abs(x) if scale is None else scale)
         error = half_width(samples) if len(samples) > 1 else own
         moved = samples.mean(axis=0) - x
+        if scale is not None and (np.any(np.abs(moved) > _FARTHEST * x) or repels):
+            gap = estimates.mean(axis=0) - x
+            x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
+            slopes = _slopes(rough, x, noisy_step)
+            calls += 2 * len(x) + 1
+            found, repels = _inverse(slopes), _repels(slopes)
+            amplified = amplified if found is None else found
+            continue
         x = x + moved
         if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
             if odd is not None and _vanishes(image, x, odd, error):
@@ -136,6 +152,17 @@ def solve_replicated(
                                amplified)  # fmt: skip
             return Solution(known, True, float(np.max(np.abs(moved))), calls)
     return Solution(_unknown(x), False, float(np.max(np.abs(moved))), calls, remedy)
+
+
+def _repels(slopes: np.ndarray) -> bool:
+    return bool(np.max(np.abs(np.linalg.eigvals(slopes)), initial=0.0) >= 1)
+
+
+def _bounded(step: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return a step along the given one by which no component changes by more than its share."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(step != 0, _LARGEST_STEP * np.abs(x) / np.abs(step), np.inf)
+    return step * min(1e3, float(np.min(shares)))
 
 
 def _vanishes(image: Image, x: np.ndarray, odd: np.ndarray, error: np.ndarray) -> bool:
@@ -214,12 +241,12 @@ def _noise(estimates: np.ndarray) -> np.ndarray:
     return estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
 
 
-def _slopes(image: Image, x: np.ndarray) -> np.ndarray:
+def _slopes(image: Image, x: np.ndarray, noisy_step: float = _NOISY_STEP) -> np.ndarray:
     """Return J by central differences; wide ones where the map is noisy."""
     unit = max(float(np.max(np.abs(x))), 1e-300)
     exact, columns = len(image(x)) == 1, []
     for k in range(len(x)):
-        width = (_STEP if exact else _NOISY_STEP) * max(abs(x[k]), 1e-3 * unit)
+        width = (_STEP if exact else noisy_step) * max(abs(x[k]), 1e-3 * unit)
         move = width * np.eye(len(x))[k]
         ends = [image(x + move).mean(axis=0), image(x - move).mean(axis=0)]
         columns.append((ends[0] - ends[1]) / (2 * width))

@@ -54,6 +54,11 @@ class SiteModel(ABC):
     def squares(self, drives: Drives) -> np.ndarray:
         """Return E[y_k^2], or E[y_k y_k] in two networks: shape (R, preactivations)."""
 
+    def distances(self, drives: Drives) -> np.ndarray:
+        """Return E[(y_k - y_k')^2] / 2 of two networks, shape (R, preactivations)."""
+        same = replace(drives, correlations=(1.0,) * len(drives.variances), input_correlation=1.0)
+        return self.squares(same) - self.squares(drives)
+
     @abstractmethod
     def state_squares(self, drives: Drives) -> np.ndarray:
         """Return E[s^2], shape (R, states)."""

@@ -12,7 +12,8 @@ from rmt_jacobian.mean_field.correlation import (
     timescale,
     variance_slope,
 )
-from rmt_jacobian.mean_field.pairs import PairState, pair_state
+from rmt_jacobian.mean_field.pair_equations import pair_state
+from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 from rmt_jacobian.mean_field.untied import UntiedState, has_frozen_bias, untied_state
 

@@ -1,5 +1,7 @@
 """Fixed points of tied networks against adaptive quadrature, real networks and real spectra."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -19,6 +21,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import fixed_points
+from rmt_jacobian.mean_field.moment_map import _on_the_line
 from tests import gauss_legendre as gl
 from tests.mean_field.tied import (
     gru_jacobian,
@@ -256,3 +259,23 @@ def test_a_sum_of_all_variables_is_one_variable():
     mean = 1 + sum(group.bias_mean for _, group in point.parameters.groups)
     variance = sum(point.variances) + point.parameters.input_variance
     assert found == pytest.approx(gl.normal_average(np.tanh, mean, variance), rel=1e-10)
+
+
+class FakeMap:
+    """The logarithm of an image over its argument, as a function of the logarithm."""
+
+    def __init__(self, log_ratio: Callable[[float], float]) -> None:
+        self.log_ratio = log_ratio
+
+    def image(self, values: np.ndarray) -> np.ndarray:
+        return values * np.exp(self.log_ratio(float(np.log(values[0]))))
+
+
+def test_noise_of_the_thin_rule_is_no_solution() -> None:
+    """Where rest is marginal the map is m (1 + 10 m), and a thin rule errs more than that."""
+    exact = FakeMap(lambda log: 10 * np.exp(log))
+    thin = FakeMap(lambda log: 10 * np.exp(log) + 1e-9 * np.sin(7 * log))
+    assert _on_the_line(exact, thin) == []  # pyright: ignore[reportArgumentType]
+    true = FakeMap(lambda log: 10 * np.exp(log) - 1e-2)
+    (found,) = _on_the_line(true, true)  # pyright: ignore[reportArgumentType]
+    assert found == pytest.approx([1e-3])

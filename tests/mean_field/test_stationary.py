@@ -252,6 +252,52 @@ def test_signs_are_exact_in_pairs() -> None:
     assert found.errors["timescale"] > 1  # known less well, as chi is close to 1
 
 
+def simulated_correlation(weight_std: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the correlation of h in two LSTM networks that see the same, and its error."""
+    count, settled, steps = 20_000, 400, 1600
+    h, c, found = rng.normal(size=(2, count)) * 0.2, np.zeros((2, count)), []
+    covariance = np.cov(h)
+    for step in range(steps):
+        q = weight_std**2 * covariance + 0.25
+        root = np.linalg.cholesky(q + 1e-12 * np.eye(2))
+        forget, enter, leave, candidate = (root @ rng.normal(size=(2, count)) for _ in range(4))
+        c = logistic(2 + forget) * c + logistic(enter) * np.tanh(candidate)
+        h = logistic(leave) * np.tanh(c)
+        covariance = h @ h.T / count
+        covariance[0, 0] = covariance[1, 1] = np.trace(covariance) / 2
+        if step >= settled:
+            found.append(covariance[0, 1] / covariance[0, 0])
+    parts = np.array(found).reshape(8, -1).mean(axis=1)
+    return float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(len(parts)))
+
+
+def just_above_criticality(weight_std: float) -> Parameters:
+    stds = dict.fromkeys(("forget", "input", "output", "candidate"), weight_std)
+    means = {"input_std": 0.5, "input_variance": 1.0, "forget.bias_mean": 2.0}
+    return Parameters.of(lstm).with_values({f"{k}.weight_std": v for k, v in stds.items()} | means)
+
+
+@pytest.mark.slow
+def test_two_networks_that_part_slowly() -> None:
+    """A little above criticality c* lies just below 1, where the map almost repeats c."""
+    expected, scatter = simulated_correlation(3.0, np.random.default_rng(1))
+    pair = untied_mean_field(lstm, just_above_criticality(3.0), tolerance=1e-2).pair
+    error = math.hypot(3 * scatter, 2 * pair.correlation_errors[0])
+    assert pair.source_correlations[0] == pytest.approx(expected, abs=error)
+
+
+@pytest.mark.parametrize("weight_std", [2.7, 2.85, 3.2])
+def test_what_attracts_two_networks(weight_std: float) -> None:
+    """Where c = 1 repels, the slope at c* < 1 is below 1, by about as much as it is above at 1."""
+    found = untied_mean_field(lstm, just_above_criticality(weight_std), tolerance=1e-2)
+    if weight_std < 2.75:
+        assert set(found.correlations.values()) == {1.0}
+        return
+    assert found.chi1 > 1
+    assert 0.5 < found.pair.correlations[0] < 0.96
+    assert (1 - found.chi) / (found.chi1 - 1) == pytest.approx(1, abs=0.5)
+
+
 def simulated_lstm(
     q: list[float], c12: list[float], rng: np.random.Generator
 ) -> tuple[np.ndarray, float, float]:
@@ -401,7 +447,7 @@ def test_errors_cover_what_the_seed_changes(cell: Cell, changed: dict[str, float
         lambda m: (m.chi1, m.errors["chi1"]),
     ):
         values, errors = np.array([read(one) for one in found]).T
-        assert np.all(errors <= 1e-3 * np.maximum(values, 1))
+        assert np.all(errors <= 1e-2 * np.maximum(values, 1))  # what the default accepts
         # Half widths of 95 %: at most one of six beyond 1.5 of them, none beyond 3.
         gaps = np.abs(values - np.median(values)) / (errors + 1e-12)
         assert np.sum(gaps > 1.5) <= 1

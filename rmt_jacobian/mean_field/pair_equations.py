@@ -1,0 +1,234 @@
+"""The correlation at which two input sequences through one network settle, with its error."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Literal
+
+import numpy as np
+
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field.pairs import PairState, drives_of
+from rmt_jacobian.mean_field.replicated import Image, Replicated, solve_replicated
+from rmt_jacobian.mean_field.site_models import SiteModel, more_points
+from rmt_jacobian.mean_field.symmetry import sign_flip
+from rmt_jacobian.mean_field.untied import UntiedState, distinct_sources, not_met
+from rmt_jacobian.solvers import Solution
+
+__all__ = ["pair_state", "solve_pair_state"]
+
+_APART = 0.9  # where an orbit starts that leaves c = 1
+_CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
+_SHARE = 0.7  # of the tolerance, for what else depends on the correlations
+_STEP = 0.02  # relative, of the derivatives by which errors are passed on
+
+
+def pair_state(
+    state: UntiedState, input_correlation: float, *, start_correlation: float | None = None
+) -> PairState:
+    """Return the joint law of two networks; see :func:`solve_pair_state`.
+
+    Raises
+    ------
+    ConvergenceError
+        If none is found.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
+    >>> from rmt_jacobian.mean_field.untied import untied_state
+    >>> state = untied_state(minimalrnn, Parameters.of(minimalrnn))
+    >>> round(pair_state(state, 0.5).correlations[0], 3)  # as by the correlation map
+    0.309
+    """
+    return solve_pair_state(state, input_correlation, start_correlation=start_correlation).unwrap()
+
+
+def solve_pair_state(
+    state: UntiedState, input_correlation: float, *, start_correlation: float | None = None
+) -> Solution[PairState]:
+    """Solve for the joint law of two networks, and say whether the solver converged.
+
+    Parameters
+    ----------
+    state
+        The stationary law of one network; its tolerance is that of the correlations.
+    input_correlation
+        Sigma_12 in [-1, 1].
+    start_correlation
+        Of every source at the start of the orbit that selects the solution; by default the input
+        correlation, and a little below 1 where two networks that see the same part ways.
+    """
+    if not -1 <= input_correlation <= 1:
+        raise ParameterError(f"the input correlation must lie in [-1, 1], not {input_correlation}")
+    squares = np.array(state.source_squares)
+    start = input_correlation if start_correlation is None else start_correlation
+    if input_correlation == 1.0 and start == 1.0:
+        same = PairState(state, 1.0, tuple(squares))
+        if start_correlation is not None or not np.any(squares) or same.chi <= 1:
+            return Solution(same, True, 0.0, 1)
+        start = _APART
+        return _attracting(_PairEquations(state, 1.0).solved(start))
+    return _PairEquations(state, input_correlation).solved(start)
+
+
+def _attracting(found: Solution[PairState]) -> Solution[PairState]:
+    """Refuse a correlation below 1 of two networks that see the same, if it does not attract."""
+    pair = found.value
+    together = min(pair.source_correlations, default=1.0) == 1.0
+    if not found.converged or together or pair.chi - pair.chi_error <= 1:
+        return found
+    remedy = "two networks part here so slowly that noise hides where: ask for a smaller tolerance"
+    return replace(found, converged=False, residual=pair.chi - 1, remedy=remedy)
+
+
+_Coordinates = Literal["products", "distances"]
+
+
+@dataclass(frozen=True)
+class _PairEquations:
+    """The equations of a pair for one product of each distinct source, and how they are solved.
+
+    Where the networks are close, the unknowns are the distances y = E[s^2] - E[s s'] of their
+    sources: the noise of the map vanishes with them, and no step of a difference leaves c <= 1.
+    """
+
+    state: UntiedState
+    input_correlation: float
+
+    @property
+    def squares(self) -> np.ndarray:
+        """E[y_k^2]."""
+        return np.array(self.state.source_squares)
+
+    @cached_property
+    def owners(self) -> list[int]:
+        """Which distinct source each preactivation reads."""
+        return distinct_sources(self.state.cell)
+
+    @cached_property
+    def first(self) -> list[int]:
+        """The first preactivation that reads each of them."""
+        return [self.owners.index(k) for k in range(max(self.owners, default=-1) + 1)]
+
+    @cached_property
+    def odd(self) -> np.ndarray:
+        """Which distinct sources change their sign with the network."""
+        flip = sign_flip(self.state.cell, self.state.parameters)
+        odd = [flip is not None and flip.sources[k] < 0 for k in self.first]
+        return np.array(odd, dtype=bool)
+
+    def image(self, model: SiteModel, at: np.ndarray, coordinates: _Coordinates) -> Image:
+        """Return the map of the unknowns, where sources have the second moments ``at``."""
+
+        def products_of(unknowns: np.ndarray) -> np.ndarray:
+            u = unknowns[self.owners]
+            return np.clip(at - u if coordinates == "distances" else u, -at, at)
+
+        def image(unknowns: np.ndarray) -> np.ndarray:
+            drives = drives_of(self.state, at, self.input_correlation, products_of(unknowns))
+            if coordinates == "products":
+                return model.squares(drives)[:, self.first]
+            if drives.correlations is None:
+                return np.zeros((1, len(self.first)))
+            return model.distances(drives)[:, self.first]
+
+        return image
+
+    def solved(self, start: float) -> Solution[PairState]:
+        """Follow the orbit from a correlation of all sources, and take as many points as needed."""
+        state, squares = self.state, self.squares[self.first]
+        model, aim = state.model.rough(), state.aim * _SHARE
+        coordinates: _Coordinates = "distances" if start > _CLOSE else "products"
+        remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
+        begin = (1 - start) * squares if coordinates == "distances" else start * squares
+        near = None
+        while True:
+            found = self._fixed_point(model, coordinates, begin, near, remedy)
+            fit = self._fitting(found, coordinates)
+            if found.converged and fit != coordinates:
+                coordinates, near = fit, squares - found.value.mean
+                hidden = 2 * (found.value.errors + np.array(state.samples.errors)[self.first])
+                near = np.where(self.odd & (np.abs(near) <= hidden), 0.0, near)
+                continue
+            pair = self._pair(model, coordinates, found)
+            result = Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
+            reached = max(pair.correlation_errors, default=0.0)
+            if not found.converged or reached <= aim:
+                return result
+            finer = more_points(model, reached, aim, state.accepted)
+            if finer is None and reached <= state.accepted:
+                return result
+            if finer is None:
+                remedy = f"the correlations: {not_met(reached, state.accepted)}"
+                return replace(result, converged=False, remedy=remedy)
+            model, near = finer, found.value.mean
+
+    def _fixed_point(
+        self,
+        model: SiteModel,
+        coordinates: _Coordinates,
+        begin: np.ndarray,
+        near: np.ndarray | None,
+        remedy: str,
+    ) -> Solution[Replicated]:
+        far = coordinates == "distances"
+        found = solve_replicated(
+            self.image(model, self.squares, coordinates), begin,
+            rough=self.image(model.rough(), self.squares, coordinates), near=near,
+            odd=None if far else self.odd, scale=self.squares[self.first] if far else None,
+            remedy=remedy,
+        )  # fmt: skip
+        if not found.converged:
+            return found
+        image_at = partial(self.image, model.rough(), coordinates=coordinates)
+        own = _with_errors_of_state(self.state, found.value, self.first, image_at)
+        return replace(found, value=own)
+
+    def _fitting(self, found: Solution[Replicated], coordinates: _Coordinates) -> _Coordinates:
+        """Return the coordinates in which a solution is best known."""
+        squares = self.squares[self.first]
+        products = found.value.mean if coordinates == "products" else squares - found.value.mean
+        if coordinates == "distances" and np.any(self.odd & (np.abs(products) < squares / 2)):
+            return "products"  # they may vanish
+        if coordinates == "products" and np.any(products > _NEAR * squares):
+            return "distances"
+        return coordinates
+
+    def _pair(
+        self, model: SiteModel, coordinates: _Coordinates, found: Solution[Replicated]
+    ) -> PairState:
+        own, exact = found.value.samples, found.value.exact_error
+        if coordinates == "distances":
+            known = self.state.samples.samples[:, self.first]
+            here = self.squares[self.first]
+            own = (known + (here - known.mean(axis=0)) if len(known) == len(own) else here) - own
+        known = Replicated(own[:, self.owners], exact[self.owners])
+        products = tuple(map(float, np.clip(known.mean, -self.squares, self.squares)))
+        return PairState(self.state, self.input_correlation, products, known, model)
+
+
+def _with_errors_of_state(
+    state: UntiedState,
+    found: Replicated,
+    first: list[int],
+    image_at: Callable[[np.ndarray], Image],
+) -> Replicated:
+    """Let each estimate of the products be that at its own estimate of the squares."""
+    squares = np.array(state.source_squares)
+    samples, amplified = state.samples.samples, found.amplification
+    if amplified is None or len(samples) == 1:
+        return found
+    moved, here = np.array(found.samples), found.mean
+    owners = distinct_sources(state.cell)
+    for owner, k in enumerate(first):
+        width = _STEP * squares[k]
+        if width == 0:
+            continue
+        ends = []
+        for sign in (1, -1):
+            at = squares + sign * width * (np.array(owners) == owner)
+            ends.append(image_at(at)(here).mean(axis=0))
+        slope = amplified @ ((ends[0] - ends[1]) / (2 * width))
+        moved = moved + np.multiply.outer(samples[:, k] - samples[:, k].mean(), slope)
+    return replace(found, samples=moved)
