@@ -273,9 +273,9 @@ class FakeMap:
 
 def test_noise_of_the_thin_rule_is_no_solution() -> None:
     """Where rest is marginal the map is m (1 + 10 m), and a thin rule errs more than that."""
-    exact = FakeMap(lambda log: 10 * np.exp(log))
-    thin = FakeMap(lambda log: 10 * np.exp(log) + 1e-9 * np.sin(7 * log))
+    exact = FakeMap(lambda log: 10 * np.exp(min(log, 0)))
+    thin = FakeMap(lambda log: 10 * np.exp(min(log, 0)) + 1e-9 * np.sin(7 * log))
     assert _on_the_line(exact, thin) == []  # pyright: ignore[reportArgumentType]
-    true = FakeMap(lambda log: 10 * np.exp(log) - 1e-2)
+    true = FakeMap(lambda log: 10 * np.exp(min(log, 0)) - 1e-2)
     (found,) = _on_the_line(true, true)  # pyright: ignore[reportArgumentType]
     assert found == pytest.approx([1e-3])
