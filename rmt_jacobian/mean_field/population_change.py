@@ -1,13 +1,44 @@
-"""A small change of a network, followed along populations of sites."""
+"""A small change of a network, followed along populations of sites.
 
+It is followed by derivatives almost everywhere, which do not see jumps.
+"""
+
+import itertools
 from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.cells import StepDerivatives
+from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
+from rmt_jacobian.mean_field.bends import jumps_by
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
 
-__all__ = ["Change"]
+__all__ = ["Change", "parted_by_jumps"]
+
+
+def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
+    """Name the variables whose changes meet a jump and come back to them; nothing if none do.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import lstm, lstm_cell
+    >>> hard = lstm_cell(gate=sp.Heaviside)
+    >>> parted_by_jumps(lstm, Parameters.of(lstm)), parted_by_jumps(hard, Parameters.of(hard))
+    ('', 'e_f, e_i, e_o')
+    """
+    nodes = [*cell.states, *cell.gates]
+    known = list(zip(cell.states, cell.updates, strict=True))
+    for gate, source, (_, group) in zip(cell.gates, cell.sources, parameters.groups, strict=True):
+        known += [(gate, source)] if group.weight_std > 0 else []
+    reaches, jumps = (np.zeros((len(nodes), len(nodes)), dtype=bool) for _ in range(2))
+    for (after, expression), before in itertools.product(known, nodes):
+        place = nodes.index(after), nodes.index(before)
+        reaches[place] = before in expression.free_symbols
+        jumps[place] = reaches[place] and jumps_by(expression, before)
+    back = reaches | np.eye(len(nodes), dtype=bool)
+    for _ in nodes:
+        back = back @ back
+    met = np.any(jumps & back.T, axis=0)
+    return ", ".join(sorted(str(node) for node, each in zip(nodes, met, strict=True) if each))
 
 
 class Change:

@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import compile_cell
-from rmt_jacobian.errors import InfeasibleError
+from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import (
     growth_of_memory,
@@ -27,7 +27,7 @@ from rmt_jacobian.mean_field.affine_moments import (
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
-from rmt_jacobian.mean_field.population_change import Change
+from rmt_jacobian.mean_field.population_change import Change, parted_by_jumps
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
 from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
@@ -266,7 +266,15 @@ class PopulationSites(Population, SiteModel):
             return 0.0
         return float(np.mean(self._rate(drives, self.settling(drives), _GROWTH, alone=True)))
 
-    def growth(self, drives: Drives) -> np.ndarray:  # noqa: D102
+    def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
+        if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
+            if drives.correlations is None:
+                return np.full(REPLICATES, np.inf)
+            raise HypothesisError(
+                f"{self.cell.name}: the slope of the correlation map of a cell whose moments do "
+                f"not close is not known where it jumps, as here in {names}: make the jump steep "
+                "but smooth"
+            )
         kept = self.kept(drives)
         settle, warm = self._growth_steps(drives, kept)
         found = self._rate(drives, settle, warm)

@@ -207,7 +207,8 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
             return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
         same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
         stride = 2 * stride if turn and same else 1.0
-        bounded = min(stride, max(1.0, _FARTHEST * np.max(np.abs(x)) / np.max(np.abs(gap))))
+        farthest = _FARTHEST * np.max(np.abs(x)) / max(float(np.max(np.abs(gap))), 1e-300)
+        bounded = min(stride, max(1.0, farthest))
         before = gap
         x = x + bounded * gap
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:

@@ -10,6 +10,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
+from rmt_jacobian.mean_field.bends import bends_by
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "site_law", "solve_site_law"]
@@ -114,7 +115,7 @@ def _linear_update(cell: Cell) -> tuple[sp.Expr, sp.Expr]:
     h, x, _ = single_site(cell)
     update = cell.updates[0]
     slope = cell.state_derivatives[0][0]
-    if slope.has(h) or slope.has(x):
+    if slope.has(h) or slope.has(x) or bends_by(update, (h,)):
         raise HypothesisError(
             f"cell {cell.name!r}: the update is not a(e) h + c(e, x), so the moments of the state "
             "do not close; use a cell whose gate multiplies the state"
