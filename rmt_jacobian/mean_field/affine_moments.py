@@ -188,9 +188,9 @@ class AffineModel:
         stds = np.array([group.weight_std for _, group in self.parameters.groups])
         return AffineResponses(
             read,
-            np.broadcast_to(np.stack(sources, axis=-2), (R, B, K, m * m)),
+            _stacked(sources, (R, B), -2),
             np.broadcast_to(carry, (R, B, m * m, m * m)),
-            np.broadcast_to(np.stack(gates, axis=-1), (R, B, m * m, K)),
+            _stacked(gates, (R, B), -1),
             stds**2,
             self.frozen.shares,
             self.edge(fresh) if carry.shape[1] > 1 else None,
@@ -325,6 +325,11 @@ def _kronecker(products: np.ndarray, m: int) -> np.ndarray:
     """Turn E[a_ik a_jl], shape (.., i k, j l), into the matrix that maps (k l) to (i j)."""
     split = products.reshape(*products.shape[:-2], m, m, m, m)
     return np.swapaxes(split, -3, -2).reshape(*products.shape[:-2], m * m, m * m)
+
+
+def _stacked(arrays: list[np.ndarray], shape: tuple[int, int], axis: int) -> np.ndarray:
+    """Stack arrays that are known for point sets and biases, or for all of them."""
+    return np.stack([np.broadcast_to(a, (*shape, a.shape[-1])) for a in arrays], axis=axis)
 
 
 def _flat(matrix: np.ndarray) -> np.ndarray:

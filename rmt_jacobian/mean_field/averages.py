@@ -15,6 +15,7 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
     infinite_where_met,
@@ -79,7 +80,8 @@ def site_terms(cell: Cell, expression: sp.Expr) -> tuple[SiteTerm, ...]:
     """
     h, x, _ = single_site(cell)
     # The factor that reads e alone stays whole: expanded, u^8 (1 - u)^8 would lose its digits.
-    gate_factor, rest = sp.sympify(expression, strict=True).as_independent(h, x, as_Add=False)
+    exact = complemented(sp.sympify(expression, strict=True))
+    gate_factor, rest = exact.as_independent(h, x, as_Add=False)
     try:
         polynomial = sp.Poly(rest, h, x)
     except sp.PolynomialError as error:

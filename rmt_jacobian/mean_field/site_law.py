@@ -11,6 +11,7 @@ from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
 from rmt_jacobian.mean_field.bends import bends_by
+from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "site_law", "solve_site_law"]
@@ -136,7 +137,8 @@ def _state_moment(law: SiteLaw, order: int) -> float:
         return site_average(law.cell, expression, law.preactivations, *moments)
 
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
-    forgotten = 1 - fresh(order)
+    lost = lost_power(kept, order)
+    forgotten = site_average(law.cell, lost, law.preactivations, _no_state, _no_state)
     if forgotten <= 0:
         state, owner = law.cell.states[0], law.cell.preactivations[0]
         mend = (
