@@ -8,7 +8,7 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, minimalrnn
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.mean_field import site_law, untied_mean_field
+from rmt_jacobian.mean_field import pair_state, site_law, untied_mean_field, untied_state
 
 POINT = {"weight_std": 1.5, "input_std": 1.0, "input_variance": 1.0, "bias_mean": 0.0}
 
@@ -94,3 +94,59 @@ def test_weights_that_are_as_good_as_none(cell):
     other = x[:, None] / 2 + math.sqrt(0.75) * x
     both = (w / (1 + np.exp(-x))) @ (1 / (1 + np.exp(-other))) @ w
     assert found.chi == pytest.approx(both, rel=1e-7, abs=0)
+
+
+def normal(count, reach=9.0):
+    x = np.linspace(-reach, reach, count)
+    w = np.exp(-(x**2) / 2)
+    return x, w / w.sum()
+
+
+def two(f, mean, q, shared, count=361):
+    """E f(e_1) f(e_2)."""
+    x, w = normal(count)
+    c = shared / q
+    one = mean + math.sqrt(q) * x[:, None]
+    other = mean + math.sqrt(q) * (c * x[:, None] + math.sqrt(1 - c * c) * x)
+    return w @ (f(one) * f(other)) @ w
+
+
+def expit(e):
+    return 1 / (1 + np.exp(-e))
+
+
+def shut(e):
+    return 1 / (1 + np.exp(e))
+
+
+@pytest.mark.parametrize("bias", [12.0, 15.0])
+def test_a_memory_of_very_many_steps_is_gaussian(bias):
+    """A sum of 1e5 parts: c has a Gaussian law, of variance E[i^2] E[tanh^2] / (1 - E[f^2])."""
+    p = Parameters.of(
+        lstm, {**POINT, "weight_std": 1.0, "bias_mean": 0.0, "forget.bias_mean": bias}
+    )
+    state = untied_state(lstm, p)
+    pair = pair_state(state, 0.5)
+    square, product = 0.3, 0.15
+    for _ in range(60):
+        q, shared = square + 1, product + 0.5
+        written = two(expit, 0, q, q) * two(np.tanh, 0, q, q)
+        x, w = normal(2001)
+        at = bias + math.sqrt(q) * x
+        variance = written / (w @ (shut(at) * (1 + expit(at))))
+        both = two(expit, 0, q, shared) * two(np.tanh, 0, q, shared)
+        # 1 - f f' = (1 - f) + (1 - f') - (1 - f)(1 - f')
+        c = both / (2 * (w @ shut(at)) - two(shut, bias, q, shared)) / variance
+        x, w = normal(40_001, 6.0)
+        seen = w @ np.tanh(math.sqrt(variance) * x) ** 2
+        x, w = normal(801, 6.0)
+        centre, spread = math.sqrt(variance) * c * x, math.sqrt(variance * (1 - c * c))
+        blurred = [w @ np.tanh(each + spread * x) for each in centre]
+        square = two(expit, 0, q, q) * seen
+        product = two(expit, 0, q, shared) * (w @ (np.tanh(math.sqrt(variance) * x) * blurred))
+    assert state.source_squares[0] == pytest.approx(square, abs=1.5 * state.source_square_errors[0])
+    assert state.source_square_errors[0] < 1e-2 * square
+    assert pair.correlations[0] == pytest.approx(
+        (product + 0.5) / (square + 1), abs=1.5 * pair.correlation_errors[0]
+    )
+    assert pair.correlation_errors[0] < 1e-2
