@@ -84,6 +84,12 @@ def mean_field_command(
             _flat(name, value), _flat(name, errors[name]), strict=True
         ):
             say(f"{key:>40}  {known_digits(number, error):<26} {_WORDS[name]}", json_path)
+    if results["chi1"] == math.inf:
+        say(
+            "The cell jumps: two networks that see almost the same part, and the slope at c = 1 is "
+            "infinite. Gradients see no jumps: --steps T gives their growth.",
+            json_path,
+        )
     if has_frozen_bias(parameters) and results["chi1"] >= 1 and steps is None:
         say(
             "Slopes are those in the end, when the few sites whose frozen biases let them never "
@@ -152,7 +158,8 @@ def _results_of_one_state(
     relative = found.errors["state_variance"] / (found.state_variance or 1.0)
     errors = {**found.errors, "state_fourth_moment": 2 * relative * results["state_fourth_moment"]}
     if steps is not None:  # successive steps are independent
-        results["growth_rate"], errors["growth_rate"] = found.chi1, errors["chi1"]
+        rate = found.law.chi1
+        results["growth_rate"], errors["growth_rate"] = rate, relative * rate
     return results, errors
 
 

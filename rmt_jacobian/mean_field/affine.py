@@ -17,6 +17,7 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.cells.specification import Table
+from rmt_jacobian.mean_field.bends import bends_by
 from rmt_jacobian.mean_field.factors import complemented
 
 __all__ = ["AffineForm", "affine_form", "affine_memory"]
@@ -86,7 +87,8 @@ def _rows(expressions: Sequence[sp.Expr], states: tuple[sp.Symbol, ...]) -> Tabl
     for expression in expressions:
         exact = sp.sympify(expression, strict=True)
         slopes = [sp.gcd_terms(exact.diff(state)) for state in states]
-        if any(slope.has(*states) for slope in slopes):
+        # A step of a state has the slope 0, as a constant has.
+        if any(slope.has(*states) for slope in slopes) or bends_by(exact, states):
             return None
         rest = sp.sympify(exact.subs(dict.fromkeys(states, 0)), strict=True)
         rows.append(tuple(complemented(entry) for entry in (rest, *slopes)))

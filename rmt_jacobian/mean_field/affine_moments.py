@@ -25,10 +25,11 @@ from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.gaussian import normal_rule
 from rmt_jacobian.mean_field.affine import AffineForm
 from rmt_jacobian.mean_field.affine_response import AffineResponses
-from rmt_jacobian.mean_field.bends import is_gentle
+from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
 from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
+from rmt_jacobian.mean_field.quadrature import infinite_where_met
 
 __all__ = [
     "AffineModel",
@@ -155,18 +156,29 @@ class AffineModel:
         """Return E[s^2], shape (R or 1, states)."""
         return self.frozen.average(np.diagonal(second, axis1=-2, axis2=-1))[..., 1:]
 
-    def responses(self, fresh: FreshVariables, second: np.ndarray) -> AffineResponses:
-        """Return the responses to a small change of one of the networks."""
+    def responses(
+        self, fresh: FreshVariables, second: np.ndarray, *, jumps: bool
+    ) -> AffineResponses:
+        """Return the responses to a small change of one of the networks.
+
+        With ``jumps`` those of averages, infinite where fully correlated networks meet a jump;
+        without, those almost everywhere.
+        """
         form = self.form
         K, m = len(form.gates), len(form.update)
         slopes = tuple(entry for row in form.update for entry in row[1:])
         carry = _kronecker(fresh.outer(slopes), m)
         shape = carry.shape[:2]
         sources = [_flat(fresh.outer(row[1:])) for row in form.sources]
-        gates = [_sandwiched(fresh, table, second) for table in form.gates]
+        known = self.cell.gates if jumps else (None,) * K
+        gates = [_response(fresh, form.update, table, second, gate)
+                 for table, gate in zip(form.gates, known, strict=True)]  # fmt: skip
         reads = [
-            [self.frozen.average(_sandwiched(fresh, (row,), second)[..., 0]) for row in rows]
-            for rows in form.reads
+            [
+                self.frozen.average(_response(fresh, (source,), (row,), second, gate)[..., 0])
+                for row, gate in zip(rows, known, strict=True)
+            ]
+            for source, rows in zip(form.sources, form.reads, strict=True)
         ]
         R = max(shape[0], *(np.shape(each)[0] for each in (*sources, *gates)))
         B = max(shape[1], *(np.shape(each)[1] for each in (*sources, *gates)))
@@ -176,9 +188,9 @@ class AffineModel:
         stds = np.array([group.weight_std for _, group in self.parameters.groups])
         return AffineResponses(
             read,
-            np.broadcast_to(np.stack(sources, axis=-2), (R, B, K, m * m)),
+            _stacked(sources, (R, B), -2),
             np.broadcast_to(carry, (R, B, m * m, m * m)),
-            np.broadcast_to(np.stack(gates, axis=-1), (R, B, m * m, K)),
+            _stacked(gates, (R, B), -1),
             stds**2,
             self.frozen.shares,
             self.edge(fresh) if carry.shape[1] > 1 else None,
@@ -315,13 +327,35 @@ def _kronecker(products: np.ndarray, m: int) -> np.ndarray:
     return np.swapaxes(split, -3, -2).reshape(*products.shape[:-2], m * m, m * m)
 
 
+def _stacked(arrays: list[np.ndarray], shape: tuple[int, int], axis: int) -> np.ndarray:
+    """Stack arrays that are known for point sets and biases, or for all of them."""
+    return np.stack([np.broadcast_to(a, (*shape, a.shape[-1])) for a in arrays], axis=axis)
+
+
 def _flat(matrix: np.ndarray) -> np.ndarray:
     return matrix.reshape(*matrix.shape[:-2], -1)
 
 
-def _sandwiched(fresh: FreshVariables, table: Table, second: np.ndarray) -> np.ndarray:
-    """Return E[B G B^T] of a table of coefficients, flattened: shape (R or 1, biases, rows^2)."""
-    rows, columns = len(table), len(table[0])
-    found = fresh.outer(tuple(entry for row in table for entry in row))
-    split = found.reshape(*found.shape[:-2], rows, columns, rows, columns)
+def _response(
+    fresh: FreshVariables, table: Table, slopes: Table, second: np.ndarray, gate: sp.Symbol | None
+) -> np.ndarray:
+    """Return E[B G B^T] of the slopes B of a table by a preactivation, shape (R, biases, rows^2).
+
+    Jumps of the table count where the preactivation is named.
+    """
+    functions, derivatives = (tuple(e for row in each for e in row) for each in (table, slopes))
+    if gate is None or not any(jumps_by(function, gate) for function in functions):
+        return _sandwiched(fresh.outer(derivatives), second, len(table))
+    finite, met = fresh.outer_slopes(functions, derivatives, gate)
+    return infinite_where_met(
+        _sandwiched(finite, second, len(table)),
+        _sandwiched(met, second, len(table)),
+        _sandwiched(np.abs(met), np.abs(second), len(table)),
+    )
+
+
+def _sandwiched(products: np.ndarray, second: np.ndarray, rows: int) -> np.ndarray:
+    """Return E[B G B^T] from the E[b_ia b_jb], flattened: shape (R or 1, biases, rows^2)."""
+    columns = products.shape[-1] // rows
+    split = products.reshape(*products.shape[:-2], rows, columns, rows, columns)
     return _flat(np.einsum("...iajb,...ab->...ij", split, second))

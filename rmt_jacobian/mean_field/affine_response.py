@@ -9,10 +9,12 @@ biases of a site,
     + E_b \, E[Y_{s,1}^k D(b) (Y_{s,2}^k)^T] \Bigr) .
 
 The growth rate in the end is the largest of the isolated eigenvalues of this map and of what the
-most retentive sites keep by themselves, the edge of its continuous spectrum.
+most retentive sites keep by themselves, the edge of its continuous spectrum.  Where B or Y jump and
+the networks are fully correlated, averages of products are infinite; so is then the growth rate, if
+what comes out of the jump comes back to it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -73,7 +75,30 @@ class AffineResponses:
         """Return the growth rate by each of the point sets, shape (R,)."""
         return np.array([self._rate(r).unwrap() for r in range(len(self.reads))])
 
+    @cached_property
+    def _returns(self) -> bool:
+        """Whether an infinite response comes back to where it started."""
+        n, K = self.carry.shape[-1], len(self.scale)
+        weight = np.zeros((n + K, n + K))
+        weight[:n, :n] = _largest(self.carry)
+        weight[:n, n:] = _largest(self.gates)
+        weight[n:, :n] = self.scale[:, None] * _largest(self.sources)
+        weight[n:, n:] = np.where(self.scale[:, None] > 0, _largest(self.reads), 0.0)
+        weight[:, n:] = np.where(self.scale > 0, weight[:, n:], 0.0)
+        reached = (weight > 0) | np.eye(n + K, dtype=bool)
+        for _ in range(n + K):
+            reached = reached @ reached
+        return bool(np.any(np.isinf(weight) & reached.T))
+
+    @cached_property
+    def _finite(self) -> "AffineResponses":
+        """The same without infinite responses, which only pass."""
+        reads, gates = (np.where(np.isinf(each), 0.0, each) for each in (self.reads, self.gates))
+        return replace(self, reads=reads, gates=gates)
+
     def _rate(self, r: int) -> Solution[float]:
+        if np.any(np.isinf(self.gates)) or np.any(np.isinf(self.reads)):
+            return Solution(np.inf, True, 0.0, 1) if self._returns else self._finite._rate(r)
         if self.edge is None:
             values = np.linalg.eigvals(self.carry[r, 0] + self.gates[r, 0] @ self._through[r, 0])
             leading = values[np.argmax(np.abs(values))]
@@ -118,3 +143,8 @@ class AffineResponses:
                 found.append(found[-1] + np.log(np.abs(trace)))
             D = D / np.where(trace == 0, 1.0, trace)[:, None, None]
         return np.stack(found, axis=1)
+
+
+def _largest(table: np.ndarray) -> np.ndarray:
+    """Return the largest modulus of each entry over point sets and biases."""
+    return np.abs(table).max(axis=tuple(range(table.ndim - 2)))

@@ -5,18 +5,22 @@ quadrature, by a rule that follows from g; the others by moments, so that no law
 its moments is ever needed.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
+    infinite_where_met,
     pair_expression_average,
-    pair_expression_slope,
+    pair_slope_parts,
 )
 
 __all__ = [
@@ -76,7 +80,8 @@ def site_terms(cell: Cell, expression: sp.Expr) -> tuple[SiteTerm, ...]:
     """
     h, x, _ = single_site(cell)
     # The factor that reads e alone stays whole: expanded, u^8 (1 - u)^8 would lose its digits.
-    gate_factor, rest = sp.sympify(expression, strict=True).as_independent(h, x, as_Add=False)
+    exact = complemented(sp.sympify(expression, strict=True))
+    gate_factor, rest = exact.as_independent(h, x, as_Add=False)
     try:
         polynomial = sp.Poly(rest, h, x)
     except sp.PolynomialError as error:
@@ -155,16 +160,19 @@ def pair_average(
         )
     state = {(0, 0): 1.0, (1, 0): state_mean, (0, 1): state_mean, (1, 1): state_covariance}
     inputs = {(0, 0): 1.0, (1, 0): 0.0, (0, 1): 0.0, (1, 1): input_covariance}
-    average, total = pair_expression_slope if slope else pair_expression_average, 0.0
-    for left in terms:
-        for right in terms:
-            factor = (
-                state[left.state_power, right.state_power]
-                * inputs[left.input_power, right.input_power]
-            )
-            if factor:
-                total += factor * average(
-                    left.coefficient, right.coefficient, cell.gates[0], law.mean, law.variance,
-                    law.correlation,
-                )  # fmt: skip
-    return total
+    total, factors, parts = 0.0, [], []
+    for left, right in itertools.product(terms, terms):
+        factor = (
+            state[left.state_power, right.state_power] * inputs[left.input_power, right.input_power]
+        )
+        both = (left.coefficient, right.coefficient, cell.gates[0], law.mean, law.variance,
+                law.correlation)  # fmt: skip
+        if factor and slope:
+            factors.append(factor)
+            parts.append(pair_slope_parts(*both))
+        elif factor:
+            total += factor * pair_expression_average(*both)
+    if not slope:
+        return total
+    finite, met = np.array(parts, dtype=float).reshape(-1, 2).T
+    return float(infinite_where_met(factors @ finite, factors @ met, np.abs(factors) @ np.abs(met)))

@@ -5,7 +5,7 @@ over the slope of the argument.  Arguments that are affine give these places exa
 searched for changes of sign.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,7 +24,17 @@ from rmt_jacobian.cells.activations import (
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.gaussian_panels import Bends
 
-__all__ = ["bends_in", "is_gentle", "is_smooth", "jumps_of", "nested_bends", "slope_of"]
+__all__ = [
+    "bends_by",
+    "bends_in",
+    "has_jumps",
+    "is_gentle",
+    "is_smooth",
+    "jumps_by",
+    "jumps_of",
+    "nested_bends",
+    "slope_of",
+]
 
 _HARD = (relu, indicator, hard_tanh, where_positive, sp.Abs, sp.sign)
 _SATURATING = (sp.tanh, sigmoid, sp.erf)
@@ -32,6 +42,7 @@ _SOFT = (*_SATURATING, sp.exp, sp.cosh, sp.sinh, sp.sin, sp.cos)
 _REACH, _POINTS = 37.0, 4_000  # standard deviations that are searched, and places tried
 _BISECTIONS = 200
 _NEAR, _ROUNDING = 1e-6, 1e-12  # of a jump
+_ELSEWHERE = (0.0, 0.618, -1.272, 2.058)  # of the other variables, where a jump is looked for
 _STEEPEST, _FURTHEST = 1.0, 1.0  # of an argument p e + r that evenly graded nodes resolve
 
 
@@ -184,6 +195,45 @@ def jumps_of(
     kept = (np.abs(narrowest) > np.abs(wide) / 2) & (np.abs(narrowest) > _ROUNDING)
     sizes = 2 * narrow - wide  # without what is linear in the step
     return [(float(place), float(size)) for place, size in zip(at[kept], sizes[kept], strict=True)]
+
+
+def bends_by(expression: sp.Expr, symbols: Iterable[sp.Symbol]) -> bool:
+    """Whether one of the symbols decides between the pieces of an expression.
+
+    Examples
+    --------
+    >>> a, b = sp.symbols("a b", real=True)
+    >>> bends_by(a * indicator(b), (a,)), bends_by(a * indicator(b), (b,))
+    (False, True)
+    """
+    decide = [node.args[0] for node in in_pieces(expression).atoms(*_HARD)]
+    return any(argument.has(*symbols) for argument in decide)
+
+
+@cache
+def has_jumps(expression: sp.Expr) -> bool:
+    """Whether an expression jumps where any of its variables changes."""
+    return any(jumps_by(expression, symbol) for symbol in expression.free_symbols)
+
+
+@cache
+def jumps_by(expression: sp.Expr, symbol: sp.Symbol) -> bool:
+    """Whether an expression of any variables jumps where one of them changes.
+
+    Examples
+    --------
+    >>> a, b = sp.symbols("a b", real=True)
+    >>> jumps_by(b * indicator(a), a), jumps_by(b * indicator(a), b), jumps_by(b * relu(a), a)
+    (True, False, False)
+    """
+    if not bends_by(expression, (symbol,)):
+        return False
+    others = sorted(expression.free_symbols - {symbol}, key=str)
+    for turn in range(len(_ELSEWHERE)):
+        at = {o: _ELSEWHERE[(turn + k) % len(_ELSEWHERE)] for k, o in enumerate(others)}
+        if jumps_of(sp.sympify(expression.subs(at), strict=True), symbol, 0.0, 1.0):
+            return True
+    return False
 
 
 def _places(

@@ -11,6 +11,7 @@ __all__ = [
     "complemented",
     "independent_factors",
     "independent_products",
+    "lost_power",
     "merged_variables",
 ]
 
@@ -82,6 +83,20 @@ def complemented(expression: sp.Expr) -> sp.Expr:
         at[1 - gate] = sigmoid(-gate.args[0])
         at[gate - 1] = -sigmoid(-gate.args[0])
     return expression.xreplace(at)
+
+
+@cache
+def lost_power(kept: sp.Expr, power: int) -> sp.Expr:
+    """Return 1 - a^n as (1 - a) (1 + a + ... + a^(n-1)), with all digits where a is close to 1.
+
+    Examples
+    --------
+    >>> e = sp.Symbol("e", real=True)
+    >>> lost_power(sigmoid(e), 2)
+    (sigmoid(e) + 1)*sigmoid(-e)
+    """
+    whole = complemented(sp.sympify(1 - kept, strict=True))
+    return sp.Mul(whole, sp.Add(*(kept**i for i in range(power))))
 
 
 Combination: TypeAlias = tuple[tuple[sp.Symbol, sp.Expr], ...]

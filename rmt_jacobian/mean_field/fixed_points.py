@@ -7,9 +7,9 @@ variables across sites and among each other, whose variances are self-consistent
 """  # noqa: E501
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import sympy as sp
@@ -27,6 +27,9 @@ from rmt_jacobian.solvers import bracketed_root
 __all__ = ["FixedPoint", "fixed_points"]
 
 _SATURATED = 1e3  # a preactivation at which gates have reached their limits
+_GRIDS = ((801, 1), (81, 2), (25, 3), (11, 4), (3, 8))  # values of each of so many variables
+_BOUNDED = 1e-6  # relative: what grows by less at twice the distance has a limit
+_REFINED, _SHRINKS = 80, 0.7  # turns of a search, and the share of its width that is kept
 _CLOSE = 1e-7  # relative error of a thinned edge
 _CLOSEST = 1e-140  # to the memory; nearer edges are not told apart from it
 
@@ -175,26 +178,54 @@ class FixedPoint:
     def memory_reach(self) -> float:
         """The largest modulus of an eigenvalue of A = df/ds over the sites: 1 for random gates.
 
-        It is evaluated where each random preactivation has gone to one of its limits, and thus
-        assumes that A is monotone in each of them.
+        It is looked for on a grid of what A reads, from one limit of each random variable to the
+        other, and refined from there; infinite where A has no bound.
         """
-        corners = product(
-            *(
-                (group.bias_mean,) if variance == 0 else (-_SATURATED, _SATURATED)
-                for (_, group), variance in zip(self.parameters.groups, self.variances, strict=True)
-            )
-        )
-        symbols = (*self.cell.gates, self.cell.input)
         memory = self.site.memory_derivatives
-        count = memory.rows
-        largest = 0.0
-        with np.errstate(all="ignore"):
-            for corner in corners:
-                at = [np.array(value) for value in (*corner, 0.0)]
-                entries = [float(array_function(symbols, entry)(*at)) for entry in memory]
-                matrix = np.nan_to_num(np.array(entries)).reshape(count, count)
-                largest = max(largest, float(np.max(np.abs(np.linalg.eigvals(matrix)))))
-        return largest
+        axes = {symbol: values for symbol, values in self._ranges.items() if memory.has(symbol)}
+        symbols = tuple(axes) or (self.cell.input,)
+        entries = [array_function(symbols, entry) for entry in memory]
+
+        def reach(points: list[np.ndarray]) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                found = [np.broadcast_to(entry(*points), np.shape(points[0])) for entry in entries]
+            matrices = np.stack(found, axis=-1).reshape(-1, memory.rows, memory.rows)
+            # 0 * inf at a limit: points next to it show what comes of it.
+            known = np.isfinite(matrices).all(axis=(1, 2))
+            values = np.full(len(matrices), -np.inf)
+            if known.any():
+                values[known] = np.abs(np.linalg.eigvals(matrices[known])).max(axis=1)
+            return values
+
+        if not axes:
+            return float(reach([np.zeros(1)])[0])
+        count = next(n for n, most in _GRIDS if len(axes) <= most)
+        spread = [_between(*ends, count) for ends in axes.values()]
+        points = [axis.ravel() for axis in np.meshgrid(*spread, indexing="ij")]
+        values = reach(points)
+        best = int(np.argmax(values))
+        if values[best] == -np.inf:
+            raise HypothesisError(f"{self.cell.name}: what a site keeps at rest is not known")
+        at = np.array([axis[best] for axis in points])
+        further = reach([np.array([2 * value]) for value in at])[0]
+        at_a_limit = np.any(np.abs(at) >= _SATURATED)
+        if at_a_limit and further > (1 + _BOUNDED) * values[best]:
+            return math.inf
+        return _climbed(reach, at, list(axes.values()))
+
+    @property
+    def _ranges(self) -> dict[sp.Symbol, tuple[float, float]]:
+        """The least and the largest value of each variable over the sites."""
+        inputs = self.parameters.inputs
+        bound = _SATURATED if self.parameters.input_kind == "gaussian" else 1.0
+        bound = bound if inputs.variance > 0 else 0.0
+        found = {self.cell.input: (-bound, bound)}
+        for gate, (_, group), variance in zip(
+            self.cell.gates, self.parameters.groups, self.variances, strict=True
+        ):
+            wide = _SATURATED if variance > 0 else 0.0
+            found[gate] = (group.bias_mean - wide, group.bias_mean + wide)
+        return found
 
     @property
     def spectral_radius(self) -> float:
@@ -209,6 +240,8 @@ class FixedPoint:
         >>> round(zero.spectral_radius, 12)  # 1/2 + (1/2) (1/2) 3
         1.25
         """
+        if self.memory_reach == math.inf:
+            return math.inf
         return self.memory_reach + self.edge_beyond_memory()
 
     def edge_beyond_memory(self) -> float:
@@ -249,6 +282,31 @@ class FixedPoint:
         if exact(close[0]) * exact(close[1]) > 0:
             close = (low, high)
         return math.exp(bracketed_root(exact, *close).unwrap())
+
+
+def _between(low: float, high: float, count: int) -> np.ndarray:
+    """Return values from one limit to the other, most of them close to the middle."""
+    middle, wide = (low + high) / 2, (high - low) / 2
+    return middle + wide * np.sinh(np.linspace(-8, 8, count)) / math.sinh(8)
+
+
+def _climbed(
+    reach: Callable[[list[np.ndarray]], np.ndarray],
+    at: np.ndarray,
+    limits: list[tuple[float, float]],
+) -> float:
+    """Return the maximum next to a point."""
+    best, width = float(reach([value[None] for value in at])[0]), 1.0
+    for _ in range(_REFINED):
+        for k, (low, high) in enumerate(limits):
+            for side in (-width, width):
+                trial = at.copy()
+                trial[k] = min(high, max(low, trial[k] + side))
+                value = float(reach([each[None] for each in trial])[0])
+                if value > best:
+                    best, at = value, trial
+        width *= _SHRINKS
+    return best
 
 
 def fixed_points(cell: Cell, parameters: Parameters) -> tuple[FixedPoint, ...]:

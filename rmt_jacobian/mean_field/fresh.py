@@ -8,6 +8,7 @@ Biases that are frozen shift the means of the fresh variables; every average is 
 value of them.
 """
 
+import itertools
 import math
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, lru_cache, reduce
@@ -17,10 +18,10 @@ import numpy as np
 import sympy as sp
 from scipy.interpolate import CubicSpline
 
-from rmt_jacobian.cells import Cell, Parameters, array_function
+from rmt_jacobian.cells import Cell, Parameters, array_function, derivative
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
-from rmt_jacobian.mean_field.bends import is_gentle
+from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
 from rmt_jacobian.mean_field.factors import (
     Combination,
     complemented,
@@ -32,6 +33,7 @@ from rmt_jacobian.mean_field.quadrature import (
     expression_average,
     joint_average,
     pair_expression_average,
+    pair_slope_parts,
 )
 
 __all__ = ["FreshVariables", "entangles"]
@@ -115,6 +117,73 @@ class FreshVariables:
                 found[i][j] = found[j][i] if same and j < i else self.product(left, right)
         return stacked(found, self.shape)
 
+    def outer_slopes(
+        self, functions: tuple[sp.Expr, ...], derivatives: tuple[sp.Expr, ...], gate: sp.Symbol
+    ) -> tuple[np.ndarray, np.ndarray]:
+        r"""Return the slopes of E[f_i(1) f_j(2)] by the covariance of a preactivation in both.
+
+        By Price's theorem :math:`E[f_i' f_j']`, where jumps of f are delta functions of f'.
+
+        Parameters
+        ----------
+        functions, derivatives
+            f_i, and f_i' by that preactivation almost everywhere.
+        gate
+            Which.
+
+        Returns
+        -------
+        finite, met
+            Shape (R or 1, biases, i, j): all that is finite, and the weight of the jumps that fully
+            correlated networks meet together, which multiplies a delta function of 0.
+        """
+        count = len(functions)
+        jumps = [jumps_by(f, gate) for f in functions]
+        finite: list[list[Any]] = [[0.0] * count for _ in functions]
+        met: list[list[Any]] = [[0.0] * count for _ in functions]
+        for i, j in itertools.product(range(count), range(count)):
+            if j < i:
+                finite[i][j], met[i][j] = finite[j][i], met[j][i]
+            elif jumps[i] or jumps[j]:
+                finite[i][j], met[i][j] = self._slope(functions[i], functions[j], gate)
+            elif derivatives[i] != 0 and derivatives[j] != 0:
+                finite[i][j] = self.product(derivatives[i], derivatives[j])
+        return stacked(finite, self.shape), stacked(met, self.shape)
+
+    def _slope(self, first: sp.Expr, second: sp.Expr, gate: sp.Symbol) -> tuple[Any, Any]:
+        """Return the parts of the slope of E[f(1) g(2)] by the covariance of a preactivation."""
+        finite, met = np.zeros(self.shape), np.zeros(self.shape)
+        for factors in _split((first, second), self._random):
+            own = [sides for sides in factors if all(gate in side.free_symbols for side in sides)]
+            if not own:  # at most one of the networks reads it
+                continue
+            share = math.prod(self._factor(sides) for sides in factors if sides not in own)
+            f, g = own[0]
+            parts = self._slope_of_factor(f, g, gate)
+            finite, met = finite + share * parts[0], met + share * parts[1]
+        return finite, met
+
+    def _slope_of_factor(self, f: sp.Expr, g: sp.Expr, gate: sp.Symbol) -> tuple[Any, Any]:
+        """Do the same for factors whose variables do not come apart."""
+        if not (jumps_by(f, gate) or jumps_by(g, gate)):
+            return self._factor((derivative(f, gate), derivative(g, gate))), 0.0
+        sides, merged = merged_variables((f, g), self._gaussian)
+        symbols = tuple(sorted(_variables(sides), key=str))
+        (place,) = [k for k, s in enumerate(symbols) if gate in dict(merged.get(s, ((s, 1),)))]
+        scale = float(dict(merged.get(symbols[place], ((gate, 1),)))[gate]) ** 2
+        laws = [self._law(symbol, merged) for symbol in symbols]
+        own = laws[place]
+        if len(symbols) == 1:
+            means, places = np.unique(own.means, return_inverse=True)
+            at = (own.variance, own.correlation)
+            parts = [pair_slope_parts(*sides, symbols[0], float(mean), *at) for mean in means]
+            finite, met = scale * np.array(parts)[places].T.reshape(2, *own.means.shape)
+            return finite, met
+        if own.variance == 0 or abs(own.correlation) == 1:
+            return 0.0, float(f == g)  # infinite, whatever the weight
+        functions = [array_function(symbols, side) for side in sides]
+        return scale * self._of_many(laws, functions, slope_by=place), 0.0
+
     @property
     def shape(self) -> tuple[int, int]:
         """(R or 1, biases)."""
@@ -124,6 +193,12 @@ class FreshVariables:
     def _random(self) -> frozenset[sp.Symbol]:
         return frozenset((*self.cell.gates, self.cell.input))
 
+    @cached_property
+    def _gaussian(self) -> frozenset[sp.Symbol]:
+        if self.parameters.input_kind == "gaussian":
+            return self._random
+        return frozenset(self.cell.gates)
+
     def _products(self, terms: tuple[tuple[tuple[sp.Expr, ...], ...], ...]) -> np.ndarray:
         total = np.zeros(self.shape)
         for factors in terms:
@@ -132,20 +207,15 @@ class FreshVariables:
 
     def _factor(self, sides: tuple[sp.Expr, ...]) -> Any:
         """Return the average of f, or of f(1) g(2), whose variables do not come apart."""
-        symbols = frozenset().union(*(side.free_symbols for side in sides))
-        if not symbols:
+        if not _variables(sides):
             return float(math.prod(sides))
         if sides not in self._known:
             self._known[sides] = self._quadrature(sides)
         return self._known[sides]
 
     def _quadrature(self, sides: tuple[sp.Expr, ...]) -> np.ndarray:
-        gaussian = set(self.cell.gates)
-        if self.parameters.input_kind == "gaussian":
-            gaussian.add(self.cell.input)
-        sides, merged = merged_variables(sides, frozenset(gaussian))
-        free = frozenset().union(*(side.free_symbols for side in sides))
-        symbols = tuple(sorted(free, key=str))
+        sides, merged = merged_variables(sides, self._gaussian)
+        symbols = tuple(sorted(_variables(sides), key=str))
         laws = [self._law(symbol, merged) for symbol in symbols]
         if len(symbols) == 1:
             return self._of_one(symbols[0], laws[0], sides)
@@ -261,8 +331,17 @@ class FreshVariables:
             return expression_average(sides[0], symbol, mean, variance)
         return pair_expression_average(*sides, symbol, mean, variance, law.correlation)
 
-    def _of_many(self, laws: list[_Law], functions: list[Any]) -> np.ndarray:
-        """Average over the point sets; every frozen bias meets points of its own."""
+    def _of_many(
+        self, laws: list[_Law], functions: list[Any], *, slope_by: int | None = None
+    ) -> np.ndarray:
+        r"""Average over the point sets; every frozen bias meets points of its own.
+
+        The slope by a covariance is the average with the logarithmic derivative of the density,
+        which sees jumps: with :math:`e_1 = \sqrt q a, e_2 = c e_1 + \sqrt{q (1 - c^2)} b`,
+
+        .. math:: \partial E[f g] / \partial (q c)
+                  = E\bigl[f g \, (c (1 - b^2) + \sqrt{1 - c^2} \, a b)\bigr] / (q (1 - c^2)) .
+        """
         biases = max(law.means.shape[1] for law in laws)
         count = max(_FEWEST, 2 ** round(math.log2(self.points.count / biases)))
         z = self.points.normals(len(functions) * len(laws), count * biases)
@@ -279,8 +358,17 @@ class FreshVariables:
                 of = self.parameters.inputs.from_normal
                 side.append(of(normal) if law.is_input else value)
         values = [function(*side) for function, side in zip(functions, axes, strict=False)]
+        if slope_by is not None:
+            law, a, b = laws[slope_by], z[:, slope_by], z[:, len(laws) + slope_by]
+            rest = (1 - law.correlation) * (1 + law.correlation)
+            score = law.correlation * (1 - b * b) + math.sqrt(rest) * a * b
+            values.append(score / (law.variance * rest))
         shape = np.broadcast_shapes(*(axis.shape for side in axes for axis in side))
         return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
+
+
+def _variables(sides: tuple[sp.Expr, ...]) -> frozenset[Any]:
+    return frozenset().union(*(side.free_symbols for side in sides))
 
 
 def stacked(table: list[list[Any]], shape: tuple[int, int]) -> np.ndarray:

@@ -11,7 +11,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
-from rmt_jacobian.mean_field.factors import complemented
+from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
 __all__ = ["MemoryMoments", "memory_moments", "memory_powers"]
@@ -133,21 +133,14 @@ def memory_powers(
                 share = fresh.product(left, right) / unit ** (total - p - q)
                 earlier = earlier + share * math.comb(j, p) * math.comb(k, q) * found[p, q]
             # 1 - a_1^j a_2^k = (1 - a_1^j) + a_1^j (1 - a_2^k), which keeps its digits.
-            lost = fresh.product(_lost(a, j), sp.S.One)
+            lost = fresh.product(lost_power(a, j), sp.S.One)
             if k:
-                lost = lost + fresh.product(_power(a, b, j, 0), _lost(a, k))
+                lost = lost + fresh.product(_power(a, b, j, 0), lost_power(a, k))
             found[j, k] = earlier / lost
             if paired:
                 found[k, j] = found[j, k]
     del found[0, 0]
     return found
-
-
-@cache
-def _lost(a: sp.Expr, power: int) -> sp.Expr:
-    """Return 1 - a^n."""
-    whole = complemented(sp.sympify(1 - a, strict=True))
-    return sp.Mul(whole, sp.Add(*(a**i for i in range(power))))
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.mean_field.bends import has_jumps
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.replicated import Replicated, half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
@@ -109,15 +110,20 @@ class PairState:
 
     @cached_property
     def _growth(self) -> Replicated:
-        """The growth rate, its samples at the squares and products of their own."""
+        return self._growth_in_the_end(jumps=True)
+
+    def _growth_in_the_end(self, *, jumps: bool) -> Replicated:
+        """Return the growth rate, its samples at the squares and products of their own."""
         state = self.state
         model = state.model.rough()
         while True:
-            own = model.growth(self.drives)
+            own = model.growth(self.drives, jumps=jumps)
+            if np.any(np.isinf(own)):
+                return Replicated(np.array([[np.inf]]), np.zeros(1))
             if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
                 return Replicated(own[:, None], _ROUNDING * np.abs(own))
             missed = model.transient(self.drives, float(own.mean()))
-            samples = own + self._passed_on(model.rough())
+            samples = own + self._passed_on(model.rough(), jumps=jumps)
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
             if reached <= state.growth_aim or not np.any(own):
@@ -130,7 +136,7 @@ class PairState:
                 raise ConvergenceError(f"the growth rate: {not_met(reached, state.accepted)}")
             model = finer
 
-    def _passed_on(self, rough: SiteModel) -> np.ndarray:
+    def _passed_on(self, rough: SiteModel, *, jumps: bool) -> np.ndarray:
         """Return what the errors of squares and products do to the growth rate, shape (R,)."""
         state, owners = self.state, np.array(distinct_sources(self.state.cell))
         means = (np.array(state.source_squares), np.array(self.source_products))
@@ -148,7 +154,7 @@ class PairState:
                     if self.samples is None:  # two networks that see the same
                         at[1] = at[0]
                     there = drives_of(state, at[0], self.input_correlation, at[1])
-                    ends.append(float(rough.growth(there).mean()))
+                    ends.append(float(rough.growth(there, jumps=jumps).mean()))
                 total = total + (ends[0] - ends[1]) / (2 * width) * spread
         return total
 
@@ -162,6 +168,10 @@ class PairState:
     def chi(self) -> float:
         r"""The slope of the correlation map: in the end :math:`c - c^*` falls by it a step.
 
+        Jumps of gates and activations count.  It is infinite where the networks see the same and
+        meet a jump: they part faster than by any rate, and the mean squared singular value, which
+        sees no jumps, does not tell; see :attr:`gradient_growth`.
+
         Where a frozen bias reaches the memory, the few sites that never forget dominate in the end,
         so that the limit is at least what they keep; see :meth:`growth_rate` for finite times.
         """
@@ -171,6 +181,14 @@ class PairState:
     def chi_error(self) -> float:
         """Half width of the 95 % interval of chi."""
         return float(self._growth.errors[0])
+
+    @cached_property
+    def gradient_growth(self) -> float:
+        """The limit of :meth:`growth_rate`: chi, but for jumps, which no derivative sees."""
+        cell = self.state.cell
+        jumps = any(map(has_jumps, (*cell.updates, *cell.sources)))
+        found = self._growth_in_the_end(jumps=False) if jumps else self._growth
+        return float(found.mean[0])
 
     @property
     def kept(self) -> float:

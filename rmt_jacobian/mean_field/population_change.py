@@ -1,13 +1,44 @@
-"""A small change of a network, followed along populations of sites."""
+"""A small change of a network, followed along populations of sites.
 
+It is followed by derivatives almost everywhere, which do not see jumps.
+"""
+
+import itertools
 from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.cells import StepDerivatives
+from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
+from rmt_jacobian.mean_field.bends import jumps_by
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
 
-__all__ = ["Change"]
+__all__ = ["Change", "parted_by_jumps"]
+
+
+def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
+    """Name the variables whose changes meet a jump and come back to them; nothing if none do.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import lstm, lstm_cell
+    >>> hard = lstm_cell(gate=sp.Heaviside)
+    >>> parted_by_jumps(lstm, Parameters.of(lstm)), parted_by_jumps(hard, Parameters.of(hard))
+    ('', 'e_f, e_i, e_o')
+    """
+    nodes = [*cell.states, *cell.gates]
+    known = list(zip(cell.states, cell.updates, strict=True))
+    for gate, source, (_, group) in zip(cell.gates, cell.sources, parameters.groups, strict=True):
+        known += [(gate, source)] if group.weight_std > 0 else []
+    reaches, jumps = (np.zeros((len(nodes), len(nodes)), dtype=bool) for _ in range(2))
+    for (after, expression), before in itertools.product(known, nodes):
+        place = nodes.index(after), nodes.index(before)
+        reaches[place] = before in expression.free_symbols
+        jumps[place] = reaches[place] and jumps_by(expression, before)
+    back = reaches | np.eye(len(nodes), dtype=bool)
+    for _ in nodes:
+        back = back @ back
+    met = np.any(jumps & back.T, axis=0)
+    return ", ".join(sorted(str(node) for node, each in zip(nodes, met, strict=True) if each))
 
 
 class Change:
@@ -17,6 +48,8 @@ class Change:
     ----------
     log_size, sign
         Of the trace over the states, by population: shape (R,).
+    through_weights
+        The largest share of it that a step of the last run has let through W.
     """
 
     def __init__(self, walk: Walk, *, alone: bool = False) -> None:
@@ -25,10 +58,11 @@ class Change:
         stds = [group.weight_std for _, group in walk.model.parameters.groups]
         self.scale = [0.0 if alone else std**2 for std in stds]
         self.log_size, self.sign = np.zeros(REPLICATES), np.ones(REPLICATES)
-        self.states = d
+        self.states, self.through_weights = d, 0.0
 
     def run(self, steps: int) -> None:
         """Take some steps; the change is kept at size 1, its logarithm counted."""
+        self.through_weights = 0.0
         for _ in range(steps):
             self.walk.draw()
             self._step(self.walk.derivatives())
@@ -57,6 +91,7 @@ class Change:
                 for (j, l_), right in two.state.items():
                     if (k_, l_) == (k, l):
                         new[i, j] = new.get((i, j), 0.0) + left * right * value
+        kept = self._trace(new)
         for (i, l), left in one.gate.items():
             for (j, l_), right in two.gate.items():
                 if l_ == l:
@@ -64,13 +99,22 @@ class Change:
         self.walk.carried = {
             key: np.broadcast_to(value, (REPLICATES, self.walk.count)) for key, value in new.items()
         }
+        whole = self._trace(self.walk.carried)
+        share = np.abs(whole - kept) / np.maximum(np.abs(whole), 1e-300)
+        self.through_weights = max(self.through_weights, float(np.max(share)))
+
+    def _trace(self, change: dict[Any, Any]) -> np.ndarray:
+        """Return the average over sites and states, shape (R,)."""
+        parts = (change[i, i] for i in range(self.states) if (i, i) in change)
+        total = sum(parts, start=np.zeros((REPLICATES, self.walk.count)))
+        return total.mean(axis=-1) / self.states
 
     def _normalise(self) -> None:
         D = self.walk.carried
-        trace = sum(D[i, i].mean(axis=-1) for i in range(self.states) if (i, i) in D) / self.states
-        size = np.abs(trace) + np.zeros(REPLICATES)
+        trace = self._trace(D)
+        size = np.abs(trace)
         with np.errstate(divide="ignore"):
             self.log_size = self.log_size + np.log(size)
-        self.sign = np.sign(trace) + np.zeros(REPLICATES)
+        self.sign = np.sign(trace)
         safe = np.where(size > 0, np.where(self.sign < 0, -size, size), 1.0)[:, None]
         self.walk.carried = {key: value / safe for key, value in D.items()}

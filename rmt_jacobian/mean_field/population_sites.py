@@ -16,7 +16,7 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import compile_cell
-from rmt_jacobian.errors import InfeasibleError
+from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import (
     growth_of_memory,
@@ -27,7 +27,7 @@ from rmt_jacobian.mean_field.affine_moments import (
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
-from rmt_jacobian.mean_field.population_change import Change
+from rmt_jacobian.mean_field.population_change import Change, parted_by_jumps
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
 from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
@@ -42,6 +42,7 @@ _FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
 _GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
 _TRANSIENT = 1e-5  # of a growth rate
+_THROUGH = 1e-8  # of a change; where less passes W, the memory alone decides
 _ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _WINDOW = 32  # steps at the end of a long run
@@ -264,12 +265,22 @@ class PopulationSites(Population, SiteModel):
             return memory_edge(self.cell, self.parameters, memory, self.fresh(drives))
         if not self.cell.memory:
             return 0.0
-        return float(np.mean(self._rate(drives, self.settling(drives), _GROWTH, alone=True)))
+        return float(np.mean(self._rate(drives, self.settling(drives), _GROWTH, alone=True)[0]))
 
-    def growth(self, drives: Drives) -> np.ndarray:  # noqa: D102
+    def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
+        if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
+            if drives.correlations is None:
+                return np.full(REPLICATES, np.inf)
+            raise HypothesisError(
+                f"{self.cell.name}: the slope of the correlation map of a cell whose moments do "
+                f"not close is not known where it jumps, as here in {names}: make the jump steep "
+                "but smooth"
+            )
         kept = self.kept(drives)
         settle, warm = self._growth_steps(drives, kept)
-        found = self._rate(drives, settle, warm)
+        found, through_weights = self._rate(drives, settle, warm)
+        if affine_memory(self.cell) is not None and through_weights <= _THROUGH:
+            return np.full(REPLICATES, kept)
         # What the most retentive sites keep is the least that is left in the end.
         return np.where(np.abs(found) < kept, kept, found) if self.frozen else found
 
@@ -284,15 +295,20 @@ class PopulationSites(Population, SiteModel):
         paired = drives.correlations is not None
         if paired not in self._plans:
             settle = self.settling(drives)
-            rough = float(np.mean(self.rough()._rate(drives, settle, _GROWTH)))
+            rough = float(np.mean(self.rough()._rate(drives, settle, _GROWTH)[0]))
             share = kept / abs(rough) if rough else 0.0
             turns = math.log(_TRANSIENT) / math.log(share) if 0 < share < 1 else 0
             warm = min(_GROWTH_LONGEST, math.ceil(turns)) if share < 1 else _GROWTH_LONGEST
             self._plans[paired] = settle, max(_GROWTH // 2, warm)
         return self._plans[paired]
 
-    def _rate(self, drives: Drives, settle: int, warm: int, *, alone: bool = False) -> np.ndarray:
-        """Return the growth rate a step after ``warm`` steps, shape (R,)."""
+    def _rate(
+        self, drives: Drives, settle: int, warm: int, *, alone: bool = False
+    ) -> tuple[np.ndarray, float]:
+        """Return the growth rate a step after ``warm`` steps, shape (R,).
+
+        And the share of a change that a step lets through W at most.
+        """
         walk = Walk(self, drives.variances, [drives] if drives.correlations else [])
         walk.run(settle)
         change = Change(walk, alone=alone)
@@ -300,7 +316,7 @@ class PopulationSites(Population, SiteModel):
         first = np.array(change.log_size)
         change.run(_GROWTH)
         rate = np.exp((change.log_size - first) / _GROWTH)
-        return rate * change.sign
+        return rate * change.sign, change.through_weights
 
     def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:  # noqa: D102
         walk = Walk(self, drives.variances, [drives] if drives.correlations else [])

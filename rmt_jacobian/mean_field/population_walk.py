@@ -115,20 +115,29 @@ class Walk:
         self.copies: list[tuple[Any, Any, Any]] = []
 
     def _start(self, drives: Drives) -> None:
-        """Start from a Gaussian memory of the right moments, independent in the copies."""
+        """Start from Gaussian memories of the right moments, in each network and in both."""
         model = self.model
-        update = affine_memory(model.cell)
-        second = stationary_second(update, model.fresh(drives))  # pyright: ignore
-        mean = second[..., 0, 1:]
-        covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
-        values, vectors = np.linalg.eigh(covariance)
-        root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
+        mean, covariance = self._memory_moments(drives)
+        root = _root(covariance)
         z = np.moveaxis(model.ground[:, len(model.frozen) :], 1, 2)
         m = mean.shape[-1]
+        first = np.einsum("...ij,...j->...i", root, z[..., :m])
         for copy in range(self.networks):
-            normal = z[..., m:] if copy else z[..., :m]
-            own = mean + np.einsum("...ij,...j->...i", root, normal)
-            self.states[copy, list(model.cell.memory)] = np.moveaxis(own, -1, 0)
+            own = first
+            if copy:
+                _, shared = self._memory_moments(self.others[copy - 1])
+                slope = shared @ np.linalg.pinv(covariance, hermitian=True)
+                rest = covariance - slope @ np.swapaxes(shared, -1, -2)
+                own = np.einsum("...ij,...j->...i", slope, first)
+                own = own + np.einsum("...ij,...j->...i", _root(rest), z[..., m:])
+            self.states[copy, list(model.cell.memory)] = np.moveaxis(mean + own, -1, 0)
+
+    def _memory_moments(self, drives: Drives) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean of the memory, and its covariance in one network or in two."""
+        update = affine_memory(self.model.cell)
+        second = stationary_second(update, self.model.fresh(drives))  # pyright: ignore
+        mean = second[..., 0, 1:]
+        return mean, second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
 
     def run(self, steps: int) -> None:
         """Take some steps."""
@@ -245,6 +254,12 @@ def together(
 ) -> Callable[..., Any]:
     """Return several expressions as one function, which computes what they share once."""
     return array_function(symbols, sp.Tuple(*expressions))  # pyright: ignore[reportArgumentType]
+
+
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """Return a root of a covariance; what rounding leaves below 0 is 0."""
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
 
 
 def _mixed(own: np.ndarray, fresh: np.ndarray, correlation: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, reduce
 from itertools import permutations
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -29,10 +29,13 @@ from rmt_jacobian.mean_field.bends import (
 
 __all__ = [
     "Laws",
+    "SlopeParts",
     "expression_average",
+    "infinite_where_met",
     "joint_average",
     "pair_expression_average",
     "pair_expression_slope",
+    "pair_slope_parts",
 ]
 
 Laws: TypeAlias = Mapping[sp.Symbol, tuple[float, float]]
@@ -43,6 +46,7 @@ _REMEMBERED = 4096  # averages
 # miss.
 _HALVED = 1e-5
 _MOST_NODES = 40_000_000
+_CANCELLED = 1e-10  # relative, of sums that vanish
 
 # Several expressions are averaged over one law.
 _normal_rule = lru_cache(maxsize=16)(normal_rule)
@@ -176,11 +180,52 @@ def pair_expression_slope(
     >>> round(slope * 2 * math.pi, 12)
     1.25
     """
+    return pair_slope_parts(one, two, symbol, mean, variance, correlation).value
+
+
+class SlopeParts(NamedTuple):
+    """A slope by a covariance, and what of it is infinite.
+
+    Attributes
+    ----------
+    finite
+        All but the jumps that both variables meet together.
+    met
+        The weight of those, where the variables are fully correlated: it multiplies a delta
+        function of 0.
+    """
+
+    finite: float
+    met: float
+
+    @property
+    def value(self) -> float:
+        """The slope."""
+        return math.copysign(math.inf, self.met) if self.met else self.finite
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def pair_slope_parts(
+    one: sp.Expr, two: sp.Expr, symbol: sp.Symbol, mean: float, variance: float, correlation: float
+) -> SlopeParts:
+    """Return :func:`pair_expression_slope` before its parts are added.
+
+    Examples
+    --------
+    >>> e = sp.Symbol("e", real=True)
+    >>> step = sp.Heaviside(e)
+    >>> found = pair_slope_parts(step, 1 - step, e, 0.0, 1.0, 1.0)
+    >>> found.finite, round(found.met, 12) == -round(1 / math.sqrt(2 * math.pi), 12)
+    (0.0, True)
+    """
     slopes = slope_of(one, symbol), slope_of(two, symbol)
-    total = pair_expression_average(*slopes, symbol, mean, variance, correlation)
+    total, met = pair_expression_average(*slopes, symbol, mean, variance, correlation), 0.0
     jumps = [jumps_of(part, symbol, mean, variance) for part in (one, two)]
-    if variance == 0 or not (jumps[0] or jumps[1]):
-        return total
+    if not (jumps[0] or jumps[1]):
+        return SlopeParts(total, 0.0)
+    if variance == 0:  # a variable that sits on a jump
+        sizes = [sum(size for place, size in part if _is_close(place, mean)) for part in jumps]
+        return SlopeParts(total, sizes[0] * sizes[1])
     own_variance = variance * (1 - correlation) * (1 + correlation)
 
     def density(e: float, centre: float, spread: float) -> float:
@@ -196,9 +241,29 @@ def pair_expression_slope(
             for there, step in jumps[other]:
                 if own_variance > 0:
                     total += weight * step * density(there, centre, own_variance)
-                elif math.isclose(there, centre, rel_tol=1e-12, abs_tol=1e-12):
-                    return math.copysign(math.inf, size * step)
-    return total
+                elif _is_close(there, centre):
+                    met += weight * step
+    return SlopeParts(total, met)
+
+
+def infinite_where_met(
+    finite: np.ndarray | float, met: np.ndarray | float, size: np.ndarray | float
+) -> np.ndarray:
+    """Return sums of slopes from the sums of their parts.
+
+    Parameters
+    ----------
+    finite, met
+        Sums of the parts.
+    size
+        Of the terms of ``met``, by which it is seen whether they cancel.
+    """
+    some = np.abs(met) > _CANCELLED * np.asarray(size)
+    return np.where(some, np.copysign(np.inf, met), finite)
+
+
+def _is_close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=1e-12, abs_tol=1e-12)
 
 
 def joint_average(expression: sp.Expr, laws: Laws) -> float:

@@ -9,7 +9,7 @@ and the scatter of the :math:`x_r` is the error of their mean.  R = 1 stands for
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import t as student
@@ -20,6 +20,7 @@ __all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
 
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature
+_HIDDEN = 1e-12  # relative, of what hides in the rounding of both terms of a difference
 _STEP, _NOISY_STEP, _WIDE_STEP = 1e-4, 0.05, 0.3  # relative, of differences
 _SETTLED = 1.0  # of the error: what the next step would change is of second order
 _MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
@@ -119,6 +120,11 @@ def solve_replicated(
             return Solution(_unknown(x), False, found.residual, calls, remedy)
     if not np.any(x) and not np.any(image(x)):
         return Solution(Replicated(x[None], 0 * x), True, 0.0, calls + 1)
+    if scale is not None:
+        rounding, start = _HIDDEN * scale, np.maximum(x, 0.0)
+        hidden = (start <= rounding) & (np.abs(image(start).mean(axis=0)) <= rounding)
+        if np.any(hidden):
+            return _with_hidden(image, rough, start, hidden, scale, remedy)
     # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
     noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
     slopes = _slopes(rough, x, noisy_step)
@@ -152,6 +158,37 @@ def solve_replicated(
                                amplified)  # fmt: skip
             return Solution(known, True, float(np.max(np.abs(moved))), calls)
     return Solution(_unknown(x), False, float(np.max(np.abs(moved))), calls, remedy)
+
+
+def _with_hidden(
+    image: Image,
+    rough: Image,
+    near: np.ndarray,
+    hidden: np.ndarray,
+    scale: np.ndarray,
+    remedy: str,
+) -> Solution[Replicated]:
+    """Find the components that stand out from rounding, where the others are 0 to rounding."""
+    seen = ~hidden
+
+    def whole(part: np.ndarray) -> np.ndarray:
+        found = np.zeros((*part.shape[:-1], len(seen)))
+        found[..., seen] = part
+        return found
+
+    errors, amplified = np.where(hidden, _HIDDEN * scale, 0.0), np.eye(len(seen))
+    if not np.any(seen):
+        return Solution(Replicated(np.zeros((1, len(seen))), errors), True, 0.0, 1)
+    found = solve_replicated(
+        lambda part: image(whole(part))[:, seen], near[seen],
+        rough=lambda part: rough(whole(part))[:, seen], near=near[seen], scale=scale[seen],
+        remedy=remedy,
+    )  # fmt: skip
+    own = found.value
+    if own.amplification is not None:
+        amplified[np.ix_(seen, seen)] = own.amplification
+    known = Replicated(whole(own.samples), errors + whole(own.exact_error), amplified, own.bias)
+    return replace(found, value=known)
 
 
 def _repels(slopes: np.ndarray) -> bool:
@@ -207,7 +244,8 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
             return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
         same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
         stride = 2 * stride if turn and same else 1.0
-        bounded = min(stride, max(1.0, _FARTHEST * np.max(np.abs(x)) / np.max(np.abs(gap))))
+        farthest = _FARTHEST * np.max(np.abs(x)) / max(float(np.max(np.abs(gap))), 1e-300)
+        bounded = min(stride, max(1.0, farthest))
         before = gap
         x = x + bounded * gap
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:

@@ -10,6 +10,8 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
+from rmt_jacobian.mean_field.bends import bends_by
+from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "site_law", "solve_site_law"]
@@ -114,7 +116,7 @@ def _linear_update(cell: Cell) -> tuple[sp.Expr, sp.Expr]:
     h, x, _ = single_site(cell)
     update = cell.updates[0]
     slope = cell.state_derivatives[0][0]
-    if slope.has(h) or slope.has(x):
+    if slope.has(h) or slope.has(x) or bends_by(update, (h,)):
         raise HypothesisError(
             f"cell {cell.name!r}: the update is not a(e) h + c(e, x), so the moments of the state "
             "do not close; use a cell whose gate multiplies the state"
@@ -135,7 +137,8 @@ def _state_moment(law: SiteLaw, order: int) -> float:
         return site_average(law.cell, expression, law.preactivations, *moments)
 
     earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
-    forgotten = 1 - fresh(order)
+    lost = lost_power(kept, order)
+    forgotten = site_average(law.cell, lost, law.preactivations, _no_state, _no_state)
     if forgotten <= 0:
         state, owner = law.cell.states[0], law.cell.preactivations[0]
         mend = (

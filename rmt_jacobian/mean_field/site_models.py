@@ -64,8 +64,12 @@ class SiteModel(ABC):
         """Return E[s^2], shape (R, states)."""
 
     @abstractmethod
-    def growth(self, drives: Drives) -> np.ndarray:
-        """Return the growth rate of a small change in the end, shape (R,)."""
+    def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:
+        """Return the growth rate of the covariance of a small change in the end, shape (R,).
+
+        Infinite where networks that see the same part at a jump; without ``jumps`` it is what
+        derivatives almost everywhere see.
+        """
 
     def transient(self, drives: Drives, rate: float) -> float:
         """Return what a growth rate may miss because it was followed for finitely many steps."""
@@ -158,12 +162,12 @@ class AffineSites(SiteModel):
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self.model.state_squares(self._solved(drives)[1])
 
-    def responses(self, drives: Drives) -> AffineResponses:
-        """Return the responses of a site to small changes."""
-        return self.model.responses(*self._solved(drives))
+    def responses(self, drives: Drives, *, jumps: bool = False) -> AffineResponses:
+        """Return the responses of a site to small changes, with jumps or almost everywhere."""
+        return self.model.responses(*self._solved(drives), jumps=jumps)
 
-    def growth(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        return self.responses(drives).growth_rates()
+    def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
+        return self.responses(drives, jumps=jumps).growth_rates()
 
     def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:  # noqa: D102
         return self.responses(drives).log_mean_squares(steps)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.affine import affine_form
+from rmt_jacobian.mean_field.bends import has_jumps
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
@@ -39,7 +40,8 @@ class MeanField:
     chi
         Slope of the correlation map at its stable fixed point.
     chi1
-        The same at c = 1, which is the growth rate of gradients.
+        The same at c = 1, which is the growth rate of gradients, :attr:`SiteLaw.chi1`, unless the
+        update jumps: then it is infinite, as two networks that see almost the same part.
     timescale
         -1 / log chi, in steps; infinite on the order-chaos line.
     variance_timescale
@@ -70,7 +72,9 @@ class MeanField:
             "chi1": of_variance,
             "chi": of_correlation,
         }
-        found = {name: _ROUNDING * by * abs(getattr(self, name)) for name, by in relative.items()}
+        values = {name: getattr(self, name) for name in relative}
+        found = {name: _ROUNDING * by * abs(values[name]) if math.isfinite(values[name]) else 0.0
+                 for name, by in relative.items()}  # fmt: skip
         found |= {name: _ROUNDING * of_correlation for name in ("correlation", "state_correlation")}
         found["timescale"] = found["chi"] / slope if slope else math.inf
         found["variance_timescale"] = (
@@ -154,7 +158,7 @@ def mean_field(
         correlation=correlations.preactivation_correlation(state_correlation),
         state_correlation=state_correlation,
         chi=chi,
-        chi1=law.chi1,
+        chi1=CorrelationMap(law, 1.0).slope(1.0) if has_jumps(cell.updates[0]) else law.chi1,
         timescale=timescale(chi),
         variance_timescale=timescale(variance_slope(law)),
     )
@@ -207,7 +211,11 @@ class UntiedMeanField:
 
     @property
     def chi1(self) -> float:
-        """The same at c = 1: the growth rate of squared gradients a step, in the end."""
+        """The same at c = 1: the growth rate of squared gradients a step, in the end.
+
+        It is infinite where gates or activations jump on the way of a change: two networks that
+        see almost the same part, though gradients, which see no jumps, grow at a finite rate.
+        """
         return self.same.chi
 
     @property
@@ -231,7 +239,7 @@ class UntiedMeanField:
             "source_correlations": self._named(self.pair.source_correlation_errors),
             "chi": error,
             "chi1": self.same.chi_error,
-            "timescale": error / slope if slope else math.inf,
+            "timescale": error / slope if slope and math.isfinite(slope) else math.inf,
         }
 
     def _named(self, values: tuple[float, ...]) -> dict[str, float]:

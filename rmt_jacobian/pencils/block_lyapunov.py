@@ -29,7 +29,7 @@ _RANK_STEPS = 8  # of the product whose rank is looked at
 
 
 def largest_exponent(state: UntiedState) -> float:
-    r"""Return :math:`\frac12 \log \chi`, chi the growth rate of a small change of the network.
+    r"""Return :math:`\frac12 \log \chi`, chi the growth rate of squared gradients.
 
     Examples
     --------
@@ -38,8 +38,8 @@ def largest_exponent(state: UntiedState) -> float:
     >>> round(math.exp(2 * largest_exponent(silent)), 6)
     0.8125
     """
-    chi = PairState(state, 1.0, state.source_squares).chi
-    return math.log(chi) / 2 if chi > 0 else -math.inf
+    growth = PairState(state, 1.0, state.source_squares).gradient_growth
+    return math.log(growth) / 2 if growth > 0 else -math.inf
 
 
 def block_exponents(

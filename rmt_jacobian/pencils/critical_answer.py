@@ -133,7 +133,7 @@ def _is_exact(search: CriticalSearch) -> bool:
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:
     state = untied_state(cell, parameters)
-    return math.log(PairState(state, 1.0, state.source_squares).chi)
+    return math.log(PairState(state, 1.0, state.source_squares).gradient_growth)
 
 
 def _on_surface(

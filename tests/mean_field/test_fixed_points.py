@@ -1,5 +1,6 @@
 """Fixed points of tied networks against adaptive quadrature, real networks and real spectra."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,7 @@ from rmt_jacobian.cells import (
     lstm,
     lstm_peephole,
     minimalrnn,
+    relu,
     sigmoid,
     vanilla,
 )
@@ -279,3 +281,21 @@ def test_noise_of_the_thin_rule_is_no_solution() -> None:
     true = FakeMap(lambda log: 10 * np.exp(min(log, 0)) - 1e-2)
     (found,) = _on_the_line(true, true)  # pyright: ignore[reportArgumentType]
     assert found == pytest.approx([1e-3])
+
+
+@pytest.mark.parametrize(
+    ("kept", "reach"),
+    [
+        (lambda e, x: sp.Rational(9, 10) * (1 - sp.tanh(e) ** 2), 0.9),  # at e = 0
+        (lambda e, x: sigmoid(3 * x) / 2, 0.5),  # at large inputs
+        (lambda e, x: sp.tanh(e) - sp.tanh(e) ** 3, 2 / math.sqrt(27)),
+        (lambda e, x: -relu(e), math.inf),
+    ],
+)
+def test_the_reach_of_a_memory_that_is_largest_anywhere(kept, reach):
+    h, x, e = sp.symbols("h x e", real=True)
+    cell = Cell("anywhere", (h,), x, (Preactivation("a", e, h),), (kept(e, x) * h + sp.tanh(e),))
+    p = Parameters.of(cell, weight_std=1.0, input_std=0.5, input_variance=1.0, bias_mean=0.3)
+    point = fixed_points(cell, p)[-1]
+    assert point.memory_reach == pytest.approx(reach, rel=1e-9)
+    assert point.spectral_radius >= reach
