@@ -107,13 +107,12 @@ def sweep(session: nox.Session) -> None:
 
 @nox.session
 def processors(session: nox.Session) -> None:
-    """Run the tests as on other processors, and with one and two threads of linear algebra."""
-    for kernel in KERNELS:
-        for threads in ("1", "2"):
-            session.log(f"OpenBLAS as on {kernel}, threads: {threads}")
-            environment = {**dict.fromkeys(ONE_BLAS_THREAD, threads), "OPENBLAS_CORETYPE": kernel}
-            options = ["-n", "2", "-q", "-p", "no:benchmark"]
-            python(session, "-m", "pytest", *options, *session.posargs, env=environment)
+    """Run the tests as on other processors, and with two threads of linear algebra."""
+    runs = [{**ONE_BLAS_THREAD, "OPENBLAS_CORETYPE": kernel} for kernel in KERNELS]
+    for environment in [*runs, dict.fromkeys(ONE_BLAS_THREAD, "2")]:
+        session.log(" ".join(f"{name}={value}" for name, value in environment.items()))
+        options = ["-n", "2", "-q", "-p", "no:benchmark"]
+        python(session, "-m", "pytest", *options, *session.posargs, env=environment)
 
 
 @nox.session
@@ -130,6 +129,13 @@ def tests(session: nox.Session) -> None:
     atexit.register(repeat_counts, report)
     # The benchmark plugin warns that it cannot time on several processes, and warnings are errors.
     options = ["-n", "2", "-p", "no:benchmark", f"--junitxml={report}"]
+    python(session, "-m", "pytest", *options, *session.posargs, env=ONE_BLAS_THREAD)
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """Run the tests at more points, seeds and sizes that the usual run leaves out."""
+    options = ["-n", "2", "-p", "no:benchmark", "--thorough", "-m", "thorough"]
     python(session, "-m", "pytest", *options, *session.posargs, env=ONE_BLAS_THREAD)
 
 

@@ -15,12 +15,26 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # before anything imports matplotlib
 # Test processes share the cores; BLAS threads of several of them only wait for one another.  The
 # limit is that of the libraries that are loaded, hence of SciPy's too.
 assert scipy.linalg
-threadpool_limits(1)
+threadpool_limits(int(os.environ.get("OPENBLAS_NUM_THREADS", "1")))
 
 # A shared machine can stall any single example; the time of the whole suite is what is watched.
 settings.register_profile("local", deadline=None)
 if "CI" not in os.environ:  # hypothesis has its own profile there: no deadline, fixed examples
     settings.load_profile("local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that runs the thorough tests too."""
+    parser.addoption("--thorough", action="store_true", help="run the thorough tests as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the thorough tests, except where they are asked for."""
+    if config.getoption("--thorough"):
+        return
+    left = [item for item in items if "thorough" in item.keywords]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if "thorough" not in item.keywords]
 
 
 def _cupy_or_skip() -> Any:

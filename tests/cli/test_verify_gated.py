@@ -52,7 +52,7 @@ def test_verify_reports_both_moments_of_every_cell(run, tmp_path, cell):
 def test_verify_compares_spectra_of_two_states(run):
     status, out, err = run(
         "verify", "lstm", "-p", "input_std=1", "--width", 32, "--samples", 4, "--steps", 1,
-        "--weights", "orthogonal", "--json", "-",
+        "--weights", "gaussian", "--json", "-",
     )  # fmt: skip
     assert status == 0, err
     (row,) = json.loads(out)["spectra"]

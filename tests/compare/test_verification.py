@@ -126,7 +126,11 @@ def test_ensembles_differ_as_predicted(one_step):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
+@pytest.mark.parametrize(
+    "parameters",
+    [FIGURE_1, pytest.param(OTHER_POINT, marks=pytest.mark.thorough)],
+    ids=["figure 1", "mu_b = 4"],
+)
 def test_exact_route_holds_and_the_printed_formula_fails(parameters):
     found = verify(minimalrnn, parameters, steps=[1, 2, 5, 10], width=512, samples=16, seed=1,
                    spectra=False)  # fmt: skip
@@ -141,7 +145,11 @@ def test_exact_route_holds_and_the_printed_formula_fails(parameters):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parameters", [FIGURE_1, OTHER_POINT], ids=["figure 1", "mu_b = 4"])
+@pytest.mark.parametrize(
+    "parameters",
+    [FIGURE_1, pytest.param(OTHER_POINT, marks=pytest.mark.thorough)],
+    ids=["figure 1", "mu_b = 4"],
+)
 def test_two_gated_steps_are_not_free(parameters):
     # 64 samples, because the routes differ by 3 to 6 % at T = 2 and 16 samples resolve 1 to 2 %.
     found = verify(minimalrnn, parameters, steps=[2], width=512, samples=64, seed=0, spectra=False)

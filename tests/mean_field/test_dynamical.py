@@ -461,10 +461,10 @@ GRU_WITH_INPUTS = gru_parameters(1.0, 1.0, bias_std=0.3, input_std=0.4, input_va
 @pytest.mark.parametrize(
     ("cell", "p", "width", "draw"),
     [
-        (gru, gru_parameters(1.0, 10.0), 2000, gaussian),
+        pytest.param(gru, gru_parameters(1.0, 10.0), 2000, gaussian, marks=pytest.mark.thorough),
         (gru, GRU_WITH_INPUTS, 1000, gaussian),
         (lstm, lstm_parameters(1.0, 10.0), 1000, gaussian),
-        (gru, gru_parameters(1.0, 10.0), 800, haar),
+        pytest.param(gru, gru_parameters(1.0, 10.0), 800, haar, marks=pytest.mark.thorough),
     ],
     ids=["gru", "gru with inputs and biases", "lstm", "gru with orthogonal weights"],
 )
@@ -485,6 +485,7 @@ def test_networks(cell, p, width, draw):
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_networks_tend_to_the_theory_as_they_grow():
     """No allowance: 2 C_1000 - C_500 has no part of order 1/N."""
     p = gru_parameters(10.0, 10.0)

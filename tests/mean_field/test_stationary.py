@@ -302,7 +302,7 @@ def simulated_lstm(
     q: list[float], c12: list[float], rng: np.random.Generator
 ) -> tuple[np.ndarray, float, float]:
     """Return (E[h^2], E[h h]), and the growth of small changes in pairs and in one network."""
-    means, count = [1.0, 0.0, 0.0, 0.0], 40_000
+    means, count = [1.0, 0.0, 0.0, 0.0], 20_000
     std2 = np.array([1.0, 1.0, 1.0, 9.0])
     h, c = np.zeros((2, count)), np.zeros((2, count))
     rows = []
@@ -370,7 +370,7 @@ def test_reset_after_against_a_simulation() -> None:
     c12 = [found.correlations[name] for name in names]
     rates, products = [], []
     for seed in range(8):
-        rng, count = np.random.default_rng(seed), 100_000
+        rng, count = np.random.default_rng(seed), 50_000
         h, averages = np.zeros((2, count)), []
         for t in range(50):
             w = rng.standard_normal((4, 2, count))
@@ -439,7 +439,10 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
 )
 def test_errors_cover_what_the_seed_changes(cell: Cell, changed: dict[str, float]) -> None:
     p = Parameters.of(cell).with_values(changed)
-    found = [untied_mean_field(cell, p, input_correlation=0.5, seed=seed) for seed in range(6)]
+    found = [
+        untied_mean_field(cell, p, input_correlation=0.5, seed=seed, tolerance=1e-2)
+        for seed in range(6)
+    ]
     for read in (
         lambda m: (m.state.preactivation_variances[0], m.state.preactivation_variance_errors[0]),
         lambda m: (m.pair.correlations[0], m.pair.correlation_errors[0]),
@@ -447,7 +450,7 @@ def test_errors_cover_what_the_seed_changes(cell: Cell, changed: dict[str, float
         lambda m: (m.chi1, m.errors["chi1"]),
     ):
         values, errors = np.array([read(one) for one in found]).T
-        assert np.all(errors <= 1e-2 * np.maximum(values, 1))  # what the default accepts
+        assert np.all(errors <= 1e-2 * np.maximum(values, 1))
         # Half widths of 95 %: at most one of six beyond 1.5 of them, none beyond 3.
         gaps = np.abs(values - np.median(values)) / (errors + 1e-12)
         assert np.sum(gaps > 1.5) <= 1

@@ -197,7 +197,7 @@ SAMPLED = [
     (gru, {"input_std": 1.0, "reset.bias_mean": 0.5}),
     (gru_reset_after, {"input_std": 1.0}),
     (lstm, {"input_std": 0.5, "forget.bias_mean": 1.0}),
-    (lstm_peephole, {"input_std": 1.0}),
+    pytest.param(lstm_peephole, {"input_std": 1.0}, marks=pytest.mark.thorough),
     (gru, {"input_std": 1.0, "reset.bias_std": 1.0, "candidate.bias_std": 0.8}),
 ]
 

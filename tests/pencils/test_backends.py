@@ -73,7 +73,9 @@ def test_a_table_of_one_gate() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "weights"), [(gru, "orthogonal"), (lstm, "gaussian")], ids=["gru", "lstm"]
+    ("cell", "weights"),
+    [(gru, "orthogonal"), pytest.param(lstm, "gaussian", marks=pytest.mark.thorough)],
+    ids=["gru", "lstm"],
 )
 def test_a_table_of_gated_cells(cell: Cell, weights: str) -> None:
     assert_same(cell, weights, array_api_strict)

@@ -68,8 +68,16 @@ def test_sampled_products_of_three_steps(cell: Cell, name: str) -> None:
 
 
 @pytest.mark.slow
-@both
-@pytest.mark.parametrize("cell", [gru, lstm], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    ("cell", "name"),
+    [
+        (gru, "orthogonal"),
+        (lstm, "gaussian"),
+        pytest.param(gru, "gaussian", marks=pytest.mark.thorough),
+        pytest.param(lstm, "orthogonal", marks=pytest.mark.thorough),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_sampled_products_of_twenty_steps(cell: Cell, name: str) -> None:
     sites, rng = drawn(cell, 20, 128), np.random.default_rng(3)
     found = np.array([sampled(sites, name, rng) for _ in range(4)])

@@ -147,6 +147,7 @@ def test_what_binds_is_said(found: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_no_usual_initialisation_that_is_rescaled_spreads_less() -> None:
     # The factor that makes each of them critical is found here, and its moments are taken anew.
     found = critical_point(gru, {"input_variance": 1.0}, weights="orthogonal", steps=3)
@@ -376,6 +377,7 @@ def test_lstm_beats_what_is_found_by_hand(lstm_point: Any) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_lstm_by_the_full_theory_and_other_seeds(lstm_point: Any) -> None:
     state = untied_state(lstm, lstm_point.parameters)
     rate = PairState(state, 1.0, state.source_squares).chi

@@ -123,7 +123,7 @@ def test_long_products_against_exact_ones(name, weights, width, steps):
         (vanilla, "orthogonal", 32, 100),
         (minimalrnn, "gaussian", 32, 100),
         (minimalrnn, "orthogonal", 32, 100),
-        pytest.param(minimalrnn, "gaussian", 256, 1000, marks=pytest.mark.slow),
+        pytest.param(minimalrnn, "gaussian", 256, 1000, marks=pytest.mark.thorough),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
