@@ -5,10 +5,12 @@ from functools import partial
 
 from rmt_jacobian.cells.activations import (
     ACTIVATIONS,
+    activation_name,
     activation_named,
     hard_tanh,
     relu,
     sigmoid,
+    spelled,
 )
 from rmt_jacobian.cells.gru import gru, gru_cell, gru_reset_after, gru_reset_after_cell
 from rmt_jacobian.cells.lstm import lstm, lstm_cell, lstm_peephole
@@ -67,13 +69,22 @@ _FACTORIES = {
 }
 
 
-def cell_named(name: str) -> Cell:
+_OTHER_SPELLINGS = {
+    "minimal-rnn": "minimalrnn",
+    "rnn": "vanilla",
+    "elman": "vanilla",
+    "simple-rnn": "vanilla",
+}
+
+
+def cell_named(name: str | Cell) -> Cell:
     """Return one of the cells that come with the package, with an activation if one is named.
 
     Parameters
     ----------
     name
-        ``"gru"``, or ``"gru:relu"`` for a GRU whose candidate goes through a rectifier.
+        ``"gru"``, or ``"gru:relu"`` for a GRU whose candidate goes through a rectifier; in upper
+        or lower case, with hyphens or underscores.  A cell is returned as it is.
 
     Raises
     ------
@@ -88,14 +99,20 @@ def cell_named(name: str) -> Cell:
     (tanh(e),)
     >>> cell_named("vanilla:hard-tanh").updates
     (hard_tanh(e),)
+    >>> cell_named("GRU_reset_after").name, cell_named("RNN:linear").name
+    ('gru-reset-after', 'vanilla:identity')
     """
-    plain, colon, activation = name.replace("_", "-").partition(":")
-    if plain not in _CELLS:
-        close = get_close_matches(plain, _CELLS, n=1)
+    if isinstance(name, Cell):
+        return name
+    first, colon, activation = name.partition(":")
+    plain = spelled(first, _CELLS, _OTHER_SPELLINGS)
+    if plain is None:
+        close = get_close_matches(first.lower(), _CELLS, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_CELLS)}"
         raise ParameterError(f"unknown cell {name!r}: {hint}")
     if not colon:
         return _CELLS[plain]
     if plain not in _FACTORIES:
         raise ParameterError(f"{plain} has no activation to choose: leave out {':' + activation!r}")
+    activation = activation_name(activation)
     return _FACTORIES[plain](activation, name=f"{plain}:{activation}")

@@ -1,6 +1,6 @@
 """Activation functions that sympy does not have, with stable numerical twins."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from functools import cache, reduce
 from typing import Any, TypeAlias
@@ -14,6 +14,7 @@ from rmt_jacobian.errors import SpecificationError
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "activation_name",
     "activation_named",
     "array_erf",
     "hard_tanh",
@@ -21,6 +22,7 @@ __all__ = [
     "indicator",
     "relu",
     "sigmoid",
+    "spelled",
     "stable_sigmoid",
     "where_positive",
 ]
@@ -248,6 +250,48 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+_OTHER_SPELLINGS = {
+    "linear": "identity",
+    "hardtanh": "hard-tanh",
+    "logistic": "sigmoid",
+    "rectifier": "relu",
+}
+
+
+def spelled(name: str, known: Mapping[str, Any], others: Mapping[str, str]) -> str | None:
+    """Return the name in the spelling of this package; None where there is none of that name.
+
+    Examples
+    --------
+    >>> spelled("Hard_Tanh", ACTIVATIONS, {})
+    'hard-tanh'
+    """
+    plain = name.strip().lower().replace("_", "-").replace(" ", "-")
+    plain = others.get(plain, plain)
+    return plain if plain in known else None
+
+
+def activation_name(name: str) -> str:
+    """Return the name of an activation as it is spelled here.
+
+    Raises
+    ------
+    SpecificationError
+        If there is none of that name.
+
+    Examples
+    --------
+    >>> activation_name("linear"), activation_name("hard_tanh")
+    ('identity', 'hard-tanh')
+    """
+    found = spelled(name, ACTIVATIONS, _OTHER_SPELLINGS)
+    if found is None:
+        close = get_close_matches(name.lower(), ACTIVATIONS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ACTIVATIONS)}"
+        raise SpecificationError(f"unknown activation {name!r}: {hint}")
+    return found
+
+
 def activation_named(activation: str | Activation) -> Activation:
     """Return an activation by its name; a function is returned as it is.
 
@@ -263,11 +307,7 @@ def activation_named(activation: str | Activation) -> Activation:
     """
     if not isinstance(activation, str):
         return activation
-    if activation not in ACTIVATIONS:
-        close = get_close_matches(activation, ACTIVATIONS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ACTIVATIONS)}"
-        raise SpecificationError(f"unknown activation {activation!r}: {hint}")
-    return ACTIVATIONS[activation]
+    return ACTIVATIONS[activation_name(activation)]
 
 
 def stable_sigmoid(x: Any) -> Any:

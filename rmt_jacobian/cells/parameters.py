@@ -10,7 +10,7 @@ from rmt_jacobian.cells.specification import Cell, Preactivation
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
 
-__all__ = ["BiasKind", "Parameters", "PreactivationParameters"]
+__all__ = ["BiasKind", "Parameters", "PreactivationParameters", "overlaid"]
 
 BiasKind = Literal["frozen", "redrawn"]
 
@@ -128,9 +128,9 @@ class Parameters:
             The cell whose preactivations name the groups.
         named, keywords
             ``weight_std``, ``input_std``, ``bias_mean``, ``bias_std`` for all groups, or
-            ``"group.weight_std"`` for one of them; ``input_variance``.  Weight and input standard
-            deviations and the input variance have no default but that of the cell's
-            ``typical_parameters``, which are used only when nothing at all is given.
+            ``"group.weight_std"`` for one of them; ``input_variance``.  The cell's
+            ``typical_parameters`` fill in what is left out; a name without a group replaces theirs
+            in every group.
         input_kind
             The input law, ``"gaussian"`` or ``"tanh"``.
         bias_kind
@@ -142,9 +142,11 @@ class Parameters:
         ParameterError
             If a name is unknown, a value is out of its domain, or one is missing.
         """
-        given = {**(named or {}), **keywords}
-        values = _numbers(given) if given else dict(cell.typical_parameters)
-        _refuse_unknown(cell, values)
+        given = _numbers({**(named or {}), **keywords})
+        _refuse_unknown(
+            cell.name, {each.name: _fields(each) for each in cell.preactivations}, given
+        )
+        values = overlaid(dict(cell.typical_parameters), given)
         groups = tuple((each.name, _group(cell.name, each, values)) for each in cell.preactivations)
         if "input_variance" not in values:
             raise ParameterError(f"{cell.name} needs input_variance, the variance E[x^2] of inputs")
@@ -177,8 +179,22 @@ class Parameters:
         """Return a copy in which the named values are replaced.
 
         A name without a group speaks for every group, ``"group.name"`` for one.
+
+        Raises
+        ------
+        ParameterError
+            If a name is unknown or a value is out of its domain.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import gru
+        >>> Parameters.of(gru).with_values({"update.weigth_std": 3})
+        Traceback (most recent call last):
+        rmt_jacobian.errors.ParameterError: no parameter 'update.weigth_std': did you mean
+            update.weight_std?
         """
-        given = {**(named or {}), **values}
+        given = _numbers({**(named or {}), **values})
+        _refuse_unknown("", self._fields, given)
         input_variance = given.pop("input_variance", self.input_variance)
         groups = []
         for name, group in self.groups:
@@ -191,6 +207,14 @@ class Parameters:
             _checked(name, own, given)
             groups.append((name, replace(group, **own)))
         return replace(self, groups=tuple(groups), input_variance=input_variance)
+
+    @property
+    def _fields(self) -> dict[str, list[str]]:
+        """The hyperparameters of each group."""
+        return {
+            name: [field for field in _GROUP_FIELDS if f"{name}.{field}" not in self.absent]
+            for name, _ in self.groups
+        }
 
     def named(self) -> dict[str, Any]:
         """Return names and values in the form that :meth:`of` reads."""
@@ -224,33 +248,45 @@ def _fields(preactivation: Preactivation) -> list[str]:
     return [field for field in _GROUP_FIELDS if field not in absent]
 
 
-def _refuse_unknown(cell: Cell, values: Mapping[str, float]) -> None:
+def overlaid(values: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
+    """Return values with others in their place; weight_std also replaces update.weight_std.
+
+    Examples
+    --------
+    >>> overlaid({"update.weight_std": 3, "update.bias_mean": 1}, {"weight_std": 2})
+    {'update.bias_mean': 1, 'weight_std': 2}
+    """
+    kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
+    return {**kept, **given}
+
+
+def _refuse_unknown(
+    cell: str, groups: Mapping[str, Sequence[str]], values: Mapping[str, float]
+) -> None:
     known = [*_GROUP_FIELDS, "input_variance"]
-    known += [f"{each.name}.{field}" for each in cell.preactivations for field in _fields(each)]
+    known += [f"{group}.{field}" for group, fields in groups.items() for field in fields]
     for name in values:
         if name not in known:
-            raise ParameterError(
-                f"{cell.name} has no parameter {name!r}: {_hint(cell, name, known)}"
-            )
+            whose = f"{cell} has no" if cell else "no"
+            raise ParameterError(f"{whose} parameter {name!r}: {_hint(list(groups), name, known)}")
 
 
-def _hint(cell: Cell, name: str, known: Sequence[str]) -> str:
+def _hint(groups: Sequence[str], name: str, known: Sequence[str]) -> str:
     """Say what may have been meant: a group and a field are looked for each by itself."""
     group, dot, field = name.partition(".")
-    names = [each.name for each in cell.preactivations]
-    if dot and group in names and field in _GROUP_FIELDS:
+    if dot and group in groups and field in _GROUP_FIELDS:
         what = "W" if field == "weight_std" else "V"
         return f"its preactivation {group!r} has no {what}, leave it out"
     if not dot:
         near = get_close_matches(name, known, n=1)
-    elif field in names and group in _GROUP_FIELDS:  # the wrong way round
+    elif field in groups and group in _GROUP_FIELDS:  # the wrong way round
         near = [f"{field}.{group}"]
     else:
         fields = get_close_matches(field, _GROUP_FIELDS, n=1)
-        near = get_close_matches(group, names, n=1) if fields else []
+        near = get_close_matches(group, groups, n=1) if fields else []
         near = [f"{near[0]}.{fields[0]}"] if near else []
         if fields and not near:
-            return f"its preactivations are {', '.join(names)}"
+            return f"its preactivations are {', '.join(groups)}"
     near = [each for each in near if each in known]
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 

@@ -15,7 +15,7 @@ from rmt_jacobian.cli.options import (
     theory_weights_choice,
     write_json,
 )
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,18 +73,16 @@ def critical_init_command(
     values = read_values(assignments, config)
 
     from rmt_jacobian.cells import cell_named
-    from rmt_jacobian.mean_field.averages import single_site
+    from rmt_jacobian.mean_field.averages import is_single_site
 
     found = cell_named(cell)
-    try:
-        single_site(found)
-    except HypothesisError:
+    if not is_single_site(found):
         results = _of_any_cell(found, values, free, steps, weights, seed, json_path)
+    elif free:
+        raise ParameterError(
+            f"{found.name} has the free parameters weight_std and input_std: leave --free out"
+        )
     else:
-        if free:
-            raise ParameterError(
-                f"{found.name} has the free parameters weight_std and input_std: leave --free out"
-            )
         results = _of_one_preactivation(found, values, json_path)
     write_json(json_path, {"cell": found.name, **results})
 

@@ -1,6 +1,5 @@
 """``rmt-jacobian lyapunov``: growth rates of long products, sampled and by theory."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -152,14 +151,10 @@ def lyapunov_command(
 
 def _largest(cell: "Cell", parameters: "Parameters") -> float:
     """Return half the logarithm of the growth rate of a small change."""
-    from rmt_jacobian.mean_field import site_law, untied_state
+    from rmt_jacobian.mean_field import untied_state
     from rmt_jacobian.pencils import largest_exponent
 
-    try:
-        chi1 = site_law(cell, parameters).chi1
-    except HypothesisError:  # several states or preactivations, or moments that do not close
-        return largest_exponent(untied_state(cell, parameters))
-    return math.log(chi1) / 2 if chi1 > 0 else -math.inf
+    return largest_exponent(untied_state(cell, parameters))
 
 
 @dataclass(frozen=True)

@@ -158,15 +158,9 @@ def _number(name: str, value: Any) -> float:
 
 def read_values(assignments: tuple[str, ...], config: str | None) -> dict[str, float]:
     """Return named values from a TOML file and from -p, which has the last word."""
-    values = _read_config(config) if config else {}
-    given = parse_assignments(assignments)
-    return _overlaid(values, given)
+    from rmt_jacobian.cells.parameters import overlaid
 
-
-def _overlaid(values: dict[str, float], given: dict[str, float]) -> dict[str, float]:
-    """Return values with others in their place; weight_std also replaces update.weight_std."""
-    kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
-    return {**kept, **given}
+    return overlaid(_read_config(config) if config else {}, parse_assignments(assignments))
 
 
 def _read_config(path: str) -> dict[str, float]:
@@ -204,10 +198,9 @@ def read_cell_and_parameters(
     from rmt_jacobian.cells import Parameters, cell_named
 
     found = cell_named(cell)
-    values = _overlaid(dict(found.typical_parameters), read_values(assignments, config))
     parameters = Parameters.of(
         found,
-        values,
+        read_values(assignments, config),
         input_kind=inputs,  # pyright: ignore[reportArgumentType]
         bias_kind=chosen_biases(),
     )

@@ -12,7 +12,7 @@ from rmt_jacobian.compare.moment_table import MOMENT_NOTE, count_of_moments, mom
 from rmt_jacobian.compare.rows import Comparison, Row
 from rmt_jacobian.compare.spectra import SpectrumComparison
 from rmt_jacobian.compare.verification import Verification
-from rmt_jacobian.mean_field import SiteLaw, UntiedState
+from rmt_jacobian.mean_field import UntiedState
 
 __all__ = ["to_json", "to_markdown", "to_text"]
 
@@ -27,7 +27,7 @@ _SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict"
 
 def to_text(found: Verification) -> str:
     """Return the table of moments, and that of spectra, aligned for a terminal."""
-    if isinstance(found.law, SiteLaw):
+    if found.state.site_law is not None:
         table = [_HEADER, *((*_cells(row)[:-1], _short_verdict(row)) for row in found.rows)]
     else:
         table = moment_table(found.rows)
@@ -45,14 +45,14 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
     figure
         File name of the figure, relative to the report.
     """
-    parts = [f"# Spectrum of J Jᵀ: {found.law.cell.name}", _headline(found)]
+    parts = [f"# Spectrum of J Jᵀ: {found.state.cell.name}", _headline(found)]
     if figure:
         parts.append(f"![second moment of J Jᵀ against the number of steps]({figure})")
-    if isinstance(found.law, SiteLaw):
+    if found.state.site_law is not None:
         parts += _moments_of_one_matrix(found)
     else:
         parts += ["## Moments, (1/dN) E tr (J Jᵀ)ᵏ", markdown_table(moment_table(found.rows))]
-    if found.s_1 or isinstance(found.law, SiteLaw):
+    if found.s_1 or found.state.site_law is not None:
         parts += _s_1_section(found)
     if found.differences:
         parts += [
@@ -113,20 +113,20 @@ def _s_1_section(found: Verification) -> list[str]:
 
 def to_json(found: Verification) -> dict[str, Any]:
     """Return the verification as plain data; numbers that are not finite become null."""
-    law = found.law
+    state = found.state
     return {
-        "cell": law.cell.name,
-        "parameters": law.parameters.named(),
+        "cell": state.cell.name,
+        "parameters": state.parameters.named(),
         "settings": {
             "width": found.width,
             "samples": found.samples,
             "seed": found.seed,
             "tied": found.tied,
-            "inputs": law.parameters.input_kind,
+            "inputs": state.parameters.input_kind,
         },
         "metadata": run_metadata(found.seed, device=found.device, dtype=found.dtype),
         "hypotheses": found.hypotheses,
-        "mean_field": _mean_field_json(law),
+        "mean_field": _mean_field_json(state),
         "rows": [
             {
                 "weights": row.weights,
@@ -161,26 +161,27 @@ def to_json(found: Verification) -> dict[str, Any]:
     }
 
 
-def _mean_field_json(law: SiteLaw | UntiedState) -> dict[str, Any]:
-    if isinstance(law, SiteLaw):
+def _mean_field_json(state: UntiedState) -> dict[str, Any]:
+    law = state.site_law
+    if law is not None:
         return {
             "preactivation_variance": law.preactivation_variance,
             "state_variance": law.state_variance,
             "chi1": law.chi1,
         }
     return {
-        "preactivation_variance": _variances(law),
-        "state_variance": _state_squares(law),
+        "preactivation_variance": _variances(state),
+        "state_variance": _state_squares(state),
     }
 
 
-def _variances(law: UntiedState) -> dict[str, float]:
-    names = (name for name, _ in law.parameters.groups)
-    return dict(zip(names, law.preactivation_variances, strict=True))
+def _variances(state: UntiedState) -> dict[str, float]:
+    names = (name for name, _ in state.parameters.groups)
+    return dict(zip(names, state.preactivation_variances, strict=True))
 
 
-def _state_squares(law: UntiedState) -> dict[str, float]:
-    return dict(zip(map(str, law.cell.states), law.state_squares, strict=True))
+def _state_squares(state: UntiedState) -> dict[str, float]:
+    return dict(zip(map(str, state.cell.states), state.state_squares, strict=True))
 
 
 def _comparison_json(row: Row, found: Comparison) -> dict[str, Any]:
@@ -211,24 +212,25 @@ def _finite(value: float | None) -> float | None:
 
 
 def _headline(found: Verification) -> str:
-    law = found.law
-    values = ", ".join(f"{name} = {value:g}" for name, value in law.parameters.named().items())
+    state = found.state
+    values = ", ".join(f"{name} = {value:g}" for name, value in state.parameters.named().items())
     return (
-        f"{law.cell.name}: {values}\n"
-        f"mean field: {_mean_field_words(law)}\n"
+        f"{state.cell.name}: {values}\n"
+        f"mean field: {_mean_field_words(state)}\n"
         f"{found.samples} networks of width {found.width} for each ensemble, seed {found.seed}"
         f"{', tied weights' if found.tied else ''}"
     )
 
 
-def _mean_field_words(law: SiteLaw | UntiedState) -> str:
-    if isinstance(law, SiteLaw):
+def _mean_field_words(state: UntiedState) -> str:
+    law = state.site_law
+    if law is not None:
         return (
             f"q* = {law.preactivation_variance:.6g}, Q* = {law.state_variance:.6g}, "
             f"chi_1 = {law.chi1:.6g}"
         )
-    squares = _state_squares(law)
-    words = [f"q({name}) = {q:.4g}" for name, q in _variances(law).items()]
+    squares = _state_squares(state)
+    words = [f"q({name}) = {q:.4g}" for name, q in _variances(state).items()]
     words += [f"E[{state}^2] = {square:.4g}" for state, square in squares.items()]
     silent = max(squares.values()) < _SILENT
     return ", ".join(words) + "; the states fall silent: inputs would wake them" * silent
@@ -239,7 +241,7 @@ def _notes(found: Verification) -> list[str]:
         f"{s.weights} {estimate(s.measured.value, s.measured.standard_error)}, exact {s.exact:g}"
         for s in found.s_1
     )
-    if isinstance(found.law, SiteLaw):
+    if found.state.site_law is not None:
         notes = _notes_on_one_matrix(found)
     else:
         notes = [count_of_moments(found.rows), MOMENT_NOTE, _finite_width_note(found)]

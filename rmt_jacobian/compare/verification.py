@@ -20,7 +20,7 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw, UntiedState, site_law, untied_state
+from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of
 
@@ -62,9 +62,8 @@ class Verification:
 
     Attributes
     ----------
-    law
-        The mean field of the cell: the law of its one preactivation, or, for all other cells, the
-        population of sites of :func:`.untied_state`.
+    state
+        The stationary state of the cell.
     rows
         One for each ensemble and number of steps.
     s_1
@@ -81,7 +80,7 @@ class Verification:
         Where and in which precision the networks were sampled.
     """
 
-    law: SiteLaw | UntiedState
+    state: UntiedState
     rows: tuple[Row, ...]
     s_1: tuple[SCoefficientMeasurement, ...]
     differences: tuple[EnsembleDifference, ...]
@@ -102,9 +101,9 @@ class Verification:
                 "The theory is that of untied weights; the sampled networks are tied, so it is "
                 "an approximation here and a deviation is no error of the formula."
             )
-        if isinstance(self.law, SiteLaw):
+        if self.state.site_law is not None:
             return "Untied weights and biases, N -> infinity, W bi-invariant."
-        kind = self.law.parameters.bias_kind
+        kind = self.state.parameters.bias_kind
         return f"Untied weights, {kind} biases, N -> infinity, W bi-invariant."
 
 
@@ -185,7 +184,7 @@ def verify(
     if width < 2:
         raise ParameterError(f"width must be at least 2, for networks of two widths, not {width}")
     namespace(device)  # refused before anything is computed
-    law = _mean_field(cell, parameters)
+    state = untied_state(cell, parameters)
     spectra_at = (
         [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
     )
@@ -205,28 +204,18 @@ def verify(
         device=device,
         dtype=dtype,
     )
-    rows = tuple(row for found in drawn.values() for row in _rows(law, found, workers))
-    compared, without_law = _spectra(law, [found.networks for found in drawn.values()])
+    rows = tuple(row for found in drawn.values() for row in _rows(state, found, workers))
+    compared, without_law = _spectra(state, [found.networks for found in drawn.values()])
     return Verification(
-        law, rows, tuple(_measured_s_1(drawn.values())), tuple(_differences(rows, drawn)),
+        state, rows, tuple(_measured_s_1(drawn.values())), tuple(_differences(rows, drawn)),
         width, samples, seed, tied, compared, without_law, device, dtype,
     )  # fmt: skip
 
 
-def _mean_field(cell: Cell, parameters: Parameters) -> SiteLaw | UntiedState:
-    """Return the law whose moments close where it is known, else the population of any cell."""
-    try:
-        law = site_law(cell, parameters)
-        diagonal_valued_recursion(cell)
-    except HypothesisError:
-        return untied_state(cell, parameters)
-    return law
-
-
-def _rows(law: SiteLaw | UntiedState, found: Drawn, workers: int | None) -> list[Row]:
-    if isinstance(law, SiteLaw):
-        return [_row(law, found, j) for j in range(len(found.steps))]
-    limits = limit_moments(law, found.weights, found.steps, workers=workers)
+def _rows(state: UntiedState, found: Drawn, workers: int | None) -> list[Row]:
+    if state.site_law is not None:
+        return [_row(state.site_law, found, j) for j in range(len(found.steps))]
+    limits = limit_moments(state, found.weights, found.steps, workers=workers)
     return [_row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
 
 
@@ -267,7 +256,7 @@ def _row_of_any_cell(limit: LimitMoments, found: Drawn, j: int) -> Row:
 
 
 def _spectra(
-    law: SiteLaw | UntiedState, drawn: Iterable[MomentSamples]
+    state: UntiedState, drawn: Iterable[MomentSamples]
 ) -> tuple[tuple[SpectrumComparison, ...], tuple[str, ...]]:
     """Compare the singular values that were kept with their laws, where those are found."""
     compared, missing = [], []
@@ -276,11 +265,10 @@ def _spectra(
             label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
             try:
                 limit = singular_value_law(
-                    law.cell, law.parameters, weights=ensemble_of(found.weights), steps=T,
-                    law=law if isinstance(law, SiteLaw) else None,
-                    sites=_SITES, tolerance=_TOLERANCE, replicates=0,
+                    state.cell, state.parameters, weights=ensemble_of(found.weights), steps=T,
+                    state=state, sites=_SITES, tolerance=_TOLERANCE, replicates=0,
                 )  # fmt: skip
-                states = len(law.cell.states)
+                states = len(state.cell.states)
                 compared.append(compare_spectrum(limit, values, label=label, states=states))
             except (HypothesisError, ConvergenceError) as error:
                 missing.append(f"{label}: {error}")

@@ -19,7 +19,7 @@ from rmt_jacobian.derive.quantities import (
     steps_symbol,
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
-from rmt_jacobian.mean_field import Sites, site_law, untied_state
+from rmt_jacobian.mean_field import Sites, untied_state
 
 __all__ = ["Derivation"]
 
@@ -121,10 +121,8 @@ class Derivation:
         """
         if not isinstance(given, Parameters):
             return self._evaluated(given, weights, steps)
-        try:
-            return self._evaluated(site_law(self.cell, given), weights, steps)
-        except HypothesisError:  # several states or preactivations, or moments that do not close
-            return self._evaluated(untied_state(self.cell, given).sites, weights, steps)
+        state = untied_state(self.cell, given)
+        return self._evaluated(state.site_law or state.sites, weights, steps)
 
     def _evaluated(self, law: SiteAverages, weights: str, steps: int | None) -> float:
         law = LetterValues(law) if isinstance(law, Sites) else law

@@ -40,7 +40,12 @@ from rmt_jacobian.mean_field.lyapunov import (
 from rmt_jacobian.mean_field.pair_equations import pair_state, solve_pair_state
 from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.population import stationary_states
-from rmt_jacobian.mean_field.site_law import SiteLaw, site_law, solve_site_law
+from rmt_jacobian.mean_field.site_law import (
+    SiteLaw,
+    has_closed_site,
+    site_law,
+    solve_site_law,
+)
 from rmt_jacobian.mean_field.sites import Sites
 from rmt_jacobian.mean_field.slow_modes import (
     binary_open_share,
@@ -52,7 +57,6 @@ from rmt_jacobian.mean_field.slow_modes import (
 from rmt_jacobian.mean_field.summary import (
     MeanField,
     UntiedMeanField,
-    has_closed_site,
     mean_field,
     untied_mean_field,
 )

@@ -26,6 +26,7 @@ from rmt_jacobian.mean_field.quadrature import (
 __all__ = [
     "Preactivations",
     "SiteTerm",
+    "is_single_site",
     "pair_average",
     "single_site",
     "site_average",
@@ -53,6 +54,11 @@ class Preactivations:
     correlation: float = 1.0
 
 
+def is_single_site(cell: Cell) -> bool:
+    """Whether a cell has one state h and one preactivation, whose source is h: J = A + B W."""
+    return len(cell.states) == 1 and len(cell.gates) == 1 and cell.sources == cell.states
+
+
 def single_site(cell: Cell) -> tuple[sp.Symbol, sp.Symbol, sp.Symbol]:
     """Return the symbols (h, x, e) of a cell with one state, one preactivation and source h.
 
@@ -61,7 +67,7 @@ def single_site(cell: Cell) -> tuple[sp.Symbol, sp.Symbol, sp.Symbol]:
     HypothesisError
         If the cell is not of that form.
     """
-    if len(cell.states) != 1 or len(cell.gates) != 1 or cell.sources != cell.states:
+    if not is_single_site(cell):
         raise HypothesisError(
             f"cell {cell.name!r}: this theory is for one state h and one preactivation "
             "e = W h + V x + b; use a cell of that form, such as minimalrnn or vanilla"

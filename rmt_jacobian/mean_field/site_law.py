@@ -9,12 +9,18 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.gaussian import NormalRule, normal_rule
-from rmt_jacobian.mean_field.averages import Preactivations, single_site, site_average
+from rmt_jacobian.mean_field.affine import affine_form
+from rmt_jacobian.mean_field.averages import (
+    Preactivations,
+    is_single_site,
+    single_site,
+    site_average,
+)
 from rmt_jacobian.mean_field.bends import bends_by
 from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
-__all__ = ["SiteLaw", "site_law", "solve_site_law"]
+__all__ = ["SiteLaw", "has_closed_site", "site_law", "solve_site_law"]
 
 _FAR = 1e100  # a variance at which only the growth of the update matters
 _DRIFT = 1e-9  # difference of its rate from 1 that is rounding
@@ -158,6 +164,31 @@ def _no_state(power: int) -> float:
     return 1.0
 
 
+def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
+    """Whether :class:`SiteLaw` serves: one state and preactivation, and all moments close.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import Parameters, gru, minimalrnn
+    >>> has_closed_site(minimalrnn, Parameters.of(minimalrnn))
+    True
+    >>> has_closed_site(gru, Parameters.of(gru))
+    False
+    """
+    if not is_single_site(cell) or _frozen(parameters):
+        return False
+    form = affine_form(cell)
+    return (
+        form is not None
+        and cell.input not in form.update[0][1].free_symbols
+        and bool(cell.updates[0].is_polynomial(cell.input))
+    )
+
+
+def _frozen(parameters: Parameters) -> bool:
+    return parameters.bias_kind == "frozen" and any(g.bias_std > 0 for _, g in parameters.groups)
+
+
 def solve_site_law(
     cell: Cell, parameters: Parameters, *, start_variance: float = 1.0
 ) -> Solution[SiteLaw]:
@@ -178,7 +209,7 @@ def solve_site_law(
     :cite:t:`Chen2018`, eqs. (6)-(7), (21)-(24); Poole et al. (2016) for the vanilla network.
     """
     single_site(cell)
-    if parameters.bias_kind == "frozen" and parameters.only.bias_std > 0:
+    if _frozen(parameters):
         raise HypothesisError(
             f"cell {cell.name!r}: the moments of the state close only if biases are redrawn at "
             'every step; use untied_state, or bias_kind "redrawn"'

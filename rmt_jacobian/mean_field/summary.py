@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.bends import has_jumps
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
@@ -16,9 +15,9 @@ from rmt_jacobian.mean_field.correlation import (
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
-from rmt_jacobian.mean_field.untied import UntiedState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field.untied import UntiedState, untied_state
 
-__all__ = ["MeanField", "UntiedMeanField", "has_closed_site", "mean_field", "untied_mean_field"]
+__all__ = ["MeanField", "UntiedMeanField", "mean_field", "untied_mean_field"]
 
 _ROUNDING = 1e-13  # relative, of averages by quadrature
 
@@ -86,28 +85,6 @@ class MeanField:
 def _amplified(slope: float) -> float:
     """Return by how much a map of this slope amplifies an error at its fixed point."""
     return 1 / abs(1 - slope) if slope != 1 else math.inf
-
-
-def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
-    """Whether :func:`mean_field` serves: one state and preactivation, and all moments close.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import Parameters, gru, minimalrnn
-    >>> has_closed_site(minimalrnn, Parameters.of(minimalrnn))
-    True
-    >>> has_closed_site(gru, Parameters.of(gru))
-    False
-    """
-    if len(cell.states) != 1 or len(cell.gates) != 1 or has_frozen_bias(parameters):
-        return False
-    form = affine_form(cell)
-    return (
-        form is not None
-        and cell.sources == cell.states
-        and cell.input not in form.update[0][1].free_symbols
-        and bool(cell.updates[0].is_polynomial(cell.input))
-    )
 
 
 def mean_field(

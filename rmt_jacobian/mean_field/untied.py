@@ -1,5 +1,6 @@
 """The stationary state of any cell under untied weights, with the errors of its numbers."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
+from rmt_jacobian.mean_field.site_law import SiteLaw, has_closed_site, solve_site_law
 from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.site_paths import draw_drive, run_sites
 from rmt_jacobian.mean_field.sites import Sites
@@ -82,6 +84,13 @@ class UntiedState:
     model: SiteModel
     samples: Replicated
     tolerance: float | None = None
+
+    @cached_property
+    def site_law(self) -> SiteLaw | None:
+        """The closed law of a cell with one state and preactivation; None for other cells."""
+        if not has_closed_site(self.cell, self.parameters):
+            return None
+        return SiteLaw(self.cell, self.parameters, self.preactivation_variances[0])
 
     @property
     def is_exact(self) -> bool:
@@ -241,7 +250,8 @@ def solve_untied_state(
     model: SiteModel = AffineSites.of(cell, parameters, seed) or PopulationSites(
         cell, parameters, seed=seed
     )
-    found, model = _self_consistent(model, start, tolerance)
+    near = _by_moments(cell, parameters, start) if has_closed_site(cell, parameters) else None
+    found, model = _self_consistent(model, start, tolerance, near)
     squares = tuple(map(float, np.maximum(found.value.mean, 0.0)))
     drives = Drives(tuple(fresh_variances(parameters, squares)))
     model.refuse_growth(drives)
@@ -277,8 +287,16 @@ def untied_state(
     ).unwrap()  # fmt: skip
 
 
+def _by_moments(cell: Cell, parameters: Parameters, start: np.ndarray) -> np.ndarray:
+    """Return the solution of a cell of one state whose moments close, shape (1,)."""
+    found = solve_site_law(cell, parameters, start_variance=float(start[0]))
+    if found.residual == math.inf:
+        raise InfeasibleError(found.remedy)
+    return np.array([found.unwrap().state_variance])
+
+
 def _self_consistent(
-    model: SiteModel, start: np.ndarray, tolerance: float | None
+    model: SiteModel, start: np.ndarray, tolerance: float | None, near: np.ndarray | None
 ) -> tuple[Solution[Replicated], SiteModel]:
     """Find the fixed point of the map of the E[y_k^2]; equal sources are one unknown."""
     cell, parameters = model.cell, model.parameters
@@ -295,7 +313,7 @@ def _self_consistent(
 
     remedy = "try another start_variance or smaller weight_std"
     aim, accepted = _SHARE * (tolerance or _AIM), tolerance or _ACCEPTED
-    near, rough = None, image_of(model.rough())
+    rough = image_of(model.rough())
     while True:
         found = solve_replicated(
             image_of(model), start[first], rough=rough, near=near, remedy=remedy

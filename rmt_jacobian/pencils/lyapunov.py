@@ -33,8 +33,8 @@ from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
-from rmt_jacobian.mean_field import SiteLaw, free_step_law, site_law, steps_are_free
+from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.mean_field import SiteLaw, free_step_law, steps_are_free, untied_state
 from rmt_jacobian.pencils.block_lyapunov import block_exponents
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
@@ -264,9 +264,8 @@ def lyapunov_exponents(
     x = np.asarray(quantiles, dtype=float)
     if not np.all((x >= 0) & (x < 1)):
         raise ParameterError("quantiles must lie between 0 and 1, 1 excluded")
-    try:
-        law = site_law(cell, parameters)
-    except HypothesisError:  # several states or preactivations, or moments that do not close
+    law = untied_state(cell, parameters).site_law
+    if law is None:
         flat = block_exponents(cell, parameters, weights, x.ravel(), draws=draws, seed=seed)
         exponents, errors = (values.reshape(x.shape) for values in flat)
         return LyapunovExponents(x, exponents, errors)

@@ -10,8 +10,7 @@ import numpy as np
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
-from rmt_jacobian.errors import HypothesisError
-from rmt_jacobian.mean_field import SiteLaw, site_law, untied_state
+from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
@@ -40,7 +39,7 @@ def singular_value_law(
     tolerance: float = 1e-6,
     replicates: int = 2,
     progress: bool = False,
-    law: SiteLaw | None = None,
+    state: UntiedState | None = None,
     device: Device | ModuleType = "cpu",
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product of Jacobians.
@@ -72,8 +71,8 @@ def singular_value_law(
         Independent draws of the sites for the error estimate, which is computed when asked for.
     progress
         Whether to show a progress bar while the table is made.
-    law
-        The stationary law of the sites, by default solved for.
+    state
+        The stationary state, by default solved for.
     device
         Where the sites are when the Dyson equation is solved: ``"cpu"`` or ``"gpu"``, or a
         namespace of the array API standard.  They are drawn on the host, so that one seed means the
@@ -96,10 +95,9 @@ def singular_value_law(
     rngs = spawn(seed, 1 + replicates)
     title = f"{cell.name}, {steps} steps" if progress else None
     grain = _FEW_SITES / sites
-    try:
-        law = law or site_law(cell, parameters)
-    except HypothesisError:  # several states or preactivations, or moments that do not close
-        state = untied_state(cell, parameters)
+    state = state or untied_state(cell, parameters)
+    law = state.site_law
+    if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         return block_singular_value_law(
             histories[0],
@@ -160,10 +158,7 @@ class _Draw:
         variance = self.law.parameters.only.weight_std**2
         if variance == 0 or not math.isclose(self.random.variance, variance, rel_tol=1e-12):
             return None  # an ensemble of another scale: the site law is not that of its network
-        try:
-            exact = exact_moments(self.law, self.steps, self.random.s_1)
-        except HypothesisError:  # the averages that it needs do not follow from moments
-            return None
+        exact = exact_moments(self.law, self.steps, self.random.s_1)
         return exact if min(exact) > 0 and math.isfinite(max(exact)) else None
 
 
@@ -175,7 +170,7 @@ def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
     Examples
     --------
     >>> from rmt_jacobian.cells import minimalrnn
-    >>> law = site_law(minimalrnn, Parameters.of(minimalrnn))
+    >>> law = untied_state(minimalrnn, Parameters.of(minimalrnn)).site_law
     >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]
     [0.9939, 20.1812]
     """

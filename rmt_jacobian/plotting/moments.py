@@ -207,11 +207,11 @@ def _log_axis(ax: Axes, span: float) -> None:
 
 
 def _title(found: Verification, characters: int) -> str:
-    named = ", ".join(f"{key} = {value:g}" for key, value in found.law.parameters.named().items())
+    named = ", ".join(f"{key} = {value:g}" for key, value in found.state.parameters.named().items())
     sampled = (
         f"{found.samples} networks of width N = {found.width} for each ensemble, "
         f"seed {found.seed}{', tied weights' if found.tied else ''}"
     )
     return "\n".join(
-        fill(line, characters) for line in (f"{found.law.cell.name}: {named}", sampled)
+        fill(line, characters) for line in (f"{found.state.cell.name}: {named}", sampled)
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
     MeanField,
@@ -13,8 +13,8 @@ from rmt_jacobian.mean_field import (
     UntiedMeanField,
     UntiedState,
     fixed_points,
+    has_closed_site,
     mean_field,
-    site_law,
     untied_mean_field,
     untied_state,
 )
@@ -100,13 +100,12 @@ class Point:
 
     @cached_property
     def _mean_field(self) -> MeanField | UntiedMeanField:
-        try:
+        if has_closed_site(self.cell, self.parameters):
             return mean_field(self.cell, self.parameters, input_correlation=self.input_correlation)
-        except HypothesisError:  # several states or preactivations, or moments that do not close
-            return untied_mean_field(
-                self.cell, self.parameters, input_correlation=self.input_correlation,
-                count=self.sites, seed=self.seed,
-            )  # fmt: skip
+        return untied_mean_field(
+            self.cell, self.parameters, input_correlation=self.input_correlation,
+            count=self.sites, seed=self.seed,
+        )  # fmt: skip
 
     @cached_property
     def _state(self) -> UntiedState:
@@ -114,14 +113,13 @@ class Point:
 
     @cached_property
     def _moments(self) -> ProductMoments:
-        try:
-            law = site_law(self.cell, self.parameters)
+        law = self._state.site_law
+        if law is not None:
             s_1 = float(s_coefficients_of_weights(self.weights, 1)[0])
             return ProductMoments(self.steps, *exact_moments(law, self.steps, s_1))
-        except HypothesisError:
-            return product_moments_of(
-                self._state, self.weights, self.steps, count=self.sites, seed=self.seed
-            )
+        return product_moments_of(
+            self._state, self.weights, self.steps, count=self.sites, seed=self.seed
+        )
 
     @property
     def _state_sites(self) -> Sites:

@@ -86,20 +86,7 @@ class Run:
         return content
 
     def _with(self, values: Mapping[str, float]) -> Parameters:
-        if not values:
-            return self.parameters
-        return Parameters.of(
-            self.cell,
-            _replaced(self.parameters.named(), values),
-            input_kind=self.parameters.input_kind,
-            bias_kind=self.parameters.bias_kind,
-        )
-
-
-def _replaced(values: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """Return values with others in their place; weight_std also replaces update.weight_std."""
-    kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
-    return {**kept, **given}
+        return self.parameters.with_values(values)
 
 
 def _is_known(cell: Cell) -> bool:
@@ -164,7 +151,7 @@ def run_of(content: Mapping[str, Any]) -> Run:
             raise ParameterError(f"{name} is both in [parameters] and in [grid]: leave out one")
     parameters = Parameters.of(
         cell,
-        _replaced(dict(cell.typical_parameters), given),
+        given,
         input_kind=content.get("inputs", "gaussian"),
         bias_kind=content.get("biases"),
     )

@@ -19,9 +19,9 @@ from rmt_jacobian.arrays import (
 )
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
 from rmt_jacobian.derive import PairedMoments
-from rmt_jacobian.errors import HypothesisError, ParameterError, RoundingWarning
+from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.mean_field.averages import is_single_site
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils import BlockChain, BlockHistory, chain_moments, ensemble
 from rmt_jacobian.sampling.ensembles import (
@@ -209,7 +209,7 @@ def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequenc
     rows: list[list[float]] = []
     spectra: dict[int, np.ndarray] = {}
     inferred = float("nan")
-    paired = _OneMatrix(setting) if _is_single_site(setting.cell) else _AnyCell(setting)
+    paired = _OneMatrix(setting) if is_single_site(setting.cell) else _AnyCell(setting)
     for t, step, product in jacobian_products(_run(setting, rng), (1, *setting.steps)):
         paired.add(step)
         if product is None:
@@ -222,15 +222,6 @@ def _one_sample(setting: _Setting, rng: np.random.Generator, spectra_at: Sequenc
         if t in spectra_at:
             spectra[t] = to_numpy(singular_values(product))
     return _Sample(rows, inferred, spectra)
-
-
-def _is_single_site(cell: Cell) -> bool:
-    """Tell whether the Jacobian is A + B W."""
-    try:
-        single_site(cell)
-    except HypothesisError:
-        return False
-    return True
 
 
 class _OneMatrix:

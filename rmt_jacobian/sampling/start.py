@@ -5,11 +5,9 @@ from typing import Any
 
 from rmt_jacobian.arrays import ArrayGenerator, Random, array_generator, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import (
     UntiedState,
     has_frozen_bias,
-    site_law,
     stationary_states,
     untied_state,
 )
@@ -48,11 +46,10 @@ def starting_states(
     """
     random = array_generator(rng)
     tied_wait, untied_wait = _TIED_BURN_IN, _UNTIED_BURN_IN
-    try:
-        law = site_law(cell, parameters)
-    except HypothesisError:
+    state = untied_state(cell, parameters, tolerance=_NEAR)
+    law = state.site_law
+    if law is None:
         # The network settles by itself from there on.
-        state = untied_state(cell, parameters, tolerance=_NEAR)
         states = _drawn(state, width, random)
         tied_wait = max(tied_wait, _MEMORIES * state.settle)
         if has_frozen_bias(parameters):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmt_jacobian.cells import Parameters, gru_reset_after, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, gru, gru_reset_after, minimalrnn, vanilla
 from rmt_jacobian.errors import ParameterError
 from tests.cells.two_gates import two_gates
 
@@ -29,18 +29,33 @@ def test_groups_by_name_go_before_values_for_all() -> None:
     assert Parameters.of(two_gates, parameters.named()) == parameters
 
 
-def test_typical_values_only_where_nothing_is_given() -> None:
+def test_the_point_of_the_cell_fills_the_gaps() -> None:
     assert Parameters.of(minimalrnn).only.weight_std == 6.88
-    with pytest.raises(ParameterError, match="needs weight_std"):
-        Parameters.of(minimalrnn, input_std=1, input_variance=1)
+    assert Parameters.of(minimalrnn, input_std=1).named() == {
+        **Parameters.of(minimalrnn).named(),
+        "input_std": 1.0,
+    }
+    found = Parameters.of(gru, {"weight_std": 2, "reset.weight_std": 5})
+    assert [group.weight_std for _, group in found.groups] == [2, 5, 2]
 
 
 @pytest.mark.parametrize("missing", ["weight_std", "input_std", "input_variance"])
 def test_missing_values_are_named(missing: str) -> None:
     values = {"weight_std": 1.0, "input_std": 1.0, "input_variance": 1.0}
     del values[missing]
-    with pytest.raises(ParameterError, match=f"vanilla needs {missing}"):
-        Parameters.of(vanilla, values)
+    with pytest.raises(ParameterError, match=f"two gates needs {missing}"):
+        Parameters.of(two_gates, values)
+
+
+def test_other_values_are_checked_like_the_first() -> None:
+    point = Parameters.of(gru)
+    assert point.with_values({"update.weight_std": 4})["update"].weight_std == 4
+    with pytest.raises(ParameterError, match="'weigth_std': did you mean weight_std"):
+        point.with_values({"weigth_std": 3})
+    with pytest.raises(ParameterError, match="bias_mean must be a number"):
+        point.with_values(bias_mean="much")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ParameterError, match="has no W, leave it out"):
+        Parameters.of(gru_reset_after).with_values({"candidate_input.weight_std": 1})
 
 
 def test_a_cell_without_typical_values_asks_for_them() -> None:
