@@ -203,7 +203,7 @@ def _brackets(
     return [
         (first, second)
         for (first, before), (second, after) in pairwise(points)
-        if np.sign(before) != np.sign(after)
+        if (before < 0) != (after < 0)  # a zero on the grid ends one interval
     ]
 
 
