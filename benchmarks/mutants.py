@@ -242,14 +242,20 @@ def _files(place: Path) -> list[Path]:
     return [place] if place.is_file() else sorted(place.glob("test_*.py"))
 
 
+def _log(tree: Path) -> Path:
+    """Return where the tests of a tree say what they found."""
+    return tree.with_name(f"{tree.name}.txt")
+
+
 def run_tests(targets: list[str], tree: Path, timeout: float) -> str:
     """Return whether the tests of a tree pass, fail, or take too long."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP")}
     options = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, *PYTEST, *targets], cwd=tree, env=os.environ | threads | options,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    with _log(tree).open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *PYTEST, *targets], cwd=tree, env=os.environ | threads | options,
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     try:
         code = process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -276,11 +282,18 @@ def verdict(mutant: Mutant, tree: Path, limits: dict[str, float], near: bool = F
 
 
 def accepted(path: Path = ACCEPTED) -> dict[tuple[str, str, str], str]:
-    """Return the reasons of the survivors that no test can notice, or need not."""
+    """Return the reasons of the survivors that no test can notice, or need not.
+
+    Three lines each: the path and the reason, the line after a minus, and its mutant after a plus.
+    """
     if not path.exists():
         return {}
-    rows = [line.split(" | ") for line in path.read_text("utf-8").splitlines() if line[:1] != "#"]
-    return {(place, old, new): reason for place, old, new, reason in rows}
+    rows = [line for line in path.read_text("utf-8").splitlines() if line and line[0] != "#"]
+    reasons = {}
+    for head, old, new in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        place, reason = head.split(": ", 1)
+        reasons[place, old.removeprefix("- "), new.removeprefix("+ ")] = reason
+    return reasons
 
 
 def survivors(
@@ -290,7 +303,10 @@ def survivors(
     out: Path | None = None,
     near: bool = False,
 ) -> list[Mutant]:
-    """Try mutants in copies of a tree, print a table, and return the survivors."""
+    """Try mutants in copies of a tree, print a table, and return the survivors.
+
+    Every folder is tried by itself, after its tests without a mutation.
+    """
     reasons, rows, limits = accepted(), [], {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         trees: queue.Queue[Path] = queue.Queue()
@@ -325,7 +341,8 @@ def _time_limit(mutants: list[Mutant], tree: Path) -> float:
     folder, begun = mutants[0].folder, time.monotonic()
     targets = [*tests_of(folder, tree), *sorted({mutant.path for mutant in mutants})]
     if run_tests(targets, tree, FIRST_TIMEOUT) != "survived":
-        raise SystemExit(f"the tests of {folder} fail without a mutation: mend them first")
+        said = "\n".join(_log(tree).read_text("utf-8").splitlines()[-5:])
+        raise SystemExit(f"the tests of {folder} fail without a mutation: mend them first\n{said}")
     return 60 + 3 * (time.monotonic() - begun)
 
 
