@@ -1,6 +1,7 @@
 """The untied mean field of any cell, against quadrature and simulation written out here."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from rmt_jacobian.mean_field import (
     untied_mean_field,
     untied_state,
 )
+from rmt_jacobian.mean_field.replicated import Replicated
 from rmt_jacobian.sampling import jacobian_products, run_network
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
@@ -300,3 +302,22 @@ def test_hard_gates_are_averaged_without_smoothing() -> None:
         square * np.mean(logistic(r) ** 2), rel=5e-3
     )
     assert 0 < found.correlations["update"] < 1
+
+
+def test_errors_of_the_variance_are_passed_on_to_the_growth_rate() -> None:
+    """As its derivative does: chi_1 = sigma^2 E[sech^4(mean + sqrt(sigma^2 m + nu^2 R) z)]."""
+    values = {"weight_std": 1.7, "input_std": 0.6, "input_variance": 0.8, "bias_mean": 0.2}
+    exact = untied_state(vanilla, Parameters.of(vanilla, **values, bias_std=0.0))
+    (square,) = exact.source_squares
+    scatter = 1e-5 * np.array([-1.0, 0.0, 1.0])
+    noisy = replace(exact, samples=Replicated(square + scatter[:, None], np.zeros(1)))
+
+    def slope(m: float) -> float:
+        e = 0.2 + math.sqrt(1.7**2 * m + 0.6**2 * 0.8) * _Z
+        return 1.7**2 * float(_WEIGHTS @ np.cosh(e) ** -4.0)
+
+    derivative = (slope(square + 1e-4) - slope(square - 1e-4)) / 2e-4
+    error = 4.3027 * abs(derivative) * scatter.std(ddof=1) / math.sqrt(3)  # Student's t, 2 degrees
+    found = PairState(noisy, 1.0, exact.source_squares)
+    # The derivative is taken over 2 % to either side.
+    assert found.chi_error == pytest.approx(error, rel=1e-3, abs=0)
