@@ -1,13 +1,15 @@
 """Mutation testing: whether the tests notice that one operator of the package is another.
 
-A seeded sample of mutants, spread over the folders of the package.  Each is made in a copy of the
-tree, and the fast tests of its folder run, with its doctests; if it survives, those of the folders
-that import it.  Testers on the package index mutate whole modules, or run the whole suite for each
-mutant; one run of this suite takes minutes.
+A seeded sample of mutants, spread over the folders of the package in proportion to their size.
+Each is made in a copy of the tree, and the fast tests of its folder run, those that name its module
+first, with its doctests; if it survives, those of the folders that import it.  Testers on the
+package index mutate whole modules, or run the whole suite for each mutant; one run of this suite
+takes minutes.
 """
 
 import argparse
 import ast
+import math
 import os
 import queue
 import random
@@ -176,17 +178,19 @@ def mutants_of(path: Path, root: Path) -> list[Mutant]:
 
 
 def sample(mutants: Iterable[Mutant], count: int, seed: int) -> list[Mutant]:
-    """Draw mutants, the same number from every folder as far as there are any."""
+    """Draw mutants from every folder in proportion to its size, and one at least."""
     rng = random.Random(seed)
     folders: dict[str, list[Mutant]] = {}
     for mutant in mutants:
         folders.setdefault(mutant.folder, []).append(mutant)
     heaps = [rng.sample(heap, len(heap)) for _, heap in sorted(folders.items())]
-    chosen: list[Mutant] = []
-    while len(chosen) < count and any(heaps):
-        for heap in heaps:
-            chosen += [heap.pop()] if heap and len(chosen) < count else []
-    return chosen
+    ranked = [
+        (len(heap) / (2 * n + 1) if n else math.inf, mutant)  # the quotients of Sainte-Lague
+        for heap in heaps
+        for n, mutant in enumerate(heap)
+    ]
+    ranked.sort(key=lambda pair: -pair[0])
+    return sorted((mutant for _, mutant in ranked[:count]), key=lambda mutant: mutant.folder)
 
 
 def tests_of(folder: str, root: Path) -> list[str]:
@@ -206,17 +210,23 @@ def importers(folder: str, package: Path) -> list[str]:
     return sorted(names - {folder, "__init__"})
 
 
-def stages(mutant: Mutant, root: Path, near: bool = False) -> Iterator[list[str]]:
-    """Return what to run, the most likely to notice first; of its own folder only, if ``near``."""
+def stages(mutant: Mutant, root: Path, near: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Return folders and what to run of their tests, the most likely to notice first.
+
+    Those of the folder of the mutant only, if ``near``.
+    """
     names = {Path(mutant.path).stem} | set(_public(root / mutant.path))
     files = [path for place in tests_of(mutant.folder, root) for path in _files(root / place)]
-    naming = [path for path in files if names & set(re.findall(r"\w+", path.read_text("utf-8")))]
-    yield [mutant.path, *(path.relative_to(root).as_posix() for path in naming)]
-    yield [path.relative_to(root).as_posix() for path in files if path not in naming]
+    named = {path: names & set(re.findall(r"\w+", path.read_text("utf-8"))) for path in files}
+    mirror = f"test_{Path(mutant.path).stem}"
+    naming = [path for path in files if named[path]]
+    naming.sort(key=lambda path: (path.stem != mirror, -len(named[path])))
+    yield mutant.folder, [mutant.path, *(path.relative_to(root).as_posix() for path in naming)]
+    yield mutant.folder, [path.relative_to(root).as_posix() for path in files if not named[path]]
     if near:
         return
     for folder in importers(mutant.folder, (root / mutant.path).parents[_depth(mutant)]):
-        yield tests_of(folder, root)
+        yield folder, tests_of(folder, root)
 
 
 def _depth(mutant: Mutant) -> int:
@@ -232,14 +242,20 @@ def _files(place: Path) -> list[Path]:
     return [place] if place.is_file() else sorted(place.glob("test_*.py"))
 
 
+def _log(tree: Path) -> Path:
+    """Return where the tests of a tree say what they found."""
+    return tree.with_name(f"{tree.name}.txt")
+
+
 def run_tests(targets: list[str], tree: Path, timeout: float) -> str:
     """Return whether the tests of a tree pass, fail, or take too long."""
     threads = {f"{name}_NUM_THREADS": "1" for name in ("OPENBLAS", "MKL", "OMP")}
     options = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
-    process = subprocess.Popen(
-        [sys.executable, *PYTEST, *targets], cwd=tree, env=os.environ | threads | options,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    with _log(tree).open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, *PYTEST, *targets], cwd=tree, env=os.environ | threads | options,
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     try:
         code = process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -249,14 +265,15 @@ def run_tests(targets: list[str], tree: Path, timeout: float) -> str:
     return "survived" if code in {0, 5} else "killed"  # 5: there are no tests
 
 
-def verdict(mutant: Mutant, tree: Path, timeout: float, near: bool = False) -> str:
-    """Mutate a tree, run the tests, and put the tree back."""
+def verdict(mutant: Mutant, tree: Path, limits: dict[str, float], near: bool = False) -> str:
+    """Mutate a tree, run the tests within the time of their folder, and put the tree back."""
     path = tree / mutant.path
     source = path.read_bytes()
     path.write_bytes(mutant.applied(source))
     try:
-        for targets in stages(mutant, tree, near):
-            found = run_tests(targets, tree, timeout) if targets else "survived"
+        for folder, targets in stages(mutant, tree, near):
+            limit = limits.get(folder, FIRST_TIMEOUT)
+            found = run_tests(targets, tree, limit) if targets else "survived"
             if found != "survived":
                 return found
         return "survived"
@@ -265,11 +282,18 @@ def verdict(mutant: Mutant, tree: Path, timeout: float, near: bool = False) -> s
 
 
 def accepted(path: Path = ACCEPTED) -> dict[tuple[str, str, str], str]:
-    """Return the reasons of the survivors that no test can notice, or need not."""
+    """Return the reasons of the survivors that no test can notice, or need not.
+
+    Three lines each: the path and the reason, the line after a minus, and its mutant after a plus.
+    """
     if not path.exists():
         return {}
-    rows = [line.split(" | ") for line in path.read_text("utf-8").splitlines() if line[:1] != "#"]
-    return {(place, old, new): reason for place, old, new, reason in rows}
+    rows = [line for line in path.read_text("utf-8").splitlines() if line and line[0] != "#"]
+    reasons = {}
+    for head, old, new in zip(rows[::3], rows[1::3], rows[2::3], strict=True):
+        place, reason = head.split(": ", 1)
+        reasons[place, old.removeprefix("- "), new.removeprefix("+ ")] = reason
+    return reasons
 
 
 def survivors(
@@ -279,8 +303,11 @@ def survivors(
     out: Path | None = None,
     near: bool = False,
 ) -> list[Mutant]:
-    """Try mutants in copies of a tree, print a table, and return the survivors."""
-    reasons, rows = accepted(), []
+    """Try mutants in copies of a tree, print a table, and return the survivors.
+
+    Every folder is tried by itself, after its tests without a mutation.
+    """
+    reasons, rows, limits = accepted(), [], {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         trees: queue.Queue[Path] = queue.Queue()
         for number in range(processes):
@@ -289,30 +316,47 @@ def survivors(
         def in_a_tree(mutant: Mutant) -> tuple[Mutant, str]:
             tree = trees.get()
             try:
-                return mutant, verdict(mutant, tree, timeout, near)
+                return mutant, verdict(mutant, tree, limits, near)
             finally:
                 trees.put(tree)
 
-        tree = trees.get()
-        begun, targets = time.monotonic(), sorted({mutant.folder for mutant in mutants})
-        for folder in targets:
-            if run_tests(tests_of(folder, tree), tree, FIRST_TIMEOUT) != "survived":
-                raise SystemExit(f"the tests of {folder} fail without a mutation: mend them first")
-        timeout = 60 + 3 * (time.monotonic() - begun)
-        trees.put(tree)
         with ThreadPoolExecutor(processes) as pool:
-            for mutant, found in pool.map(in_a_tree, mutants):
-                found = "accepted" if found == "survived" and mutant.key in reasons else found
-                rows.append((mutant, found))
-                print(_row(mutant, found), flush=True)
-    counts = Counter(found for _, found in rows)
-    listed = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
-    summary = f"{len(rows)} mutants: {listed}"
+            for folder in sorted({mutant.folder for mutant in mutants}):
+                own = [mutant for mutant in mutants if mutant.folder == folder]
+                limits[folder] = _time_limit(own, Path(place) / "0")
+                for mutant, found in pool.map(in_a_tree, own):
+                    found = "accepted" if found == "survived" and mutant.key in reasons else found
+                    rows.append((mutant, found))
+                    print(_row(mutant, found), flush=True)
+    summary = _summary(rows)
     print(summary)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("\n".join([*(_row(*row) for row in rows), summary, ""]), encoding="utf-8")
     return [mutant for mutant, found in rows if found == "survived"]
+
+
+def _time_limit(mutants: list[Mutant], tree: Path) -> float:
+    """Return what the tests of mutants of one folder may take: three times what they take now."""
+    folder, begun = mutants[0].folder, time.monotonic()
+    targets = [*tests_of(folder, tree), *sorted({mutant.path for mutant in mutants})]
+    if run_tests(targets, tree, FIRST_TIMEOUT) != "survived":
+        said = "\n".join(_log(tree).read_text("utf-8").splitlines()[-5:])
+        raise SystemExit(f"the tests of {folder} fail without a mutation: mend them first\n{said}")
+    return 60 + 3 * (time.monotonic() - begun)
+
+
+def _summary(rows: list[tuple[Mutant, str]]) -> str:
+    """Return what became of the mutants of every folder, and of all."""
+    folders = sorted({mutant.folder for mutant, _ in rows})
+    kinds = [(f, [found for mutant, found in rows if mutant.folder == f]) for f in folders]
+    kinds.append(("all", [found for _, found in rows]))
+    lines = []
+    for folder, found in kinds:
+        counts = sorted(Counter(found).items())
+        listed = ", ".join(f"{count} {name}" for name, count in counts)
+        lines.append(f"{folder}: {len(found)} mutants: {listed}")
+    return "\n".join(lines)
 
 
 def _row(mutant: Mutant, found: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutants import Mutant, mutants_of, sample, survivors
+from benchmarks.mutants import Mutant, accepted, mutants_of, sample, survivors
 
 SOURCE = '''"""Docstring with 1 + 1 and a < b."""
 
@@ -81,7 +81,7 @@ def test_only_what_no_test_notices_survives(tree: Path) -> None:
     left = survivors(chosen, tree, out=out)
     # max(-2, -2) is noticed; neither a division by 1 nor the bound at 0 is.
     assert {mutant.new_line for mutant in left} == {wanted[1], wanted[2]}
-    assert out.read_text().splitlines()[-1] == "3 mutants: 1 killed, 2 survived"
+    assert out.read_text().splitlines()[-1] == "all: 3 mutants: 1 killed, 2 survived"
     assert (tree / "small" / "part" / "clip.py").read_text(encoding="utf-8") == SOURCE
 
 
@@ -91,12 +91,29 @@ def test_a_sample_is_fixed_by_its_seed_and_spread_over_folders(tree: Path) -> No
     chosen = sample(mutants, 6, seed=3)
     assert chosen == sample(mutants, 6, seed=3)
     assert chosen != sample(mutants, 6, seed=4)
-    assert [mutant.folder for mutant in chosen].count("other") == 3
     assert len(set(chosen)) == 6
+    # 16 against 3: one each whatever their sizes, and the second of the few after 16 / 15 > 3 / 3.
+    for count, of_other in ((2, 1), (9, 1), (10, 2), (19, 3), (30, 3)):
+        folders = [mutant.folder for mutant in sample(mutants, count, seed=3)]
+        assert len(folders) == min(count, 19)
+        assert folders.count("other") == of_other
 
 
 @pytest.mark.slow
 def test_tests_that_fail_without_a_mutation_are_refused(tree: Path) -> None:
     (tree / "tests" / "part" / "test_clip.py").write_text("def test():\n    assert False\n")
-    with pytest.raises(SystemExit, match="part fail without a mutation"):
+    with pytest.raises(SystemExit, match=r"(?s)part fail without a mutation.*test_clip\.py::test"):
         survivors(found(tree)[:1], tree)
+
+
+def test_accepted_mutants_are_mutants_of_the_package() -> None:
+    """A reason whose line has changed says nothing any more."""
+    root = Path(__file__).parents[1]
+    reasons = accepted()
+    keys = {
+        mutant.key
+        for place in {place for place, _, _ in reasons}
+        for mutant in mutants_of(root / place, root)
+    }
+    assert set(reasons) <= keys
+    assert all(reasons.values())

@@ -117,6 +117,12 @@ def test_an_orbit_that_runs_into_zero(slope: float) -> None:
     assert found.value == 0.0
 
 
+def test_an_orbit_that_runs_down_to_a_jump_has_no_fixed_point() -> None:
+    found = fixed_point_from(lambda x: x / 2 if x else 1.0, 1.0)
+    assert not found.converged
+    assert found.residual == 1.0
+
+
 @pytest.mark.parametrize(
     "function",
     [lambda x: 2 * x + 1, lambda x: 1.5 * x, lambda x: math.nan],

@@ -102,11 +102,11 @@ def critical_initialization(
         if not (math.isfinite(value) and value > 0):
             raise ParameterError(f"{name} must be a finite number above 0, not {value}")
     candidate = _candidate(cell, preactivation_variance, bias_mean, input_variance)
-    reason, rounding = None, _ROUNDING * preactivation_variance / input_variance
-    if candidate.input_weight_variance < -rounding:
+    reason = None
+    if candidate.input_weight_variance < 0:
         reason = f"input_std^2 would be {candidate.input_weight_variance:.4g}"
     elif candidate.variance_slope > 1 + _ROUNDING or (
-        candidate.variance_slope >= 1 and candidate.input_weight_variance > rounding
+        candidate.variance_slope >= 1 and candidate.input_weight_variance > 0
     ):
         reason = "the state variance would move away from its fixed point"
     if reason is not None:
@@ -115,7 +115,7 @@ def critical_initialization(
             f"bias_mean = {bias_mean:g}: {reason}; " + _remedy(cell, bias_mean, input_variance)
         )
     parameters = candidate.law.parameters.with_values(
-        input_std=math.sqrt(max(0.0, candidate.input_weight_variance))
+        input_std=math.sqrt(candidate.input_weight_variance)
     )
     return CriticalInitialization(parameters, preactivation_variance, candidate.law.state_variance)
 
@@ -230,7 +230,7 @@ def _candidate(cell: Cell, q: float, bias_mean: float, input_variance: float) ->
     weight_variance = (1 - without_weights.direct_gain) / without_weights.weight_gain
     critical = law(weight_variance)
     from_input = q - weight_variance * critical.state_variance
-    if abs(from_input) <= _ROUNDING * q:
+    if abs(from_input) <= _ROUNDING * q:  # rounding, of either sign
         from_input = 0.0
     return _Candidate(critical, from_input / input_variance, variance_slope(critical))
 

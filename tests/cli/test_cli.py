@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import subprocess
 import sys
 
@@ -316,6 +317,16 @@ def test_memory_that_gives_out_on_the_way_gets_one_line(run, monkeypatch, error)
     assert "Traceback" not in out + err
     assert err.splitlines()[-1].startswith("rmt-jacobian: not enough memory")
     assert "fewer --sites" in err
+
+
+def test_an_interrupt_is_one_line_and_the_code_of_its_signal(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("rmt_jacobian.pencils.singular_value_law", interrupted)
+    status, out, err = run("density", "vanilla", "--steps", 2)
+    assert (status, out) == (128 + signal.SIGINT, "")
+    assert err.splitlines()[-1] == "rmt-jacobian: interrupted"
 
 
 def test_values_below_rounding_are_said_to_be_noise(run):

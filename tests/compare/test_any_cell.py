@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, minimalrnn
+from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, minimalrnn, vanilla
 from rmt_jacobian.compare import (
     DiagonalMoments,
     compare_spectrum,
@@ -35,6 +35,31 @@ def test_limits_are_those_of_the_recursion_for_one_matrix(weights):
             # 8 replicates: Student's t with 7 degrees; the population has an error of its own.
             assert abs(estimate.z(value)) < 6
             assert estimate.standard_error < 0.04 * value
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_free_steps_have_the_moments_of_a_free_product(weights):
+    # A silent GRU is J = a + b W with a = 1/2, and b = 3/4 at weight_std 3.  The trace of
+    # (J J^T)^2 counts words in W and W^T, of which W W^T W W^T alone depends on the ensemble.
+    p = Parameters.of(gru).with_values(**{"candidate.weight_std": 3.0})
+    found = limit_moments(untied_state(gru, p), weights, [1, 4], count=8, workers=1)
+    a, b = 0.25, 0.5625  # the squares
+    first = a + b
+    second = a**2 + 4 * a * b + (2 if weights == "gaussian" else 1) * b**2
+    assert found[1].free_second_moment == pytest.approx(second, rel=1e-9)
+    # m_2 of a free product: with S = 1 / m_1 - (m_2 - m_1^2) z / m_1^3, powers of S multiply m_1
+    # and add up m_2 / m_1^2 - 1.
+    assert found[4].free_mean == pytest.approx(first**4, rel=1e-9)
+    assert found[4].free_second_moment == pytest.approx(
+        first**8 * (1 + 4 * (second / first**2 - 1)), rel=1e-9
+    )
+
+
+def test_networks_without_weights_have_no_singular_values():
+    silent = untied_state(vanilla, Parameters.of(vanilla).with_values(weight_std=0.0))
+    for limit in limit_moments(silent, "gaussian", [2], count=8, workers=1).values():
+        assert (limit.mean.value, limit.second_moment.value) == (0.0, 0.0)
+        assert (limit.free_mean, limit.free_second_moment) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("cell", [gru, lstm, lstm_peephole], ids=lambda c: c.name)

@@ -294,3 +294,15 @@ def test_too_many_gaps_are_refused():
     law = boxplus(Empirical(rng.normal(size=800)), Empirical(rng.normal(size=900)))
     with pytest.raises(HypothesisError, match="gaps"):
         law.support()
+
+
+def test_densities_within_rounding_of_an_edge() -> None:
+    """The sum of two semicircles is one of radius 2 sqrt(2): f = sqrt(8 - x^2) / 4 pi."""
+    law = boxplus(Semicircle(), Semicircle())
+    edge = 2 * math.sqrt(2)
+    distance = edge - (edge - np.array([1e-14, 1e-13, 5e-13, 2e-12]))
+    found = law.solve(edge - distance)
+    assert found.converged.all()
+    exact = np.sqrt(distance * (2 * edge - distance)) / (4 * math.pi)
+    # 2 sqrt(2) itself is rounded, by up to 2e-16: a hundredth of the least distance.
+    assert found.density == pytest.approx(exact, rel=0.05, abs=0)

@@ -30,7 +30,7 @@ from rmt_jacobian.mean_field import (
     tied_steady_state,
 )
 from rmt_jacobian.mean_field.dynamical_circle import shifted_normals, unit_modes
-from rmt_jacobian.mean_field.dynamical_frozen import fluctuation_growth, standstill
+from rmt_jacobian.mean_field.dynamical_frozen import _whitened, fluctuation_growth, standstill
 from rmt_jacobian.mean_field.dynamical_start import causal_run
 
 SILENT = {"input_std": 0.0, "bias_mean": 0.0, "bias_std": 0.0, "input_variance": 0.0}
@@ -506,3 +506,18 @@ def test_the_run_from_the_start_is_that_of_a_network():
     lags = [0, 1, 5, 20]
     network = network_covariances(gru, p, 500, lags, np.random.default_rng(1), burn_in=100)
     assert run.source_covariances[0, lags] == pytest.approx(network, abs=0.06 * network[0])
+
+
+def test_sites_at_rest_have_exact_means_and_covariances() -> None:
+    drawn = 0.3 + np.random.default_rng(2).standard_normal((3, 40)) * [[1.0], [2.0], [0.1]]
+    found = _whitened(drawn)
+    assert found.mean(axis=1) == pytest.approx(0, abs=1e-12)
+    assert found @ found.T / 40 == pytest.approx(np.eye(3), abs=1e-12)
+
+
+def test_slow_fluctuations_are_forgotten_in_a_sixteenth_of_the_circle() -> None:
+    (spectrum,) = dynamical._slow_fluctuations(np.array([2.0]), 64)
+    lags = np.arange(33)
+    modes = np.cos(2 * np.pi * np.outer(lags, np.arange(64)) / 64)
+    both_signs = np.concatenate([spectrum, spectrum[-2:0:-1]])
+    assert modes @ both_signs / 64 == pytest.approx(2 * np.exp(-lags / 4), abs=1e-12)

@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy.special import expit
 from scipy.stats import norm
 
-from rmt_jacobian.cells import Parameters, gru, gru_reset_after, lstm
+from rmt_jacobian.cells import Parameters, gru, gru_reset_after, lstm, sigmoid
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.mean_field import (
     binary_open_share,
@@ -22,6 +23,8 @@ from rmt_jacobian.mean_field import (
     open_share,
     slow_share,
 )
+from rmt_jacobian.mean_field.frozen import FrozenVariables
+from rmt_jacobian.mean_field.stationary import BEYOND_ONE
 from tests.mean_field.tied import gru_jacobian, lstm_jacobian, normal_average, weight
 
 
@@ -280,3 +283,13 @@ def test_what_has_no_answer():
     after = fixed_points(gru_reset_after, Parameters.of(gru_reset_after))[-1]
     with pytest.raises(HypothesisError, match="resets before"):
         gru_open_gain(after)
+
+
+@pytest.mark.parametrize(("beyond", "depth"), [(1e-300, 26.5), (1e-3, 2 * math.log(1e3))])
+def test_rules_go_as_deep_as_a_slow_gate_magnifies(beyond: float, depth: float) -> None:
+    """1 / (delta + sigma(-e)) is at most 1 / delta, and about e^26.5 at 13 standard deviations."""
+    update, _, candidate = gru.gates
+    parameters = Parameters.of(gru).with_values(**{"update.bias_mean": -0.5})
+    frozen = FrozenVariables(gru, parameters, (4.0, 1.0, 1.0), {BEYOND_ONE: beyond})
+    slow = sp.tanh(candidate) ** 2 / (BEYOND_ONE + sigmoid(-update)) ** 2
+    assert frozen._depth(slow) == pytest.approx(depth)

@@ -1,6 +1,7 @@
 """The untied mean field of any cell, against quadrature and simulation written out here."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ from rmt_jacobian.mean_field import (
     untied_mean_field,
     untied_state,
 )
+from rmt_jacobian.mean_field.replicated import Replicated
+from rmt_jacobian.mean_field.site_models import more_points
 from rmt_jacobian.sampling import jacobian_products, run_network
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
@@ -260,6 +263,52 @@ def test_a_user_defined_cell_with_two_memories() -> None:
     assert state.source_squares == pytest.approx(np.mean(rows, axis=0), rel=1e-2)
 
 
+def test_what_sites_with_two_memories_keep() -> None:
+    """The spectral radius of E[A (x) A], where A is all of the Jacobian that passes no W."""
+    p = Parameters.of(
+        two_memories, weight_std=1.2, input_std=0.7, bias_mean=0.2, input_variance=1.0
+    )
+    state = untied_state(two_memories, p)
+    gates = logistic(0.2 + math.sqrt(state.preactivation_variances[0]) * _Z)
+    squared = np.zeros((4, 4))
+    for gate, weight in zip(gates, _WEIGHTS, strict=True):
+        memory = np.array([[gate, 0.25], [0.2, 0.5]])
+        squared += weight * np.kron(memory, memory)
+    expected = np.abs(np.linalg.eigvals(squared)).max()
+    assert pair_state(state, 1.0).kept == pytest.approx(expected, rel=1e-6)
+
+
+def test_two_networks_with_two_memories() -> None:
+    p = Parameters.of(
+        two_memories, weight_std=1.2, input_std=0.7, bias_mean=0.2, input_variance=1.0
+    )
+    state = untied_state(two_memories, p)
+    pair = pair_state(state, 0.4)
+    rng, count, steps = np.random.default_rng(6), 20_000, 120
+    a, b, products = np.zeros((2, count)), np.zeros((2, count)), []
+    for t in range(steps):
+        shared, own = rng.standard_normal((2, 1, count)), rng.standard_normal((2, 2, count))
+        e, g = (
+            0.2 + np.sqrt(v) * (np.sqrt(c) * common + np.sqrt(1 - c) * each)
+            for v, c, common, each in zip(
+                state.preactivation_variances, pair.correlations, shared, own, strict=True
+            )
+        )
+        z = logistic(e)
+        a, b = z * a + (1 - z) * np.tanh(g) + b / 4, b / 2 + a / 5 + np.tanh(g) / 3
+        if t >= 40:
+            products.append([np.mean(a[0] * a[1]), np.mean(b[0] * b[1])])
+    # 1.6 million pairs of sites, of which those of ten steps or so are one.
+    assert pair.source_products == pytest.approx(np.mean(products, axis=0), rel=2e-2)
+
+
+def test_averages_over_frozen_biases_are_one_estimate() -> None:
+    p = Parameters.of(vanilla).with_values(bias_std=0.5, input_std=1.0, input_variance=0.8)
+    state = untied_state(vanilla, replace(p, bias_kind="frozen"))
+    assert state.is_exact
+    assert state.model.growth(pair_state(state, 1.0).drives).shape == (1,)
+
+
 def test_a_silent_network_is_found_silent() -> None:
     state = untied_state(gru, Parameters.of(gru))  # without input the untied GRU dies out
     assert state.preactivation_variances == (0.0, 0.0, 0.0)
@@ -300,3 +349,46 @@ def test_hard_gates_are_averaged_without_smoothing() -> None:
         square * np.mean(logistic(r) ** 2), rel=5e-3
     )
     assert 0 < found.correlations["update"] < 1
+
+
+def test_errors_of_the_variance_are_passed_on_to_the_growth_rate() -> None:
+    """As its derivative does: chi_1 = sigma^2 E[sech^4(mean + sqrt(sigma^2 m + nu^2 R) z)]."""
+    values = {"weight_std": 1.7, "input_std": 0.6, "input_variance": 0.8, "bias_mean": 0.2}
+    exact = untied_state(vanilla, Parameters.of(vanilla, **values, bias_std=0.0))
+    (square,) = exact.source_squares
+    scatter = 1e-5 * np.array([-1.0, 0.0, 1.0])
+    noisy = replace(exact, samples=Replicated(square + scatter[:, None], np.zeros(1)))
+
+    def slope(m: float) -> float:
+        e = 0.2 + math.sqrt(1.7**2 * m + 0.6**2 * 0.8) * _Z
+        return 1.7**2 * float(_WEIGHTS @ np.cosh(e) ** -4.0)
+
+    derivative = (slope(square + 1e-4) - slope(square - 1e-4)) / 2e-4
+    error = 4.3027 * abs(derivative) * scatter.std(ddof=1) / math.sqrt(3)  # Student's t, 2 degrees
+    found = PairState(noisy, 1.0, exact.source_squares)
+    # The derivative is taken over 2 % to either side.
+    assert found.chi_error == pytest.approx(error, rel=1e-3, abs=0)
+
+
+class FakeModel:
+    """Points that can be refined up to a factor."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    def refined(self, factor: int) -> int | None:
+        return factor if factor <= self.most else None
+
+
+@pytest.mark.parametrize(
+    ("reached", "aim", "accepted", "factor"),
+    [
+        (1e-2, 6e-3, 1e-2, 2),  # twice as many may do
+        (1e-2, 1e-6, 1e-2, None),  # as many as the aim takes there are not, and none are needed
+        (1e-2, 1e-6, 1e-3, 4),  # the error may fall 16-fold where there are 4 times as many
+        (1e-2, 1e-6, 1e-5, None),  # but not 1000-fold
+    ],
+)
+def test_more_points_are_taken_where_they_may_do(reached, aim, accepted, factor) -> None:
+    assert more_points(FakeModel(4), reached, aim, accepted) == factor  # pyright: ignore
+    assert more_points(FakeModel(1 << 30), reached, 1e-9, accepted) == 16  # pyright: ignore

@@ -6,6 +6,7 @@ import pytest
 from rmt_jacobian.cells import Cell, gru, lstm, lstm_cell, lstm_peephole
 from rmt_jacobian.cells.gru import gru_cell
 from rmt_jacobian.pencils import BlockHistory
+from rmt_jacobian.pencils.block_rank import lost_share
 from tests.cells.two_gates import two_states
 from tests.pencils.blocks import derivatives, sampled
 
@@ -30,3 +31,28 @@ def test_ranks_of_sampled_products(cell: Cell, steps: int, seed: int) -> None:
     found = sampled(sites, "gaussian", np.random.default_rng(seed))
     zeros = np.mean(found < 1e-11 * found.max())
     assert sites.lost == pytest.approx(float(zeros), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("gates", "sources"),
+    [
+        (((1, 4),), ((4, 4),)),  # few outputs of one W
+        (((4, 4),), ((1, 4),)),  # few inputs
+        (((1, 4), (4, 4)), ((4, 4), (2, 4))),  # outputs of one W, inputs of the other
+        (((3, 4), (3, 4)), ((3, 4), (3, 4))),  # too many of all
+    ],
+)
+def test_dead_ends_of_one_step(gates: tuple, sources: tuple) -> None:
+    """J = sum_k B_k W_k Y_k with diagonal B and Y, some of whose entries are 0."""
+    rng, width = np.random.default_rng(3), 40
+
+    def alive(some: int, all_of_them: int) -> np.ndarray:
+        return rng.permutation(np.arange(width) % all_of_them < some).astype(float)
+
+    B, Y = [alive(*each) for each in gates], [alive(*each) for each in sources]
+    K = len(B)
+    step = [[[None]], [B], [[y] for y in Y], [[None] * K for _ in range(K)]]
+    J = sum(b[:, None] * rng.standard_normal((width, width)) * y for b, y in zip(B, Y, strict=True))
+    zeros = 1 - np.linalg.matrix_rank(J) / width
+    found = lost_share([step], list(range(K)), np.full(width, 1 / width))
+    assert found == pytest.approx(zeros, abs=1e-12)

@@ -258,6 +258,15 @@ def test_bands_of_few_sites_are_counted_in_and_true_gaps_are_not() -> None:
     assert coarse.pdf(gap) == 0
 
 
+@pytest.mark.parametrize("cell", [vanilla, minimalrnn, gru], ids=lambda c: c.name)
+def test_bands_of_eight_sites_may_be_their_doing(cell) -> None:
+    for sites in (64, 256):
+        law = singular_value_law(
+            cell, Parameters.of(cell), weights="gaussian", steps=1, sites=sites, replicates=0
+        )
+        assert law.grain == 8 / sites
+
+
 def test_the_error_estimate_counts_what_tilting_changes() -> None:
     """A tilt towards wrong moments, here those of gates a tenth too open, moves the law."""
     gate = np.linspace(0.5, 1.5, 129)[None, :]

@@ -42,6 +42,13 @@ def test_a_seed_fixes_the_sites_and_any_count_is_allowed() -> None:
     assert not np.array_equal(first.gate, low_discrepancy_sites(LAW, 2, 100, seed=6).gate)
 
 
+def test_measures_stand_before_and_after_every_gate() -> None:
+    gate = np.array([[1.0, 2.0], [3.0, 0.5]])
+    sites = SiteHistory.of(np.zeros((2, 2)), gate, np.array([0.25, 0.75]))
+    expected = [[0.25, 0.75], [0.25, 3.0], [0.25, 0.75], [2.25, 0.1875]]  # v_0, w_1, v_1, w_2
+    assert np.allclose(sites.measures, expected, rtol=1e-15, atol=0)
+
+
 def test_cuts_and_portions() -> None:
     sites = low_discrepancy_sites(LAW, 3, 10)
     assert sites.first(2).steps == 2

@@ -58,6 +58,13 @@ def test_rounding_noise_is_left_out_and_counted():
     assert area(ax) == pytest.approx(6 / 8)
 
 
+def test_an_overlay_shows_the_whole_histogram_from_zero(quarter_circle):
+    (ax,) = overlay_figure(quarter_circle, QuarterCircle(), "Gaussian").axes
+    low, high = ax.get_ylim()
+    assert low == 0
+    assert high > ax.patches[0].get_data().values.max()
+
+
 def test_all_values_equal():
     figure = spectrum_figure(np.full((2, 4), 3.0), "three times an orthogonal matrix")
     assert area(figure.axes[0]) == pytest.approx(1)

@@ -184,6 +184,27 @@ def test_bases_and_groups_do_not_matter():
     assert one.exponents == pytest.approx(one.values / 100)
 
 
+def test_steps_that_lose_no_digits_are_multiplied_before_they_are_decomposed():
+    # Twice as many as before, up to 16: 1 + 2 + 4 + 8 + 16 + 16 steps.
+    assert log_singular_values([np.array([[2.0]])] * 47).decompositions == 6
+    # Every step has directions that are 1e8 apart, and is decomposed by itself.
+    rng = np.random.default_rng(11)
+    lossy = [rng.standard_normal((4, 4)) * np.logspace(0, -8, 4) for _ in range(9)]
+    assert log_singular_values(lossy).decompositions == 9
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0])
+def test_error_estimates_of_numbers(factor):
+    # One direction: no cosines, and every step of a group of g loses as much as the group, g.  Both
+    # bases give the same value, so that the estimate is what rounding may do, and no difference.
+    found = log_singular_values([np.array([[factor]])] * 47)
+    losses = math.sqrt(sum(g**2 for g in (1, 2, 4, 8, 16, 16)))
+    value = 47 * math.log(factor)
+    assert found.values == pytest.approx([value], abs=1e-13)
+    assert found.errors == pytest.approx([2.0**-52 * (losses + 1 + value)], rel=1e-12, abs=0)
+    assert found.condition == pytest.approx(1)
+
+
 def test_one_factor_has_its_own_singular_values():
     factor = np.random.default_rng(0).standard_normal((7, 7))
     found = log_singular_values([factor])
@@ -226,6 +247,15 @@ def test_values_that_rounding_hides_are_not_claimed():
     check(found, factors)
     assert found.resolved.tolist() == [True] * 5 + [False]
     assert math.isinf(found.errors[-1])
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_equal_rows_leave_one_direction(size):
+    """The triangle has zeros on its diagonal, or what rounding makes of them."""
+    found = log_singular_values([np.ones((size, size))] * 3)
+    assert found.values[0] == pytest.approx(3 * math.log(size))
+    assert found.resolved.tolist() == [True] + [False] * (size - 1)
+    assert (found.values[1:] < -60).all()
 
 
 def test_a_network_that_dies_out_leaves_half_of_its_directions_unknown():

@@ -1,5 +1,4 @@
 import math
-import threading
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,6 @@ from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.mean_field import mean_field, trajectory
 from rmt_jacobian.sampling import (
     jacobian_products,
-    map_samples,
     product_moments,
     run_network,
     runs,
@@ -332,26 +330,6 @@ def test_a_silent_network_and_one_without_weights() -> None:
     found = sample_moments(lstm, dead, weights="gaussian", steps=[1, 3], width=16, samples=2)
     assert found.paired_mean == pytest.approx(found.mean, rel=1e-12)
     assert found.paired_second_moment == pytest.approx(found.second_moment, rel=1e-12)
-
-
-def test_map_samples_keeps_the_order_and_runs_side_by_side() -> None:
-    barrier = threading.Barrier(3, timeout=20)
-
-    def task(k: int) -> int:
-        barrier.wait()  # returns only if three tasks run at a time
-        return k * k
-
-    assert list(map_samples(task, range(6), workers=3)) == [0, 1, 4, 9, 16, 25]
-
-
-def test_map_samples_passes_errors_on() -> None:
-    def task(k: int) -> float:
-        return 1 / k
-
-    with pytest.raises(ZeroDivisionError):
-        list(map_samples(task, [1, 0, 2], workers=2))
-    with pytest.raises(ParameterError, match="workers"):
-        list(map_samples(task, [1], workers=0))
 
 
 @pytest.mark.slow
