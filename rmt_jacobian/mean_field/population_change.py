@@ -20,9 +20,10 @@ def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
 
     Examples
     --------
+    >>> import sympy as sp
     >>> from rmt_jacobian.cells import lstm, lstm_cell
-    >>> hard = lstm_cell(gate=sp.Heaviside)
-    >>> parted_by_jumps(lstm, Parameters.of(lstm)), parted_by_jumps(hard, Parameters.of(hard))
+    >>> p, hard = Parameters.of(lstm), lstm_cell(gate=sp.Heaviside)
+    >>> parted_by_jumps(lstm, p), parted_by_jumps(hard, p)
     ('', 'e_f, e_i, e_o')
     """
     nodes = [*cell.states, *cell.gates]
