@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
@@ -20,8 +21,9 @@ _LAW_EVERY = 10
 
 def checked(seed: int) -> Outcome:
     """Check one point on one thread."""
+    with_law = [("gaussian", "orthogonal")[seed // _LAW_EVERY % 2]] * (seed % _LAW_EVERY == 0)
     with threadpool_limits(1):
-        return check(seed, with_law=seed % _LAW_EVERY == 0)
+        return check(seed, laws_of=with_law)
 
 
 def main() -> int:
@@ -30,6 +32,7 @@ def main() -> int:
     parser.add_argument("--points", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--log", type=Path, help="a file to which each outcome is added")
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.points)
     outcomes: list[Outcome] = []
@@ -37,6 +40,9 @@ def main() -> int:
         tasks = [pool.submit(checked, seed) for seed in seeds]
         for task in tqdm(as_completed(tasks), total=len(tasks), disable=not sys.stderr.isatty()):
             outcomes.append(task.result())
+            if options.log:
+                with options.log.open("a") as file:
+                    file.write(f"{outcomes[-1]}\n")
     return report(sorted(outcomes, key=lambda outcome: outcome.seed))
 
 

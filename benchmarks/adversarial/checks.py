@@ -5,7 +5,7 @@ import math
 import signal
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,15 +54,23 @@ class Outcome:
     checked: list[str] = field(default_factory=list)
 
 
-def check(seed: int, *, with_law: bool) -> Outcome:
-    """Compare the package with the simulation at the point of a seed."""
+def check(seed: int, *, laws_of: Sequence[str] = ()) -> Outcome:
+    """Compare the package with the simulation at the point of a seed.
+
+    Parameters
+    ----------
+    seed
+        Of the point.
+    laws_of
+        The ensembles whose laws of one step are compared as well.
+    """
     point = random_point(seed)
     start = time.process_time()
     try:
         with _limited(_SLOWEST), warnings.catch_warnings():
             warnings.simplefilter("error")
             found = claims(point)
-            laws = {w: law_of(point, w) for w in ("gaussian", "orthogonal")} if with_law else {}
+            laws = {weights: law_of(point, weights) for weights in laws_of}
             for law in laws.values():
                 law.cdf(np.array([0.0]))  # makes the table, which may be refused
     except RmtJacobianError as error:
