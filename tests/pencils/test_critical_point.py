@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from rmt_jacobian.cells import Parameters, cell_named, gru, lstm, minimalrnn, vanilla
+from rmt_jacobian.cells import Cell, Parameters, cell_named, gru, lstm, minimalrnn, vanilla
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import PairState, critical_initialization, site_law, untied_state
@@ -408,3 +408,15 @@ def test_lstm_in_sampled_networks(lstm_point: Any) -> None:
     assert abs(np.mean(spread) - expected) < 4 * error + 3 * 10 / 400 * expected
     error = np.std(sampled[:, 0], ddof=1) / math.sqrt(6)
     assert abs(np.mean(sampled[:, 0]) - lstm_point.report.mean) < 4 * error
+
+
+@pytest.mark.parametrize(("cell", "gate"), [(gru, "update"), (lstm, "forget")])
+def test_chrono_biases_have_the_moments_of_a_logarithm(cell: Cell, gate: str) -> None:
+    """E log u and E log^2 u of u uniform between 1 and 19, integrated by parts."""
+    (chrono,) = (each for each in usual_initializations(cell, 1.0, 20) if each.name == "chrono")
+    log = math.log(19)
+    mean = (19 * log - 18) / 18
+    square = (19 * log**2 - 2 * (19 * log - 18)) / 18
+    found = chrono.parameters[gate]
+    assert found.bias_mean == pytest.approx(mean, rel=1e-9)
+    assert found.bias_std == pytest.approx(math.sqrt(square - mean**2), rel=1e-9)
