@@ -16,6 +16,7 @@ from rmt_jacobian.pencils import critical_point, product_moments_of, weight_ense
 from rmt_jacobian.pencils.critical_descent import OPEN
 from rmt_jacobian.pencils.critical_point import initialization_report
 from rmt_jacobian.pencils.critical_search import CriticalSearch
+from rmt_jacobian.pencils.critical_surface import Slopes, _updated
 from rmt_jacobian.pencils.usual_initializations import corner_weights, usual_initializations
 from rmt_jacobian.sampling import jacobian_products, run_network
 
@@ -420,3 +421,20 @@ def test_chrono_biases_have_the_moments_of_a_logarithm(cell: Cell, gate: str) ->
     found = chrono.parameters[gate]
     assert found.bias_mean == pytest.approx(mean, rel=1e-9)
     assert found.bias_std == pytest.approx(math.sqrt(square - mean**2), rel=1e-9)
+
+
+def test_the_curvature_after_a_step_is_that_of_the_lagrangian_along_it() -> None:
+    rng = np.random.default_rng(4)
+    F, G = (M @ M.T for M in rng.standard_normal((2, 3, 3)))
+    F, G, g = F + 5 * np.eye(3), 0.1 * G, np.array([1.0, -2.0, 0.5])
+    here, move = np.array([0.3, 0.1, -0.2]), np.array([0.2, -0.1, 0.3])
+
+    def at(x: np.ndarray) -> Slopes:
+        return Slopes(0.0, 0.0, g + G @ x, F @ x)
+
+    there = at(here + move)
+    # mu = df / d gamma, and L = f - mu gamma has the second derivatives F - mu G.
+    mu = there.of_spread @ there.of_growth / (there.of_growth @ there.of_growth)
+    found = _updated(np.eye(3), move, at(here), there)
+    assert found @ move == pytest.approx((F - mu * G) @ move, rel=1e-9)
+    assert np.linalg.eigvalsh(found).min() > 0
