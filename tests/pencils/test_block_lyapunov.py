@@ -170,3 +170,11 @@ def test_no_weights_and_long_memory_are_refused():
     with pytest.raises(ConvergenceError, match="sample"):
         lyapunov_exponents(gru, kept, "gaussian", [0.5])
     assert isinstance(untied_history(untied_state(gru, kept), 1, count=16), BlockHistory)
+
+
+def test_gates_that_move_nothing_are_left_out():
+    # At h = 0 a change of the update gate or of the reset gate of a GRU changes no state.
+    p = Parameters.of(gru)
+    history = untied_history(untied_state(gru, p), 40, count=8, seed=0)
+    chain = LongBlockChain(history, tuple(weight_ensembles(p, history.names, "gaussian")), 16)
+    assert [history.names[k] for k in chain.alive(math.log(13 / 16))] == ["candidate"]
