@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.solvers import Solution, bracketed_root, fixed_point_from, roots_in
+from rmt_jacobian.solvers import (
+    Solution,
+    bracketed_root,
+    fixed_point_from,
+    fixed_point_of_orbit,
+    roots_in,
+)
 
 
 def test_unwrap_gives_the_value_of_an_answer() -> None:
@@ -154,3 +160,11 @@ def test_values_do_not_depend_on_the_kind_of_float() -> None:
     plain = fixed_point_from(lambda x: 1 + x / 3, 0.3).unwrap()
     numpy = fixed_point_from(lambda x: np.float64(1) + x / 3, np.float64(0.3)).unwrap()
     assert plain == numpy
+
+
+def test_a_slow_orbit_of_several_variables_is_ended_by_newtons_method() -> None:
+    # The orbit by itself would take 30,000 steps.
+    slopes, start = np.array([0.999, 0.99]), np.array([1.0, 2.0])
+    found = fixed_point_of_orbit(lambda x: 1 + slopes * x, start)
+    assert found.unwrap() == pytest.approx([1000, 100], rel=1e-9)
+    assert found.iterations < 60

@@ -17,6 +17,7 @@ from rmt_jacobian.laws import (
     PointMasses,
     QuarterCircle,
     Semicircle,
+    s_transform_near_zero,
 )
 from rmt_jacobian.laws.spectral import antiderivative
 from rmt_jacobian.laws.trinomial import principal_root
@@ -76,6 +77,14 @@ def test_transforms_near_zero_refuse_points_outside_their_disc():
         law.r_transform([0.01, 0.2])
     with pytest.raises(ParameterError, match="S-transform is computed"):
         law.s_transform(2.0)
+
+
+def test_the_s_transform_near_zero_is_known_on_the_edge_of_its_disc():
+    # The law of ratio 1 lies on [0, 4]: 3/4 of 1 / 12; and S(u) = 1 / (1 + u).
+    u = np.array([0.0625, -0.0625, 0.0625j])
+    assert s_transform_near_zero(MarchenkoPastur(), u) == pytest.approx(1 / (1 + u), rel=1e-12)
+    with pytest.raises(ParameterError, match=r"abs\(u\) <= 0\.0625"):
+        s_transform_near_zero(MarchenkoPastur(), np.array([0.0626]))
 
 
 def test_single_atom_has_constant_transforms():

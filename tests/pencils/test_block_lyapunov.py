@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 from scipy.optimize import brentq
 
 from rmt_jacobian.cells import (
     Cell,
     Parameters,
+    Preactivation,
     StepDerivatives,
     gru,
     gru_reset_after,
@@ -170,3 +172,26 @@ def test_no_weights_and_long_memory_are_refused():
     with pytest.raises(ConvergenceError, match="sample"):
         lyapunov_exponents(gru, kept, "gaussian", [0.5])
     assert isinstance(untied_history(untied_state(gru, kept), 1, count=16), BlockHistory)
+
+
+def test_gates_that_move_nothing_are_left_out():
+    # At h = 0 a change of the update gate or of the reset gate of a GRU changes no state.
+    p = Parameters.of(gru)
+    history = untied_history(untied_state(gru, p), 40, count=8, seed=0)
+    chain = LongBlockChain(history, tuple(weight_ensembles(p, history.names, "gaussian")), 16)
+    assert [history.names[k] for k in chain.alive(math.log(13 / 16))] == ["candidate"]
+
+
+def test_sources_that_nothing_moves_are_left_out():
+    h, x, e, f = sp.symbols("h x e f", real=True)
+    cell = Cell(
+        "two sources", (h,), x, (Preactivation("a", e, h), Preactivation("b", f, sp.tanh(h))),
+        (x * e + f,),
+    )  # fmt: skip
+    sites = np.linspace(0.1, 0.7, 6)
+    still = StepDerivatives(
+        {(0, 0): sites}, {(0, 0): 1 - sites, (0, 1): sites}, {(0, 0): 1.0, (1, 0): 0 * sites}, {}
+    )
+    law = GaussianWeights(1.0)
+    chain = LongBlockChain(BlockHistory.of([still] * 40, cell), (law, law), 16)
+    assert chain.alive(0.0) == [0]

@@ -7,7 +7,7 @@ import pytest
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils import GaussianWeights, solve_chain
-from rmt_jacobian.pencils.chain_newton import drift, newton
+from rmt_jacobian.pencils.chain_newton import _Inverse, drift, newton
 from tests.pencils.chains import below_axis, constant, gated
 from tests.pencils.examples import ENSEMBLES
 
@@ -81,3 +81,22 @@ def test_weights_that_vanish_leave_diagonals() -> None:
     z = 0.5 + 0.1j
     assert found.converged[0]
     assert found.cauchy[0] == pytest.approx(z / (z * z - 0.25**2))
+
+
+def test_updates_of_an_inverse_learn_every_step() -> None:
+    """Broyden: the inverse takes the last change of the function to the step that made it."""
+    rng = np.random.default_rng(7)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+    inverse, everywhere = _Inverse(5 * np.eye(3) + drawn(2, 3, 3)), np.ones(2, dtype=bool)
+    true, other = inverse.slope + drawn(2, 3, 3) / 4, drawn(2, 3)
+    for _ in range(3):
+        moved, before = drawn(2, 3), inverse
+        change = (true @ moved[:, :, None])[:, :, 0]
+        inverse = before.learnt(everywhere, moved, before.times(change))
+        assert np.allclose(inverse.times(change), moved, rtol=1e-9)
+        assert np.allclose(inverse.latest(before.times(other)), inverse.times(other), rtol=1e-9)
+    forgotten = inverse.learnt(~everywhere, moved, moved)
+    assert np.allclose(forgotten.times(other), inverse.times(other), rtol=1e-12)

@@ -8,7 +8,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from rmt_jacobian.cells import Parameters, cell_named, gru, lstm, minimalrnn, vanilla
+from rmt_jacobian.cells import Cell, Parameters, cell_named, gru, lstm, minimalrnn, vanilla
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import PairState, critical_initialization, site_law, untied_state
@@ -16,6 +16,7 @@ from rmt_jacobian.pencils import critical_point, product_moments_of, weight_ense
 from rmt_jacobian.pencils.critical_descent import OPEN
 from rmt_jacobian.pencils.critical_point import initialization_report
 from rmt_jacobian.pencils.critical_search import CriticalSearch
+from rmt_jacobian.pencils.critical_surface import Slopes, _updated
 from rmt_jacobian.pencils.usual_initializations import corner_weights, usual_initializations
 from rmt_jacobian.sampling import jacobian_products, run_network
 
@@ -410,3 +411,32 @@ def test_lstm_in_sampled_networks(lstm_point: Any) -> None:
     assert abs(np.mean(spread) - expected) < 4 * error + 3 * 10 / 400 * expected
     error = np.std(sampled[:, 0], ddof=1) / math.sqrt(6)
     assert abs(np.mean(sampled[:, 0]) - lstm_point.report.mean) < 4 * error
+
+
+@pytest.mark.parametrize(("cell", "gate"), [(gru, "update"), (lstm, "forget")])
+def test_chrono_biases_have_the_moments_of_a_logarithm(cell: Cell, gate: str) -> None:
+    """E log u and E log^2 u of u uniform between 1 and 19, integrated by parts."""
+    (chrono,) = (each for each in usual_initializations(cell, 1.0, 20) if each.name == "chrono")
+    log = math.log(19)
+    mean = (19 * log - 18) / 18
+    square = (19 * log**2 - 2 * (19 * log - 18)) / 18
+    found = chrono.parameters[gate]
+    assert found.bias_mean == pytest.approx(mean, rel=1e-9)
+    assert found.bias_std == pytest.approx(math.sqrt(square - mean**2), rel=1e-9)
+
+
+def test_the_curvature_after_a_step_is_that_of_the_lagrangian_along_it() -> None:
+    rng = np.random.default_rng(4)
+    F, G = (M @ M.T for M in rng.standard_normal((2, 3, 3)))
+    F, G, g = F + 5 * np.eye(3), 0.1 * G, np.array([1.0, -2.0, 0.5])
+    here, move = np.array([0.3, 0.1, -0.2]), np.array([0.2, -0.1, 0.3])
+
+    def at(x: np.ndarray) -> Slopes:
+        return Slopes(0.0, 0.0, g + G @ x, F @ x)
+
+    there = at(here + move)
+    # mu = df / d gamma, and L = f - mu gamma has the second derivatives F - mu G.
+    mu = there.of_spread @ there.of_growth / (there.of_growth @ there.of_growth)
+    found = _updated(np.eye(3), move, at(here), there)
+    assert found @ move == pytest.approx((F - mu * G) @ move, rel=1e-9)
+    assert np.linalg.eigvalsh(found).min() > 0

@@ -9,6 +9,7 @@ import pytest
 from rmt_jacobian.cells import Parameters, gru, lstm
 from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.pencils.eigenvalue_level import LevelSet, zero_crossings
+from rmt_jacobian.pencils.eigenvalue_support import _encloses
 from rmt_jacobian.pencils.eigenvalues import eigenvalue_law
 from tests.gauss_legendre import sigmoid, sigmoid_slope, tanh_slope
 
@@ -151,3 +152,13 @@ def test_zero_crossings_of_poles_and_steep_functions():
 
     ends = zero_crossings(function, np.array([0j, 1e-8j]), np.array([3 + 0j, 100j]))
     assert ends == pytest.approx(np.array([2, 2j]), rel=1e-12)
+
+
+def test_points_inside_of_a_polygon() -> None:
+    # The letter L: a square of side 2 without its upper right quarter.
+    corners = np.array([0, 2, 2 + 1j, 1 + 1j, 1 + 2j, 2j, 0], dtype=complex)
+    inside = np.array([0.5 + 0.5j, 1.5 + 0.5j, 0.5 + 1.5j, 0.9 + 1.1j])
+    outside = np.array([1.5 + 1.5j, -0.5 + 0.5j, 2.5 + 0.5j, 0.5 - 0.5j, 0.5 + 2.5j, 1.1 + 1.1j])
+    for curve in (corners, corners[::-1]):
+        assert _encloses(curve, inside).all()
+        assert not _encloses(curve, outside).any()

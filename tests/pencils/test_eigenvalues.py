@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import sympy as sp
@@ -245,3 +247,16 @@ def test_refusals():
         law.inside([(0.0, 0.0, 0.0)])
     with pytest.raises(ConvergenceError, match="contour"):
         scaled_law(np.ones(1), 1.0, "orthogonal").inside([(1.0, 0.0, 0.5)], tolerance=1e-9)
+
+
+@pytest.mark.parametrize("side", [-0.03, 0.03])
+def test_the_furthest_point_is_looked_for_on_both_sides(side) -> None:
+    """A boundary r(angle) = 1 + cos(4 (angle - 1)) / 50, of which a point beside is known."""
+
+    def radius(angle):
+        return 1 + np.cos(4 * (angle - 1)) / 50
+
+    boundary = SimpleNamespace(_outer=lambda lam: radius(np.angle(lam)) - np.abs(lam))
+    point = radius(1 + side) * np.exp(1j * (1 + side))
+    found = EigenvalueLaw._furthest(boundary, point)  # pyright: ignore[reportArgumentType]
+    assert found == pytest.approx(1.02, abs=1e-6)

@@ -30,6 +30,18 @@ def test_points_boundary_and_unit_circle_are_drawn():
     assert ax.get_xlim()[1] > 1.5
 
 
+@pytest.mark.parametrize(
+    ("largest", "ticks"), [(1.0, [-1, -0.5, 0, 0.5, 1]), (3.6, [-4, -2, 0, 2, 4])]
+)
+def test_ticks_are_few_and_round(largest, ticks):
+    ax = plot_eigenvalues(Figure().subplots(), sampled=np.array([largest]))
+    for axis in (ax.xaxis, ax.yaxis):
+        shown = [tick for tick in axis.get_majorticklocs() if abs(tick) <= 4]
+        assert [t for t in shown if abs(t) < 1.2 * largest] == pytest.approx(
+            [t for t in ticks if abs(t) < 1.2 * largest]
+        )
+
+
 def test_atoms_and_several_curves_have_one_entry_each():
     sites = Sites.of(lstm, Parameters.of(lstm), [ZERO, ZERO], [ZERO] * 4)
     ax = plot_eigenvalues(Figure().subplots(), law=eigenvalue_law(sites, weights="orthogonal"))

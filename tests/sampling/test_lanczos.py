@@ -1,5 +1,6 @@
 """Lanczos recurrences and their quadrature, against dense eigenvalues and measures known whole."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,8 @@ def test_the_bound_of_the_largest_eigenvalue(steps: int) -> None:
     assert failures <= 70
     few = measures(np.diag(values), starts[:, :1], 2)[0]
     assert few.largest(300, 1e-3)[1] == np.inf
+    # Where the inequality says P(theta < 0) <= risk and no more, epsilon = 1.
+    assert few.largest(1, 1.648 * math.exp(-3))[1] == np.inf
 
 
 def test_a_basis_in_several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
