@@ -51,7 +51,7 @@ def report(outcomes: list[Outcome]) -> int:
     kinds = Counter(outcome.kind for outcome in outcomes)
     slow = [outcome for outcome in outcomes if outcome.seconds > _SLOW]
     print(f"{'tried':<12}{len(outcomes):>6}")
-    for kind in ("right", "refused", "wrong", "crashed", "unsettled"):
+    for kind in ("right", "unbounded", "unsettled", "refused", "wrong", "crashed"):
         print(f"{kind:<12}{kinds[kind]:>6}")
     print(f"{'slow':<12}{len(slow):>6}   longest {max(o.seconds for o in outcomes):.1f} s")
     reasons = Counter(

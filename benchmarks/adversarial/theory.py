@@ -9,7 +9,6 @@ from rmt_jacobian.pencils import SingularValueLaw, singular_value_law
 __all__ = ["GROWTH_STEPS", "Claim", "claims", "law_of"]
 
 _SITES = 256  # of a law, whose error is far below what a few networks resolve
-_TOLERANCE = 3e-3  # asked of what has no closed form
 GROWTH_STEPS = 12  # over which the growth of gradients is compared where a limit takes long
 
 
@@ -28,7 +27,6 @@ def claims(point: Point) -> list[Claim]:
         point.cell,
         point.parameters,
         input_correlation=point.input_correlation,
-        tolerance=_TOLERANCE,
     )
     errors = found.errors
 

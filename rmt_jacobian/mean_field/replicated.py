@@ -218,7 +218,7 @@ def _selected(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarr
     """Follow the orbit to its fixed point: to rounding, or to where the noise hides the rest."""
     if len(image(start)) == 1:
         exact = fixed_point_of_orbit(lambda x: image(x)[0], start, remedy=remedy)
-        if exact.converged:
+        if exact.converged or exact.residual == np.inf:
             return exact
         close = _flow(image, start, remedy)
         polished = fixed_point_of_orbit(lambda x: image(x)[0], close.value, remedy=remedy)
