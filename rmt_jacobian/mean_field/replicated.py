@@ -27,6 +27,8 @@ _MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
 _DEAD = 1e-12  # of the start; a vector that small has died
 _CLOSE = 1e-9  # relative
 _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
+_SMALL, _NOTHING = 1e-6, 1e-14  # of the scale
+_TURNED, _FALLS = 4, 0.9999
 _LARGEST_STEP = 0.5  # of a component that stays positive
 _SINGULAR = 1e12
 
@@ -144,6 +146,8 @@ def solve_replicated(
         moved = samples.mean(axis=0) - x
         if scale is not None and (np.any(np.abs(moved) > _FARTHEST * x) or repels):
             gap = estimates.mean(axis=0) - x
+            if np.all(x + moved <= _FARTHEST * x) and _dies(image, scale):
+                return Solution(Replicated(0 * x[None], 0 * x), True, 0.0, calls)
             x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
             slopes = _slopes(rough, x, noisy_step)
             calls += 2 * len(x) + 1
@@ -189,6 +193,23 @@ def _with_hidden(
         amplified[np.ix_(seen, seen)] = own.amplification
     known = Replicated(whole(own.samples), errors + whole(own.exact_error), amplified, own.bias)
     return replace(found, value=known)
+
+
+def _dies(image: Image, scale: np.ndarray) -> bool:
+    """Whether 0 reproduces itself to rounding, and surely attracts."""
+    if np.any(np.abs(image(0 * scale)) > _NOTHING * scale):
+        return False
+    small = _SMALL * scale
+    for _ in range(_TURNED):  # towards the direction that falls most slowly
+        estimates = np.maximum(image(small), 0.0)
+        there = estimates.mean(axis=0)
+        if np.all(there <= _NOTHING * scale):
+            return True
+        falls = np.all(there + half_width(estimates) <= _FALLS * small)
+        small = there * (_SMALL * float(np.max(scale)) / float(np.max(there)))
+        if not np.all(np.isfinite(small)):
+            return False
+    return bool(falls)
 
 
 def _repels(slopes: np.ndarray) -> bool:
