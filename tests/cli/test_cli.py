@@ -190,7 +190,7 @@ BAD = [
     (["spectrum", "vanilla", "--out", "values.txt"], ".npz"),
     (["spectrum", "vanilla", "--out", "v.npz", "--figure", "f.xyz"], "xyz"),
     (["nonsense"], "nonsense"),
-    (["mean-field", "minimalrnn", "-p", "bias_mean=50"], "change the parameters of 'update'"),
+    (["mean-field", "minimalrnn", "-p", "bias_mean=1000"], "change the parameters of 'update'"),
     (["mean-field", "minimalrnn", "-p", "weight_std=1e160"], "up to 1e+50"),
     (
         ["critical-init", "vanilla", "-p", "preactivation_variance=1", "-p", "bias_mean=400",
