@@ -142,7 +142,6 @@ def _state_moment(law: SiteLaw, order: int) -> float:
         moments = _no_state, law.parameters.inputs.moment
         return site_average(law.cell, expression, law.preactivations, *moments)
 
-    earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
     lost = lost_power(kept, order)
     forgotten = site_average(law.cell, lost, law.preactivations, _no_state, _no_state)
     if forgotten <= 0:
@@ -152,10 +151,12 @@ def _state_moment(law: SiteLaw, order: int) -> float:
             if owner.symbol in kept.free_symbols
             else "it does so at any parameters: let the update forget"
         )
+        what = "second moment" if order == 2 else f"moment of order {order}"
         raise InfeasibleError(
             f"{law.cell.name}: {state} grows for ever, so that there is no stationary state: a "
-            f"step keeps {1 - forgotten:.6g} of its moment of order {order}; {mend}"
+            f"step keeps {1 - forgotten:.6g} of its {what}; {mend}"
         )
+    earlier = sum(math.comb(order, k) * fresh(k) * _state_moment(law, k) for k in range(order))
     return earlier / forgotten
 
 
