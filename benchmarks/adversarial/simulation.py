@@ -139,7 +139,8 @@ class Simulation:
     def step(self) -> None:
         """Take the drawn step."""
         for n in range(2):
-            self.states[n] = self._update(*self.states[n], *self.gates[n], self.x[n])
+            # A whole array first: an update may be a view of another state.
+            self.states[n] = np.array(self._update(*self.states[n], *self.gates[n], self.x[n]))
 
     def derivatives(self, network: int) -> np.ndarray:
         """Return the derivatives of updates and sources, (states + K, states + K, M)."""

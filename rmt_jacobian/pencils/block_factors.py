@@ -153,6 +153,8 @@ class Factors:
         """
         n, f = range(len(y)), self.factored(y)
         weighted = self.scaled(f)
+        if D is None:
+            return Observation(self, weighted, dot(weighted, f), 1.0)
         pivots, variance, beta, inverse = list(self.pivots), None, 1.0, 1.0
         change = unit(len(y))
         for j in reversed(n):

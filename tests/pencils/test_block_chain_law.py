@@ -4,8 +4,17 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 
-from rmt_jacobian.cells import Cell, gru, gru_reset_after, lstm, lstm_cell, lstm_peephole
+from rmt_jacobian.cells import (
+    Cell,
+    Preactivation,
+    gru,
+    gru_reset_after,
+    lstm,
+    lstm_cell,
+    lstm_peephole,
+)
 from rmt_jacobian.compare import finite_size_null, ks_distance
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.pencils import (
@@ -65,6 +74,25 @@ def test_sampled_products_of_one_step(cell: Cell, name: str) -> None:
 @each_cell
 def test_sampled_products_of_three_steps(cell: Cell, name: str) -> None:
     check(cell, 3, name, 96, 8)
+
+
+@both
+def test_a_state_that_nothing_reads(name: str) -> None:
+    """Its dimension, a third of all, is lost; what is kept has the law of the samples."""
+    s, e, f = sp.symbols("s_1:4"), sp.Symbol("e"), sp.Symbol("f")
+    delayed = Cell(
+        "delayed", s, sp.Symbol("x"),
+        (Preactivation("one", e, s[2]), Preactivation("two", f, s[2])),
+        (e / 4 + sp.exp(-(f**2) / 2), e, s[1]),
+    )  # fmt: skip
+    sites, rng = drawn(delayed, 1, 128), np.random.default_rng(4)
+    law = SingularValueLaw(chain(sites, name), tolerance=1e-3)
+    values = np.sort(np.ravel([sampled(sites, name, rng) for _ in range(6)]))
+    assert law.atoms()[0] == pytest.approx((0.0, 1 / 3))
+    assert np.mean(values < 1e-9) == pytest.approx(1 / 3)
+    s_above = np.array([0.3, 0.5, 0.7, 0.9, 1.1])
+    below = np.searchsorted(values, s_above) / values.size
+    assert law.cdf(s_above) == pytest.approx(below, abs=finite_size_null(3 * 128, 6) / 4 + 2e-3)
 
 
 @pytest.mark.slow
