@@ -19,7 +19,6 @@ __all__ = ["pair_state", "solve_pair_state"]
 
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
-_SMALLEST = 1e-6  # relative, of a distance from which it is looked for
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 
@@ -153,7 +152,6 @@ class _PairEquations:
             if found.converged and fit != coordinates:
                 coordinates, near = fit, squares - found.value.mean
                 if fit == "distances":
-                    near = np.maximum(near, _SMALLEST * squares)
                     continue
                 hidden = 2 * (found.value.errors + np.array(state.samples.errors)[self.first])
                 near = np.where(self.odd & (np.abs(near) <= hidden), 0.0, near)

@@ -127,6 +127,7 @@ def solve_replicated(
         hidden = (start <= rounding) & (np.abs(image(start).mean(axis=0)) <= rounding)
         if np.any(hidden):
             return _with_hidden(image, rough, start, hidden, scale, remedy)
+        x = np.where(x > 0, x, _SMALL * scale)
     # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
     noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
     slopes = _slopes(rough, x, noisy_step)
