@@ -200,17 +200,17 @@ def _dies(image: Image, scale: np.ndarray) -> bool:
     """Whether 0 reproduces itself to rounding, and surely attracts."""
     if np.any(np.abs(image(0 * scale)) > _NOTHING * scale):
         return False
-    small = _SMALL * scale
+    small, falls = _SMALL * scale, False
     for _ in range(_TURNED):  # towards the direction that falls most slowly
         estimates = np.maximum(image(small), 0.0)
         there = estimates.mean(axis=0)
         if np.all(there <= _NOTHING * scale):
             return True
-        falls = np.all(there + half_width(estimates) <= _FALLS * small)
-        small = there * (_SMALL * float(np.max(scale)) / float(np.max(there)))
-        if not np.all(np.isfinite(small)):
+        if not np.all(np.isfinite(there)):
             return False
-    return bool(falls)
+        falls = bool(np.all(there + half_width(estimates) <= _FALLS * small))
+        small = there * (_SMALL * float(np.max(scale)) / float(np.max(there)))
+    return falls
 
 
 def _repels(slopes: np.ndarray) -> bool:
