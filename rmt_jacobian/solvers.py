@@ -196,7 +196,7 @@ _ORBIT_EXACT = 1e-13  # relative change of the largest component
 _ORBIT_ROUNDS = 400
 _NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
 _DIFFERENCE = 1e-6  # relative, of the finite differences for it
-_ESCAPED = 1e16  # of the start; an orbit that is there runs to infinity
+_ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
 _DEAD = 1e-12  # of the start; a vector that small has died
 
 
@@ -230,9 +230,10 @@ def fixed_point_of_orbit(
 
     unit = max(float(np.max(np.abs(start), initial=0.0)), 1e-300)
     here, there = start, counted(start)
+    farthest = _ESCAPED * float(np.max(np.abs([start, there]), initial=1.0))
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
-        if not np.max(np.abs(there), initial=0.0) <= _ESCAPED * unit:  # or not a number
+        if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:
             if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(

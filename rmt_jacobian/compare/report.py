@@ -231,7 +231,7 @@ def _mean_field_words(state: UntiedState) -> str:
         )
     squares = _state_squares(state)
     words = [f"q({name}) = {q:.4g}" for name, q in _variances(state).items()]
-    words += [f"E[{state}^2] = {square:.4g}" for state, square in squares.items()]
+    words += [f"E[{name}^2] = {square:.4g}" for name, square in squares.items()]
     silent = max(squares.values()) < _SILENT
     return ", ".join(words) + "; the states fall silent: inputs would wake them" * silent
 

@@ -29,6 +29,7 @@ __all__ = [
 
 # Where no tolerance is asked for; growth rates take hundreds of steps.
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
+_ROUNDING = 1e-13  # relative, of moments that close
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
 
 
@@ -250,8 +251,10 @@ def solve_untied_state(
     model: SiteModel = AffineSites.of(cell, parameters, seed) or PopulationSites(
         cell, parameters, seed=seed
     )
-    near = _by_moments(cell, parameters, start) if has_closed_site(cell, parameters) else None
-    found, model = _self_consistent(model, start, tolerance, near)
+    if has_closed_site(cell, parameters):
+        found = _by_moments(cell, parameters, float(start[0]))
+    else:
+        found, model = _self_consistent(model, start, tolerance)
     squares = tuple(map(float, np.maximum(found.value.mean, 0.0)))
     drives = Drives(tuple(fresh_variances(parameters, squares)))
     model.refuse_growth(drives)
@@ -287,16 +290,21 @@ def untied_state(
     ).unwrap()  # fmt: skip
 
 
-def _by_moments(cell: Cell, parameters: Parameters, start: np.ndarray) -> np.ndarray:
-    """Return the solution of a cell of one state whose moments close, shape (1,)."""
-    found = solve_site_law(cell, parameters, start_variance=float(start[0]))
+def _by_moments(cell: Cell, parameters: Parameters, start: float) -> Solution[Replicated]:
+    """Return E[h^2] of a cell of one state whose moments close, as selected by its start.
+
+    Where every variance reproduces itself, as at the initialisation of He et al., it is the start.
+    """
+    found = solve_site_law(cell, parameters, start_variance=start)
     if found.residual == math.inf:
         raise InfeasibleError(found.remedy)
-    return np.array([found.unwrap().state_variance])
+    square = np.array([found.value.state_variance])
+    known = Replicated(square[None], _ROUNDING * square)
+    return Solution(known, found.converged, found.residual, found.iterations, found.remedy)
 
 
 def _self_consistent(
-    model: SiteModel, start: np.ndarray, tolerance: float | None, near: np.ndarray | None
+    model: SiteModel, start: np.ndarray, tolerance: float | None
 ) -> tuple[Solution[Replicated], SiteModel]:
     """Find the fixed point of the map of the E[y_k^2]; equal sources are one unknown."""
     cell, parameters = model.cell, model.parameters
@@ -313,7 +321,7 @@ def _self_consistent(
 
     remedy = "try another start_variance or smaller weight_std"
     aim, accepted = _SHARE * (tolerance or _AIM), tolerance or _ACCEPTED
-    rough = image_of(model.rough())
+    near, rough = None, image_of(model.rough())
     while True:
         found = solve_replicated(
             image_of(model), start[first], rough=rough, near=near, remedy=remedy

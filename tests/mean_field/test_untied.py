@@ -32,6 +32,7 @@ from rmt_jacobian.mean_field import (
 )
 from rmt_jacobian.mean_field.replicated import Replicated
 from rmt_jacobian.mean_field.site_models import more_points
+from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import jacobian_products, run_network
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
@@ -392,3 +393,28 @@ class FakeModel:
 def test_more_points_are_taken_where_they_may_do(reached, aim, accepted, factor) -> None:
     assert more_points(FakeModel(4), reached, aim, accepted) == factor  # pyright: ignore
     assert more_points(FakeModel(1 << 30), reached, 1e-9, accepted) == 16  # pyright: ignore
+
+
+@pytest.mark.parametrize("start", [0.0, 1e-20, 1e-3, 1e6])
+def test_every_start_finds_the_only_solution(start: float) -> None:
+    p = Parameters.of(gru).with_values(input_std=1.0)
+    expected = untied_state(gru, p).source_squares
+    assert untied_state(gru, p, start_variance=start).source_squares == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "weight_std", "second"),
+    [("vanilla:relu", math.sqrt(2), 5), ("vanilla:identity", 1, 3)],
+)
+def test_where_every_variance_reproduces_itself_it_is_the_start(
+    name: str, weight_std: float, second: float
+) -> None:
+    """He initialisation, and the identity: J J^T of two Gaussian steps has m_1 = 1."""
+    cell = cell_named(name)
+    p = Parameters.of(cell, weight_std=weight_std, input_std=0)
+    for start in (0.3, 1.0, 40.0):
+        state = untied_state(cell, p, start_variance=start)
+        assert state.source_squares == pytest.approx((start,))
+    moments = singular_value_law(cell, p, weights="gaussian", steps=2, sites=64).squares()
+    # Steps are free: m_2 = 1 + 2 v, and v = E[phi'^4] / E[phi'^2]^2 of one with Gaussian W.
+    assert [moments.moment(1), moments.moment(2)] == pytest.approx([1, second], rel=1e-5)
