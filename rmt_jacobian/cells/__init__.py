@@ -1,6 +1,5 @@
 """Recurrent cells, one a file, as symbolic equations."""
 
-from difflib import get_close_matches
 from functools import partial
 
 from rmt_jacobian.cells.activations import (
@@ -89,9 +88,7 @@ def cell_named(name: str | Cell) -> Cell:
     Raises
     ------
     ParameterError
-        If there is no such cell, or its activation cannot be chosen.
-    SpecificationError
-        If there is no such activation.
+        If there is no such cell or activation, or its activation cannot be chosen.
 
     Examples
     --------
@@ -104,12 +101,8 @@ def cell_named(name: str | Cell) -> Cell:
     """
     if isinstance(name, Cell):
         return name
-    first, colon, activation = name.partition(":")
-    plain = spelled(first, _CELLS, _OTHER_SPELLINGS)
-    if plain is None:
-        close = get_close_matches(first.lower(), _CELLS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_CELLS)}"
-        raise ParameterError(f"unknown cell {name!r}: {hint}")
+    first, colon, activation = str(name).partition(":")
+    plain = spelled("cell", first, _CELLS, _OTHER_SPELLINGS)
     if not colon:
         return _CELLS[plain]
     if plain not in _FACTORIES:

@@ -9,7 +9,7 @@ import scipy.special
 import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
-from rmt_jacobian.errors import SpecificationError
+from rmt_jacobian.errors import ParameterError, SpecificationError
 
 __all__ = [
     "ACTIVATIONS",
@@ -258,38 +258,40 @@ _OTHER_SPELLINGS = {
 }
 
 
-def spelled(name: str, known: Mapping[str, Any], others: Mapping[str, str]) -> str | None:
-    """Return the name in the spelling of this package; None where there is none of that name.
+def spelled(what: str, name: str, known: Mapping[str, Any], others: Mapping[str, str]) -> str:
+    """Return a name in the spelling of this package, whatever its case and hyphens.
+
+    Raises
+    ------
+    ParameterError
+        If there is nothing of that name.
 
     Examples
     --------
-    >>> spelled("Hard_Tanh", ACTIVATIONS, {})
+    >>> spelled("activation", "Hard_Tanh", ACTIVATIONS, {})
     'hard-tanh'
+    >>> spelled("activation", "linaer", ACTIVATIONS, {"linear": "identity"})
+    Traceback (most recent call last):
+    rmt_jacobian.errors.ParameterError: unknown activation 'linaer': did you mean linear?
     """
     plain = name.strip().lower().replace("_", "-").replace(" ", "-")
-    plain = others.get(plain, plain)
-    return plain if plain in known else None
+    found = others.get(plain, plain)
+    if found not in known:
+        close = get_close_matches(plain, [*known, *others], n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        raise ParameterError(f"unknown {what} {name!r}: {hint}")
+    return found
 
 
 def activation_name(name: str) -> str:
     """Return the name of an activation as it is spelled here.
-
-    Raises
-    ------
-    SpecificationError
-        If there is none of that name.
 
     Examples
     --------
     >>> activation_name("linear"), activation_name("hard_tanh")
     ('identity', 'hard-tanh')
     """
-    found = spelled(name, ACTIVATIONS, _OTHER_SPELLINGS)
-    if found is None:
-        close = get_close_matches(name.lower(), ACTIVATIONS, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(ACTIVATIONS)}"
-        raise SpecificationError(f"unknown activation {name!r}: {hint}")
-    return found
+    return spelled("activation", name, ACTIVATIONS, _OTHER_SPELLINGS)
 
 
 def activation_named(activation: str | Activation) -> Activation:
@@ -297,7 +299,7 @@ def activation_named(activation: str | Activation) -> Activation:
 
     Raises
     ------
-    SpecificationError
+    ParameterError
         If there is none of that name.
 
     Examples

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmt_jacobian.cells import Parameters, gru, gru_reset_after, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, cell_named, gru, gru_reset_after, minimalrnn, vanilla
 from rmt_jacobian.errors import ParameterError
 from tests.cells.two_gates import two_gates
 
@@ -140,3 +140,20 @@ def test_preactivation_covariance(w: float, v: float, b: float, y: float, r: flo
         expected, abs=4e-16 * size + 1e-300
     )
     assert group.preactivation_variance(y, r) == group.preactivation_covariance(y, r)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("GRUX", "unknown cell 'GRUX': did you mean gru"),
+        ("vanilla:linaer", "unknown activation 'linaer': did you mean linear"),
+        ("minimalrnn:relu", "has no activation to choose"),
+        (3, "unknown cell '3': known: minimalrnn"),
+    ],
+)
+def test_names_of_cells(name: str, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        cell_named(name)
+    assert cell_named(gru) is gru
+    assert cell_named("Minimal RNN") is minimalrnn
+    assert cell_named("GRU:Linear").name == "gru:identity"
