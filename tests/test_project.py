@@ -64,6 +64,17 @@ def test_module_never_executes_text(path: Path) -> None:
             assert options.get("strict") == "True", f"{place} needs strict=True"
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=source_id)
+def test_data_classes_are_frozen(path: Path) -> None:
+    open_ones = {"AverageBook", "Chain", "SitesOnCircle", "LapCounter"}  # which fill as they work
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name not in open_ones:
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            assert all(
+                "frozen=True" in text for text in decorators if text.startswith("dataclass")
+            ), f"{node.name} at line {node.lineno}"
+
+
 def test_import_is_light() -> None:
     code = "import sys, rmt_jacobian; print(*sorted({'sympy', 'matplotlib'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -24,7 +24,7 @@ __all__ = ["Outcome", "check"]
 
 # Standard errors beyond which a simulation is repeated with more sites, and in the end believed.
 _DOUBT = 4.0
-_SIZES = ((4096, 160), (32_768, 320), (200_000, 480))  # sites and recorded steps
+_SIZES = ((4096, 160), (32_768, 320), (262_144, 480))  # sites and recorded steps
 _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 1500  # steps of settling

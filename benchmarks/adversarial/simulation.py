@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 import scipy.special
 import sympy as sp
+from scipy.stats import qmc
 
 from benchmarks.adversarial.grammar import Point
 from rmt_jacobian.cells import hard_tanh, relu, sigmoid
@@ -108,7 +109,9 @@ class Simulation:
         first, other = rng.normal(size=(2, d, M))
         # Two networks that see the same start a little apart, so that they may part ways.
         self.states = np.array([first, 0.9 * first + math.sqrt(1 - 0.9**2) * other])
-        self._biases = rng.normal(size=(K, M))
+        # Even, as no time average takes away the noise of a draw of what is frozen.
+        even = qmc.Sobol(K, rng=np.random.default_rng([self.seed, M, 1])).random(M)
+        self._biases = scipy.special.ndtri(np.maximum(even, 1e-12)).T
         self.gates = np.zeros((2, K, M))
         self.x = np.zeros((2, M))
 
