@@ -48,6 +48,7 @@ _GROWS = 1.05  # from one long run to the next, of a moment that is not stationa
 _WINDOW = 32  # steps at the end of a long run
 _SEEN = 5.0  # standard errors of that
 _NOTHING = 1e-80  # of a variance; its powers underflow
+_TRACE = 1e-180  # of a square; what is left of a state that has died out
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +174,8 @@ class PopulationSites(Population, SiteModel):
                 missed.append(np.concatenate(parts))
             walk.update()
         mean = np.mean(found, axis=0)
-        return (mean - np.mean(missed, axis=0) if missed else mean).T
+        mean = (mean - np.mean(missed, axis=0) if missed else mean).T
+        return np.where(np.abs(mean) < _TRACE, 0.0, mean)
 
     def _unit(self, drives: Drives) -> float:
         """Return the deviation of the only memory."""

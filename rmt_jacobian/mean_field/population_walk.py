@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
+from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
 from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
@@ -97,7 +98,9 @@ class Walk:
     ) -> None:
         cell = model.cell
         self.model, self.others = model, others
-        self.std = np.sqrt(variances)
+        groups = [group for _, group in model.parameters.groups]
+        self.std = [drawn_deviation(variance, group.bias_mean)
+                    for variance, group in zip(variances, groups, strict=True)]  # fmt: skip
         self.count, self.networks = model.count, 1 + len(others)
         self.time = 0
         self.wanted = cell.memory if memory_only else tuple(range(len(cell.states)))

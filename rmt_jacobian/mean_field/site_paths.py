@@ -16,6 +16,7 @@ from scipy.special import ndtr
 from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
+from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.memory import MemoryMoments, memory_moments
@@ -133,7 +134,9 @@ def run_sites(
     variances
         :math:`q_k` without the variance of frozen biases, one for each preactivation.
     """
-    run = _Run(cell, parameters, np.sqrt(np.asarray(variances, dtype=float)), drive.biases)
+    std = [drawn_deviation(variance, group.bias_mean)
+           for variance, (_, group) in zip(variances, parameters.groups, strict=True)]  # fmt: skip
+    run = _Run(cell, parameters, np.array(std), drive.biases)
     frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))
     known = None if frozen else memory_moments(cell, parameters, tuple(float(v) for v in variances))
     states = _settled(run, drive, known)

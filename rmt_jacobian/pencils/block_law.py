@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from rmt_jacobian.arrays import Device
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_sites import BlockHistory
@@ -82,8 +84,10 @@ def block_singular_value_law(
 def _fastest(chain: BlockChain) -> Chain:
     """Return the chain of one state and one preactivation where it is one: it costs less."""
     sites, xp = chain.sites, chain.namespace
-    sources = [step.source_state for step in sites.diagonals]
-    if (sites.states, sites.gates) != (1, 1) or any(source != [[1.0]] for source in sources):
+    if (sites.states, sites.gates) != (1, 1):
+        return chain
+    sources = [step.source_state[0][0] for step in sites.diagonals]
+    if any(np.ndim(source) > 0 or source != 1.0 for source in sources):
         return chain
     nothing = xp.zeros_like(sites.weights)
 

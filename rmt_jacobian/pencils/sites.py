@@ -13,6 +13,7 @@ from scipy.stats import qmc
 from rmt_jacobian.arrays import Device, Seed, array_namespace, generator, on_device
 from rmt_jacobian.cells import compile_cell
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field import SiteLaw, stationary_states
 
 __all__ = ["SiteHistory", "drawn_sites", "low_discrepancy_sites"]
@@ -217,7 +218,8 @@ def check_counts(steps: int, count: int) -> None:
 def _history(law: SiteLaw, uniform: np.ndarray, rng: np.random.Generator) -> SiteHistory:
     """Run sites whose first state, preactivations and inputs have the given quantiles."""
     uniform = clipped(uniform)
-    mean, std = law.parameters.only.bias_mean, math.sqrt(law.preactivation_variance)
+    mean = law.parameters.only.bias_mean
+    std = drawn_deviation(law.preactivation_variance, mean)
     e = mean + std * ndtri(uniform[:, 1::2])
     return site_paths(law, uniform[:, 0], e, ndtri(uniform[:, 2::2]), rng)
 

@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 from scipy.optimize import brentq
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, vanilla_cell
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, vanilla_cell
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.mean_field import (
     CorrelationMap,
@@ -19,9 +19,12 @@ from rmt_jacobian.mean_field import (
     stable_correlation,
     timescale,
     trajectory,
+    untied_mean_field,
     variance_slope,
 )
 from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.pencils import singular_value_law
+from rmt_jacobian.sampling import sample_singular_values
 from tests.mean_field.kinked import ACTIVATIONS, JUMPS, average, pair_average
 
 QUARTER = {"weight_std": 1.0, "input_std": 0.5, "bias_mean": 0.0, "input_variance": 0.5}
@@ -211,3 +214,21 @@ def test_a_variance_map_that_falls():
     assert -0.5 < slope < -0.1
     assert variance_slope(law) == pytest.approx(slope, rel=1e-5)
     assert timescale(variance_slope(law)) == pytest.approx(-1 / math.log(-slope), rel=1e-5)
+
+
+@pytest.mark.parametrize("source", [sp.Symbol("s", real=True), sp.tanh(sp.Symbol("s", real=True))])
+def test_what_dies_out_meets_its_kink_from_both_sides(source):
+    """A small state sees relu' = 1 on one side, so that E[J J^T] = 1/4 + .64 (1/2) / 4."""
+    s, e, x = sp.symbols("s e x", real=True)
+    cell = Cell("dying", (s,), x, (Preactivation("g", e, source),), (s / 2 + relu(e) / 2,))
+    silent = {"weight_std": 0.8, "input_std": 0, "bias_mean": 0, "bias_std": 0}
+    parameters = Parameters.of(cell, silent | {"input_variance": 0.5})
+    found = untied_mean_field(cell, parameters)
+    assert found.preactivation_variances["g"] == 0.0
+    assert found.chi1 == pytest.approx(0.33, rel=1e-3)
+    law = singular_value_law(cell, parameters, weights="gaussian", steps=1)
+    assert law.squares().moment(1) == pytest.approx(0.33, rel=1e-3)
+    values = sample_singular_values(cell, parameters, weights="gaussian", steps=1, width=200,
+                                    samples=4, seed=0)  # fmt: skip
+    # Half of the sites let W pass: the mean of 800 squares that vary by a third of themselves.
+    assert np.mean(values**2) == pytest.approx(0.33, rel=0.06)
