@@ -19,7 +19,6 @@ __all__ = [
     "BivariateRule",
     "NormalRule",
     "bivariate_rule",
-    "drawn_deviation",
     "normal_rule",
 ]
 
@@ -31,7 +30,6 @@ _SPACING = 0.1
 _SHARP = 1e-3  # of the distance from where gates turn
 # Spacing in standard deviations, where those are small: the error is exp(-2 pi^2 / 0.4^2).
 _RESOLUTION = 0.4
-_TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
 
 
 @dataclass(frozen=True)
@@ -152,19 +150,6 @@ def bivariate_rule(mean: float, variance: float, correlation: float) -> Bivariat
     conditional_mean = mean + correlation * (first - mean)
     second, own_weights = _sinh_rule(conditional_mean, own_std, _SPACING)
     return BivariateRule(first[:, None], second, weights[:, None] * own_weights)
-
-
-def drawn_deviation(variance: float, mean: float) -> float:
-    """Return the standard deviation of drawn values, a trace above 0 where the variance is 0.
-
-    What dies out does so on both sides of its mean, and both are seen where a kink is there.
-
-    Examples
-    --------
-    >>> drawn_deviation(4.0, 1.0), drawn_deviation(0.0, 0.0), drawn_deviation(0.0, 1.0)
-    (2.0, 1e-100, 1e-15)
-    """
-    return math.sqrt(variance) or max(_TRACE * abs(mean), _LEAST)
 
 
 def _checked_std(mean: float, variance: float) -> float:

@@ -5,6 +5,7 @@ over the slope of the argument.  Arguments that are affine give these places exa
 searched for changes of sign.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,7 @@ from functools import cache
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.cells import array_function, derivative
+from rmt_jacobian.cells import Cell, array_function, derivative
 from rmt_jacobian.cells.activations import (
     hard_tanh,
     in_pieces,
@@ -27,6 +28,7 @@ from rmt_jacobian.gaussian_panels import Bends
 __all__ = [
     "bends_by",
     "bends_in",
+    "drawn_deviation",
     "has_jumps",
     "is_gentle",
     "is_smooth",
@@ -43,6 +45,7 @@ _REACH, _POINTS = 37.0, 4_000  # standard deviations that are searched, and plac
 _BISECTIONS = 200
 _NEAR, _ROUNDING = 1e-6, 1e-12  # of a jump
 _ELSEWHERE = (0.0, 0.618, -1.272, 2.058)  # of the other variables, where a jump is looked for
+_TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
 _STEEPEST, _FURTHEST = 1.0, 1.0  # of an argument p e + r that evenly graded nodes resolve
 
 
@@ -61,6 +64,26 @@ class _Turn:
 def is_smooth(expression: sp.Expr) -> bool:
     """Whether an expression has no kinks or jumps, as the gates with straight pieces have."""
     return not in_pieces(expression).has(*_HARD)
+
+
+def drawn_deviation(cell: Cell, variance: float, mean: float) -> float:
+    """Return the standard deviation of drawn preactivations.
+
+    What dies out does so on both sides of its mean, and both are seen where a kink is there: cells
+    with kinks keep a trace where the variance is 0.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import cell_named
+    >>> kinked, smooth = cell_named("vanilla:relu"), cell_named("vanilla")
+    >>> drawn_deviation(kinked, 0.0, 0.0), drawn_deviation(kinked, 0.0, 1.0)
+    (1e-100, 1e-15)
+    >>> drawn_deviation(kinked, 4.0, 1.0), drawn_deviation(smooth, 0.0, 0.0)
+    (2.0, 0.0)
+    """
+    if variance > 0 or all(is_smooth(each) for each in (*cell.updates, *cell.sources)):
+        return math.sqrt(variance)
+    return max(_TRACE * abs(mean), _LEAST)
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Any
 
 from rmt_jacobian.arrays import Random
 from rmt_jacobian.cells import compile_cell
-from rmt_jacobian.gaussian import drawn_deviation
+from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.site_law import SiteLaw
 
 __all__ = ["stationary_states"]
@@ -34,7 +34,7 @@ def stationary_states(law: SiteLaw, width: int, rng: Random, *, forgetting: floa
     settling = math.log(forgetting) / math.log(kept) if 0 < kept < 1 else 1.0
     mean = law.state_moment(1)
     h = mean + math.sqrt(max(0.0, law.state_variance - mean**2)) * rng.standard_normal(width)
-    std = drawn_deviation(law.preactivation_variance, group.bias_mean)
+    std = drawn_deviation(law.cell, law.preactivation_variance, group.bias_mean)
     for _ in range(min(20_000, max(1, math.ceil(settling)))):
         e = group.bias_mean + std * rng.standard_normal(width)
         x = law.parameters.inputs.draw(rng, (width,))

@@ -12,9 +12,9 @@ from scipy.stats import qmc
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
-from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.site_models import Drives
@@ -99,7 +99,7 @@ class Walk:
         cell = model.cell
         self.model, self.others = model, others
         groups = [group for _, group in model.parameters.groups]
-        self.std = [drawn_deviation(variance, group.bias_mean)
+        self.std = [drawn_deviation(cell, variance, group.bias_mean)
                     for variance, group in zip(variances, groups, strict=True)]  # fmt: skip
         self.count, self.networks = model.count, 1 + len(others)
         self.time = 0

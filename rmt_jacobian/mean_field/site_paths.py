@@ -16,8 +16,8 @@ from scipy.special import ndtr
 from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
-from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field.affine_moments import is_frozen
+from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.memory import MemoryMoments, memory_moments
 from rmt_jacobian.mean_field.sites import Sites
@@ -134,7 +134,7 @@ def run_sites(
     variances
         :math:`q_k` without the variance of frozen biases, one for each preactivation.
     """
-    std = [drawn_deviation(variance, group.bias_mean)
+    std = [drawn_deviation(cell, variance, group.bias_mean)
            for variance, (_, group) in zip(variances, parameters.groups, strict=True)]  # fmt: skip
     run = _Run(cell, parameters, np.array(std), drive.biases)
     frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))

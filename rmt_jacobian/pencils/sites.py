@@ -13,8 +13,8 @@ from scipy.stats import qmc
 from rmt_jacobian.arrays import Device, Seed, array_namespace, generator, on_device
 from rmt_jacobian.cells import compile_cell
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field import SiteLaw, stationary_states
+from rmt_jacobian.mean_field.bends import drawn_deviation
 
 __all__ = ["SiteHistory", "drawn_sites", "low_discrepancy_sites"]
 
@@ -219,7 +219,7 @@ def _history(law: SiteLaw, uniform: np.ndarray, rng: np.random.Generator) -> Sit
     """Run sites whose first state, preactivations and inputs have the given quantiles."""
     uniform = clipped(uniform)
     mean = law.parameters.only.bias_mean
-    std = drawn_deviation(law.preactivation_variance, mean)
+    std = drawn_deviation(law.cell, law.preactivation_variance, mean)
     e = mean + std * ndtri(uniform[:, 1::2])
     return site_paths(law, uniform[:, 0], e, ndtri(uniform[:, 2::2]), rng)
 

@@ -25,9 +25,9 @@ from scipy.special import ndtri
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.cells import array_function
-from rmt_jacobian.gaussian import drawn_deviation
 from rmt_jacobian.mean_field import SiteLaw
 from rmt_jacobian.mean_field.averages import site_terms
+from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.pencils.sites import (
     SiteHistory,
     check_counts,
@@ -204,7 +204,7 @@ def window_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) -> SiteHi
     plain = clipped(scrambled_sobol(2 * steps + 1, count, rng))
     other = clipped(scrambled_sobol(2 * steps + 2, extra, rng))
     mean = law.parameters.only.bias_mean
-    std = drawn_deviation(law.preactivation_variance, mean)
+    std = drawn_deviation(law.cell, law.preactivation_variance, mean)
     gates = other[:, 1 : 2 * steps + 1 : 2]
     tilted, windows = mean + std * ndtri(gates), [_windows(law, power) for power in (2, 4)]
     choice = 2 * other[:, -1]
@@ -239,7 +239,7 @@ def _windows(law: SiteLaw, power: int) -> _Windows:
 def _plain(law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
     """Return values of e and the logarithms of the masses of the plain law around them."""
     mean = law.parameters.only.bias_mean
-    std = drawn_deviation(law.preactivation_variance, mean)
+    std = drawn_deviation(law.cell, law.preactivation_variance, mean)
     z = np.linspace(-_REACH, _REACH, _CELLS)
     ends = np.arcsinh(mean + std * z[[0, -1]])
     bends = (np.sinh(np.arange(ends[0], ends[1], _STEP)) - mean) / std
