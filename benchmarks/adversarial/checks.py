@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 
@@ -29,6 +30,7 @@ _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 1500  # steps of settling
 _DEAD = 1e-12  # a variance that dies out has no correlation
+_EVEN = 0.02  # share of the sites on which a growth rate must rest
 _BLUR = 2e-3  # of the largest value, by which few sites and few neurons may shift narrow bands
 
 
@@ -166,7 +168,8 @@ def _measured(
     )
     if not frozen:  # else a window of steps is no limit
         log = np.log(np.maximum(np.array(growths), 1e-300))[steps // 4 :]
-        for j, name in enumerate(("chi1", "chi")):
+        even = [growth.evenness > _EVEN for growth in (same, pair)]
+        for j, name in compress(enumerate(("chi1", "chi")), even):
             mean = Measured.of(log[:, j])
             value = math.exp(mean.value) if mean.value > -600 else 0.0
             found[name] = Measured(value, value * mean.error)

@@ -192,7 +192,11 @@ def _latent(R: float, correlation: float) -> float:
 
 
 class Growth:
-    """The growth of a small change, of one network or of the difference of two."""
+    """The growth of a small change, of one network or of the difference of two.
+
+    Where the sites keep what a change was by themselves, ever fewer of them carry the average, in
+    the end fewer than there are: see ``evenness``.
+    """
 
     def __init__(self, simulation: Simulation, other: int) -> None:
         d, M = len(simulation.point.cell.states), simulation.sites
@@ -200,6 +204,7 @@ class Growth:
         self.D = np.broadcast_to(np.eye(d)[:, :, None], (d, d, M)).copy()
         self.means: list[float] = []  # of J J^T after one step, two steps, ...
         self.scale = 1.0
+        self.evenness = 1.0  # the least share of sites on which the average has rested
 
     def step(self) -> float:
         """Carry the covariance of the change over the drawn step; return its growth."""
@@ -221,6 +226,10 @@ class Growth:
         self.means.append(self.scale * float(np.einsum("iin->", self.D) / (d * simulation.sites)))
         if after > 0:
             self.D, self.scale = self.D / after, self.scale * after
+        weight = np.abs(np.einsum("iin->n", self.D))
+        if after > 0 and np.any(weight):
+            share = float(weight.sum()) ** 2 / float((weight**2).sum()) / simulation.sites
+            self.evenness = min(self.evenness, share)
         return after / before if before > 0 else 0.0
 
     def _size(self) -> float:

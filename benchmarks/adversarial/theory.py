@@ -33,13 +33,13 @@ def claims(point: Point) -> list[Claim]:
     def named(kind: str, values: dict[str, float], key: str) -> list[Claim]:
         return [Claim(f"{kind} {k}", value, errors[key][k] / 2) for k, value in values.items()]
 
-    grown = found.growth_rate(GROWTH_STEPS) ** GROWTH_STEPS
+    rate, doubt = found.growth_rate(GROWTH_STEPS), found.growth_rate_error(GROWTH_STEPS) / 2
     return [
         *named("q", found.preactivation_variances, "preactivation_variances"),
         *named("c", found.correlations, "correlations"),
         Claim("chi1", found.chi1, errors["chi1"] / 2),
         Claim("chi", abs(found.chi), errors["chi"] / 2),
-        Claim("m1", grown, GROWTH_STEPS * grown * errors["chi1"] / 2),
+        Claim("m1", rate**GROWTH_STEPS, GROWTH_STEPS * rate ** (GROWTH_STEPS - 1) * doubt),
     ]
 
 

@@ -107,8 +107,9 @@ class AffineResponses:
             equal = np.abs(values) >= (1 - _ROUNDING) * np.abs(leading)
             if np.any(real & equal):
                 leading = np.max(np.real(values[real & equal]))
-            settled = bool(abs(np.imag(leading)) <= _ROUNDING * abs(leading))
-            return Solution(float(np.real(leading)), settled, 0.0, 1)
+            # What turns as it falls, a pair of complex values, falls by their modulus a step.
+            turns = abs(np.imag(leading)) > _ROUNDING * abs(leading)
+            return Solution(float(abs(leading) if turns else np.real(leading)), True, 0.0, 1)
         low = max(self.edge * (1 + _INSIDE), 1e-12)
         if self._excess(low, r) <= 0:
             return Solution(self.edge, True, 0.0, 1)
@@ -129,16 +130,31 @@ class AffineResponses:
             self.reads[r] + np.tensordot(self.shares, self.sources[r] @ resolvent, 1)
         )
 
-    def log_mean_squares(self, steps: int) -> np.ndarray:
-        r"""Return log m_1, the mean squared singular value, of 0, ..., T steps: (R, T + 1)."""
+    def log_mean_squares(
+        self, steps: int, start: np.ndarray | None = None, states: int | None = None
+    ) -> np.ndarray:
+        r"""Return log m_1, the mean squared singular value, of 0, ..., T steps: (R, T + 1).
+
+        Parameters
+        ----------
+        steps
+            T.
+        start
+            D before the first step, shape (R or 1, biases, states, states); by default 1.
+        states
+            How many of the states, the first ones, count; by default all.
+        """
         R, B, n = self.carry.shape[:3]
         m = round(np.sqrt(n))
-        D = np.broadcast_to(np.eye(m).ravel(), (R, B, n))
+        d = states or m
+        D = np.eye(m) if start is None else start.reshape(*start.shape[:2], m, m)
+        D = np.broadcast_to(D.reshape(*D.shape[:-2], n), (R, B, n))
         found = [np.zeros(R)]
         for _ in range(steps):
             v = np.einsum("b,rbkn,rbn->rk", self.shares, self._through, D)
             D = np.einsum("rbij,rbj->rbi", self.carry, D) + np.einsum("rbik,rk->rbi", self.gates, v)
-            trace = D.reshape(R, B, m, m).trace(axis1=-2, axis2=-1) @ self.shares / m
+            own = D.reshape(R, B, m, m)[..., :d, :d]
+            trace = own.trace(axis1=-2, axis2=-1) @ self.shares / d
             with np.errstate(divide="ignore"):
                 found.append(found[-1] + np.log(np.abs(trace)))
             D = D / np.where(trace == 0, 1.0, trace)[:, None, None]

@@ -161,7 +161,8 @@ class _PairEquations:
             reached = max(pair.correlation_errors, default=0.0)
             if not found.converged or reached <= aim:
                 return result
-            finer = more_points(model, reached, aim, state.accepted)
+            steps = model.steps(pair.drives)
+            finer = more_points(model, reached, aim, state.accepted, steps=steps)
             if finer is None and reached <= state.accepted:
                 return result
             if finer is None:

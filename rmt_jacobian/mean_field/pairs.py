@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = ["PairState", "drives_of"]
 
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 _ROUNDING = 1e-12  # relative, of exact growth rates
+_FORGOTTEN = 1e-2  # growth rates below it are known to a share of this: a step forgets nearly all
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,21 +124,24 @@ class PairState:
             if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
                 return Replicated(own[:, None], _ROUNDING * np.abs(own))
             missed = model.transient(self.drives, float(own.mean()))
-            samples = own + self._passed_on(model.rough(), jumps=jumps)
+            rough = model.rough()
+            samples = own + self._passed_on(partial(rough.growth, jumps=jumps))
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
-            reached = float(found.errors[0] / max(abs(found.mean[0]), 1e-300))
+            reached = float(found.errors[0] / max(abs(found.mean[0]), _FORGOTTEN))
             if reached <= state.growth_aim or not np.any(own):
                 return found
-            own_share = float(half_width(own) / abs(own.mean())) if len(own) > 1 else 0.0
-            finer = more_points(model, reached, state.growth_aim, state.accepted)
+            scale = max(float(abs(own.mean())), _FORGOTTEN)
+            own_share = float(half_width(own) / scale) if len(own) > 1 else 0.0
+            run = model.steps(self.drives, growth=True)
+            finer = more_points(model, reached, state.growth_aim, state.accepted, steps=run)
             if finer is None or own_share < reached / 4:
                 if reached <= state.accepted:
                     return found
                 raise ConvergenceError(f"the growth rate: {not_met(reached, state.accepted)}")
             model = finer
 
-    def _passed_on(self, rough: SiteModel, *, jumps: bool) -> np.ndarray:
-        """Return what the errors of squares and products do to the growth rate, shape (R,)."""
+    def _passed_on(self, rate: Callable[[Drives], np.ndarray]) -> np.ndarray:
+        """Return what the errors of squares and products do to a growth rate, shape (R,)."""
         state, owners = self.state, np.array(distinct_sources(self.state.cell))
         means = (np.array(state.source_squares), np.array(self.source_products))
         total = np.zeros(max(len(state.samples.samples), len(self._product_samples)))
@@ -154,7 +158,7 @@ class PairState:
                     if self.samples is None:  # two networks that see the same
                         at[1] = at[0]
                     there = drives_of(state, at[0], self.input_correlation, at[1])
-                    ends.append(float(rough.growth(there, jumps=jumps).mean()))
+                    ends.append(float(rate(there).mean()))
                 total = total + (ends[0] - ends[1]) / (2 * width) * spread
         return total
 
@@ -214,12 +218,19 @@ class PairState:
         if steps < 1:
             raise ParameterError(f"steps must be a whole number above 0, not {steps}")
         model, state = self.state.model.rough(), self.state
+
+        def rates_by(model: SiteModel, drives: Drives) -> np.ndarray:
+            return np.exp(model.log_mean_squares(drives, steps)[:, -1] / steps)
+
         while True:
-            rates = np.exp(model.log_mean_squares(self.drives, steps)[:, -1] / steps)
-            reached = float(half_width(rates)) / max(float(rates.mean()), 1e-300)
+            rates = rates_by(model, self.drives)
+            if max(len(rates), len(state.samples.samples), len(self._product_samples)) > 1:
+                rates = rates + self._passed_on(partial(rates_by, model.rough()))
+            reached = float(half_width(rates)) / max(float(rates.mean()), _FORGOTTEN)
             if reached <= state.growth_aim:
                 return rates
-            finer = more_points(model, reached, state.growth_aim, state.accepted)
+            run = model.steps(self.drives) + steps
+            finer = more_points(model, reached, state.growth_aim, state.accepted, steps=run)
             if finer is None:
                 if reached <= state.accepted:
                     return rates

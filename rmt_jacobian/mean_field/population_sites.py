@@ -61,6 +61,11 @@ class PopulationSites(Population, SiteModel):
     def points(self) -> int:  # noqa: D102
         return self.count * REPLICATES
 
+    def steps(self, drives: Drives, *, growth: bool = False) -> int:  # noqa: D102
+        if growth:
+            return sum(self._growth_steps(drives, self.kept(drives))) + _GROWTH
+        return self.settling(drives) + _AVERAGED
+
     def refined(self, factor: int) -> "PopulationSites | None":  # noqa: D102
         count = self.count * factor
         return None if count > _FINEST else replace(self, count=count, normals={})

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.affine_moments import (
     AffineModel,
@@ -20,6 +21,7 @@ from rmt_jacobian.mean_field.affine_moments import (
 )
 from rmt_jacobian.mean_field.affine_response import AffineResponses
 from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
+from rmt_jacobian.mean_field.lifted import LiftedCell, lifted_cell
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
 
 __all__ = ["AffineSites", "Drives", "SiteModel", "more_points"]
@@ -101,17 +103,35 @@ class SiteModel(ABC):
     def points(self) -> int:
         """How many points or sites an average is taken over."""
 
+    def steps(self, drives: Drives, *, growth: bool = False) -> int:
+        """Return for how many steps they are run, for an average or for a growth rate."""
+        del drives, growth
+        return 1
 
-def more_points(model: SiteModel, reached: float, aim: float, accepted: float) -> SiteModel | None:
+
+def more_points(
+    model: SiteModel, reached: float, aim: float, accepted: float, *, steps: int = 1
+) -> SiteModel | None:
     """Return a model that may meet an aim, or else an error that is accepted; None where none can.
 
-    Errors of low-discrepancy points fall about like one over their number, in jumps.
+    Errors of low-discrepancy points fall about like one over their number, in jumps.  What is
+    accepted already is only made better where it takes a second or so.
+
+    Parameters
+    ----------
+    model, reached
+        The present model, and the error it leaves.
+    aim, accepted
+        Of the error.
+    steps
+        For which the points are run.
     """
     needed = 2 ** max(1, math.ceil(math.log2(reached / aim)))
+    if reached <= accepted:
+        needed = min(needed, 2 ** math.floor(math.log2(max(1.0, _WORK / (model.points * steps)))))
+        return model.refined(min(needed, _MOST_AT_ONCE)) if needed > 1 else None
     if model.refined(needed) is not None:
         return model.refined(min(needed, _MOST_AT_ONCE))
-    if reached <= accepted:
-        return None
     needed = 2 ** max(1, math.ceil(math.log2(reached / accepted)))
     factor = min(needed, _MOST_AT_ONCE)
     while factor > 1:
@@ -123,29 +143,37 @@ def more_points(model: SiteModel, reached: float, aim: float, accepted: float) -
 
 
 _MOST_AT_ONCE, _HOPEFUL = 16, 64
+_WORK = 1e7  # points times steps, of an average that a second or so allows
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set
 
 
 @dataclass(frozen=True, eq=False)
 class AffineSites(SiteModel):
-    """Moments that close; averages that entangle many variables are taken over point sets."""
+    """Moments that close; averages that entangle many variables are taken over point sets.
 
+    Attributes
+    ----------
+    cell, lifted
+        The cell, and an affine one that has its states first.
+    model
+        The moments of the latter.
+    """
+
+    cell: Cell
+    lifted: LiftedCell
     model: AffineModel
 
     @classmethod
     def of(cls, cell: Cell, parameters: Parameters, seed: int) -> "AffineSites | None":
         """Return the model; None where the cell is not affine."""
-        form = affine_form(cell)
-        frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))
-        # A few points for each value of the biases would not do: moments are not linear in them.
-        if form is None or (frozen and entangles(cell, (*cell.updates, *cell.sources))):
+        lifted = lifted_cell(cell)
+        if lifted is None:
             return None
-        return cls(AffineModel(cell, parameters, form, PointSets(seed=seed)))
-
-    @property
-    def cell(self) -> Cell:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The cell."""
-        return self.model.cell
+        whole, frozen = lifted.cell, any(is_frozen(parameters, k) for k in range(len(cell.gates)))
+        # A few points for each value of the biases would not do: moments are not linear in them.
+        if frozen and entangles(whole, (*whole.updates, *whole.sources)):
+            return None
+        return cls(cell, lifted, _model(lifted, parameters, PointSets(seed=seed)))
 
     @property
     def parameters(self) -> Parameters:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -160,7 +188,8 @@ class AffineSites(SiteModel):
         return self.model.source_products(fresh, second)
 
     def state_squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        return self.model.state_squares(self._solved(drives)[1])
+        squares = self.model.state_squares(self._solved(drives)[1])
+        return squares[..., : self.lifted.states]
 
     def responses(self, drives: Drives, *, jumps: bool = False) -> AffineResponses:
         """Return the responses of a site to small changes, with jumps or almost everywhere."""
@@ -170,7 +199,18 @@ class AffineSites(SiteModel):
         return self.responses(drives, jumps=jumps).growth_rates()
 
     def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:  # noqa: D102
-        return self.responses(drives).log_mean_squares(steps)
+        start = None
+        if self.lifted.functions:
+            slopes = self.lifted.slopes
+            if slopes is None:
+                raise HypothesisError(
+                    f"{self.cell.name}: how a change of its states enters their functions is not "
+                    "known in closed form, so that there is no mean of T steps; let sources read "
+                    "the states themselves"
+                )
+            model = _model(slopes, self.parameters, self.model.points)
+            start = self.lifted.starting_change(model.second(self._fresh(drives, model)))
+        return self.responses(drives).log_mean_squares(steps, start, self.lifted.states)
 
     def kept(self, drives: Drives) -> float:  # noqa: D102
         return self.responses(drives).kept
@@ -179,8 +219,10 @@ class AffineSites(SiteModel):
         fresh = self._fresh(drives)
         return fresh, self.model.second(fresh)
 
-    def _fresh(self, drives: Drives) -> FreshVariables:
-        return self.model.fresh(drives.variances, drives.correlations, drives.input_correlation)
+    def _fresh(self, drives: Drives, model: AffineModel | None = None) -> FreshVariables:
+        return (model or self.model).fresh(
+            drives.variances, drives.correlations, drives.input_correlation
+        )
 
     def refuse_growth(self, drives: Drives) -> None:  # noqa: D102
         model = self.model
@@ -198,6 +240,11 @@ class AffineSites(SiteModel):
         return self.model.points.count * self.model.points.replicates
 
     def _with(self, count: int) -> "AffineSites":
-        model = self.model
-        points = replace(model.points, count=count)
-        return AffineSites(AffineModel(model.cell, model.parameters, model.form, points))
+        points = replace(self.model.points, count=count)
+        return replace(self, model=replace(self.model, points=points))
+
+
+def _model(lifted: LiftedCell, parameters: Parameters, points: PointSets) -> AffineModel:
+    form = affine_form(lifted.cell)
+    assert form is not None
+    return AffineModel(lifted.cell, parameters, form, points)

@@ -204,6 +204,10 @@ class UntiedMeanField:
         r"""Return :math:`m_1(T)^{1/T}`, the growth of squared gradients a step over T steps."""
         return self.same.growth_rate(steps)
 
+    def growth_rate_error(self, steps: int) -> float:
+        """Return the half width of the 95 % interval of :meth:`growth_rate`."""
+        return self.same.growth_rate_error(steps)
+
     @property
     def errors(self) -> dict[str, Any]:
         """Half widths of 95 % intervals of the numbers of this record, by their names."""

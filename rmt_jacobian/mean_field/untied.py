@@ -333,7 +333,8 @@ def _self_consistent(
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
             return solution, model
-        finer = more_points(model, reached, aim, accepted)
+        drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(whole.mean, 0.0)))))
+        finer = more_points(model, reached, aim, accepted, steps=model.steps(drives))
         if finer is None and reached <= accepted:
             return solution, model
         if finer is None:

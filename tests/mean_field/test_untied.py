@@ -374,6 +374,8 @@ def test_errors_of_the_variance_are_passed_on_to_the_growth_rate() -> None:
 class FakeModel:
     """Points that can be refined up to a factor."""
 
+    points = 1000
+
     def __init__(self, most: int) -> None:
         self.most = most
 
@@ -393,6 +395,13 @@ class FakeModel:
 def test_more_points_are_taken_where_they_may_do(reached, aim, accepted, factor) -> None:
     assert more_points(FakeModel(4), reached, aim, accepted) == factor  # pyright: ignore
     assert more_points(FakeModel(1 << 30), reached, 1e-9, accepted) == 16  # pyright: ignore
+
+
+def test_what_is_accepted_is_made_better_only_where_that_is_cheap() -> None:
+    model = FakeModel(1 << 30)
+    for steps, factor in ((1, 16), (1250, 8), (2500, 4), (5000, 2), (10_000, None)):
+        assert more_points(model, 5e-3, 1e-6, 1e-2, steps=steps) == factor  # pyright: ignore
+    assert more_points(model, 2e-2, 1e-6, 1e-2, steps=10_000) == 16  # pyright: ignore
 
 
 @pytest.mark.parametrize("start", [0.0, 1e-20, 1e-3, 1e6])
