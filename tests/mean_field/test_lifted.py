@@ -13,7 +13,9 @@ from rmt_jacobian.mean_field.site_models import AffineSites
 
 s, t, x = sp.symbols("s t x", real=True)
 e, f = sp.symbols("e f", real=True)
-POINT = {"weight_std": 1.4, "input_std": 0.6, "bias_mean": 0.3, "bias_std": 0.5, "input_variance": 0.5}
+POINT = {
+    "weight_std": 1.4, "input_std": 0.6, "bias_mean": 0.3, "bias_std": 0.5, "input_variance": 0.5,
+}  # fmt: skip
 
 
 def normal(function, q: float, mean: float) -> float:
@@ -28,7 +30,7 @@ def normal(function, q: float, mean: float) -> float:
 @pytest.mark.parametrize("correlation", [1.0, 0.3])
 def test_states_before_and_after_the_activation_are_one_network(bias_kind, correlation) -> None:
     """h = tanh(e) that is read, and s = e whose tanh is read."""
-    before = Cell("before", (s,), x, (Preactivation("g", e, sp.tanh(s)),), (e,))
+    before = Cell("before", (s,), x, (Preactivation("candidate", e, sp.tanh(s)),), (e,))
     after = vanilla_cell(sp.tanh)
     one, two = (
         untied_mean_field(
@@ -39,13 +41,9 @@ def test_states_before_and_after_the_activation_are_one_network(bias_kind, corre
         )
         for cell in (before, after)
     )
-    for pairs in (
-        zip(one.preactivation_variances.values(), two.preactivation_variances.values()),
-        zip(one.correlations.values(), two.correlations.values()),
-        [(one.chi1, two.chi1), (one.chi, two.chi)],
-    ):
-        for mine, theirs in pairs:
-            assert mine == pytest.approx(theirs, rel=1e-6)
+    assert one.preactivation_variances == pytest.approx(two.preactivation_variances, rel=1e-6)
+    assert one.correlations == pytest.approx(two.correlations, rel=1e-6)
+    assert (one.chi1, one.chi) == pytest.approx((two.chi1, two.chi), rel=1e-6)
     # Each factor W tanh'(s) of one stands in the other, in another order.
     if bias_kind == "redrawn":
         assert one.growth_rate(7) == pytest.approx(two.growth_rate(7), rel=1e-6)
