@@ -27,8 +27,9 @@ from rmt_jacobian.mean_field.affine_moments import (
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
-from rmt_jacobian.mean_field.population_change import Change, parted_by_jumps
+from rmt_jacobian.mean_field.population_response import PopulationResponses, parted_by_jumps
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
+from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
 from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
 
@@ -40,9 +41,9 @@ _SHORTEST, _LONGEST = 8, 512  # steps of settling
 _GAUSSIAN = 2048  # steps of settling for which a memory is Gaussian
 _FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
-_GROWTH, _GROWTH_LONGEST = 24, 400  # steps of a growth rate, and of its settling
-_TRANSIENT = 1e-5  # of a growth rate
-_THROUGH = 1e-8  # of a change; where less passes W, the memory alone decides
+_SERIES, _LONGEST_SERIES = 16, 512  # steps of a response series
+_STARTS = 32  # steps of several short ones together
+_TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
 _ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _WINDOW = 32  # steps at the end of a long run
@@ -55,7 +56,8 @@ _TRACE = 1e-180  # of a square; what is left of a state that has died out
 class PopulationSites(Population, SiteModel):
     """Averages over R populations."""
 
-    _plans: dict[bool, tuple[int, int]] = field(default_factory=dict, repr=False)
+    _plans: dict[bool, int] = field(default_factory=dict, repr=False)
+    _known: dict[tuple[Drives, int], PopulationResponses] = field(default_factory=dict, repr=False)
 
     @property
     def points(self) -> int:  # noqa: D102
@@ -63,15 +65,19 @@ class PopulationSites(Population, SiteModel):
 
     def steps(self, drives: Drives, *, growth: bool = False) -> int:  # noqa: D102
         if growth:
-            return sum(self._growth_steps(drives, self.kept(drives))) + _GROWTH
+            steps = self._steps_of_growth(drives)
+            return self.settling(drives) + steps * _starts(steps)
         return self.settling(drives) + _AVERAGED
 
     def refined(self, factor: int) -> "PopulationSites | None":  # noqa: D102
         count = self.count * factor
-        return None if count > _FINEST else replace(self, count=count, normals={})
+        return None if count > _FINEST else self._of(count)
 
     def rough(self) -> "PopulationSites":  # noqa: D102
-        return self if self.count <= _ROUGHEST else replace(self, count=_ROUGHEST, normals={})
+        return self if self.count <= _ROUGHEST else self._of(_ROUGHEST)
+
+    def _of(self, count: int) -> "PopulationSites":
+        return replace(self, count=count, normals={}, _known={})
 
     def squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
         return self._compared(drives, _product)
@@ -272,7 +278,8 @@ class PopulationSites(Population, SiteModel):
             return memory_edge(self.cell, self.parameters, memory, self.fresh(drives))
         if not self.cell.memory:
             return 0.0
-        return float(np.mean(self._rate(drives, self.settling(drives), _GROWTH, alone=True)[0]))
+        steps = self._steps_of_growth(drives)
+        return float(np.mean(self._responses(drives, steps).kept))
 
     def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
         if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
@@ -283,57 +290,60 @@ class PopulationSites(Population, SiteModel):
                 f"not close is not known where it jumps, as here in {names}: make the jump steep "
                 "but smooth"
             )
-        kept = self.kept(drives)
-        settle, warm = self._growth_steps(drives, kept)
-        found, through_weights = self._rate(drives, settle, warm)
-        if affine_memory(self.cell) is not None and through_weights <= _THROUGH:
-            return np.full(REPLICATES, kept)
-        # What the most retentive sites keep is the least that is left in the end.
-        return np.where(np.abs(found) < kept, kept, found) if self.frozen else found
+        steps = self._steps_of_growth(drives)
+        while True:
+            found = self._rates(drives, steps)
+            missed = found - self._rates(drives, steps, steps // 2)
+            seen = max(2 * half_width(missed), _TRANSIENT * abs(found.mean()))
+            if not self.cell.memory or steps >= _LONGEST_SERIES or abs(missed.mean()) <= seen:
+                return found
+            steps = self._plans[drives.correlations is not None] = 2 * steps
 
     def transient(self, drives: Drives, rate: float) -> float:  # noqa: D102
-        kept = self.kept(drives)
-        _, warm = self._growth_steps(drives, kept)
-        share = min(1.0, kept / abs(rate)) if rate else 0.0
-        return 2 * abs(abs(rate) - kept) * share**warm
+        if not self.cell.memory:
+            return 0.0
+        steps = self._steps_of_growth(drives)
+        whole, half, quarter = (
+            self._rates(drives, steps, steps // part).mean() for part in (1, 2, 4)
+        )
+        missed, before = abs(whole - half), abs(half - quarter)
+        return float(missed * min(1.0, missed / before) if before > 0 else missed)
 
-    def _growth_steps(self, drives: Drives, kept: float) -> tuple[int, int]:
-        """Return the steps of settling, of sites and of a change; the same for all near drives."""
-        paired = drives.correlations is not None
-        if paired not in self._plans:
-            settle = self.settling(drives)
-            rough = float(np.mean(self.rough()._rate(drives, settle, _GROWTH)[0]))
-            share = kept / abs(rough) if rough else 0.0
-            turns = math.log(_TRANSIENT) / math.log(share) if 0 < share < 1 else 0
-            warm = min(_GROWTH_LONGEST, math.ceil(turns)) if share < 1 else _GROWTH_LONGEST
-            self._plans[paired] = settle, max(_GROWTH // 2, warm)
-        return self._plans[paired]
+    def _steps_of_growth(self, drives: Drives) -> int:
+        """Return the steps of a response series; the same for all near drives."""
+        if not self.cell.memory:
+            return len(self.cell.states)
+        return self._plans.get(drives.correlations is not None, _SERIES)
 
-    def _rate(
-        self, drives: Drives, settle: int, warm: int, *, alone: bool = False
-    ) -> tuple[np.ndarray, float]:
-        """Return the growth rate a step after ``warm`` steps, shape (R,).
+    def _rates(self, drives: Drives, steps: int, part: int | None = None) -> np.ndarray:
+        """Return growth rates by a response series, or by a part of it, shape (R,)."""
+        whole = self._responses(drives, steps)
+        if affine_memory(self.cell) is None:
+            kept = tail = whole.kept
+        else:
+            kept = np.full(REPLICATES, self.kept(drives))
+            # Frozen biases go on as the sites that are left do.
+            tail = np.minimum(whole.kept, kept) if self.frozen else kept
+        found = whole.shortened(min(part or steps, whole.reliable)).growth_rates(tail)
+        # What the most retentive sites keep is the least that is left in the end.
+        return np.where(np.abs(found) < kept, kept, found)
 
-        And the share of a change that a step lets through W at most.
-        """
-        walk = Walk(self, drives.variances, [drives] if drives.correlations else [])
-        walk.run(settle)
-        change = Change(walk, alone=alone)
-        change.run(warm)
-        first = np.array(change.log_size)
-        change.run(_GROWTH)
-        rate = np.exp((change.log_size - first) / _GROWTH)
-        return rate * change.sign, change.through_weights
+    def _responses(self, drives: Drives, steps: int) -> PopulationResponses:
+        key = (drives, steps)
+        if key not in self._known:
+            self._known.clear()
+            walk = Walk(self, drives.variances, [drives] if drives.correlations else [])
+            walk.run(self.settling(drives))
+            self._known[key] = PopulationResponses.of(walk, steps, _starts(steps))
+        return self._known[key]
 
     def log_mean_squares(self, drives: Drives, steps: int) -> np.ndarray:  # noqa: D102
-        walk = Walk(self, drives.variances, [drives] if drives.correlations else [])
-        walk.run(self.settling(drives))
-        change = Change(walk)
-        found = [np.zeros(REPLICATES)]
-        for _ in range(steps):
-            change.run(1)
-            found.append(change.log_size)
-        return np.stack(found, axis=1)
+        return self._responses(drives, steps).log_mean_squares()
+
+
+def _starts(steps: int) -> int:
+    """Return how often a response series is followed."""
+    return max(1, min(4, _STARTS // steps))
 
 
 Shares = list[list[np.ndarray]]

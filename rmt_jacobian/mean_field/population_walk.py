@@ -184,6 +184,30 @@ class Walk:
                 self.states[copy, i] = value
         self.time += 1
 
+    def split(self, weight: np.ndarray) -> None:
+        """Let there be as many of each site as its weight says; what they carry is divided by it.
+
+        Parameters
+        ----------
+        weight
+            Of each site, shape (R, sites), in the present order.
+        """
+        self.carried["weight"] = weight
+        self._sort()
+        weight = self.carried.pop("weight")
+        reached = np.cumsum(weight, axis=-1)
+        shift = np.random.default_rng([self.model.seed, 0, 0, self.time]).random((REPLICATES, 1))
+        places = (np.arange(self.count) + shift) / self.count * reached[:, -1:]
+        chosen = np.stack([np.searchsorted(*each) for each in zip(reached, places, strict=True)])
+        chosen = np.minimum(chosen, self.count - 1)
+        self.states = np.take_along_axis(self.states, chosen[None, None], axis=-1)
+        self.biases = np.take_along_axis(self.biases, chosen[None], axis=-1)
+        own = np.take_along_axis(weight, chosen, axis=-1) / weight.mean(axis=-1, keepdims=True)
+        self.carried = {
+            key: np.take_along_axis(value, chosen, axis=-1) / own
+            for key, value in self.carried.items()
+        }
+
     def derivatives(self) -> list[StepDerivatives]:
         """Return the diagonals of the Jacobian of this step in every copy."""
         cell = self.model.cell

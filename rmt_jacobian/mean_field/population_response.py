@@ -1,0 +1,348 @@
+r"""How small changes echo in populations of sites: the response series of a stationary network.
+
+With :math:`v_k = \sigma_k^2 E[\delta y_k \delta y_k']` of a step, which every site sees alike,
+
+.. math::
+    v(t) = R^{(0)} \text{ of what is there at first} + \sum_{n \ge 1} R_n v(t - n),
+
+where R_n is what a change of a preactivation is to the sources n steps later, carried by the sites
+alone.  The growth rate is the largest lambda with an eigenvalue 1 of
+:math:`\sum_n R_n \lambda^{-n}`.  Ever fewer sites carry what is left of a change; they are split,
+and the others dropped, before they are too few.
+
+Changes are followed by derivatives almost everywhere, which do not see jumps.
+"""
+
+import contextlib
+import itertools
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
+
+from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
+from rmt_jacobian.mean_field.bends import jumps_by
+from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
+from rmt_jacobian.solvers import bracketed_root
+
+__all__ = ["PopulationResponses", "parted_by_jumps"]
+
+_FEW = 0.5  # share of the sites that carry a change, below which they are split
+_ROUNDING = 1e-9  # relative, of eigenvalues
+_INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
+_HIDDEN = 0.1  # relative error beyond which a response is noise
+_LOST = 1e-12  # relative, of a response
+_DENSE = 300  # size up to which all eigenvalues are found
+_TAIL = 4  # a quarter of the series shows how it goes on
+_LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
+
+
+def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
+    """Name the variables whose changes meet a jump and come back to them; nothing if none do.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from rmt_jacobian.cells import lstm, lstm_cell
+    >>> p, hard = Parameters.of(lstm), lstm_cell(gate=sp.Heaviside)
+    >>> parted_by_jumps(lstm, p), parted_by_jumps(hard, p)
+    ('', 'e_f, e_i, e_o')
+    """
+    nodes = [*cell.states, *cell.gates]
+    known = list(zip(cell.states, cell.updates, strict=True))
+    for gate, source, (_, group) in zip(cell.gates, cell.sources, parameters.groups, strict=True):
+        known += [(gate, source)] if group.weight_std > 0 else []
+    reaches, jumps = (np.zeros((len(nodes), len(nodes)), dtype=bool) for _ in range(2))
+    for (after, expression), before in itertools.product(known, nodes):
+        place = nodes.index(after), nodes.index(before)
+        reaches[place] = before in expression.free_symbols
+        jumps[place] = reaches[place] and jumps_by(expression, before)
+    back = reaches | np.eye(len(nodes), dtype=bool)
+    for _ in nodes:
+        back = back @ back
+    met = np.any(jumps & back.T, axis=0)
+    return ", ".join(sorted(str(node) for node, each in zip(nodes, met, strict=True) if each))
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationResponses:
+    r"""Responses of R populations over N steps, each divided by :math:`e^{\text{log\_size}}`.
+
+    The first column is a unit change of all states, the others are one of each preactivation.
+
+    Attributes
+    ----------
+    echoes
+        :math:`v` of the step after n steps by the sites alone, n = 0, ..., N - 1, of shape
+        (R, N, K, 1 + K).
+    traces
+        The mean square of a change of the states after n steps, n = 0, ..., N, of shape
+        (R, N + 1, 1 + K).
+    log_size
+        Shape (R, N + 1, 1 + K).
+    """
+
+    echoes: np.ndarray
+    traces: np.ndarray
+    log_size: np.ndarray
+
+    @classmethod
+    def of(cls, walk: Walk, steps: int, starts: int = 1) -> "PopulationResponses":
+        """Follow changes that start in a stationary walk, several times.
+
+        Parameters
+        ----------
+        walk
+            The walk; it is left where the last of the changes started.
+        steps
+            N, at least 1.
+        starts
+            How often, a step apart.
+        """
+        runs = []
+        for _ in range(starts):
+            runs.append(_Echo(walk).run(steps))
+        if starts == 1:
+            return runs[0]
+        log_size = np.max([run.log_size for run in runs], axis=0)
+        scaled = [np.exp(_difference(run.log_size, log_size)) for run in runs]
+        echoes = [run.echoes * scale[:, :-1, None]
+                  for run, scale in zip(runs, scaled, strict=True)]  # fmt: skip
+        traces = [run.traces * scale for run, scale in zip(runs, scaled, strict=True)]
+        return cls(np.mean(echoes, axis=0), np.mean(traces, axis=0), log_size)
+
+    @property
+    def steps(self) -> int:
+        """N."""
+        return self.echoes.shape[1]
+
+    @property
+    def reliable(self) -> int:
+        """How many first steps stand above their noise; changes of both signs may cancel."""
+        series = self._series
+        mean, scatter = series.mean(axis=0), series.std(axis=0, ddof=1) / math.sqrt(len(series))
+        hidden = scatter.max(axis=(1, 2)) > _HIDDEN * np.abs(mean).max(axis=(1, 2))
+        return max(1, int(np.argmax(hidden)) if hidden.any() else self.steps)
+
+    def shortened(self, steps: int) -> "PopulationResponses":
+        """Return the first of the steps."""
+        return replace(
+            self, echoes=self.echoes[:, :steps], traces=self.traces[:, : steps + 1],
+            log_size=self.log_size[:, : steps + 1],
+        )  # fmt: skip
+
+    @property
+    def kept(self) -> np.ndarray:
+        """What sites alone keep of a squared change a step, at the end of the series: (R,)."""
+        late = self.steps - max(1, self.steps // _TAIL)
+        first, last = (np.abs(self.traces[:, n, 0]) for n in (late, self.steps))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            fall = self.log_size[:, late, 0] - self.log_size[:, -1, 0]
+            rise = np.log(last) - np.log(first) - fall
+        return np.where(last > 0, np.exp(rise / (self.steps - late)), 0.0)
+
+    def growth_rates(self, kept: np.ndarray) -> np.ndarray:
+        """Return the growth rate of each population, of which the memory keeps so much: (R,)."""
+        return np.array([_leading(each, k) for each, k in zip(self._series, kept, strict=True)])
+
+    @property
+    def _series(self) -> np.ndarray:
+        """R_n, shape (R, N, K, K)."""
+        return self.echoes[..., 1:] * np.exp(self.log_size[:, :-1, None, 1:])
+
+    def log_mean_squares(self) -> np.ndarray:
+        r"""Return log m_1, the mean squared singular value, of 0, ..., N steps: (R, N + 1).
+
+        .. math:: m_1(T) = \tau_T^{(0)} + \sum_{j < T} \tau_{T - 1 - j} \, v(j)
+        """
+        R, N, K = self.echoes.shape[:3]
+        rate = np.abs(self.growth_rates(np.zeros(R)))
+        tilt = np.log(np.where(rate > 0, rate, 1.0))[:, None, None]  # keeps all numbers near 1
+        scale = np.exp(self.log_size - tilt * np.arange(N + 1)[:, None])
+        echoes, traces = self.echoes * scale[:, :-1, None], self.traces * scale
+        v, means = np.zeros((R, N, K)), np.ones((R, N + 1))
+        for t in range(N):
+            past = v[:, :t][:, ::-1] * np.exp(-tilt)
+            v[:, t] = echoes[:, t, :, 0] + np.einsum("rnkl,rnl->rk", echoes[:, :t, :, 1:], past)
+            past = v[:, : t + 1][:, ::-1] * np.exp(-tilt)
+            made = np.einsum("rnl,rnl->r", traces[:, : t + 1, 1:], past)
+            means[:, t + 1] = traces[:, t + 1, 0] + made
+        with np.errstate(divide="ignore"):
+            return np.log(np.abs(means)) + tilt[:, 0] * np.arange(N + 1)
+
+
+class _Echo:
+    """Changes of all states, and of each preactivation, on their way along the sites of a walk."""
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk, self.states = walk, len(walk.model.cell.states)
+        stds = [group.weight_std for _, group in walk.model.parameters.groups]
+        self.gains = np.array([std**2 for std in stds])
+        self.columns = 1 + len(stds)
+
+    def run(self, steps: int) -> PopulationResponses:
+        walk = self.walk
+        walk.draw()
+        tables = walk.derivatives()
+        through = self._through(tables)
+        self._start(tables)
+        walk.update()
+        before = walk.states.copy(), walk.biases, walk.time
+        sizes, traces, reads = [], [], []
+        for n in range(steps + 1):
+            size, trace = self._normalised()
+            sizes.append(size if not n else size + sizes[-1])
+            traces.append(trace)
+            if n < steps:
+                walk.draw()
+                tables = walk.derivatives()
+                reads.append(through @ self._read(tables))
+                self._carry(tables)
+                walk.update()
+        walk.states, walk.biases, walk.time = before
+        walk.carried = {}
+        return PopulationResponses(*(np.stack(x, axis=1) for x in (reads, traces, sizes)))
+
+    def _start(self, tables: list[StepDerivatives]) -> None:
+        """Set out with a unit change of all states, and with one of each preactivation."""
+        one, two = tables[0], tables[-1]
+        unit = np.ones((REPLICATES, self.walk.count))
+        D: dict[Any, Any] = {(0, i, i): unit for i in range(self.states)}
+        for (i, k), left in one.gate.items():
+            for (j, l), right in two.gate.items():
+                if k == l and self.gains[k]:
+                    D[1 + k, i, j] = left * right * unit
+        self.walk.carried = D
+
+    def _through(self, tables: list[StepDerivatives]) -> np.ndarray:
+        """Return v for unit sources of a step, which sources may see at once: (R, K, K)."""
+        one, two = tables[0], tables[-1]
+        direct = np.zeros((REPLICATES, len(self.gains), len(self.gains)))
+        for place, left in one.source_gate.items():
+            if place in two.source_gate:
+                direct[:, *place] = np.mean(left * two.source_gate[place] + _ROW, axis=-1)
+        gains = self.gains[:, None]
+        return np.linalg.solve(np.eye(len(gains)) - gains * direct, gains * np.eye(len(gains)))
+
+    def _read(self, tables: list[StepDerivatives]) -> np.ndarray:
+        """Return E[dy_k dy_k'] of each column, shape (R, K, columns)."""
+        one, two = tables[0], tables[-1]
+        found = np.zeros((REPLICATES, len(self.gains), self.columns))
+        for (c, i, j), value in self.walk.carried.items():
+            for k in range(len(self.gains)):
+                left, right = one.source_state.get((k, i)), two.source_state.get((k, j))
+                if left is not None and right is not None:
+                    found[:, k, c] += np.mean(left * right * value, axis=-1)
+        return found
+
+    def _carry(self, tables: list[StepDerivatives]) -> None:
+        one, two = tables[0], tables[-1]
+        new: dict[Any, Any] = {}
+        for (c, k, l), value in self.walk.carried.items():
+            for (i, k_), left in one.state.items():
+                for (j, l_), right in two.state.items():
+                    if (k_, l_) == (k, l):
+                        new[c, i, j] = new.get((c, i, j), 0.0) + left * right * value
+        self.walk.carried = new
+
+    def _normalised(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bring every column to size 1, and split sites where few carry them; see the traces.
+
+        Returns the logarithms of the sizes, and the traces: both (R, columns).
+        """
+        walk = self.walk
+        weights = np.zeros((self.columns, REPLICATES, walk.count))
+        for (c, _, _), value in walk.carried.items():
+            weights[c] += np.abs(value)
+        sizes = weights.mean(axis=-1)
+        unit = np.where(sizes > 0, sizes, 1.0)[..., None]
+        walk.carried = {key: value / unit[key[0]] for key, value in walk.carried.items()}
+        trace = np.zeros((REPLICATES, self.columns))
+        for (c, i, j), value in walk.carried.items():
+            if i == j:
+                trace[:, c] += value.mean(axis=-1) / self.states
+        weight = (weights / unit).sum(axis=0)
+        square, whole = (weight**2).mean(axis=-1), weight.mean(axis=-1) ** 2
+        if np.any(whole < _FEW * square):
+            walk.split(np.where(whole[:, None] > 0, weight, 1.0))
+        with np.errstate(divide="ignore"):
+            return np.log(sizes).T, trace
+
+
+_ROW = np.zeros((1, 1))
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return one - other, both of which may be minus infinity: then it is that, too."""
+    return np.where(np.isneginf(one), -np.inf, one - np.where(np.isneginf(other), 0.0, other))
+
+
+def _leading(series: np.ndarray, kept: float) -> float:
+    r"""Return the leading growth rate of a response series R_n, n = 1, ..., N: (N, K, K).
+
+    It goes on as :math:`R_{N + m} = R_N (\pm \kappa)^m`, kappa being what the memory keeps, signed
+    as the last two show.  A pair of complex rates stands for its modulus.
+    """
+    alive = np.any(series != 0, axis=(0, 2)) & np.any(series != 0, axis=(0, 1))
+    series = series[:, alive][:, :, alive]
+    if not alive.any():
+        return kept
+    if np.all(series >= 0):
+        return _largest_positive(series, kept)
+    unit = _largest_positive(np.abs(series), kept)  # no rate is larger
+    scaled = series * unit ** -np.arange(1.0, len(series) + 1)[:, None, None]
+    sizes = np.abs(scaled).max(axis=(1, 2))
+    # What is lost in rounding would turn up as rates of its own.
+    scaled = scaled[: 1 + np.flatnonzero(sizes > _LOST * sizes.max())[-1]]
+    turns = len(scaled) > 1 and np.sum(scaled[-1] * scaled[-2]) < 0
+    values = unit * _companion_values(scaled, (-kept if turns else kept) / unit)
+    leading = values[np.argmax(np.abs(values))]
+    equal = np.abs(values) >= (1 - _ROUNDING) * np.abs(leading)
+    real = np.abs(np.imag(values)) <= _ROUNDING * np.abs(leading)
+    if np.any(real & equal):
+        leading = np.max(np.real(values[real & equal]))
+    if abs(leading) < kept:
+        return kept
+    return float(np.real(leading) if np.isreal(leading) else abs(leading))
+
+
+def _largest_positive(series: np.ndarray, kept: float) -> float:
+    """Return where the spectral radius of sum R_n lambda^-n, which falls, is 1."""
+    N, tail = len(series), series[-1] * kept
+
+    def excess(log_rate: float) -> float:
+        rate = math.exp(log_rate)
+        with np.errstate(over="ignore"):
+            powers = np.exp(np.minimum(-log_rate * np.arange(1, N + 1), _LARGEST))
+            whole = np.tensordot(powers, series, 1)
+            if np.any(tail):
+                whole = whole + tail * min(powers[-1] / (rate - kept), _HUGE)
+        return min(float(np.max(np.abs(np.linalg.eigvals(whole)))), _HUGE) - 1
+
+    low = math.log(max(kept * (1 + _INSIDE), _LEAST))
+    if excess(low) <= 0:
+        return kept
+    high = low + 1
+    while excess(high) > 0:
+        high += 2
+    return math.exp(bracketed_root(excess, low, high).unwrap())
+
+
+def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
+    """Return eigenvalues of the step from v(t - 1), ..., v(t - N) and the tail to the next."""
+    N, K = series.shape[:2]
+    rows = np.concatenate([np.moveaxis(series, 0, 1).reshape(K, N * K), kept * series[-1]], axis=1)
+
+    def step(x: np.ndarray) -> np.ndarray:
+        x = np.ravel(x)
+        tail = kept * x[N * K :] + x[(N - 1) * K : N * K]
+        return np.concatenate([rows @ x, x[: (N - 1) * K], tail])
+
+    size = (N + 1) * K
+    if size > _DENSE:
+        operator = LinearOperator((size, size), matvec=step, dtype=float)  # pyright: ignore
+        with contextlib.suppress(ArpackNoConvergence):
+            return eigs(operator, k=4, v0=np.ones(size), return_eigenvectors=False)
+    return np.linalg.eigvals(np.stack([step(unit) for unit in np.eye(size)], axis=1))

@@ -1,0 +1,111 @@
+"""Response series of populations against moments that close, and against eigenvalues."""
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, sigmoid
+from rmt_jacobian.mean_field.population_response import PopulationResponses
+from rmt_jacobian.mean_field.population_sites import PopulationSites
+from rmt_jacobian.mean_field.site_models import AffineSites, Drives
+
+s, x, e, f = sp.symbols("s x e f", real=True)
+# An open gate most of the time: what is left of a change rests on ever fewer sites.
+OPEN = {"input_std": 1.3, "weight_std": 1.1, "update.bias_mean": 1.0, "update.input_std": 3.0}
+MIXED = Cell(
+    "mixed", (s,), x, (Preactivation("g", e, s), Preactivation("h", f, s * sigmoid(e))),
+    (sigmoid(e) * s + (1 - sigmoid(e)) * sp.tanh(f) - s / 10,),
+)  # fmt: skip
+WILD = {"input_std": 2.0, "weight_std": 1.5, "g.bias_mean": -0.5, "input_variance": 0.7}
+VARIANCES = (1.7, 0.9, 1.3)
+CASES = [(gru, OPEN, None), (gru, OPEN, (0.6, 0.9, 0.2)), (MIXED, WILD, None),
+         (MIXED, WILD, (-0.5, 0.3))]  # fmt: skip
+
+
+def both(cell, values, correlations) -> tuple[AffineSites, PopulationSites, Drives]:
+    p = Parameters.of(cell, values)
+    exact = AffineSites.of(cell, p, 0)
+    assert exact is not None
+    drives = Drives(VARIANCES[: len(cell.gates)], correlations, 0.4)
+    return exact, PopulationSites(cell, p, 4096), drives
+
+
+def agree(found: np.ndarray, expected: float, bound: float = 4e-3) -> None:
+    """Compare the mean of populations with a number, in units of their scatter."""
+    noise = found.std(ddof=1) / np.sqrt(len(found))
+    assert noise < bound * abs(expected)
+    assert found.mean() == pytest.approx(expected, abs=5 * noise, rel=1e-3)
+
+
+@pytest.mark.parametrize(("cell", "values", "correlations"), CASES)
+def test_growth_rates_of_cells_whose_moments_close(cell, values, correlations) -> None:
+    exact, sites, drives = both(cell, values, correlations)
+    agree(sites.growth(drives), float(exact.growth(drives)[0]))
+    assert sites.transient(drives, 1.0) < 2e-3
+
+
+@pytest.mark.parametrize(("cell", "values", "correlations"), CASES)
+@pytest.mark.parametrize("steps", [1, 2, 15, 60])
+def test_growth_over_many_steps(cell, values, correlations, steps) -> None:
+    exact, sites, drives = both(cell, values, correlations)
+    expected = exact.log_mean_squares(drives, steps)[0]
+    found = sites.log_mean_squares(drives, steps)
+    assert found.shape == (8, steps + 1)
+    assert not found[:, 0].any()
+    agree(np.exp(found[:, -1] - expected[-1]), 1.0, 1e-2 * steps)
+
+
+def series(echoes: np.ndarray) -> PopulationResponses:
+    """A series of one population, with a first column that nothing depends on."""
+    N, K = echoes.shape[:2]
+    whole = np.concatenate([np.zeros((N, K, 1)), echoes], axis=-1)[None]
+    shape = (1, N + 1, 1 + K)
+    return PopulationResponses(whole, np.ones(shape), np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("echoes", "kept", "rate"),
+    [
+        ([0.3], 0.0, 0.3),
+        ([0.0, 0.25], 0.0, 0.5),
+        ([-0.3], 0.0, -0.3),
+        ([0.0, -0.25], 0.0, 0.5),  # +-i / 2
+        ([0.3], 0.5, 0.8),  # a geometric series: 0.3 / (lambda - 0.5) = 1
+        ([0.3, 0.15, 0.075], 0.5, 0.8),
+        ([-0.3], 0.5, 0.5),  # the memory outlives 0.2
+        ([0.0], 0.4, 0.4),
+        ([1e-200], 0.4, 0.4),
+    ],
+)
+def test_rates_of_series(echoes, kept, rate) -> None:
+    found = series(np.array(echoes)[:, None, None]).growth_rates(np.array([kept]))
+    assert found == pytest.approx(rate, rel=1e-9)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("N", [60, 200])  # all eigenvalues, or the leading ones
+def test_rates_of_many_preactivations(sign: float, N: int) -> None:
+    """R_n = C A^(n - 1) B of a memory of three states, which has the rates of A + B C."""
+    rng = np.random.default_rng(3)
+    A = np.diag([0.5, 0.4, -0.3])
+    B, C = rng.uniform(0, 0.8, (3, 2)), sign * rng.uniform(0, 0.8, (2, 3))
+    values = np.linalg.eigvals(A + B @ C)
+    expected = values[np.argmax(np.abs(values))]
+    assert abs(expected) > 0.52
+    echoes = np.stack([C @ np.linalg.matrix_power(A, n) @ B for n in range(N)])
+    found = series(echoes).growth_rates(np.full(1, 0.5))[0]
+    assert found == pytest.approx(expected.real, rel=1e-8)
+
+
+def test_rates_of_a_long_series_of_both_signs() -> None:
+    """A memory that is slow to forget, and a response that falls a hundred times in all."""
+    A = np.diag([0.97, 0.5])
+    B, C = np.array([[0.3, -0.1], [0.2, 0.4]]), np.array([[0.4, -0.3], [-0.2, 0.1]])
+    values = np.linalg.eigvals(A + B @ C)
+    expected = values[np.argmax(np.abs(values))]
+    assert expected.imag == 0
+    assert expected > 1.05
+    echoes = np.stack([C @ np.linalg.matrix_power(A, n) @ B for n in range(250)])
+    assert echoes.min() < 0 < echoes.max()
+    found = series(echoes).growth_rates(np.full(1, 0.97))[0]
+    assert found == pytest.approx(expected.real, rel=1e-8)
