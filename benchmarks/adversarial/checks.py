@@ -29,7 +29,7 @@ _SIZES = ((4096, 160), (32_768, 320), (262_144, 480))  # sites and recorded step
 _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 1500  # steps of settling
-_DEAD = 1e-12  # a variance that dies out has no correlation
+_DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
 _EVEN = 0.02  # share of the sites on which a growth rate must rest
 _BLUR = 2e-3  # of the largest value, by which few sites and few neurons may shift narrow bands
 
@@ -161,8 +161,9 @@ def _measured(
     found = {f"q {name}": Measured.of(table[:, k]) for k, name in enumerate(names)}
     for k, name in enumerate(names):
         q = table[:, k]
-        ratio = np.divide(table[:, K + k], q, out=np.ones(len(q)), where=q > _DEAD)
-        found[f"c {name}"] = Measured.of(ratio)
+        if np.all(q > _DEAD) or not np.any(q > _GONE):
+            ratio = np.divide(table[:, K + k], q, out=np.ones(len(q)), where=q > _DEAD)
+            found[f"c {name}"] = Measured.of(ratio)
     frozen = point.parameters.bias_kind == "frozen" and any(
         group.bias_std > 0 for _, group in point.parameters.groups
     )

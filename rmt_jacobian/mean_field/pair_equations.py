@@ -19,6 +19,7 @@ __all__ = ["pair_state", "solve_pair_state"]
 
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
+_POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 
@@ -73,10 +74,9 @@ def solve_pair_state(
 
 
 def _attracting(found: Solution[PairState]) -> Solution[PairState]:
-    """Refuse a correlation below 1 of two networks that see the same, if it does not attract."""
+    """Refuse a correlation of two networks that see the same, if it does not attract."""
     pair = found.value
-    together = min(pair.source_correlations, default=1.0) == 1.0
-    if not found.converged or together or pair.chi - pair.chi_error <= 1:
+    if not found.converged or pair.chi - pair.chi_error <= 1:
         return found
     remedy = "two networks part here so slowly that noise hides where: ask for a smaller tolerance"
     return replace(found, converged=False, residual=pair.chi - 1, remedy=remedy)
@@ -139,12 +139,11 @@ class _PairEquations:
         """Follow the orbit from a correlation of all sources, and take as many points as needed."""
         state, squares = self.state, self.squares[self.first]
         model, aim = state.model.rough(), state.aim * _SHARE
-        coordinates: _Coordinates = "distances" if start > _CLOSE else "products"
+        coordinates, begin = self._begun(start)
         remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
-        begin = (1 - start) * squares if coordinates == "distances" else start * squares
-        near = None
+        near, rough = None, model
         while True:
-            found = self._fixed_point(model, coordinates, begin, near, remedy)
+            found = self._fixed_point(model, rough, coordinates, begin, near, remedy)
             if not found.converged and coordinates == "products" and near is None:
                 coordinates, begin = "distances", (1 - start) * squares
                 continue
@@ -169,10 +168,21 @@ class _PairEquations:
                 remedy = f"the correlations: {not_met(reached, state.accepted)}"
                 return replace(result, converged=False, remedy=remedy)
             model, near = finer, found.value.mean
+            if np.any(found.value.errors > _POOR * squares):  # noise has hidden where it is
+                rough, near = finer, None
+                coordinates, begin = self._begun(start)
+
+    def _begun(self, start: float) -> tuple[_Coordinates, np.ndarray]:
+        """Return coordinates that suit a start, and the start in them."""
+        squares = self.squares[self.first]
+        if start > _CLOSE:
+            return "distances", (1 - start) * squares
+        return "products", start * squares
 
     def _fixed_point(
         self,
         model: SiteModel,
+        rough: SiteModel,
         coordinates: _Coordinates,
         begin: np.ndarray,
         near: np.ndarray | None,
@@ -181,7 +191,7 @@ class _PairEquations:
         far = coordinates == "distances"
         found = solve_replicated(
             self.image(model, self.squares, coordinates), begin,
-            rough=self.image(model.rough(), self.squares, coordinates), near=near,
+            rough=self.image(rough, self.squares, coordinates), near=near,
             odd=None if far else self.odd, scale=self.squares[self.first] if far else None,
             remedy=remedy,
         )  # fmt: skip

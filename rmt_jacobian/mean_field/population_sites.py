@@ -48,6 +48,7 @@ _ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _WINDOW = 32  # steps at the end of a long run
 _SEEN = 5.0  # standard errors of that
+_EQUAL = 1e-13  # relative, of values that differ by rounding
 _NOTHING = 1e-80  # of a variance; its powers underflow
 _TRACE = 1e-180  # of a square; what is left of a state that has died out
 
@@ -393,8 +394,11 @@ def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
     """Return the slopes of values in controls over all sites, shape (values, controls)."""
     y = values.reshape(len(values), -1)
     x = controls.reshape(len(controls), -1)
+    largest = np.abs(x).max(axis=1)
     x = x - x.mean(axis=1, keepdims=True)
-    scale = np.maximum(x.std(axis=1), 1e-300)[:, None]
+    scale = x.std(axis=1)
+    varies = scale > _EQUAL * largest  # what hardly does is its own mean
+    x, scale = np.where(varies[:, None], x, 0.0), np.where(varies, scale, 1.0)[:, None]
     found = np.linalg.lstsq(((x / scale) @ (x / scale).T), (x / scale) @ y.T, rcond=1e-10)[0]
     return found.T / scale.T
 

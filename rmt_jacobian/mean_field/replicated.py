@@ -136,7 +136,11 @@ def solve_replicated(
     if amplified is None:
         return Solution(_unknown(x), False, np.inf, calls, "the map is at a bifurcation: " + remedy)
     moved = np.full(x.shape, np.inf)
-    for _ in range(_MOST_CHORDS):
+    for turn in range(_MOST_CHORDS):
+        if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:  # the slopes there were those of elsewhere
+            found = _inverse(_slopes(rough, x, noisy_step))
+            amplified = amplified if found is None else found
+            calls += 2 * len(x)
         estimates = image(x)
         calls += 1
         if not np.all(np.isfinite(estimates)):
@@ -147,8 +151,11 @@ def solve_replicated(
         moved = samples.mean(axis=0) - x
         if scale is not None and (np.any(np.abs(moved) > _FARTHEST * x) or repels):
             gap = estimates.mean(axis=0) - x
-            if np.all(x + moved <= _FARTHEST * x) and _dies(image, scale):
-                return Solution(Replicated(0 * x[None], 0 * x), True, 0.0, calls)
+            dying = x + moved <= _FARTHEST * x
+            if np.any(dying) and _die(image, np.where(dying, 0.0, x), dying, scale):
+                if np.all(dying):
+                    return Solution(Replicated(0 * x[None], 0 * x), True, 0.0, calls)
+                return _with_hidden(image, rough, x, dying, scale, remedy)
             x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
             slopes = _slopes(rough, x, noisy_step)
             calls += 2 * len(x) + 1
@@ -196,20 +203,21 @@ def _with_hidden(
     return replace(found, value=known)
 
 
-def _dies(image: Image, scale: np.ndarray) -> bool:
-    """Whether 0 reproduces itself to rounding, and surely attracts."""
-    if np.any(np.abs(image(0 * scale)) > _NOTHING * scale):
+def _die(image: Image, rest: np.ndarray, dying: np.ndarray, scale: np.ndarray) -> bool:
+    """Whether some components reproduce 0 to rounding where the rest stay, and surely fall to it."""
+    if np.any(np.abs(image(rest))[:, dying] > _NOTHING * scale[dying]):
         return False
-    small, falls = _SMALL * scale, False
+    small, falls = np.where(dying, _SMALL * scale, rest), False
     for _ in range(_TURNED):  # towards the direction that falls most slowly
-        estimates = np.maximum(image(small), 0.0)
-        there = estimates.mean(axis=0)
-        if np.all(there <= _NOTHING * scale):
+        estimates = np.maximum(image(small), 0.0)[:, dying]
+        there, before = estimates.mean(axis=0), small[dying]
+        if np.all(there <= _NOTHING * scale[dying]):
             return True
         if not np.all(np.isfinite(there)):
             return False
-        falls = bool(np.all(there + half_width(estimates) <= _FALLS * small))
-        small = there * (_SMALL * float(np.max(scale)) / float(np.max(there)))
+        falls = bool(np.all(there + half_width(estimates) <= _FALLS * before))
+        small = small.copy()
+        small[dying] = there * (_SMALL * float(np.max(scale)) / float(np.max(there)))
     return falls
 
 
@@ -303,8 +311,9 @@ def _noise(estimates: np.ndarray) -> np.ndarray:
 
 def _slopes(image: Image, x: np.ndarray, noisy_step: float = _NOISY_STEP) -> np.ndarray:
     """Return J by central differences; wide ones where the map is noisy."""
-    unit = max(float(np.max(np.abs(x))), 1e-300)
-    exact, columns = len(image(x)) == 1, []
+    there = image(x)
+    unit = max(float(np.max(np.abs(x))), float(np.max(np.abs(there.mean(axis=0)))), 1e-300)
+    exact, columns = len(there) == 1, []
     for k in range(len(x)):
         width = (_STEP if exact else noisy_step) * max(abs(x[k]), 1e-3 * unit)
         move = width * np.eye(len(x))[k]

@@ -427,3 +427,51 @@ def test_where_every_variance_reproduces_itself_it_is_the_start(
     moments = singular_value_law(cell, p, weights="gaussian", steps=2, sites=64).squares()
     # Steps are free: m_2 = 1 + 2 v, and v = E[phi'^4] / E[phi'^2]^2 of one with Gaussian W.
     assert [moments.moment(1), moments.moment(2)] == pytest.approx([1, second], rel=1e-5)
+
+
+def test_chaos_that_is_barely_alive_by_simulation() -> None:
+    """Two networks that see the same, s' = tanh(e) + tanh(s) / 2, meet rarely: c is near 0.3."""
+    s, e, x = sp.symbols("s e x", real=True)
+    cell = Cell("skip", (s,), x, (Preactivation("g", e, s),), (sp.tanh(e) + sp.tanh(s) / 2,))
+    p = Parameters.of(cell, weight_std=1.0, input_std=0.05, input_variance=0.2225)
+    found = untied_mean_field(cell, p)
+    assert found.chi1 > 1
+    rng = np.random.default_rng(0)
+    h, seen = 0.4 * rng.standard_normal((2, 60_000)), []
+    for step in range(900):
+        covariance = h @ h.T / h.shape[1] + 0.05**2 * 0.2225
+        z = rng.standard_normal(h.shape)
+        h = np.tanh(np.linalg.cholesky(covariance) @ z) + np.tanh(h) / 2
+        if step >= 300:
+            seen.append((covariance[0, 0], covariance[0, 1] / covariance[0, 0]))
+    blocks = np.array(seen).reshape(6, 100, 2).mean(axis=1)
+    mean, noise = blocks.mean(axis=0), blocks.std(axis=0, ddof=1) / math.sqrt(6)
+    assert noise[1] < 0.02
+    errors = found.errors
+    for k, (value, own) in enumerate(
+        [(found.preactivation_variances["g"], errors["preactivation_variances"]["g"]),
+         (found.correlations["g"], errors["correlations"]["g"])]
+    ):  # fmt: skip
+        assert value == pytest.approx(mean[k], abs=5 * noise[k] + own)
+
+
+def test_one_source_dies_while_another_stays_apart() -> None:
+    """What has no input forgets where it started; what reads it sees other inputs."""
+    s, a, b, e, x = sp.symbols("s a b e x", real=True)
+    cell = Cell(
+        "dying", (s,), x,
+        (Preactivation("a", a, s), Preactivation("b", b, s * sigmoid(a)),
+         Preactivation("e", e, sp.tanh(s))),
+        (sp.tanh(s) / 2 + sp.exp(-(e**2) / 2),),
+    )  # fmt: skip
+    values = {"a.weight_std": 0.7212, "a.input_std": 0.2552, "a.bias_mean": 1.497,
+              "b.weight_std": 1.187, "b.input_std": 0.301, "e.weight_std": 0.6983,
+              "e.input_std": 0.0, "e.bias_mean": -0.5694, "input_variance": 0.183}  # fmt: skip
+    found = untied_mean_field(
+        cell, Parameters.of(cell, values, bias_kind="frozen"), input_correlation=-0.764
+    )
+    q, c = found.preactivation_variances, found.correlations
+    assert c["e"] == pytest.approx(1.0, abs=1e-12)
+    apart = 0.2552**2 * 0.183 * (1 + 0.764)
+    assert c["a"] == pytest.approx(1 - apart / q["a"], rel=1e-9)
+    assert 0.9 < c["b"] < 1 - 1.764 * 0.301**2 * 0.183 / q["b"]
