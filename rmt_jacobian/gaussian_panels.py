@@ -16,7 +16,15 @@ import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
-__all__ = ["Bends", "Level", "PanelAverage", "nested_average", "panel_average"]
+__all__ = [
+    "Bends",
+    "Level",
+    "PanelAverage",
+    "PanelRule",
+    "nested_average",
+    "panel_average",
+    "standard_panels",
+]
 
 _ORDER = 24
 _X, _W = np.polynomial.legendre.leggauss(_ORDER)
@@ -78,6 +86,35 @@ class PanelAverage:
     error: float
     size: float
     edges: np.ndarray
+
+
+@dataclass(frozen=True)
+class PanelRule:
+    """Nodes and weights of integrals over panels, without a density; shape (panels, order)."""
+
+    nodes: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def between(cls, edges: np.ndarray, widest: float) -> "PanelRule":
+        """Return the rule of panels with given ends, divided so that none is wider than that.
+
+        Examples
+        --------
+        >>> rule = PanelRule.between(np.array([0.0, 1.0, 4.0]), 2.0)
+        >>> len(rule.nodes), round(float(np.sum(rule.weights * rule.nodes)), 12)
+        (3, 8.0)
+        """
+        widths = np.diff(edges)
+        parts = np.maximum(np.ceil(widths / widest), 1).astype(int)
+        within = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        half = np.repeat(widths / parts, parts)[:, None] / 2
+        left = np.repeat(edges[:-1], parts)[:, None] + 2 * half * within[:, None]
+        return cls(left + half + half * _X, half * _W)
+
+    def error(self, values: np.ndarray) -> float:
+        """Return an estimate of the error of the integral of values at the nodes."""
+        return float(_error(values, self.weights.sum(axis=1) / 2).sum())
 
 
 @dataclass(frozen=True)
@@ -148,15 +185,7 @@ def panel_average(
         return PanelAverage(value, 0.0, abs(value), np.array([mean]))
     # In units of the standard deviation nothing is lost where it is small beside the mean.
     places = (bends or Bends.none()).seen_from(np.array([mean]), std)
-    for reach in _REACHES:
-        found, outside = _refined(lambda z: function(mean + std * z), places, reach, aim, unit)
-        if not outside:
-            break
-    else:
-        raise ConvergenceError(
-            "an average over a Gaussian variable does not end within 37 standard deviations: the "
-            "function grows too fast; use smaller variances or a bounded activation"
-        )
+    found = standard_panels(lambda z: function(mean + std * z), places, aim=aim, unit=unit)
     if not found.error <= promise * max(found.size, unit()):
         raise ConvergenceError(
             f"an average over a Gaussian variable is {found.value:.6g} with an error of "
@@ -164,6 +193,43 @@ def panel_average(
             "smoother activation"
         )
     return PanelAverage(found.value, found.error, found.size, mean + std * found.edges)
+
+
+def standard_panels(
+    function: Callable[[np.ndarray], np.ndarray],
+    bends: Bends,
+    *,
+    aim: float = _AIM,
+    unit: Callable[[], float] = lambda: 0.0,
+) -> PanelAverage:
+    """Return the average over a standard Gaussian variable, however large its error is.
+
+    Parameters
+    ----------
+    function, aim, unit
+        As in :func:`panel_average`.
+    bends
+        Shape (1, bends).
+
+    Raises
+    ------
+    ConvergenceError
+        If the function grows so fast that the average does not end.
+
+    Examples
+    --------
+    >>> found = standard_panels(np.cos, Bends.none().seen_from(np.zeros(1), 1.0))
+    >>> abs(found.value - math.exp(-0.5)) < 1e-13, found.edges[[0, -1]]
+    (True, array([-13.,  13.]))
+    """
+    for reach in _REACHES:
+        found, outside = _refined(function, bends, reach, aim, unit)
+        if not outside:
+            return found
+    raise ConvergenceError(
+        "an average over a Gaussian variable does not end within 37 standard deviations: the "
+        "function grows too fast; use smaller variances or a bounded activation"
+    )
 
 
 def _refined(
@@ -246,10 +312,12 @@ def _cuts(bends: Bends, reach: float) -> np.ndarray:
     parts = [np.broadcast_to(even, (len(positions), even.size)), positions]
     finite = scales[np.isfinite(scales) & (scales > 0)]
     if finite.size:
-        most = math.log(max(2 * reach / float(finite.min()), 1.0), _RATIO)
+        # Further away the even panels are narrow enough.
+        most = math.log(max(_WIDTH / float(finite.min()), 1.0), _RATIO)
         for k in range(math.ceil(min(60.0, most)) + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 away = np.where(np.isfinite(scales), scales, 0.0) * _RATIO**k
+                away = np.where(away <= _RATIO * _WIDTH, away, 0.0)
             parts += [positions + away, positions - away]
     cuts = np.concatenate(parts, axis=1)
     return np.sort(np.clip(np.where(np.isnan(cuts), -reach, cuts), -reach, reach), axis=1)
@@ -324,34 +392,35 @@ def _inner(
     mean, std = level.law(*outer)
     means = np.broadcast_to(np.asarray(mean, dtype=float), (count,))
     if std == 0:
-        z, weights, half = np.zeros((count, 1)), np.ones((count, 1)), None
+        rows, z, weights = np.arange(count), np.zeros((count, 1)), np.ones((count, 1))
     else:
-        z, weights, half = _panels(means, std, level, outer)
-    nodes = means[:, None] + std * z
+        rows, z, weights = _panels(means, std, level, outer)
+    nodes = means[rows, None] + std * z
     used[0] += nodes.size
     if used[0] > _MOST_NODES:
         raise ConvergenceError("a nested average takes too many nodes")
+    points = [x[rows] for x in outer]
     if deeper:
-        points = [np.repeat(x, nodes.shape[1]) for x in outer] + [nodes.ravel()]
+        flat = [np.repeat(x, nodes.shape[1]) for x in points] + [nodes.ravel()]
         values, errors, sizes = (
-            part.reshape(nodes.shape) for part in _inner(function, points, deeper, used)
+            part.reshape(nodes.shape) for part in _inner(function, flat, deeper, used)
         )
     else:
-        values = np.broadcast_to(function(*(x[:, None] for x in outer), nodes), nodes.shape)
-        errors, sizes = np.zeros(()), np.abs(values)
+        values = np.broadcast_to(function(*(x[:, None] for x in points), nodes), nodes.shape)
+        errors, sizes = np.zeros(nodes.shape), np.abs(values)
     _check_finite(values, nodes)
-    own = np.zeros(count)
-    if half is not None:
-        panels = (values * weights).reshape(count, -1, _ORDER) / _W
-        own = np.abs(panels @ _LAST.T).sum(axis=(1, 2))
-    value, error, size = (np.sum(part * weights, axis=1) for part in (values, errors, sizes))
-    return value, own + error, size
+    own = np.zeros(len(rows))
+    if std:
+        own = np.abs((values * (weights / _W)) @ _LAST.T).sum(axis=1)
+    of_panels = [np.sum(part * weights, axis=1) for part in (values, errors, sizes)]
+    value, error, size = (np.bincount(rows, part, count) for part in of_panels)
+    return value, np.bincount(rows, own, count) + error, size
 
 
 def _panels(
     means: np.ndarray, std: float, level: Level, outer: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return z and weights for every mean, shape (means, nodes), and half widths of panels."""
+    """Return the index of the mean of every panel, and z and weights, shape (panels, order)."""
     reach = _REACHES[0]
     cuts = _cuts(level.bends(*outer).seen_from(means, std), reach)
     if level.edges is not None:
@@ -359,7 +428,8 @@ def _panels(
         inside = np.any(np.abs(further) < reach, axis=0)
         further = np.clip(further[:, inside], -reach, reach)
         cuts = np.sort(np.concatenate([cuts, further], axis=1), axis=1)
-    half = np.diff(cuts, axis=1)[:, :, None] / 2
-    z = cuts[:, :-1, None] + half + half * _X
-    weights = half * _W * _density(z)
-    return z.reshape(len(means), -1), weights.reshape(len(means), -1), half
+    rows, columns = np.nonzero(np.diff(cuts, axis=1))  # many coincide at the reach
+    left, right = cuts[rows, columns], cuts[rows, columns + 1]
+    half = (right - left)[:, None] / 2
+    z = left[:, None] + half + half * _X
+    return rows, z, half * _W * _density(z)
