@@ -23,13 +23,8 @@ from functools import cached_property
 import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.gaussian_panels import (
-    Bends,
-    Level,
-    PanelRule,
-    nested_average,
-    standard_panels,
-)
+from rmt_jacobian.gaussian_nested import Level, nested_average
+from rmt_jacobian.gaussian_panels import Bends, PanelRule, standard_panels
 
 __all__ = ["GaussianFunction", "HermiteSeries", "PairAverage", "pair_average"]
 
@@ -85,7 +80,7 @@ class HermiteSeries:
         terms = polynomials @ (rule.weights * values * root).ravel()
         square = float(np.sum(rule.weights * (values * root) ** 2))
         # No polynomial times the root of the density is larger than the first.
-        return cls(terms, square, float(root.max()) * rule.error(values * root))
+        return cls(terms, square, float(root.max()) * float(rule.errors(values * root).sum()))
 
     @property
     def rest(self) -> float:

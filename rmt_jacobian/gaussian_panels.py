@@ -17,12 +17,15 @@ import numpy as np
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
 __all__ = [
+    "PROMISE",
+    "REACH",
     "Bends",
-    "Level",
     "PanelAverage",
     "PanelRule",
-    "nested_average",
+    "check_finite",
+    "normal_density",
     "panel_average",
+    "panel_ends",
     "standard_panels",
 ]
 
@@ -32,16 +35,14 @@ _X, _W = np.polynomial.legendre.leggauss(_ORDER)
 _LAST = np.stack(
     [(k + 0.5) * _W * np.polynomial.Legendre.basis(k)(_X) for k in (_ORDER - 2, _ORDER - 1)]
 )
-_REACHES = (13.0, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
+REACH = 13.0  # standard deviations that are enough for most
+_REACHES = (REACH, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
 _WIDTH = 2.0  # of a panel at most, in standard deviations
 _RATIO = 3.0  # of neighbouring distances from a steep place
-_AIM, _PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
-_NESTED_AIM = 1e-11  # inner averages bring rounding of their own
+_AIM, PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
 _ROUNDS, _MOST_PANELS = 80, 20_000
 # Halving a panel with an unknown kink halves its error; where it does not help it is rounding.
 _NOISE, _LOUDEST, _STUBBORN = 0.75, 1e-8, 3
-_MOST_NODES = 30_000_000  # of a nested average
-_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -108,32 +109,19 @@ class PanelRule:
         widths = np.diff(edges)
         parts = np.maximum(np.ceil(widths / widest), 1).astype(int)
         within = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
-        half = np.repeat(widths / parts, parts)[:, None] / 2
-        left = np.repeat(edges[:-1], parts)[:, None] + 2 * half * within[:, None]
-        return cls(left + half + half * _X, half * _W)
+        width = np.repeat(widths / parts, parts)
+        left = np.repeat(edges[:-1], parts) + width * within
+        return cls.on(left, left + width)
 
-    def error(self, values: np.ndarray) -> float:
-        """Return an estimate of the error of the integral of values at the nodes."""
-        return float(_error(values, self.weights.sum(axis=1) / 2).sum())
+    @classmethod
+    def on(cls, left: np.ndarray, right: np.ndarray) -> "PanelRule":
+        """Return the rule of panels between given ends."""
+        half = (right - left)[:, None] / 2
+        return cls(left[:, None] + half + half * _X, half * _W)
 
-
-@dataclass(frozen=True)
-class Level:
-    """One variable of a nested average.
-
-    Attributes
-    ----------
-    law
-        From the values of the outer variables to the mean and the standard deviation.
-    bends
-        From the values of the outer variables to the bends in this one.
-    edges
-        Further ends of panels.
-    """
-
-    law: Callable[..., tuple[np.ndarray | float, float]]
-    bends: Callable[..., Bends]
-    edges: np.ndarray | None = None
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Return estimates of the errors of the integrals of values at the nodes."""
+        return _error(values, self.weights.sum(axis=1) / 2)
 
 
 def panel_average(
@@ -143,7 +131,7 @@ def panel_average(
     bends: Bends | None = None,
     *,
     aim: float = _AIM,
-    promise: float = _PROMISE,
+    promise: float = PROMISE,
     unit: Callable[[], float] = lambda: 0.0,
 ) -> PanelAverage:
     r"""Return :math:`E f(e)`, :math:`e \sim N(\mu, q)`, with an estimate of its error.
@@ -240,7 +228,7 @@ def _refined(
     unit: Callable[[], float],
 ) -> tuple[PanelAverage, bool]:
     """Halve panels until they are good enough; also tell whether mass is left beyond the reach."""
-    edges = np.unique(_cuts(bends, reach))
+    edges = np.unique(panel_ends(bends, reach))
     left, right = edges[:-1], edges[1:]
     before, stubborn = np.full(left.shape, np.inf), np.zeros(left.shape, dtype=int)
     done: list[np.ndarray] = []  # rows: left, value, absolute value, error
@@ -279,12 +267,13 @@ def _on_panels(
     half = (right - left) / 2
     nodes = (left + half)[:, None] + half[:, None] * _X
     values = np.broadcast_to(function(nodes), nodes.shape)
-    _check_finite(values, nodes)
-    values = values * _density(nodes)
+    check_finite(values, nodes)
+    values = values * normal_density(nodes)
     return half * (values @ _W), half * (np.abs(values) @ _W), _error(values, half)
 
 
-def _density(z: np.ndarray) -> np.ndarray:
+def normal_density(z: np.ndarray) -> np.ndarray:
+    """Return the density of a standard Gaussian variable."""
     return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
@@ -293,7 +282,8 @@ def _error(values: np.ndarray, half: np.ndarray) -> np.ndarray:
     return half * np.abs(values @ _LAST.T).sum(axis=-1)
 
 
-def _check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
+def check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
+    """Refuse values that are not finite."""
     bad = ~np.isfinite(values)
     if np.any(bad):
         raise ConvergenceError(
@@ -302,7 +292,7 @@ def _check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
         )
 
 
-def _cuts(bends: Bends, reach: float) -> np.ndarray:
+def panel_ends(bends: Bends, reach: float) -> np.ndarray:
     """Return increasing ends of panels for every mean, shape (means, cuts); some may coincide.
 
     All in standard deviations from the mean.
@@ -321,115 +311,3 @@ def _cuts(bends: Bends, reach: float) -> np.ndarray:
             parts += [positions + away, positions - away]
     cuts = np.concatenate(parts, axis=1)
     return np.sort(np.clip(np.where(np.isnan(cuts), -reach, cuts), -reach, reach), axis=1)
-
-
-def nested_average(
-    function: Callable[..., np.ndarray], levels: Sequence[Level], *, promise: float = _PROMISE
-) -> PanelAverage:
-    """Return an average over several variables, from the outermost to the innermost.
-
-    Parameters
-    ----------
-    function
-        Of the values of all variables, arrays that broadcast.
-    levels
-        The variables; the law and the bends of each may depend on those before it.
-    promise
-        As in :func:`panel_average`.  The outermost panels are halved as needed; inner ones follow
-        from the bends and the edges, and their error is part of the estimate.
-
-    Raises
-    ------
-    ConvergenceError
-        If the error is too large or the nodes are too many.
-
-    Examples
-    --------
-    >>> def kink(x):
-    ...     return Bends(-x[:, None], np.full((len(x), 1), np.inf))
-    >>> levels = [Level(lambda: (0.0, 1.0), Bends.none), Level(lambda x: (0.0, 1.0), kink)]
-    >>> round(nested_average(lambda x, y: np.maximum(x + y, 0), levels).value, 9)  # 1 / sqrt(pi)
-    0.564189584
-    """
-    outer, *inner = levels
-    mean, std = outer.law()
-    most, used = np.zeros(2), [0]  # error and absolute value, times the density
-
-    def integrated(nodes: np.ndarray) -> np.ndarray:
-        flat = nodes.ravel()
-        values, *others = _inner(function, [flat], inner, used)
-        density = np.exp(-0.5 * ((flat - float(mean)) / std) ** 2) if std else np.ones(1)
-        most[:] = np.maximum(most, np.max(np.stack(others) * density, axis=1))
-        return values.reshape(nodes.shape)
-
-    found = panel_average(
-        integrated, float(mean), std * std, outer.bends(), aim=_NESTED_AIM, promise=promise,
-        unit=lambda: float(most[1]),
-    )  # fmt: skip
-    error, size = found.error + float(most[0]), max(found.size, float(most[1]))
-    if error > promise * size:
-        raise ConvergenceError("the inner panels of a nested average are too wide")
-    return PanelAverage(found.value, error, size, found.edges)
-
-
-def _inner(
-    function: Callable[..., np.ndarray],
-    outer: list[np.ndarray],
-    levels: Sequence[Level],
-    used: list[int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return averages over the inner variables, their errors, and those of the absolute value."""
-    level, *deeper = levels
-    count = len(outer[0])
-    size = 1 + _ORDER * 64
-    step = max(1, _CHUNK // size)
-    if count > step:
-        parts = [
-            _inner(function, [x[k : k + step] for x in outer], levels, used)
-            for k in range(0, count, step)
-        ]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # pyright: ignore
-    mean, std = level.law(*outer)
-    means = np.broadcast_to(np.asarray(mean, dtype=float), (count,))
-    if std == 0:
-        rows, z, weights = np.arange(count), np.zeros((count, 1)), np.ones((count, 1))
-    else:
-        rows, z, weights = _panels(means, std, level, outer)
-    nodes = means[rows, None] + std * z
-    used[0] += nodes.size
-    if used[0] > _MOST_NODES:
-        raise ConvergenceError("a nested average takes too many nodes")
-    points = [x[rows] for x in outer]
-    if deeper:
-        flat = [np.repeat(x, nodes.shape[1]) for x in points] + [nodes.ravel()]
-        values, errors, sizes = (
-            part.reshape(nodes.shape) for part in _inner(function, flat, deeper, used)
-        )
-    else:
-        values = np.broadcast_to(function(*(x[:, None] for x in points), nodes), nodes.shape)
-        errors, sizes = np.zeros(nodes.shape), np.abs(values)
-    _check_finite(values, nodes)
-    own = np.zeros(len(rows))
-    if std:
-        own = np.abs((values * (weights / _W)) @ _LAST.T).sum(axis=1)
-    of_panels = [np.sum(part * weights, axis=1) for part in (values, errors, sizes)]
-    value, error, size = (np.bincount(rows, part, count) for part in of_panels)
-    return value, np.bincount(rows, own, count) + error, size
-
-
-def _panels(
-    means: np.ndarray, std: float, level: Level, outer: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the index of the mean of every panel, and z and weights, shape (panels, order)."""
-    reach = _REACHES[0]
-    cuts = _cuts(level.bends(*outer).seen_from(means, std), reach)
-    if level.edges is not None:
-        further = Bends(level.edges, np.zeros(level.edges.shape)).seen_from(means, std).positions
-        inside = np.any(np.abs(further) < reach, axis=0)
-        further = np.clip(further[:, inside], -reach, reach)
-        cuts = np.sort(np.concatenate([cuts, further], axis=1), axis=1)
-    rows, columns = np.nonzero(np.diff(cuts, axis=1))  # many coincide at the reach
-    left, right = cuts[rows, columns], cuts[rows, columns + 1]
-    half = (right - left)[:, None] / 2
-    z = left[:, None] + half + half * _X
-    return rows, z, half * _W * _density(z)

@@ -18,8 +18,9 @@ import sympy as sp
 from rmt_jacobian.cells import array_function
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.gaussian import bivariate_rule, normal_rule
+from rmt_jacobian.gaussian_nested import Level, nested_average
 from rmt_jacobian.gaussian_pairs import GaussianFunction, pair_average
-from rmt_jacobian.gaussian_panels import Level, nested_average, panel_average
+from rmt_jacobian.gaussian_panels import panel_average
 from rmt_jacobian.mean_field.bends import (
     bends_in,
     is_gentle,
@@ -28,6 +29,7 @@ from rmt_jacobian.mean_field.bends import (
     nested_bends,
     slope_of,
 )
+from rmt_jacobian.mean_field.factors import with_all_digits
 
 __all__ = [
     "Laws",
@@ -81,7 +83,8 @@ def expression_average(
     >>> round(expression_average(sp.Max(e, sp.Rational(3, 10)), e, 0.0, 1.0), 9)
     0.566761242
     """
-    function, std = array_function((symbol,), expression), math.sqrt(variance)
+    function = array_function((symbol,), with_all_digits(expression))
+    std = math.sqrt(variance)
 
     def values(nodes: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -140,7 +143,7 @@ def pair_expression_average(
 def _gaussian_function(
     expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float
 ) -> GaussianFunction:
-    function = _quiet(array_function((symbol,), expression))
+    function = _quiet(array_function((symbol,), with_all_digits(expression)))
     return GaussianFunction(function, mean, variance, bends_in(expression, symbol, mean, variance))
 
 
