@@ -28,14 +28,18 @@ from rmt_jacobian.gaussian_panels import Bends, PanelRule, standard_panels
 
 __all__ = ["GaussianFunction", "HermiteSeries", "PairAverage", "pair_average"]
 
-_TERMS = (128, 512, 1024)
+_TERMS = (32, 128, 512, 1024, 4096)
+_FIRST, _LAST = 128, 1024  # fewer where c is small, more where panels are many
+_MANY = 200  # panels, which take long to nest
 _PHASE = 16.0  # of the last polynomial across a panel, whose nodes resolve it to rounding
-_MOST_VALUES = 8_000_000  # of all polynomials at all nodes
+_MOST_VALUES = 100_000_000  # of all polynomials at all nodes
+_CHUNK = 2048  # nodes at once
 # Errors in units of the average of the absolute value: what is tried for, and put up with.
 _AIM, _ENOUGH = 1e-12, 1e-10
 # What |c|^N and the share of the rest are at most where more terms than the first are tried.
 _FORGOTTEN, _FALLING = 1e-8, 1e-6
 _ROUNDING = 1e-15
+_LARGEST = (2 * math.pi) ** -0.25  # of the polynomials times the root of the density
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,23 @@ class HermiteSeries:
     error: float
 
     @classmethod
-    def of(cls, values: np.ndarray, rule: PanelRule, polynomials: np.ndarray) -> "HermiteSeries":
-        """Expand a function.
+    def of(cls, functions: np.ndarray, rule: PanelRule, count: int) -> "list[HermiteSeries]":
+        """Return the first terms for functions given by their values at the nodes of a rule.
 
-        Parameters
-        ----------
-        values
-            At the nodes of the rule.
-        polynomials
-            Those of Hermite times the root of the density, shape (terms, nodes).
+        Examples
+        --------
+        >>> rule = PanelRule.between(np.array([-9.0, 9.0]), 1.0)
+        >>> (found,) = HermiteSeries.of(rule.nodes[None] ** 2, rule, 4)  # 1 + sqrt(2) h_2
+        >>> found.terms.round(12) + 0.0
+        array([1.        , 0.        , 1.41421356, 0.        ])
         """
-        root = polynomials[0].reshape(values.shape)
-        terms = polynomials @ (rule.weights * values * root).ravel()
-        square = float(np.sum(rule.weights * (values * root) ** 2))
-        # No polynomial times the root of the density is larger than the first.
-        return cls(terms, square, float(root.max()) * float(rule.errors(values * root).sum()))
+        root = np.exp(-(rule.nodes**2) / 4) * _LARGEST
+        values = functions * root
+        table = _integrals((values * rule.weights).reshape(len(values), -1), rule.nodes, count)
+        return [
+            cls(terms, float(np.sum(rule.weights * own**2)), _LARGEST * float(errors.sum()))
+            for terms, own, errors in zip(table, values, map(rule.errors, values), strict=True)
+        ]
 
     @property
     def rest(self) -> float:
@@ -98,7 +104,7 @@ class HermiteSeries:
         Examples
         --------
         >>> rule = PanelRule.between(np.array([-9.0, 9.0]), 1.0)
-        >>> series = HermiteSeries.of(rule.nodes, rule, _polynomials(rule.nodes, 9))
+        >>> (series,) = HermiteSeries.of(rule.nodes[None], rule, 9)
         >>> value, error = series.product(series, 0.3)
         >>> round(value, 12), error < 1e-12
         (0.3, True)
@@ -113,17 +119,30 @@ class HermiteSeries:
         return value, left_out + off + _ROUNDING * sizes[0] * sizes[1]
 
 
-def _polynomials(nodes: np.ndarray, count: int) -> np.ndarray:
-    """Return orthonormal Hermite polynomials times the root of the density, one in each row."""
-    z = nodes.ravel()
-    rows = np.empty((count, z.size))
-    rows[0] = np.exp(-z * z / 4) / (2 * math.pi) ** 0.25
-    rows[1] = z * rows[0]
-    for n in range(1, count - 1):
-        np.multiply(z, rows[n], out=rows[n + 1])
-        rows[n + 1] -= math.sqrt(n) * rows[n - 1]
-        rows[n + 1] /= math.sqrt(n + 1)
-    return rows
+def _integrals(weighted: np.ndarray, nodes: np.ndarray, count: int) -> np.ndarray:
+    """Return integrals with the Hermite polynomials times the root of the density.
+
+    Parameters
+    ----------
+    weighted
+        Functions times the weights of the nodes, shape (functions, nodes).
+    nodes
+        Of any shape.
+    count
+        Of the polynomials.
+    """
+    total = np.zeros((len(weighted), count))
+    for start in range(0, nodes.size, _CHUNK):
+        z, part = nodes.ravel()[start : start + _CHUNK], weighted[:, start : start + _CHUNK]
+        rows = np.empty((count, z.size))  # h_n, as sqrt(n + 1) h_(n+1) = z h_n - sqrt(n) h_(n-1)
+        rows[0] = np.exp(-z * z / 4) * _LARGEST
+        rows[1] = z * rows[0]
+        for n in range(1, count - 1):
+            np.multiply(z, rows[n], out=rows[n + 1])
+            rows[n + 1] -= math.sqrt(n) * rows[n - 1]
+            rows[n + 1] /= math.sqrt(n + 1)
+        total += part @ rows.T
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,10 +160,10 @@ class GaussianFunction:
 
     Examples
     --------
-    >>> square = GaussianFunction(np.square, 0.0, 1.0, Bends.none())
-    >>> found, size = square.series(128)
-    >>> found is size, found.terms[:4].round(12) + 0.0  # z^2 = 1 + sqrt(2) h_2
-    (True, array([1.        , 0.        , 1.41421356, 0.        ]))
+    >>> relu = GaussianFunction(lambda e: np.maximum(e, 0), 0.0, 1.0, Bends.at([(0.0, np.inf)]))
+    >>> found, size = relu.series(128)
+    >>> found is size, found.terms[:2].round(12)
+    (True, array([0.39894228, 0.5       ]))
     """
 
     function: Callable[[np.ndarray], np.ndarray]
@@ -167,9 +186,13 @@ class GaussianFunction:
         """Ends of panels that resolve the function, in standard deviations from the mean."""
         places = self.bends.seen_from(np.array([self.mean]), self.std)
         try:  # under the root of the density, as the series need it
-            return standard_panels(lambda z: self.at(z) * np.exp(z * z / 4), places).edges
+            return standard_panels(self._under_the_root, places).edges
         except ConvergenceError:
             return standard_panels(self.at, places).edges
+
+    def _under_the_root(self, z: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # is refused later
+            return self.at(z) * np.exp(z * z / 4)
 
     def series(self, count: int) -> tuple[HermiteSeries, HermiteSeries] | None:
         """Return the first terms for the function and its absolute value.
@@ -184,11 +207,12 @@ class GaussianFunction:
         rule = PanelRule.between(self.edges, _PHASE / math.sqrt(count))
         if rule.nodes.size * count > _MOST_VALUES:
             return None
-        values, polynomials = self.at(rule.nodes), _polynomials(rule.nodes, count)
-        series = HermiteSeries.of(values, rule, polynomials)
-        if np.all(values >= 0):
-            return series, series
-        return series, HermiteSeries.of(np.abs(values), rule, polynomials)
+        with np.errstate(all="ignore"):  # what is not finite has no error that is small enough
+            values = self.at(rule.nodes)
+            signed = bool(np.any(values < 0))
+            functions = np.stack([values, np.abs(values)] if signed else [values])
+            found = HermiteSeries.of(functions, rule, count)
+        return found[0], found[-1]
 
 
 def pair_average(one: GaussianFunction, two: GaussianFunction, correlation: float) -> PairAverage:
@@ -213,8 +237,10 @@ def _by_series(
 ) -> PairAverage | None:
     """Return the average with as many terms as it takes; None where it takes too many."""
     share, best = 0.0, None  # of the functions, beyond the terms
+    most = math.inf if max(len(one.edges), len(two.edges)) > _MANY else _LAST
     for count in _TERMS:
-        if share > _FALLING and abs(correlation) ** count > _FORGOTTEN:
+        hard = share > _FALLING or count < _FIRST
+        if (hard and abs(correlation) ** count > _FORGOTTEN) or count > most:
             continue
         left, right = one.series(count), two.series(count)
         if left is None or right is None:
