@@ -24,7 +24,7 @@ import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian_nested import Level, nested_average
-from rmt_jacobian.gaussian_panels import Bends, PanelRule, standard_panels
+from rmt_jacobian.gaussian_panels import Bends, PanelRule, panel_average, standard_panels
 
 __all__ = ["GaussianFunction", "HermiteSeries", "PairAverage", "pair_average"]
 
@@ -229,7 +229,21 @@ def pair_average(one: GaussianFunction, two: GaussianFunction, correlation: floa
     >>> [round(pair_average(step, step, c).value, 9) for c in (0.5, 1.0)]
     [0.333333333, 0.5]
     """
+    if abs(correlation) == 1:
+        return _of_one_variable(one, two, correlation)
     return _by_series(one, two, correlation) or _by_panels(one, two, correlation)
+
+
+def _of_one_variable(
+    one: GaussianFunction, two: GaussianFunction, correlation: float
+) -> PairAverage:
+    """Return the average for two variables of which one follows from the other."""
+
+    def product(e: np.ndarray) -> np.ndarray:
+        return one.function(e) * two.function(one.mean + correlation * (e - one.mean))
+
+    found = panel_average(product, one.mean, one.variance, _seen_together(one, two, correlation))
+    return PairAverage(found.value, found.error, found.size)
 
 
 def _by_series(
@@ -260,16 +274,7 @@ def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float)
     """Return the average over panels of e_2 for every e_1."""
     mean, std, c = one.mean, one.std, correlation
     own_std = std * math.sqrt((1 - c) * (1 + c))
-    bends = one.bends
-    # What g turns at, seen from e_1, is smoothed by what e_2 has of its own.
-    if c:
-        positions = mean + (two.bends.positions - mean) / c
-        softness = np.where(np.isfinite(two.bends.scales), two.bends.scales, 0.0)
-        scales = np.hypot(softness, own_std) / abs(c)
-        scales = np.where(scales > 0, scales, np.inf)
-        bends = Bends(
-            np.concatenate([bends.positions, positions]), np.concatenate([bends.scales, scales])
-        )
+    bends = _seen_together(one, two, correlation)
 
     def own(e: np.ndarray) -> tuple[np.ndarray, float]:
         return mean + c * (e - mean), own_std
@@ -280,3 +285,15 @@ def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float)
     ]
     found = nested_average(lambda e, other: one.function(e) * two.function(other), levels)
     return PairAverage(found.value, found.error, found.size)
+
+
+def _seen_together(one: GaussianFunction, two: GaussianFunction, c: float) -> Bends:
+    """Return the bends of f, and those of g seen from e_1: smoothed by what e_2 has of its own."""
+    own, turns = one.bends, two.bends
+    if not c:
+        return own
+    positions = one.mean + (turns.positions - one.mean) / c
+    softness = np.where(np.isfinite(turns.scales), turns.scales, 0.0)
+    scales = np.hypot(softness, one.std * math.sqrt((1 - c) * (1 + c))) / abs(c)
+    scales = np.where(scales > 0, scales, np.inf)
+    return Bends(np.concatenate([own.positions, positions]), np.concatenate([own.scales, scales]))
