@@ -16,7 +16,18 @@ import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
-__all__ = ["Bends", "Level", "PanelAverage", "nested_average", "panel_average"]
+__all__ = [
+    "PROMISE",
+    "REACH",
+    "Bends",
+    "PanelAverage",
+    "PanelRule",
+    "check_finite",
+    "normal_density",
+    "panel_average",
+    "panel_ends",
+    "standard_panels",
+]
 
 _ORDER = 24
 _X, _W = np.polynomial.legendre.leggauss(_ORDER)
@@ -24,16 +35,14 @@ _X, _W = np.polynomial.legendre.leggauss(_ORDER)
 _LAST = np.stack(
     [(k + 0.5) * _W * np.polynomial.Legendre.basis(k)(_X) for k in (_ORDER - 2, _ORDER - 1)]
 )
-_REACHES = (13.0, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
+REACH = 13.0  # standard deviations that are enough for most
+_REACHES = (REACH, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
 _WIDTH = 2.0  # of a panel at most, in standard deviations
 _RATIO = 3.0  # of neighbouring distances from a steep place
-_AIM, _PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
-_NESTED_AIM = 1e-11  # inner averages bring rounding of their own
+_AIM, PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
 _ROUNDS, _MOST_PANELS = 80, 20_000
 # Halving a panel with an unknown kink halves its error; where it does not help it is rounding.
 _NOISE, _LOUDEST, _STUBBORN = 0.75, 1e-8, 3
-_MOST_NODES = 30_000_000  # of a nested average
-_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -81,22 +90,38 @@ class PanelAverage:
 
 
 @dataclass(frozen=True)
-class Level:
-    """One variable of a nested average.
+class PanelRule:
+    """Nodes and weights of integrals over panels, without a density; shape (panels, order)."""
 
-    Attributes
-    ----------
-    law
-        From the values of the outer variables to the mean and the standard deviation.
-    bends
-        From the values of the outer variables to the bends in this one.
-    edges
-        Further ends of panels.
-    """
+    nodes: np.ndarray
+    weights: np.ndarray
 
-    law: Callable[..., tuple[np.ndarray | float, float]]
-    bends: Callable[..., Bends]
-    edges: np.ndarray | None = None
+    @classmethod
+    def between(cls, edges: np.ndarray, widest: float) -> "PanelRule":
+        """Return the rule of panels with given ends, divided so that none is wider than that.
+
+        Examples
+        --------
+        >>> rule = PanelRule.between(np.array([0.0, 1.0, 4.0]), 2.0)
+        >>> len(rule.nodes), round(float(np.sum(rule.weights * rule.nodes)), 12)
+        (3, 8.0)
+        """
+        widths = np.diff(edges)
+        parts = np.maximum(np.ceil(widths / widest), 1).astype(int)
+        within = np.arange(parts.sum()) - np.repeat(np.cumsum(parts) - parts, parts)
+        width = np.repeat(widths / parts, parts)
+        left = np.repeat(edges[:-1], parts) + width * within
+        return cls.on(left, left + width)
+
+    @classmethod
+    def on(cls, left: np.ndarray, right: np.ndarray) -> "PanelRule":
+        """Return the rule of panels between given ends."""
+        half = (right - left)[:, None] / 2
+        return cls(left[:, None] + half + half * _X, half * _W)
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Return estimates of the errors of the integrals of values at the nodes."""
+        return _error(values, self.weights.sum(axis=1) / 2)
 
 
 def panel_average(
@@ -106,7 +131,7 @@ def panel_average(
     bends: Bends | None = None,
     *,
     aim: float = _AIM,
-    promise: float = _PROMISE,
+    promise: float = PROMISE,
     unit: Callable[[], float] = lambda: 0.0,
 ) -> PanelAverage:
     r"""Return :math:`E f(e)`, :math:`e \sim N(\mu, q)`, with an estimate of its error.
@@ -148,15 +173,7 @@ def panel_average(
         return PanelAverage(value, 0.0, abs(value), np.array([mean]))
     # In units of the standard deviation nothing is lost where it is small beside the mean.
     places = (bends or Bends.none()).seen_from(np.array([mean]), std)
-    for reach in _REACHES:
-        found, outside = _refined(lambda z: function(mean + std * z), places, reach, aim, unit)
-        if not outside:
-            break
-    else:
-        raise ConvergenceError(
-            "an average over a Gaussian variable does not end within 37 standard deviations: the "
-            "function grows too fast; use smaller variances or a bounded activation"
-        )
+    found = standard_panels(lambda z: function(mean + std * z), places, aim=aim, unit=unit)
     if not found.error <= promise * max(found.size, unit()):
         raise ConvergenceError(
             f"an average over a Gaussian variable is {found.value:.6g} with an error of "
@@ -164,6 +181,43 @@ def panel_average(
             "smoother activation"
         )
     return PanelAverage(found.value, found.error, found.size, mean + std * found.edges)
+
+
+def standard_panels(
+    function: Callable[[np.ndarray], np.ndarray],
+    bends: Bends,
+    *,
+    aim: float = _AIM,
+    unit: Callable[[], float] = lambda: 0.0,
+) -> PanelAverage:
+    """Return the average over a standard Gaussian variable, however large its error is.
+
+    Parameters
+    ----------
+    function, aim, unit
+        As in :func:`panel_average`.
+    bends
+        Shape (1, bends).
+
+    Raises
+    ------
+    ConvergenceError
+        If the function grows so fast that the average does not end.
+
+    Examples
+    --------
+    >>> found = standard_panels(np.cos, Bends.none().seen_from(np.zeros(1), 1.0))
+    >>> abs(found.value - math.exp(-0.5)) < 1e-13, found.edges[[0, -1]]
+    (True, array([-13.,  13.]))
+    """
+    for reach in _REACHES:
+        found, outside = _refined(function, bends, reach, aim, unit)
+        if not outside:
+            return found
+    raise ConvergenceError(
+        "an average over a Gaussian variable does not end within 37 standard deviations: the "
+        "function grows too fast; use smaller variances or a bounded activation"
+    )
 
 
 def _refined(
@@ -174,7 +228,7 @@ def _refined(
     unit: Callable[[], float],
 ) -> tuple[PanelAverage, bool]:
     """Halve panels until they are good enough; also tell whether mass is left beyond the reach."""
-    edges = np.unique(_cuts(bends, reach))
+    edges = np.unique(panel_ends(bends, reach))
     left, right = edges[:-1], edges[1:]
     before, stubborn = np.full(left.shape, np.inf), np.zeros(left.shape, dtype=int)
     done: list[np.ndarray] = []  # rows: left, value, absolute value, error
@@ -213,12 +267,13 @@ def _on_panels(
     half = (right - left) / 2
     nodes = (left + half)[:, None] + half[:, None] * _X
     values = np.broadcast_to(function(nodes), nodes.shape)
-    _check_finite(values, nodes)
-    values = values * _density(nodes)
+    check_finite(values, nodes)
+    values = values * normal_density(nodes)
     return half * (values @ _W), half * (np.abs(values) @ _W), _error(values, half)
 
 
-def _density(z: np.ndarray) -> np.ndarray:
+def normal_density(z: np.ndarray) -> np.ndarray:
+    """Return the density of a standard Gaussian variable."""
     return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
@@ -227,7 +282,8 @@ def _error(values: np.ndarray, half: np.ndarray) -> np.ndarray:
     return half * np.abs(values @ _LAST.T).sum(axis=-1)
 
 
-def _check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
+def check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
+    """Refuse values that are not finite."""
     bad = ~np.isfinite(values)
     if np.any(bad):
         raise ConvergenceError(
@@ -236,7 +292,7 @@ def _check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
         )
 
 
-def _cuts(bends: Bends, reach: float) -> np.ndarray:
+def panel_ends(bends: Bends, reach: float) -> np.ndarray:
     """Return increasing ends of panels for every mean, shape (means, cuts); some may coincide.
 
     All in standard deviations from the mean.
@@ -246,120 +302,12 @@ def _cuts(bends: Bends, reach: float) -> np.ndarray:
     parts = [np.broadcast_to(even, (len(positions), even.size)), positions]
     finite = scales[np.isfinite(scales) & (scales > 0)]
     if finite.size:
-        most = math.log(max(2 * reach / float(finite.min()), 1.0), _RATIO)
+        # Further away the even panels are narrow enough.
+        most = math.log(max(_WIDTH / float(finite.min()), 1.0), _RATIO)
         for k in range(math.ceil(min(60.0, most)) + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 away = np.where(np.isfinite(scales), scales, 0.0) * _RATIO**k
+                away = np.where(away <= _RATIO * _WIDTH, away, 0.0)
             parts += [positions + away, positions - away]
     cuts = np.concatenate(parts, axis=1)
     return np.sort(np.clip(np.where(np.isnan(cuts), -reach, cuts), -reach, reach), axis=1)
-
-
-def nested_average(
-    function: Callable[..., np.ndarray], levels: Sequence[Level], *, promise: float = _PROMISE
-) -> PanelAverage:
-    """Return an average over several variables, from the outermost to the innermost.
-
-    Parameters
-    ----------
-    function
-        Of the values of all variables, arrays that broadcast.
-    levels
-        The variables; the law and the bends of each may depend on those before it.
-    promise
-        As in :func:`panel_average`.  The outermost panels are halved as needed; inner ones follow
-        from the bends and the edges, and their error is part of the estimate.
-
-    Raises
-    ------
-    ConvergenceError
-        If the error is too large or the nodes are too many.
-
-    Examples
-    --------
-    >>> def kink(x):
-    ...     return Bends(-x[:, None], np.full((len(x), 1), np.inf))
-    >>> levels = [Level(lambda: (0.0, 1.0), Bends.none), Level(lambda x: (0.0, 1.0), kink)]
-    >>> round(nested_average(lambda x, y: np.maximum(x + y, 0), levels).value, 9)  # 1 / sqrt(pi)
-    0.564189584
-    """
-    outer, *inner = levels
-    mean, std = outer.law()
-    most, used = np.zeros(2), [0]  # error and absolute value, times the density
-
-    def integrated(nodes: np.ndarray) -> np.ndarray:
-        flat = nodes.ravel()
-        values, *others = _inner(function, [flat], inner, used)
-        density = np.exp(-0.5 * ((flat - float(mean)) / std) ** 2) if std else np.ones(1)
-        most[:] = np.maximum(most, np.max(np.stack(others) * density, axis=1))
-        return values.reshape(nodes.shape)
-
-    found = panel_average(
-        integrated, float(mean), std * std, outer.bends(), aim=_NESTED_AIM, promise=promise,
-        unit=lambda: float(most[1]),
-    )  # fmt: skip
-    error, size = found.error + float(most[0]), max(found.size, float(most[1]))
-    if error > promise * size:
-        raise ConvergenceError("the inner panels of a nested average are too wide")
-    return PanelAverage(found.value, error, size, found.edges)
-
-
-def _inner(
-    function: Callable[..., np.ndarray],
-    outer: list[np.ndarray],
-    levels: Sequence[Level],
-    used: list[int],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return averages over the inner variables, their errors, and those of the absolute value."""
-    level, *deeper = levels
-    count = len(outer[0])
-    size = 1 + _ORDER * 64
-    step = max(1, _CHUNK // size)
-    if count > step:
-        parts = [
-            _inner(function, [x[k : k + step] for x in outer], levels, used)
-            for k in range(0, count, step)
-        ]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # pyright: ignore
-    mean, std = level.law(*outer)
-    means = np.broadcast_to(np.asarray(mean, dtype=float), (count,))
-    if std == 0:
-        z, weights, half = np.zeros((count, 1)), np.ones((count, 1)), None
-    else:
-        z, weights, half = _panels(means, std, level, outer)
-    nodes = means[:, None] + std * z
-    used[0] += nodes.size
-    if used[0] > _MOST_NODES:
-        raise ConvergenceError("a nested average takes too many nodes")
-    if deeper:
-        points = [np.repeat(x, nodes.shape[1]) for x in outer] + [nodes.ravel()]
-        values, errors, sizes = (
-            part.reshape(nodes.shape) for part in _inner(function, points, deeper, used)
-        )
-    else:
-        values = np.broadcast_to(function(*(x[:, None] for x in outer), nodes), nodes.shape)
-        errors, sizes = np.zeros(()), np.abs(values)
-    _check_finite(values, nodes)
-    own = np.zeros(count)
-    if half is not None:
-        panels = (values * weights).reshape(count, -1, _ORDER) / _W
-        own = np.abs(panels @ _LAST.T).sum(axis=(1, 2))
-    value, error, size = (np.sum(part * weights, axis=1) for part in (values, errors, sizes))
-    return value, own + error, size
-
-
-def _panels(
-    means: np.ndarray, std: float, level: Level, outer: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return z and weights for every mean, shape (means, nodes), and half widths of panels."""
-    reach = _REACHES[0]
-    cuts = _cuts(level.bends(*outer).seen_from(means, std), reach)
-    if level.edges is not None:
-        further = Bends(level.edges, np.zeros(level.edges.shape)).seen_from(means, std).positions
-        inside = np.any(np.abs(further) < reach, axis=0)
-        further = np.clip(further[:, inside], -reach, reach)
-        cuts = np.sort(np.concatenate([cuts, further], axis=1), axis=1)
-    half = np.diff(cuts, axis=1)[:, :, None] / 2
-    z = cuts[:, :-1, None] + half + half * _X
-    weights = half * _W * _density(z)
-    return z.reshape(len(means), -1), weights.reshape(len(means), -1), half

@@ -7,7 +7,8 @@ import pytest
 from scipy.special import ndtr
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.gaussian_panels import Bends, Level, nested_average, panel_average
+from rmt_jacobian.gaussian_nested import Level, nested_average
+from rmt_jacobian.gaussian_panels import Bends, panel_average
 
 LAWS = [(0.0, 1.0), (0.7, 9.0), (-1.3, 0.04), (2.0, 1e4)]
 

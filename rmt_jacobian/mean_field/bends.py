@@ -42,7 +42,7 @@ _HARD = (relu, indicator, hard_tanh, where_positive, sp.Abs, sp.sign)
 _SATURATING = (sp.tanh, sigmoid, sp.erf)
 _SOFT = (*_SATURATING, sp.exp, sp.cosh, sp.sinh, sp.sin, sp.cos)
 _REACH, _POINTS = 37.0, 4_000  # standard deviations that are searched, and places tried
-_BISECTIONS = 200
+_BISECTIONS, _BESIDE = 200, 1e-20
 _NEAR, _ROUNDING = 1e-6, 1e-12  # of a jump
 _ELSEWHERE = (0.0, 0.618, -1.272, 2.058)  # of the other variables, where a jump is looked for
 _TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
@@ -309,9 +309,10 @@ def _roots(
     sides = _values(expression, symbol, points) > level
     turns = np.flatnonzero(sides[1:] != sides[:-1])
     low, high, side = points[turns], points[turns + 1], sides[turns]
+    least = _BESIDE * std  # else a root at 0 is halved to the smallest number there is
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if not turns.size or np.all((middle == low) | (middle == high)):
+        if not turns.size or np.all((middle == low) | (middle == high) | (high - low < least)):
             break
         same = (_values(expression, symbol, middle) > level) == side
         low, high = np.where(same, middle, low), np.where(same, high, middle)

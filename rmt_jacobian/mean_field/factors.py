@@ -13,6 +13,7 @@ __all__ = [
     "independent_products",
     "lost_power",
     "merged_variables",
+    "with_all_digits",
 ]
 
 
@@ -97,6 +98,27 @@ def lost_power(kept: sp.Expr, power: int) -> sp.Expr:
     """
     whole = complemented(sp.sympify(1 - kept, strict=True))
     return sp.Mul(whole, sp.Add(*(kept**i for i in range(power))))
+
+
+@cache
+def with_all_digits(expression: sp.Expr) -> sp.Expr:
+    """Write 1 - tanh(e)^2 by sigmoids, which keep their digits where it saturates.
+
+    Examples
+    --------
+    >>> e = sp.Symbol("e", real=True)
+    >>> with_all_digits(e * (2 - 2 * sp.tanh(4 * e) ** 2))
+    8*e*sigmoid(-8*e)*sigmoid(8*e)
+    """
+    squares = {t**2: 4 * sigmoid(2 * t.args[0]) * sigmoid(-2 * t.args[0])
+               for t in expression.atoms(sp.tanh)}  # fmt: skip
+
+    def rewritten(total: sp.Add) -> sp.Expr:
+        constant, square = total.as_two_terms()
+        lost = squares.get(-square / constant) if constant.is_number else None
+        return total if lost is None else constant * lost
+
+    return expression.replace(lambda node: isinstance(node, sp.Add), rewritten)
 
 
 Combination: TypeAlias = tuple[tuple[sp.Symbol, sp.Expr], ...]

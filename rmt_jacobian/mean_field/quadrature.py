@@ -2,7 +2,8 @@
 
 What is made of tanh(e), sigmoid(e) and powers is integrated by the graded nodes of
 :mod:`rmt_jacobian.gaussian`, all else by panels that end where the expression bends and are halved
-until they are good enough (:mod:`rmt_jacobian.gaussian_panels`).
+until they are good enough (:mod:`rmt_jacobian.gaussian_panels`), and for two correlated variables
+by Hermite series where those converge (:mod:`rmt_jacobian.gaussian_pairs`).
 """
 
 import math
@@ -17,7 +18,9 @@ import sympy as sp
 from rmt_jacobian.cells import array_function
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.gaussian import bivariate_rule, normal_rule
-from rmt_jacobian.gaussian_panels import Bends, Level, nested_average, panel_average
+from rmt_jacobian.gaussian_nested import Level, nested_average
+from rmt_jacobian.gaussian_pairs import GaussianFunction, pair_average
+from rmt_jacobian.gaussian_panels import panel_average
 from rmt_jacobian.mean_field.bends import (
     bends_in,
     is_gentle,
@@ -26,6 +29,7 @@ from rmt_jacobian.mean_field.bends import (
     nested_bends,
     slope_of,
 )
+from rmt_jacobian.mean_field.factors import with_all_digits
 
 __all__ = [
     "Laws",
@@ -79,7 +83,8 @@ def expression_average(
     >>> round(expression_average(sp.Max(e, sp.Rational(3, 10)), e, 0.0, 1.0), 9)
     0.566761242
     """
-    function, std = array_function((symbol,), expression), math.sqrt(variance)
+    function = array_function((symbol,), with_all_digits(expression))
+    std = math.sqrt(variance)
 
     def values(nodes: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -119,35 +124,27 @@ def pair_expression_average(
     >>> round(pair_expression_average(step, step, e, 0.0, 4.0, 0.5), 9)
     0.333333333
     """
+    if not -1 <= correlation <= 1:
+        raise ParameterError(f"correlation must lie in [-1, 1], not {correlation}")
+    for constant, other in ((one, two), (two, one)):
+        if not constant.free_symbols:
+            return float(constant) * expression_average(other, symbol, mean, variance)
     f, g = (_quiet(array_function((symbol,), part)) for part in (one, two))
     if variance == 0:
         return _at_a_point(lambda e: f(e) * g(e), mean)
     if is_gentle(one) and is_gentle(two):
         rule = _bivariate_rule(mean, variance, correlation)
         return rule.average(f(rule.first) * g(rule.second))
-    if not -1 <= correlation <= 1:
-        raise ParameterError(f"correlation must lie in [-1, 1], not {correlation}")
-    std, own_std = math.sqrt(variance), math.sqrt(variance * (1 - correlation) * (1 + correlation))
-    first, second = (bends_in(part, symbol, mean, variance) for part in (one, two))
-    # What g turns at, seen from e_1, is smoothed by what e_2 has of its own.
-    if correlation:
-        positions = mean + (second.positions - mean) / correlation
-        softness = np.where(np.isfinite(second.scales), second.scales, 0.0)
-        scales = np.hypot(softness, own_std) / abs(correlation)
-        scales = np.where(scales > 0, scales, np.inf)
-        first = Bends(
-            np.concatenate([first.positions, positions]), np.concatenate([first.scales, scales])
-        )
+    left, right = (_gaussian_function(part, symbol, mean, variance) for part in (one, two))
+    return pair_average(left, right, correlation).value
 
-    def own(e: np.ndarray) -> tuple[np.ndarray, float]:
-        return mean + correlation * (e - mean), own_std
 
-    edges = panel_average(g, mean, variance, second).edges
-    levels = [
-        Level(lambda: (mean, std), lambda: first),
-        Level(own, lambda e: second, edges),
-    ]
-    return nested_average(lambda e, other: f(e) * g(other), levels).value
+@lru_cache(maxsize=_REMEMBERED)
+def _gaussian_function(
+    expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float
+) -> GaussianFunction:
+    function = _quiet(array_function((symbol,), with_all_digits(expression)))
+    return GaussianFunction(function, mean, variance, bends_in(expression, symbol, mean, variance))
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -8,7 +8,7 @@ import sympy as sp
 from scipy.special import ndtr
 
 from rmt_jacobian.cells import relu
-from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
     joint_average,
@@ -72,6 +72,28 @@ def test_two_variables(name, mean, variance, c):
     phi, f, _, breaks = ACTIVATIONS[name]
     found = pair_expression_average(phi(e), phi(e), e, mean, variance, c)
     assert found == pytest.approx(pair_average(f, f, mean, variance, c, breaks), rel=1e-9)
+
+
+@pytest.mark.parametrize("c", [-1.0, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("variance", [0.0, 0.77])
+def test_beside_a_constant_a_pair_is_one_variable(variance, c):
+    composed, two = sp.tanh(sp.sin(e)), sp.Integer(2)
+    alone = average(lambda t: math.tanh(math.sin(t)), 0.4, 0.77, []) if variance else None
+    expected = 2 * (math.tanh(math.sin(0.4)) if alone is None else alone)
+    for pair in ((two, composed), (composed, two)):
+        assert pair_expression_average(*pair, e, 0.4, variance, c) == pytest.approx(expected)
+    with pytest.raises(ParameterError, match="correlation"):
+        pair_expression_average(two, composed, e, 0.4, variance, 1.5)
+
+
+def test_slopes_of_what_saturates_keep_their_digits():
+    """1 - tanh(4 e)^2 is mostly 0 in floating point, and what is left of it is the average."""
+    mean, variance = -4.13, 0.2569
+    slope = (1 - sp.tanh(4 * e) ** 2) * (1 + 9 * sp.Heaviside(e))
+    expected = average(
+        lambda t: (1 + 9 * (t > 0)) / math.cosh(4 * t) ** 2, mean, variance, [-2.07, 0.0]
+    )
+    assert expression_average(slope, e, mean, variance) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("c", [-1.0, -0.999999, -0.5, 0.0, 0.3, 0.9, 1 - 1e-7, 1 - 1e-12, 1.0])
