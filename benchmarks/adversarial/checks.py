@@ -30,6 +30,7 @@ _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 1500  # steps of settling
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
+_DRIFT = 0.1  # of a window of steps, beyond which it is no noise
 _EVEN = 0.02  # share of the sites on which a growth rate must rest
 _BLUR = 2e-3  # of the largest value, by which few sites and few neurons may shift narrow bands
 
@@ -190,7 +191,7 @@ def _settled(simulation: Simulation) -> bool:
         if not np.all(np.isfinite(rows)) or np.max(rows) > 1e12:
             return False
         now, scatter = rows.mean(axis=0), rows.std(axis=0) / math.sqrt(window / 4)
-        noise = 3 * scatter + 1e-5 * np.abs(now) + 1e-14
+        noise = np.minimum(3 * scatter, _DRIFT * np.abs(now)) + 1e-5 * np.abs(now) + 1e-14
         if before is not None and np.all(np.abs(now - before) <= noise):
             return True
         before = now

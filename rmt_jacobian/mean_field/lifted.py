@@ -6,7 +6,7 @@ functions, as :math:`y = \tanh(s)` does, u stands for g(s); if the cell is then 
 states, its moments close.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -117,12 +117,12 @@ def _without_memory(cell: Cell) -> frozenset[sp.Symbol]:
     return frozenset(forgetful)
 
 
-@dataclass
 class _Lift:
     """Functions of states without memory, and the symbols that stand for them."""
 
-    forgetful: frozenset[sp.Symbol]
-    known: dict[sp.Expr, sp.Symbol] = field(default_factory=dict)
+    def __init__(self, forgetful: frozenset[sp.Symbol]) -> None:
+        self.forgetful = forgetful
+        self.known: dict[sp.Expr, sp.Symbol] = {}
 
     def seen(self, expression: sp.Expr) -> sp.Expr:
         """Write such functions in an expression as symbols."""

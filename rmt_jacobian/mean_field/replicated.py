@@ -204,7 +204,7 @@ def _with_hidden(
 
 
 def _die(image: Image, rest: np.ndarray, dying: np.ndarray, scale: np.ndarray) -> bool:
-    """Whether some components reproduce 0 to rounding where the rest stay, and surely fall to it."""
+    """Whether some components reproduce 0 to rounding where the rest stay, and fall to it."""
     if np.any(np.abs(image(rest))[:, dying] > _NOTHING * scale[dying]):
         return False
     small, falls = np.where(dying, _SMALL * scale, rest), False
