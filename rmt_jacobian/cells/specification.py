@@ -228,8 +228,13 @@ def derivative(expression: Any, symbol: sp.Symbol) -> Any:
     >>> x, y = sp.symbols("x y")
     >>> derivative(sp.exp(x) * (1 - y), x)
     (1 - y)*exp(x)
+    >>> derivative(y * sp.exp(-(x**2)) + sp.tanh(y) * x, x)  # no exp(x^2), which overflows
+    -2*x*y*exp(-x**2) + tanh(y)
     """
-    return sp.gcd_terms(expression.diff(symbol))
+    slope = sp.sympify(expression, strict=True).diff(symbol)
+    hidden = {node: sp.Dummy() for node in slope.atoms(sp.exp)}
+    shown = {dummy: node for node, dummy in hidden.items()}
+    return sp.gcd_terms(slope.xreplace(hidden)).xreplace(shown)
 
 
 def _jacobian(expressions: tuple[sp.Expr, ...], variables: tuple[sp.Symbol, ...]) -> Table:

@@ -124,10 +124,11 @@ def solve_replicated(
         return Solution(Replicated(x[None], 0 * x), True, 0.0, calls + 1)
     if scale is not None:
         rounding, start = _HIDDEN * scale, np.maximum(x, 0.0)
-        hidden = (start <= rounding) & (np.abs(image(start).mean(axis=0)) <= rounding)
+        there = image(start).mean(axis=0)
+        hidden = (start <= rounding) & (np.abs(there) <= rounding)
         if np.any(hidden):
             return _with_hidden(image, rough, start, hidden, scale, remedy)
-        x = np.where(x > 0, x, _SMALL * scale)
+        x = np.where(x > 0, x, np.maximum(there, _SMALL * scale))
     # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
     noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
     slopes = _slopes(rough, x, noisy_step)
