@@ -11,16 +11,16 @@ value of them.
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property, lru_cache, reduce
+from functools import cache, cached_property, lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
 import sympy as sp
-from scipy.interpolate import CubicSpline
 
 from rmt_jacobian.cells import Cell, Parameters, array_function, derivative
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
+from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
 from rmt_jacobian.mean_field.factors import (
     Combination,
@@ -40,7 +40,7 @@ __all__ = ["FreshVariables", "entangles"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
-_MANY, _GRID = 256, 65  # means beyond which an average is interpolated between so many: to 1e-7
+_MANY, _BETWEEN = 32, 1e-9  # means beyond which averages are interpolated, and how well
 _FEWEST = 8  # points of a set for each frozen bias
 
 
@@ -300,36 +300,50 @@ class FreshVariables:
 
     def _of_one(self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...]) -> np.ndarray:
         means, places = np.unique(law.means, return_inverse=True)
-        gentle = all(map(is_gentle, sides))
-        if gentle and len(means) > _MANY:
-            ends = np.arcsinh(means[[0, -1]])
-            grid = np.sinh(np.linspace(ends[0], ends[1], _GRID))
-            on_grid = self._of_one(symbol, replace(law, means=grid[None]), sides)
-            return CubicSpline(np.arcsinh(grid), on_grid[0])(np.arcsinh(law.means))
-        single = self._on_nodes if gentle else self._on_panels
-        values = [single(symbol, law, sides, float(mean)) for mean in means]
-        return np.array(values)[places].reshape(law.means.shape)
+        taken = self._on_nodes if all(map(is_gentle, sides)) else self._on_panels
+        averages = partial(taken, symbol, law, sides)
+
+        many = len(means) > _MANY and law.variance > 0
+        values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
+        return values[places].reshape(law.means.shape)
 
     def _on_nodes(
-        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], mean: float
-    ) -> float:
-        """Average over one variable, or one pair of them, of a given mean."""
+        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], means: np.ndarray
+    ) -> np.ndarray:
+        """Average over one variable, or one pair of them, of each mean: all nodes at once."""
         functions = [array_function((symbol,), side) for side in sides]
-        if len(functions) == 1:
-            rule = self._rule(symbol, law, mean)
-            return rule.average(functions[0](rule.nodes))
-        pair = self._pair(symbol, law, mean)
-        return pair.average(functions[0](pair.first) * functions[1](pair.second))
+        paired = len(functions) == 2
+        rules = [self._pair(symbol, law, mean) if paired else self._rule(symbol, law, mean)
+                 for mean in means.tolist()]  # fmt: skip
+        weights = [rule.weights.ravel() for rule in rules]
+        sizes = np.array([len(each) for each in weights])
+        second = np.concatenate([(rule.second if paired else rule.nodes).ravel() for rule in rules])
+        values = np.broadcast_to(functions[-1](second), second.shape) * np.concatenate(weights)
+        if paired:
+            first = np.concatenate([rule.first.ravel() for rule in rules])
+            own = np.broadcast_to(functions[0](first), first.shape)
+            values = values * np.repeat(
+                own,
+                np.repeat(
+                    [rule.second.shape[-1] for rule in rules], [rule.first.size for rule in rules]
+                ),
+            )
+        return np.add.reduceat(values, np.cumsum(sizes) - sizes)
 
     def _on_panels(
-        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], mean: float
-    ) -> float:
+        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], means: np.ndarray
+    ) -> np.ndarray:
         """Do the same for functions that bend, jump or are steep."""
         sides = tuple(self._in_normal_variables(side) for side in sides)
-        variance = self._variance(law)
+        variance, c = self._variance(law), law.correlation
         if len(sides) == 1:
-            return expression_average(sides[0], symbol, mean, variance)
-        return pair_expression_average(*sides, symbol, mean, variance, law.correlation)
+            found = [
+                expression_average(sides[0], symbol, mean, variance) for mean in means.tolist()
+            ]
+        else:
+            found = [pair_expression_average(*sides, symbol, mean, variance, c)
+                     for mean in means.tolist()]  # fmt: skip
+        return np.array(found)
 
     def _of_many(
         self, laws: list[_Law], functions: list[Any], *, slope_by: int | None = None

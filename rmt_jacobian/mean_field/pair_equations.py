@@ -19,6 +19,7 @@ __all__ = ["pair_state", "solve_pair_state"]
 
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
+_MOST_TURNS = 3  # from products to distances or back
 _POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
@@ -141,14 +142,15 @@ class _PairEquations:
         model, aim = state.model.rough(), state.aim * _SHARE
         coordinates, begin = self._begun(start)
         remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
-        near, rough = None, model
+        near, rough, turns = None, model, 0
         while True:
             found = self._fixed_point(model, rough, coordinates, begin, near, remedy)
             if not found.converged and coordinates == "products" and near is None:
                 coordinates, begin = "distances", (1 - start) * squares
                 continue
             fit = self._fitting(found, coordinates)
-            if found.converged and fit != coordinates:
+            if found.converged and fit != coordinates and turns < _MOST_TURNS:
+                turns += 1  # sources may differ in what suits them
                 coordinates, near = fit, squares - found.value.mean
                 if fit == "distances":
                     continue

@@ -30,6 +30,7 @@ from rmt_jacobian.solvers import bracketed_root
 __all__ = ["PopulationResponses", "parted_by_jumps"]
 
 _FEW = 0.5  # share of the sites that carry a change, below which they are split
+_EVENED = 0.15  # power of weights by which sites of frozen biases are split
 _ROUNDING = 1e-9  # relative, of eigenvalues
 _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _HIDDEN = 0.1  # relative error beyond which a response is noise
@@ -208,7 +209,7 @@ class _Echo:
     def _start(self, tables: list[StepDerivatives]) -> None:
         """Set out with a unit change of all states, and with one of each preactivation."""
         one, two = tables[0], tables[-1]
-        unit = np.ones((REPLICATES, self.walk.count))
+        unit = self.walk.model.weights * np.ones((REPLICATES, self.walk.count))
         D: dict[Any, Any] = {(0, i, i): unit for i in range(self.states)}
         for (i, k), left in one.gate.items():
             for (j, l), right in two.gate.items():
@@ -222,7 +223,8 @@ class _Echo:
         direct = np.zeros((REPLICATES, len(self.gains), len(self.gains)))
         for place, left in one.source_gate.items():
             if place in two.source_gate:
-                direct[:, *place] = np.mean(left * two.source_gate[place] + _ROW, axis=-1)
+                value = left * two.source_gate[place] * self.walk.model.weights
+                direct[:, *place] = np.mean(value + _ROW, axis=-1)
         gains = self.gains[:, None]
         return np.linalg.solve(np.eye(len(gains)) - gains * direct, gains * np.eye(len(gains)))
 
@@ -266,7 +268,9 @@ class _Echo:
         weight = (weights / unit).sum(axis=0)
         square, whole = (weight**2).mean(axis=-1), weight.mean(axis=-1) ** 2
         if np.any(whole < _FEW * square):
-            walk.split(np.where(whole[:, None] > 0, weight, 1.0))
+            # A bias that is dropped does not come back when it is wanted.
+            power = _EVENED if walk.model.frozen else 1.0
+            walk.split(np.where(whole[:, None] > 0, weight, 1.0) ** power)
         with np.errstate(divide="ignore"):
             return np.log(sizes).T, trace
 

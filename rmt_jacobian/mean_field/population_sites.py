@@ -43,8 +43,9 @@ _FIRST = 32  # steps before it is seen how much the memory keeps
 _AVERAGED = 8  # steps over which averages are taken
 _SERIES, _LONGEST_SERIES = 16, 512  # steps of a response series
 _STARTS = 32  # steps of several short ones together
+_SPREAD = 2.5  # of frozen biases, where changes are followed
 _TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
-_ORDER, _FROZEN_ORDER = 6, 4  # of the moments that correct averages
+_ORDER, _FROZEN_ORDER = 6, 2  # of the moments that correct averages
 _GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
 _WINDOW = 32  # steps at the end of a long run
 _SEEN = 5.0  # standard errors of that
@@ -333,7 +334,9 @@ class PopulationSites(Population, SiteModel):
         key = (drives, steps)
         if key not in self._known:
             self._known.clear()
-            walk = Walk(self, drives.variances, [drives] if drives.correlations else [])
+            # What remembers longest are often sites of rare biases.
+            model = replace(self._of(self.count), spread=_SPREAD if self.frozen else 1.0)
+            walk = Walk(model, drives.variances, [drives] if drives.correlations else [])
             walk.run(self.settling(drives))
             self._known[key] = PopulationResponses.of(walk, steps, _starts(steps))
         return self._known[key]

@@ -39,12 +39,15 @@ class Population:
         Sites of each population, a power of 2.
     seed
         Of all.
+    spread
+        How much wider than their law frozen biases are; ``weights`` make up for it.
     """
 
     cell: Cell
     parameters: Parameters
     count: int = 256
     seed: int = 0
+    spread: float = 1.0
     normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -74,8 +77,21 @@ class Population:
         """Frozen biases of the sites, shape (preactivations, R, sites)."""
         biases = np.zeros((len(self.cell.gates), REPLICATES, self.count))
         for i, k in enumerate(self.frozen):
-            biases[k] = self.parameters.groups[k][1].bias_std * self.ground[:, i]
+            spread = self.spread if self._remembers(k) else 1.0
+            biases[k] = self.parameters.groups[k][1].bias_std * spread * self.ground[:, i]
         return biases
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """The density of the law of the biases over that of the sites, shape (R, sites)."""
+        spread = [i for i, k in enumerate(self.frozen) if self._remembers(k)]
+        log = math.log(self.spread) - (self.spread**2 - 1) * self.ground[:, spread] ** 2 / 2
+        return np.exp(log.sum(axis=1))
+
+    def _remembers(self, k: int) -> bool:
+        """Whether a gate decides how much of a change is kept."""
+        kept = (entry for row in self.cell.state_derivatives for entry in row)
+        return any(entry.has(self.cell.gates[k]) for entry in kept)
 
     def fresh(self, drives: Drives) -> FreshVariables:
         """Return the fresh variables, given the frozen biases of each site."""

@@ -31,6 +31,7 @@ _SMALL, _NOTHING = 1e-6, 1e-14  # of the scale
 _TURNED, _FALLS = 4, 0.9999
 _LARGEST_STEP = 0.5  # of a component that stays positive
 _SINGULAR = 1e12
+_FAST = 0.5  # slopes of a map whose orbit gets there as soon
 
 Image = Callable[[np.ndarray], np.ndarray]
 """From x, shape (n,), to R estimates of F(x), shape (R, n)."""
@@ -157,7 +158,10 @@ def solve_replicated(
                 if np.all(dying):
                     return Solution(Replicated(0 * x[None], 0 * x), True, 0.0, calls)
                 return _with_hidden(image, rough, x, dying, scale, remedy)
-            x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
+            if np.max(np.abs(np.linalg.eigvals(slopes))) < _FAST:
+                x = x + gap  # never below 0, and the map does most of it
+            else:
+                x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
             slopes = _slopes(rough, x, noisy_step)
             calls += 2 * len(x) + 1
             found, repels = _inverse(slopes), _repels(slopes)
