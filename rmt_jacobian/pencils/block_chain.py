@@ -122,6 +122,11 @@ class BlockChain:
         return self.sites.steps
 
     @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        return self.sites.steps * self.sites.count
+
+    @property
     def blocks(self) -> int:
         """The number of blocks, 2 K T."""
         return 2 * self.sites.gates * self.sites.steps

@@ -106,6 +106,11 @@ class ProductChain:
         return self.sites.steps
 
     @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        return self.sites.steps * self.sites.count
+
+    @property
     def blocks(self) -> int:
         """The number of blocks, 2T."""
         return 2 * self.sites.steps

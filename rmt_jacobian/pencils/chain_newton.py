@@ -20,7 +20,7 @@ from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.chain import Responses
 from rmt_jacobian.pencils.chain_protocol import Chain
 
-__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
+__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton", "taken"]
 
 TOLERANCE = 1e-10
 _REAL = 1e-8  # imaginary parts below this share of the modulus count as zero
@@ -107,41 +107,32 @@ def newton(
     steps: :cite:t:`Deuflhard2011`, section 3.3.
     """
     xp = array_namespace(s)
-    here = _iterate(chain, s, start)
-    inverse = _Inverse.at(chain, s, here)
-    step = inverse.times(here.change)
-    length = _length(step)
-    share, sweeps = xp.ones_like(length), 1
+    attempt = _Attempt.started(chain, s, start)
+    sweeps, finished = 1, []
     while sweeps < max_sweeps:
-        resting = _rests(length, here.residual, tolerance)
-        if bool(xp.all(resting | ~xp.isfinite(length) | (share < _LEAST_SHARE))):
+        over = attempt.over(tolerance)
+        left = int(xp.sum(xp.astype(~over, xp.int64)))
+        if left == 0:
             break
-        trial = _iterate(chain, s, _moved(here.sigma, share[:, None] * step))
+        if 2 * left <= over.shape[0]:  # the others need not wait for these
+            finished.append(attempt.taken(xp.nonzero(over)[0]))
+            attempt = attempt.taken(xp.nonzero(~over)[0])
+        attempt = attempt.advanced(chain, tolerance)
         sweeps += 1
-        following = inverse.times(trial.change)
-        rest = _length(following)
-        shorter = (rest < (1 - share / 4) * length) | _rests(rest, trial.residual, tolerance)
-        slow = shorter & (rest > _SWIFT * length) & (rest > tolerance)
-        moved = xp.log(_nonzero(trial.sigma) / _nonzero(here.sigma))
-        learnt = inverse.learnt(shorter, moved, step - following)
-        step = xp.where(shorter[:, None], learnt.latest(following), step)
-        here = here.replaced(shorter, trial)
-        inverse, length = learnt, xp.where(shorter, rest, length)
-        share = xp.where(shorter, xp.ones_like(share), share / 2)
-        if bool(xp.any(slow)):
-            inverse = _Inverse.at(chain, s, here)
-            step = inverse.times(here.change)
-            length = _length(step)
+    here, length = _gathered([*finished, attempt])
     return _certified(chain, s, here, length, sweeps, tolerance)
 
 
 def _solved(slope: Any, right: Any) -> Any:
-    """Solve for steps at every point; nan at all of them if a matrix is singular."""
+    """Solve for steps at every point; nan where a matrix is singular."""
     xp = array_namespace(right)
     try:
         return xp.linalg.solve(slope, right[:, :, None])[:, :, 0]
     except np.linalg.LinAlgError:  # an iterate far off, which will be rejected
-        return xp.full_like(right, xp.nan)
+        if right.shape[0] == 1:
+            return xp.full_like(right, xp.nan)
+    each = [slice(j, j + 1) for j in range(right.shape[0])]
+    return xp.concat([_solved(slope[j, :, :], right[j, :]) for j in each], axis=0)
 
 
 def _length(step: Any) -> Any:
@@ -189,6 +180,31 @@ class _Inverse:
         u, d = (xp.where(sound[:, None], array, xp.zeros_like(array)) for array in (u, d))
         return _Inverse(self.slope, (*self.updates, (u, d)))
 
+    def taken(self, index: Any) -> "_Inverse":
+        """Return the same at some of the points."""
+        updates = tuple((taken(u, index), taken(d, index)) for u, d in self.updates)
+        return _Inverse(taken(self.slope, index), updates)
+
+    def renewed(self, chain: Chain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
+        """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
+        xp = array_namespace(s)
+        if bool(xp.all(where)):
+            return _Inverse.at(chain, s, here)
+        index = xp.nonzero(where)[0]
+        slope = _slope(chain, taken(s, index), taken(here.sigma, index))
+        count = xp.cumulative_sum(xp.astype(where, xp.int64))
+        source = xp.where(where, s.shape[0] - 1 + count, xp.arange(s.shape[0]))
+        kept = xp.astype(~where, self.slope.dtype)[:, None]
+        return _Inverse(
+            taken(xp.concat([self.slope, slope], axis=0), source),
+            tuple((kept * u, kept * d) for u, d in self.updates),
+        )
+
+
+def taken(array: Any, index: Any) -> Any:
+    """Return some rows of an array."""
+    return array_namespace(array).take(array, index, axis=0)
+
 
 def _rests(length: Any, residual: Any, tolerance: float) -> Any:
     """Whether steps are short, or as short as rounding allows."""
@@ -213,6 +229,92 @@ class _Iterate:
             xp.where(where[:, None], other.change, self.change),
             xp.where(where, other.residual, self.residual),
         )
+
+    def taken(self, index: Any) -> "_Iterate":
+        """Return the same at some of the points."""
+        rows = (self.sigma, self.averages, self.change, self.residual)
+        return _Iterate(*(taken(row, index) for row in rows))
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """Newton's method on its way, at some of the points.
+
+    Attributes
+    ----------
+    points
+        Their numbers.
+    s, here
+        The points, and the iterates.
+    inverse
+        Of the derivative.
+    step, length
+        The step from the iterates, and its length.
+    share
+        How much of it is tried.
+    """
+
+    points: Any
+    s: Any
+    here: _Iterate
+    inverse: _Inverse
+    step: Any
+    length: Any
+    share: Any
+
+    @classmethod
+    def started(cls, chain: Chain, s: Any, start: Any) -> "_Attempt":
+        xp = array_namespace(s)
+        here = _iterate(chain, s, start)
+        inverse = _Inverse.at(chain, s, here)
+        step = inverse.times(here.change)
+        length = _length(step)
+        return cls(xp.arange(s.shape[0]), s, here, inverse, step, length, xp.ones_like(length))
+
+    def over(self, tolerance: float) -> Any:
+        """Whether nothing is left to do, or nothing leads on."""
+        xp = array_namespace(self.s)
+        resting = _rests(self.length, self.here.residual, tolerance)
+        return resting | ~xp.isfinite(self.length) | (self.share < _LEAST_SHARE)
+
+    def advanced(self, chain: Chain, tolerance: float) -> "_Attempt":
+        """Try the steps."""
+        xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
+        trial = _iterate(chain, s, _moved(here.sigma, self.share[:, None] * self.step))
+        following = self.inverse.times(trial.change)
+        rest = _length(following)
+        rests = _rests(rest, trial.residual, tolerance)
+        shorter = (rest < (1 - self.share / 4) * length) | rests
+        slow = shorter & (rest > _SWIFT * length) & (rest > tolerance)
+        moved = xp.log(_nonzero(trial.sigma) / _nonzero(here.sigma))
+        inverse = self.inverse.learnt(shorter, moved, self.step - following)
+        step = xp.where(shorter[:, None], inverse.latest(following), self.step)
+        here = here.replaced(shorter, trial)
+        length = xp.where(shorter, rest, length)
+        if bool(xp.any(slow)):
+            inverse = inverse.renewed(chain, s, here, slow)
+            again = inverse.times(here.change)
+            step = xp.where(slow[:, None], again, step)
+            length = xp.where(slow, _length(again), length)
+        share = xp.where(shorter, xp.ones_like(self.share), self.share / 2)
+        return _Attempt(self.points, s, here, inverse, step, length, share)
+
+    def taken(self, index: Any) -> "_Attempt":
+        """Return the same at some of the points."""
+        rows = (self.points, self.s, self.step, self.length, self.share)
+        points, s, step, length, share = (taken(row, index) for row in rows)
+        return _Attempt(
+            points, s, self.here.taken(index), self.inverse.taken(index), step, length, share
+        )
+
+
+def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
+    """Return the iterates and the lengths of the steps from them, in the order of the points."""
+    xp = array_namespace(parts[0].s)
+    order = xp.argsort(xp.concat([part.points for part in parts]))
+    names = ("sigma", "averages", "change", "residual")
+    here = _Iterate(*(xp.concat([getattr(p.here, name) for p in parts]) for name in names))
+    return here.taken(order), taken(xp.concat([part.length for part in parts]), order)
 
 
 def _iterate(chain: Chain, s: Any, sigma: Any) -> _Iterate:

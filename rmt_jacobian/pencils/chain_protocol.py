@@ -26,6 +26,11 @@ class Chain(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        ...
+
+    @property
     def blocks(self) -> int:
         """The number of self-energies."""
         ...
