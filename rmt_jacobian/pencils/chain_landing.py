@@ -103,12 +103,19 @@ class _Approach:
         return xp.where(share == 0, self.target, self.target * xp.exp(share * log_ratio))
 
     def predicted(self, share: Any) -> Any:
-        """Return the self-energies with the logarithm extrapolated to some r."""
+        """Return the self-energies with the logarithm extrapolated to some r.
+
+        It is taken for linear in log r, as it is next to an atom, and in r on the last step.
+        """
         xp, sigma = array_namespace(self.sigma), self.sigma
-        moves = (self.earlier != 0) & (sigma != 0) & xp.isfinite(self.before)[:, None]
+        known = xp.isfinite(self.before)
+        moves = (self.earlier != 0) & (sigma != 0) & known[:, None]
         one = xp.ones_like(sigma)
         ratio = xp.where(moves, sigma, one) / xp.where(moves, self.earlier, one)
-        part = (share - self.share) / (self.share - self.before)  # 0 where nothing is known
+        before, last = xp.where(known, self.before, 2 * self.share), share == 0
+        to_go = xp.log(xp.where(last, xp.ones_like(share), share) / self.share)
+        along = to_go / xp.log(self.share / before)
+        part = xp.where(last, self.share / (before - self.share), along)
         guess = sigma * xp.exp(part[:, None] * xp.log(ratio))
         depth = xp.imag(guess)
         return xp.real(guess) + 1j * xp.where(depth < 0, depth, xp.imag(sigma))

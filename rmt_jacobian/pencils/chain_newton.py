@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.chain import Responses
+from rmt_jacobian.pencils.chain_balance import Balance, nonzero
 from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["TOLERANCE", "ChainSolution", "drift", "newton", "taken"]
@@ -44,7 +44,7 @@ class ChainSolution:
     symmetric
         G(s) of the symmetrised singular values, whether converged or not; shape (points,).
     residual
-        The largest relative change that the fixed-point map makes to a self-energy.
+        The largest relative difference of the averages from those that the self-energies ask for.
     error
         The largest relative change that another step of Newton's method would make.
     inside
@@ -144,22 +144,25 @@ def _length(step: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Inverse:
-    """The inverse derivative of log Sigma - log f(Sigma), with what steps have taught about it.
+    """The inverse derivative of -F in log Sigma, with what steps have taught about it.
 
     Broyden's update H + u d* H, with u = (d - H y) / d* H y, is made for every step d that
     changed the function by y; H y is at hand as the difference of two steps.
     """
 
     slope: Any
+    scale: Any
     updates: tuple[tuple[Any, Any], ...] = ()
 
     @classmethod
     def at(cls, chain: Chain, s: Any, here: "_Iterate") -> "_Inverse":
-        return cls(_slope(chain, s, here.sigma))
+        scale = nonzero(here.averages)
+        slope = Balance.of(chain, here.sigma, here.averages).slope(chain.responses(s, here.sigma))
+        return cls(-scale[:, :, None] * slope, scale)
 
-    def times(self, change: Any) -> Any:
-        xp = array_namespace(change)
-        step = _solved(self.slope, change)
+    def times(self, gap: Any) -> Any:
+        xp = array_namespace(gap)
+        step = _solved(self.slope, self.scale * gap)
         for u, d in self.updates:
             step = step + u * xp.sum(xp.conj(d) * step, axis=1)[:, None]
         return step
@@ -178,12 +181,12 @@ class _Inverse:
         sound = where & (xp.abs(along) > _ALONG * size) & (xp.abs(along) < size / _ALONG)
         u = (d - Hy) / xp.where(sound, along, xp.ones_like(along))[:, None]
         u, d = (xp.where(sound[:, None], array, xp.zeros_like(array)) for array in (u, d))
-        return _Inverse(self.slope, (*self.updates, (u, d)))
+        return _Inverse(self.slope, self.scale, (*self.updates, (u, d)))
 
     def taken(self, index: Any) -> "_Inverse":
         """Return the same at some of the points."""
         updates = tuple((taken(u, index), taken(d, index)) for u, d in self.updates)
-        return _Inverse(taken(self.slope, index), updates)
+        return _Inverse(taken(self.slope, index), taken(self.scale, index), updates)
 
     def renewed(self, chain: Chain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
         """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
@@ -191,12 +194,13 @@ class _Inverse:
         if bool(xp.all(where)):
             return _Inverse.at(chain, s, here)
         index = xp.nonzero(where)[0]
-        slope = _slope(chain, taken(s, index), taken(here.sigma, index))
+        new = _Inverse.at(chain, taken(s, index), here.taken(index))
         count = xp.cumulative_sum(xp.astype(where, xp.int64))
         source = xp.where(where, s.shape[0] - 1 + count, xp.arange(s.shape[0]))
         kept = xp.astype(~where, self.slope.dtype)[:, None]
         return _Inverse(
-            taken(xp.concat([self.slope, slope], axis=0), source),
+            taken(xp.concat([self.slope, new.slope], axis=0), source),
+            taken(xp.concat([self.scale, new.scale], axis=0), source),
             tuple((kept * u, kept * d) for u, d in self.updates),
         )
 
@@ -213,11 +217,11 @@ def _rests(length: Any, residual: Any, tolerance: float) -> Any:
 
 @dataclass(frozen=True)
 class _Iterate:
-    """Self-energies, averages, and the change log f(Sigma) - log Sigma."""
+    """Self-energies, averages, the gap F, and the largest g F."""
 
     sigma: Any
     averages: Any
-    change: Any
+    gap: Any
     residual: Any
 
     def replaced(self, where: Any, other: "_Iterate") -> "_Iterate":
@@ -226,13 +230,13 @@ class _Iterate:
         return _Iterate(
             xp.where(where[:, None], other.sigma, self.sigma),
             xp.where(where[:, None], other.averages, self.averages),
-            xp.where(where[:, None], other.change, self.change),
+            xp.where(where[:, None], other.gap, self.gap),
             xp.where(where, other.residual, self.residual),
         )
 
     def taken(self, index: Any) -> "_Iterate":
         """Return the same at some of the points."""
-        rows = (self.sigma, self.averages, self.change, self.residual)
+        rows = (self.sigma, self.averages, self.gap, self.residual)
         return _Iterate(*(taken(row, index) for row in rows))
 
 
@@ -267,7 +271,7 @@ class _Attempt:
         xp = array_namespace(s)
         here = _iterate(chain, s, start)
         inverse = _Inverse.at(chain, s, here)
-        step = inverse.times(here.change)
+        step = inverse.times(here.gap)
         length = _length(step)
         return cls(xp.arange(s.shape[0]), s, here, inverse, step, length, xp.ones_like(length))
 
@@ -281,19 +285,19 @@ class _Attempt:
         """Try the steps."""
         xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
         trial = _iterate(chain, s, _moved(here.sigma, self.share[:, None] * self.step))
-        following = self.inverse.times(trial.change)
+        following = self.inverse.times(trial.gap)
         rest = _length(following)
         rests = _rests(rest, trial.residual, tolerance)
         shorter = (rest < (1 - self.share / 4) * length) | rests
         slow = shorter & (rest > _SWIFT * length) & (rest > tolerance)
-        moved = xp.log(_nonzero(trial.sigma) / _nonzero(here.sigma))
+        moved = xp.log(nonzero(trial.sigma) / nonzero(here.sigma))
         inverse = self.inverse.learnt(shorter, moved, self.step - following)
         step = xp.where(shorter[:, None], inverse.latest(following), self.step)
         here = here.replaced(shorter, trial)
         length = xp.where(shorter, rest, length)
         if bool(xp.any(slow)):
             inverse = inverse.renewed(chain, s, here, slow)
-            again = inverse.times(here.change)
+            again = inverse.times(here.gap)
             step = xp.where(slow[:, None], again, step)
             length = xp.where(slow, _length(again), length)
         share = xp.where(shorter, xp.ones_like(self.share), self.share / 2)
@@ -312,7 +316,7 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
     """Return the iterates and the lengths of the steps from them, in the order of the points."""
     xp = array_namespace(parts[0].s)
     order = xp.argsort(xp.concat([part.points for part in parts]))
-    names = ("sigma", "averages", "change", "residual")
+    names = ("sigma", "averages", "gap", "residual")
     here = _Iterate(*(xp.concat([getattr(p.here, name) for p in parts]) for name in names))
     return here.taken(order), taken(xp.concat([part.length for part in parts]), order)
 
@@ -320,30 +324,10 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
 def _iterate(chain: Chain, s: Any, sigma: Any) -> _Iterate:
     xp = array_namespace(s)
     averages = chain.averages(s, sigma)
-    image = chain.self_energies(sigma, averages)
-    change = xp.log(_nonzero(image) / _nonzero(sigma))
-    residual = xp.max(xp.abs(change), axis=1)
+    gap = Balance.of(chain, sigma, averages).gap(averages)
+    residual = xp.max(xp.abs(nonzero(averages) * gap), axis=1)
     residual = xp.where(xp.isfinite(residual), residual, xp.full_like(residual, xp.inf))
-    return _Iterate(sigma, averages, change, residual)
-
-
-def _nonzero(sigma: Any) -> Any:
-    """Return the self-energies, 1 where they vanish."""
-    xp = array_namespace(sigma)
-    return xp.where(xp.abs(sigma) > 0, sigma, xp.ones_like(sigma))
-
-
-def _slope(chain: Chain, s: Any, sigma: Any) -> Any:
-    """Return the derivative of log Sigma - log f(Sigma) in log Sigma."""
-    return _log_slope(chain, sigma, chain.responses(s, sigma))
-
-
-def _log_slope(chain: Chain, sigma: Any, at: Responses) -> Any:
-    xp = array_namespace(sigma)
-    image = chain.self_energies(sigma, at.averages)
-    matrix = chain.step_matrix(sigma, at)
-    scaled = matrix * _nonzero(sigma)[:, None, :] / _nonzero(image)[:, :, None]
-    return xp.eye(chain.blocks, dtype=scaled.dtype)[None, :, :] - scaled
+    return _Iterate(sigma, averages, gap, residual)
 
 
 def _moved(sigma: Any, step: Any) -> Any:
@@ -389,6 +373,7 @@ def drift(chain: Chain, solution: ChainSolution) -> tuple[Any, Any]:
 
 def _drift(chain: Chain, s: Any, sigma: Any) -> tuple[Any, Any]:
     xp, at = array_namespace(sigma), chain.responses(s, sigma)
-    slope, unit = _log_slope(chain, sigma, at), _nonzero(sigma)
-    moving = unit * _solved(slope, chain.step_drift(sigma, at) / unit)
+    balance, scale = Balance.of(chain, sigma, at.averages), nonzero(at.averages)
+    slope = -scale[:, :, None] * balance.slope(at)
+    moving = sigma * _solved(slope, scale * balance.drift(at))
     return moving, at.cauchy_drift + xp.sum(at.cauchy_row * moving, axis=1)
