@@ -11,7 +11,7 @@ if it continues into it, which the derivative shows:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,7 +144,9 @@ def _length(step: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Inverse:
-    """The inverse derivative of -F in log Sigma, with what steps have taught about it.
+    """The inverse derivative of -g F or -L in log Sigma, with what steps have taught about it.
+
+    Which of the two is solved for is chosen at every point: the one with the shorter step.
 
     Broyden's update H + u d* H, with u = (d - H y) / d* H y, is made for every step d that
     changed the function by y; H y is at hand as the difference of two steps.
@@ -152,17 +154,24 @@ class _Inverse:
 
     slope: Any
     scale: Any
+    reciprocal: Any
     updates: tuple[tuple[Any, Any], ...] = ()
 
     @classmethod
     def at(cls, chain: Chain, s: Any, here: "_Iterate") -> "_Inverse":
-        scale = nonzero(here.averages)
-        slope = Balance.of(chain, here.sigma, here.averages).slope(chain.responses(s, here.sigma))
-        return cls(-scale[:, :, None] * slope, scale)
+        xp, balance = array_namespace(s), Balance.of(chain, here.sigma, here.averages)
+        slopes, scale = balance.slopes(chain.responses(s, here.sigma)), nonzero(here.averages)
+        yes = xp.ones(s.shape[0], dtype=xp.bool)
+        first, second = (
+            cls(-slope, scale, choice) for slope, choice in zip(slopes, (yes, ~yes), strict=True)
+        )
+        shorter = _length(first.times(here)) < _length(second.times(here))
+        return cls(xp.where(shorter[:, None, None], first.slope, second.slope), scale, shorter)
 
-    def times(self, gap: Any) -> Any:
-        xp = array_namespace(gap)
-        step = _solved(self.slope, self.scale * gap)
+    def times(self, here: "_Iterate") -> Any:
+        xp = array_namespace(here.sigma)
+        gap = xp.where(self.reciprocal[:, None], self.scale * here.gap, xp.log(here.ratio))
+        step = _solved(self.slope, gap)
         for u, d in self.updates:
             step = step + u * xp.sum(xp.conj(d) * step, axis=1)[:, None]
         return step
@@ -181,12 +190,13 @@ class _Inverse:
         sound = where & (xp.abs(along) > _ALONG * size) & (xp.abs(along) < size / _ALONG)
         u = (d - Hy) / xp.where(sound, along, xp.ones_like(along))[:, None]
         u, d = (xp.where(sound[:, None], array, xp.zeros_like(array)) for array in (u, d))
-        return _Inverse(self.slope, self.scale, (*self.updates, (u, d)))
+        return replace(self, updates=(*self.updates, (u, d)))
 
     def taken(self, index: Any) -> "_Inverse":
         """Return the same at some of the points."""
         updates = tuple((taken(u, index), taken(d, index)) for u, d in self.updates)
-        return _Inverse(taken(self.slope, index), taken(self.scale, index), updates)
+        rows = (taken(row, index) for row in (self.slope, self.scale, self.reciprocal))
+        return _Inverse(*rows, updates)
 
     def renewed(self, chain: Chain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
         """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
@@ -198,11 +208,10 @@ class _Inverse:
         count = xp.cumulative_sum(xp.astype(where, xp.int64))
         source = xp.where(where, s.shape[0] - 1 + count, xp.arange(s.shape[0]))
         kept = xp.astype(~where, self.slope.dtype)[:, None]
-        return _Inverse(
-            taken(xp.concat([self.slope, new.slope], axis=0), source),
-            taken(xp.concat([self.scale, new.scale], axis=0), source),
-            tuple((kept * u, kept * d) for u, d in self.updates),
-        )
+        names = ("slope", "scale", "reciprocal")
+        both = (xp.concat([getattr(self, name), getattr(new, name)], axis=0) for name in names)
+        updates = tuple((kept * u, kept * d) for u, d in self.updates)
+        return _Inverse(*(taken(rows, source) for rows in both), updates)
 
 
 def taken(array: Any, index: Any) -> Any:
@@ -217,11 +226,12 @@ def _rests(length: Any, residual: Any, tolerance: float) -> Any:
 
 @dataclass(frozen=True)
 class _Iterate:
-    """Self-energies, averages, the gap F, and the largest g F."""
+    """Self-energies, averages, F and the ratio whose logarithm is L, and the largest g F."""
 
     sigma: Any
     averages: Any
     gap: Any
+    ratio: Any
     residual: Any
 
     def replaced(self, where: Any, other: "_Iterate") -> "_Iterate":
@@ -231,12 +241,13 @@ class _Iterate:
             xp.where(where[:, None], other.sigma, self.sigma),
             xp.where(where[:, None], other.averages, self.averages),
             xp.where(where[:, None], other.gap, self.gap),
+            xp.where(where[:, None], other.ratio, self.ratio),
             xp.where(where, other.residual, self.residual),
         )
 
     def taken(self, index: Any) -> "_Iterate":
         """Return the same at some of the points."""
-        rows = (self.sigma, self.averages, self.gap, self.residual)
+        rows = (self.sigma, self.averages, self.gap, self.ratio, self.residual)
         return _Iterate(*(taken(row, index) for row in rows))
 
 
@@ -271,7 +282,7 @@ class _Attempt:
         xp = array_namespace(s)
         here = _iterate(chain, s, start)
         inverse = _Inverse.at(chain, s, here)
-        step = inverse.times(here.gap)
+        step = inverse.times(here)
         length = _length(step)
         return cls(xp.arange(s.shape[0]), s, here, inverse, step, length, xp.ones_like(length))
 
@@ -285,7 +296,7 @@ class _Attempt:
         """Try the steps."""
         xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
         trial = _iterate(chain, s, _moved(here.sigma, self.share[:, None] * self.step))
-        following = self.inverse.times(trial.gap)
+        following = self.inverse.times(trial)
         rest = _length(following)
         rests = _rests(rest, trial.residual, tolerance)
         shorter = (rest < (1 - self.share / 4) * length) | rests
@@ -297,7 +308,7 @@ class _Attempt:
         length = xp.where(shorter, rest, length)
         if bool(xp.any(slow)):
             inverse = inverse.renewed(chain, s, here, slow)
-            again = inverse.times(here.gap)
+            again = inverse.times(here)
             step = xp.where(slow[:, None], again, step)
             length = xp.where(slow, _length(again), length)
         share = xp.where(shorter, xp.ones_like(self.share), self.share / 2)
@@ -316,7 +327,7 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
     """Return the iterates and the lengths of the steps from them, in the order of the points."""
     xp = array_namespace(parts[0].s)
     order = xp.argsort(xp.concat([part.points for part in parts]))
-    names = ("sigma", "averages", "gap", "residual")
+    names = ("sigma", "averages", "gap", "ratio", "residual")
     here = _Iterate(*(xp.concat([getattr(p.here, name) for p in parts]) for name in names))
     return here.taken(order), taken(xp.concat([part.length for part in parts]), order)
 
@@ -324,10 +335,11 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
 def _iterate(chain: Chain, s: Any, sigma: Any) -> _Iterate:
     xp = array_namespace(s)
     averages = chain.averages(s, sigma)
-    gap = Balance.of(chain, sigma, averages).gap(averages)
+    balance = Balance.of(chain, sigma, averages)
+    gap, ratio = balance.gap(averages), balance.ratio(averages)
     residual = xp.max(xp.abs(nonzero(averages) * gap), axis=1)
     residual = xp.where(xp.isfinite(residual), residual, xp.full_like(residual, xp.inf))
-    return _Iterate(sigma, averages, gap, residual)
+    return _Iterate(sigma, averages, gap, ratio, residual)
 
 
 def _moved(sigma: Any, step: Any) -> Any:
@@ -373,7 +385,6 @@ def drift(chain: Chain, solution: ChainSolution) -> tuple[Any, Any]:
 
 def _drift(chain: Chain, s: Any, sigma: Any) -> tuple[Any, Any]:
     xp, at = array_namespace(sigma), chain.responses(s, sigma)
-    balance, scale = Balance.of(chain, sigma, at.averages), nonzero(at.averages)
-    slope = -scale[:, :, None] * balance.slope(at)
-    moving = sigma * _solved(slope, scale * balance.drift(at))
+    balance = Balance.of(chain, sigma, at.averages)
+    moving = sigma * _solved(-balance.slopes(at)[1], balance.drift(at))
     return moving, at.cauchy_drift + xp.sum(at.cauchy_row * moving, axis=1)
