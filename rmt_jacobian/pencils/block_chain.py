@@ -84,7 +84,7 @@ class BlockChain:
     def of(
         cls, sites: BlockHistory, ensembles: Sequence[BiInvariant] | Mapping[str, BiInvariant]
     ) -> "BlockChain":
-        """Return the chain; preactivations whose W is 0 drop out.
+        """Return the chain without the preactivations whose W is 0 or that pass nothing on.
 
         Parameters
         ----------
@@ -107,9 +107,16 @@ class BlockChain:
                 f"the cell has {sites.gates} preactivations with a W, but {len(ensembles)} "
                 "ensembles were given"
             )
-        idle = [k for k, ensemble in enumerate(ensembles) if ensemble.variance == 0]
-        kept = tuple(ensemble for ensemble in ensembles if ensemble.variance > 0)
-        return cls(sites.without(idle) if idle else sites, kept)
+        whole = cls(sites, tuple(ensembles))
+        leading, K = _leading(whole), sites.gates
+
+        def passes(k: int) -> bool:
+            starts = range(k, whole.blocks, 2 * K)
+            return any(leading[y] != 0 and leading[y + K] != 0 for y in starts)
+
+        idle = [k for k in range(K) if not passes(k)]
+        kept = tuple(ensemble for k, ensemble in enumerate(ensembles) if k not in idle)
+        return cls(sites.without(idle), kept) if idle else whole
 
     @property
     def namespace(self) -> Any:

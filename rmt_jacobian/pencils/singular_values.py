@@ -94,8 +94,8 @@ class SingularValueLaw(Law):
             raise ParameterError(f"tolerance must lie between 1e-12 and 1e-2, not {self.tolerance}")
         if self.chain.deterministic:
             raise HypothesisError(
-                "with weight_std = 0 the product is diagonal: its singular values are those of "
-                "the sites; use laws.Empirical on them"
+                "with weight_std = 0, or where no state feels a W, the product is diagonal: its "
+                "singular values are those of the sites; use laws.Empirical on them"
             )
 
     @cached_property
