@@ -188,7 +188,7 @@ def solve_chain(
     if workers is None:
         workers = (os.cpu_count() or 1) if is_numpy_array(s) else 1
     if chunk is None:
-        chunk = min(max(2, _TOGETHER // chain.size), math.ceil(count / workers))
+        chunk = max(2, _TOGETHER // chain.size)
     cuts = [slice(k, min(k + chunk, count)) for k in range(0, count, chunk)]
     if start is None and ladder is None:
         ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)

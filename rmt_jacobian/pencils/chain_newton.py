@@ -29,6 +29,7 @@ _ALONG = 0.1  # of a step, what its image must have along it to teach something
 _LEAST_SHARE = 1e-4  # of a step, below which there is no way forward
 _LONGEST = 3.0  # steps of a logarithm are cut to this modulus
 _ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual explains
+_STALLED = 1e-8  # a step that is no shorter in the end, next to many equal singular values
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def newton(
     start
         Self-energies with Im <= 0, shape (points, blocks).
     tolerance
-        Bound on the relative change that the last step makes.
+        Bound on the relative change that the last step makes, or 1e-8 where steps do not get
+        shorter than that.
     max_sweeps
         Evaluations after which the points that are left are given up.
 
@@ -364,7 +366,7 @@ def _certified(
     xp = array_namespace(s)
     size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
     vanishing = size == 0  # where sigma_w = 0 there is nothing to certify
-    rests = _rests(length, last.residual, tolerance)
+    rests = _rests(length, last.residual, max(tolerance, _STALLED))
     interior = xp.all((depth > 0) | vanishing, axis=1)
     real = xp.all(depth <= _REAL * size, axis=1) & (xp.imag(s) == 0)
     certified = interior & ~real
