@@ -105,7 +105,7 @@ class Balance:
         ratio = self.ratio(at.averages)[:, :, None]
 
         def kept(slope: Any) -> Any:
-            return xp.where(moves[:, :, None], slope, swap + 0 * slope)
+            return xp.where(moves[:, :, None], slope, swap + xp.zeros_like(slope))
 
         return kept(ratio * explicit + carried), kept(explicit + carried)
 

@@ -123,13 +123,14 @@ class _Approach:
     def moved(self, found: ChainSolution, share: Any) -> "_Approach":
         """Return where the points are that a step succeeded for, and the others with less ahead."""
         xp, done = array_namespace(self.share), found.converged
+        one = xp.ones_like(self.share)
         return replace(
             self,
             share=xp.where(done, share, self.share),
             sigma=xp.where(done[:, None], found.sigma, self.sigma),
             before=xp.where(done, self.share, xp.full_like(self.share, xp.inf)),
             earlier=xp.where(done[:, None], self.sigma, self.earlier),
-            factor=self.factor ** xp.where(done, _GROWTH, _FALL),
+            factor=xp.exp(xp.log(self.factor) * xp.where(done, _GROWTH * one, _FALL * one)),
         )
 
 

@@ -7,7 +7,9 @@ if it continues into it, which the derivative shows:
 - a solution with :math:`\mathrm{Im}\, \Sigma_b < 0` for every b continues to s + i eta and stays in
   the half planes, so however it was found, it is right;
 - a real solution, off the support, continues to :math:`\Sigma_b + i \eta \, d\Sigma_b / ds`, which
-  is in the half planes if :math:`d\Sigma_b / ds < 0` for every b.
+  is in the half planes if :math:`d\Sigma_b / ds < 0` for every b;
+- where only some are real, as that of an orthogonal W next to an end of the chain, they must fall
+  and the others must have :math:`\mathrm{Im}\, \Sigma_b < 0`.
 """
 
 import math
@@ -167,13 +169,18 @@ class _Inverse:
         first, second = (
             cls(-slope, scale, choice) for slope, choice in zip(slopes, (yes, ~yes), strict=True)
         )
-        shorter = _length(first.times(here)) < _length(second.times(here))
+        shorter = _length(first.step(here)) < _length(second.step(here))
         return cls(xp.where(shorter[:, None, None], first.slope, second.slope), scale, shorter)
 
-    def times(self, here: "_Iterate") -> Any:
+    def step(self, here: "_Iterate") -> Any:
+        """Return the step from an iterate."""
         xp = array_namespace(here.sigma)
-        gap = xp.where(self.reciprocal[:, None], self.scale * here.gap, xp.log(here.ratio))
-        step = _solved(self.slope, gap)
+        scaled = self.scale * here.gap
+        return self.times(xp.where(self.reciprocal[:, None], scaled, xp.log(here.ratio)))
+
+    def times(self, change: Any) -> Any:
+        xp = array_namespace(change)
+        step = _solved(self.slope, change)
         for u, d in self.updates:
             step = step + u * xp.sum(xp.conj(d) * step, axis=1)[:, None]
         return step
@@ -284,7 +291,7 @@ class _Attempt:
         xp = array_namespace(s)
         here = _iterate(chain, s, start)
         inverse = _Inverse.at(chain, s, here)
-        step = inverse.times(here)
+        step = inverse.step(here)
         length = _length(step)
         return cls(xp.arange(s.shape[0]), s, here, inverse, step, length, xp.ones_like(length))
 
@@ -298,7 +305,7 @@ class _Attempt:
         """Try the steps."""
         xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
         trial = _iterate(chain, s, _moved(here.sigma, self.share[:, None] * self.step))
-        following = self.inverse.times(trial)
+        following = self.inverse.step(trial)
         rest = _length(following)
         rests = _rests(rest, trial.residual, tolerance)
         shorter = (rest < (1 - self.share / 4) * length) | rests
@@ -310,7 +317,7 @@ class _Attempt:
         length = xp.where(shorter, rest, length)
         if bool(xp.any(slow)):
             inverse = inverse.renewed(chain, s, here, slow)
-            again = inverse.times(here)
+            again = inverse.step(here)
             step = xp.where(slow[:, None], again, step)
             length = xp.where(slow, _length(again), length)
         share = xp.where(shorter, xp.ones_like(self.share), self.share / 2)
@@ -367,12 +374,12 @@ def _certified(
     size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
     vanishing = size == 0  # where sigma_w = 0 there is nothing to certify
     rests = _rests(length, last.residual, max(tolerance, _STALLED))
-    interior = xp.all((depth > 0) | vanishing, axis=1)
     real = xp.all(depth <= _REAL * size, axis=1) & (xp.imag(s) == 0)
-    certified = interior & ~real
-    if bool(xp.any(real & rests)):
+    below = (depth > 0) & ~real[:, None] | vanishing
+    certified = xp.all(below, axis=1)
+    if bool(xp.any(~certified & rests)):
         falls = xp.real(_drift(chain, s, last.sigma)[0]) < 0
-        certified = certified | (real & xp.all(falls | vanishing, axis=1))
+        certified = xp.all(below | falls & (xp.imag(s) == 0)[:, None], axis=1)
     symmetric = chain.cauchy(s, last.sigma, last.averages)
     return ChainSolution(
         s, last.sigma, last.averages, symmetric, last.residual, length, ~real, rests & certified,

@@ -48,6 +48,7 @@ class BiInvariant(ABC):
     def gain_series(self, order: int) -> np.ndarray:
         r"""Return the first ``order + 1`` Taylor coefficients of :math:`\gamma` at 0."""
 
+    @np.errstate(all="ignore")  # far off there may be none
     def coupling(self, product: Any, near: Any) -> Any:
         r"""Return the u close to a given one at which :math:`u \gamma(u)` has a given value.
 

@@ -13,13 +13,7 @@ from rmt_jacobian.mean_field.site_models import AffineSites
 
 s, t, x = sp.symbols("s t x", real=True)
 e, f = sp.symbols("e f", real=True)
-POINT = {
-    "weight_std": 1.4,
-    "input_std": 0.6,
-    "bias_mean": 0.3,
-    "bias_std": 0.5,
-    "input_variance": 0.5,
-}
+POINT = {"weight_std": 1.4, "input_std": 0.6, "bias_mean": 0.3, "bias_std": 0.5, "input_variance": 0.5}
 
 
 def normal(function, q: float, mean: float) -> float:
