@@ -24,7 +24,7 @@ __all__ = ["measure", "tabulate"]
 _LEAST = 1e-140  # moduli below it would overflow when squared
 _UNRESOLVED = 1e-6  # mass below the first node that is left to a power law
 _ROUNDED = 1e-11  # error of the distribution function by rounding
-_NARROW = 1e-13  # relative width of the smallest panel
+_NARROW = 1e-12  # relative width of the smallest panel, in which rounding decides what is solved
 _ATOM = 1e-6  # mass of a band of no width, from which on it counts as part of the support
 _JUMP = 1e-6  # relative width of a band that is an atom for all we can tell
 _SEEDS = 12
@@ -150,7 +150,8 @@ class _Tabulation:
         light = self.grain if len(waiting) + len(done) > _COMB else 0.0
         for panel in waiting:
             mass = abs(panel.right.below - panel.left.below)
-            if (panel.empty and mass <= self.nothing) or mass < light or _is_jump(panel):
+            nothing = (panel.empty and mass <= self.nothing) or mass < light
+            if nothing or _is_jump(panel) or _width(panel) < _NARROW:
                 done.append(panel)
             elif panel.edge is None and panel.left.interior != panel.right.interior:
                 across.append(panel)
@@ -198,9 +199,7 @@ class _Tabulation:
         return None
 
     def _agrees(self, panel: Panel, node: Node) -> bool:
-        width = abs(panel.right.position - panel.left.position)
-        if width < _NARROW:
-            return True
+        width = _width(panel)
         if panel.empty or not node.interior:
             return False
         below, density = panel.evaluate(node.position)
@@ -306,8 +305,12 @@ def _ordered(one: Node, other: Node, edge: float | None = None) -> Panel:
     return Panel(left, right, edge)
 
 
+def _width(panel: Panel) -> float:
+    return abs(panel.right.position - panel.left.position)
+
+
 def _is_jump(panel: Panel) -> bool:
-    return panel.empty and panel.right.position - panel.left.position < _JUMP
+    return panel.empty and _width(panel) < _JUMP
 
 
 def _is_top(node: Node) -> bool:
