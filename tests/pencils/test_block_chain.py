@@ -31,6 +31,7 @@ from rmt_jacobian.pencils import (
 )
 from tests.cells.two_gates import two_gates, two_states
 from tests.pencils.blocks import chain, derivatives, filled, history, site_inverses
+from rmt_jacobian.pencils.block_sites import StepDiagonals
 from tests.pencils.chains import below_axis, differences_are_derivatives
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states]
@@ -224,3 +225,19 @@ def test_histories_are_checked() -> None:
         BlockHistory.of([steps[0], *derivatives(gru, 1, 5)], gru)
     with pytest.raises(ParameterError, match="at least one step"):
         BlockHistory.of([], gru)
+
+
+@pytest.mark.parametrize("other", [None, 0.0])
+def test_what_reaches_no_state_drops_out(other: float | None) -> None:
+    B, weights = np.array([0.5, 1.0, 1.5]), np.ones(3) / 3
+    unread = other if other is None else other * B
+    step = StepDiagonals([[0.3]], [[B, unread]], [[1.0]], [[None, None]])
+    alone = StepDiagonals([[0.3]], [[B]], [[1.0]], [[None]])
+    ensembles = [OrthogonalWeights(1.1), OrthogonalWeights(0.7)]
+    ours = BlockChain.of(BlockHistory((step,), weights, ("a", "b"), (0, 0)), ensembles)
+    plain = BlockChain.of(BlockHistory((alone,), weights, ("a",), (0,)), ensembles[:1])
+    assert ours.sites.names == ("a",)
+    s = np.array([0.4, 0.9, 5.0]) + 0j
+    found = solve_chain(ours, s)
+    assert np.all(found.converged)
+    assert np.allclose(found.cauchy, solve_chain(plain, s).cauchy, rtol=1e-10)
