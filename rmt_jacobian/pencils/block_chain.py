@@ -248,7 +248,7 @@ class BlockChain:
         y, e = self._paired(g)
         return self._joined(gain * e, gain * y)
 
-    @cached_property
+    @property
     def partners(self) -> tuple[int, ...]:
         """The block that W couples to each."""
         K = self.sites.gates

@@ -288,7 +288,7 @@ class ProductChain:
         """Return the self-energies that the averages give back."""
         return _doubled(self.ensemble.gain(self.couplings(sigma, g))) * _swapped(g)
 
-    @cached_property
+    @property
     def partners(self) -> tuple[int, ...]:
         """The block that W couples to each."""
         return tuple(block ^ 1 for block in range(self.blocks))

@@ -14,10 +14,10 @@ from typing import Any
 from array_api_compat import is_numpy_array
 from threadpoolctl import threadpool_limits
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.chain_landing import LOOSE, land
-from rmt_jacobian.pencils.chain_newton import TOLERANCE, ChainSolution, newton, taken
+from rmt_jacobian.pencils.chain_newton import TOLERANCE, ChainSolution, newton
 from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["descend", "follow", "solve_chain"]

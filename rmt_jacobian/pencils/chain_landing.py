@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.chain_newton import ChainSolution, newton, taken
+from rmt_jacobian.arrays import array_namespace, taken
+from rmt_jacobian.pencils.chain_newton import ChainSolution, newton
 from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["LOOSE", "land"]

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.pencils.chain_balance import Balance, nonzero
 from rmt_jacobian.pencils.chain_protocol import Chain
 
-__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton", "taken"]
+__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
 
 TOLERANCE = 1e-10
 _REAL = 1e-8  # imaginary parts below this share of the modulus count as zero
@@ -204,8 +204,9 @@ class _Inverse:
     def taken(self, index: Any) -> "_Inverse":
         """Return the same at some of the points."""
         updates = tuple((taken(u, index), taken(d, index)) for u, d in self.updates)
-        rows = (taken(row, index) for row in (self.slope, self.scale, self.reciprocal))
-        return _Inverse(*rows, updates)
+        rows = (self.slope, self.scale, self.reciprocal)
+        slope, scale, reciprocal = (taken(row, index) for row in rows)
+        return _Inverse(slope, scale, reciprocal, updates)
 
     def renewed(self, chain: Chain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
         """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
@@ -220,12 +221,8 @@ class _Inverse:
         names = ("slope", "scale", "reciprocal")
         both = (xp.concat([getattr(self, name), getattr(new, name)], axis=0) for name in names)
         updates = tuple((kept * u, kept * d) for u, d in self.updates)
-        return _Inverse(*(taken(rows, source) for rows in both), updates)
-
-
-def taken(array: Any, index: Any) -> Any:
-    """Return some rows of an array."""
-    return array_namespace(array).take(array, index, axis=0)
+        slope, scale, reciprocal = (taken(rows, source) for rows in both)
+        return _Inverse(slope, scale, reciprocal, updates)
 
 
 def _rests(length: Any, residual: Any, tolerance: float) -> Any:

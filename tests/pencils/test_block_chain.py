@@ -29,9 +29,9 @@ from rmt_jacobian.pencils import (
     chain_moments,
     solve_chain,
 )
+from rmt_jacobian.pencils.block_sites import StepDiagonals
 from tests.cells.two_gates import two_gates, two_states
 from tests.pencils.blocks import chain, derivatives, filled, history, site_inverses
-from rmt_jacobian.pencils.block_sites import StepDiagonals
 from tests.pencils.chains import below_axis, differences_are_derivatives
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states]
