@@ -30,6 +30,7 @@ __all__ = [
     "on_device",
     "run_metadata",
     "spawn",
+    "taken",
     "to_numpy",
 ]
 
@@ -113,6 +114,11 @@ def checked_precision(dtype: str) -> Precision:
     if dtype not in get_args(Precision):
         raise ParameterError(f"unknown dtype {dtype!r}: use 'float64' or 'float32'")
     return dtype  # pyright: ignore[reportReturnType]
+
+
+def taken(array: Any, index: Any) -> Any:
+    """Return some rows of an array."""
+    return array_namespace(array).take(array, index, axis=0)
 
 
 def to_numpy(array: Any) -> np.ndarray:

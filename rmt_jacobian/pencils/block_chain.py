@@ -84,7 +84,7 @@ class BlockChain:
     def of(
         cls, sites: BlockHistory, ensembles: Sequence[BiInvariant] | Mapping[str, BiInvariant]
     ) -> "BlockChain":
-        """Return the chain; preactivations whose W is 0 drop out.
+        """Return the chain without the preactivations whose W is 0 or that pass nothing on.
 
         Parameters
         ----------
@@ -107,9 +107,16 @@ class BlockChain:
                 f"the cell has {sites.gates} preactivations with a W, but {len(ensembles)} "
                 "ensembles were given"
             )
-        idle = [k for k, ensemble in enumerate(ensembles) if ensemble.variance == 0]
-        kept = tuple(ensemble for ensemble in ensembles if ensemble.variance > 0)
-        return cls(sites.without(idle) if idle else sites, kept)
+        whole = cls(sites, tuple(ensembles))
+        leading, K = _leading(whole), sites.gates
+
+        def passes(k: int) -> bool:
+            starts = range(k, whole.blocks, 2 * K)
+            return any(leading[y] != 0 and leading[y + K] != 0 for y in starts)
+
+        idle = [k for k in range(K) if not passes(k)]
+        kept = tuple(ensemble for k, ensemble in enumerate(ensembles) if k not in idle)
+        return cls(sites.without(idle), kept) if idle else whole
 
     @property
     def namespace(self) -> Any:
@@ -120,6 +127,11 @@ class BlockChain:
     def steps(self) -> int:
         """T."""
         return self.sites.steps
+
+    @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        return self.sites.steps * self.sites.count
 
     @property
     def blocks(self) -> int:
@@ -216,11 +228,14 @@ class BlockChain:
         both = xp.stack([y, e], axis=2)
         return xp.reshape(both, (both.shape[0], self.blocks, *both.shape[4:]))
 
-    def _mapped(self, method: str, u: Any) -> Any:
-        """Apply a method of every ensemble to its u, shape (points, T, K)."""
-        xp = array_namespace(u)
-        values = [getattr(e, method)(u[:, :, k]) for k, e in enumerate(self.ensembles)]
-        return xp.stack(values, axis=2)
+    def _mapped(self, method: str, *values: Any) -> Any:
+        """Apply a method of every ensemble to what is its own, shape (points, T, K)."""
+        xp = array_namespace(*values)
+        found = [
+            getattr(e, method)(*(each[:, :, k] for each in values))
+            for k, e in enumerate(self.ensembles)
+        ]
+        return xp.stack(found, axis=2)
 
     def couplings(self, sigma: Any, g: Any) -> Any:
         """Return u of every W, the mean of its two expressions; shape (points, T, K)."""
@@ -233,25 +248,21 @@ class BlockChain:
         y, e = self._paired(g)
         return self._joined(gain * e, gain * y)
 
-    def step_matrix(self, sigma: Any, at: Responses) -> Any:
-        """Return the derivative of :meth:`self_energies` in the self-energies."""
-        xp = array_namespace(sigma)
-        explicit = at.averages[:, :, None] * xp.eye(self.blocks, dtype=sigma.dtype)
-        return self._step_change(sigma, at, at.matrix, explicit)
+    @property
+    def partners(self) -> tuple[int, ...]:
+        """The block that W couples to each."""
+        K = self.sites.gates
+        return tuple(2 * K * t + (k + K) % (2 * K) for t in range(self.steps) for k in range(2 * K))
 
-    def step_drift(self, sigma: Any, at: Responses) -> Any:
-        """Return the derivative of :meth:`self_energies` in s."""
-        return self._step_change(sigma, at, at.drift[:, :, None], 0.0)[:, :, 0]
+    def coupled(self, sigma: Any, g: Any) -> Any:
+        """Return u of the W of every block."""
+        u = self.couplings(sigma, g)
+        return self._joined(u, u)
 
-    def _step_change(self, sigma: Any, at: Responses, dg: Any, explicit: Any) -> Any:
-        u = self.couplings(sigma, at.averages)
-        gain = self._mapped("gain", u)[..., None]
-        slope = self._mapped("gain_derivative", u)[..., None]
-        dy, de = self._paired(sigma[:, :, None] * dg + explicit)
-        du = slope * (dy + de) / 2
-        g_y, g_e = (g[..., None] for g in self._paired(at.averages))
-        dg_y, dg_e = self._paired(dg)
-        return self._joined(gain * dg_e + g_e * du, gain * dg_y + g_y * du)
+    def mapped(self, method: str, *values: Any) -> Any:
+        """Apply a method of the ensemble of every block, shape (points, blocks)."""
+        y, e = zip(*(self._paired(each) for each in values), strict=True)
+        return self._joined(self._mapped(method, *y), self._mapped(method, *e))
 
     def potential(self, s: Any, sigma: Any, g: Any) -> Any:
         r"""Return the logarithmic potential of the chain.

@@ -106,6 +106,11 @@ class ProductChain:
         return self.sites.steps
 
     @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        return self.sites.steps * self.sites.count
+
+    @property
     def blocks(self) -> int:
         """The number of blocks, 2T."""
         return 2 * self.sites.steps
@@ -283,27 +288,18 @@ class ProductChain:
         """Return the self-energies that the averages give back."""
         return _doubled(self.ensemble.gain(self.couplings(sigma, g))) * _swapped(g)
 
-    def step_matrix(self, sigma: Any, at: Responses) -> Any:
-        r"""Return the derivative of :meth:`self_energies` in the self-energies.
+    @property
+    def partners(self) -> tuple[int, ...]:
+        """The block that W couples to each."""
+        return tuple(block ^ 1 for block in range(self.blocks))
 
-        .. math:: d\Sigma_w = \gamma \, dg_v + \gamma' g_v \, du, \qquad
-                  du = \tfrac12 (g_w d\Sigma_w + \Sigma_w dg_w + g_v d\Sigma_v + \Sigma_v dg_v)
-        """
-        xp = array_namespace(sigma)
-        explicit = at.averages[:, :, None] * xp.eye(self.blocks, dtype=sigma.dtype)
-        return self._step_change(sigma, at, at.matrix, explicit)
+    def coupled(self, sigma: Any, g: Any) -> Any:
+        """Return u of the W of every block."""
+        return _doubled(self.couplings(sigma, g))
 
-    def step_drift(self, sigma: Any, at: Responses) -> Any:
-        """Return the derivative of :meth:`self_energies` in s."""
-        return self._step_change(sigma, at, at.drift[:, :, None], 0.0)[:, :, 0]
-
-    def _step_change(self, sigma: Any, at: Responses, dg: Any, explicit: Any) -> Any:
-        u = self.couplings(sigma, at.averages)
-        gain, slope = self.ensemble.gain(u), self.ensemble.gain_derivative(u)
-        products = sigma[:, :, None] * dg + explicit
-        du = (products[:, 0::2, :] + products[:, 1::2, :]) / 2
-        carried = _swapped(at.averages)[:, :, None] * _doubled(slope[:, :, None] * du)
-        return _doubled(gain)[:, :, None] * _swapped(dg) + carried
+    def mapped(self, method: str, *values: Any) -> Any:
+        """Apply a method of the ensemble of every block, shape (points, blocks)."""
+        return getattr(self.ensemble, method)(*values)
 
     def potential(self, s: Any, sigma: Any, g: Any) -> Any:
         r"""Return the logarithmic potential of the chain.

@@ -1,8 +1,8 @@
 r"""Solutions of a chain without a starting point, followed from far up the imaginary axis.
 
 For large :math:`\lvert s \rvert` the self-energies are small and known.  From there the solution is
-followed down the imaginary axis, where it is purely imaginary, to the modulus of every spectral
-point, and then around to the point itself.
+followed down the imaginary axis, where it is purely imaginary, and from the axis to every spectral
+point (:mod:`.chain_landing`).
 """
 
 import math
@@ -14,16 +14,17 @@ from typing import Any
 from array_api_compat import is_numpy_array
 from threadpoolctl import threadpool_limits
 
-from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.pencils.chain_landing import LOOSE, land
 from rmt_jacobian.pencils.chain_newton import TOLERANCE, ChainSolution, newton
 from rmt_jacobian.pencils.chain_protocol import Chain
 
 __all__ = ["descend", "follow", "solve_chain"]
 
-_LOOSE = 1e-4  # relative error along the way
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
 _EASY = 6  # sweeps; a step that needs no more is followed by a longer one
+_TOGETHER = 8_192  # points times sites times steps: fewer leave most of the time to calls
 
 
 def follow(
@@ -51,7 +52,7 @@ def follow(
         last = there == 1.0
         s = target if last else origin * xp.exp(there * whole)
         guess = here.sigma if before is None else _predicted(before, (done, here.sigma), there)
-        found = newton(chain, s, guess, tolerance=tolerance if last else _LOOSE)
+        found = newton(chain, s, guess, tolerance=tolerance if last else LOOSE)
         sweeps += found.sweeps
         if bool(xp.all(found.converged)):
             before, here, done = (done, here.sigma), found, there
@@ -109,7 +110,7 @@ def descend(
 
     def solved(position: float, start: Any, **settings: Any) -> ChainSolution:
         s = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
-        return newton(chain, s, start, tolerance=_LOOSE, **settings)
+        return newton(chain, s, start, tolerance=LOOSE, **settings)
 
     position, stride = math.log(_far(chain)), math.log(ratio)
     far = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
@@ -136,20 +137,6 @@ def descend(
     return rungs
 
 
-def _from_ladder(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
-    """Solve cold: from the nearest rung to the modulus of each point, then around to it."""
-    xp = array_namespace(s)
-    moduli = [math.log(float(xp.abs(rung.s[0]))) for rung in ladder]
-    parts = []
-    for j in range(s.shape[0]):
-        modulus = float(xp.abs(s[j]))
-        near = min(range(len(ladder)), key=lambda k: abs(moduli[k] - math.log(modulus)))
-        above = xp.full((1,), modulus * 1j, dtype=s.dtype)
-        raised = follow(chain, ladder[near], above, tolerance=_LOOSE)
-        parts.append(follow(chain, raised, s[j : j + 1]))
-    return _joined(s, parts)
-
-
 def _far(chain: Chain) -> float:
     """Return a modulus beyond the support of all factors together."""
     return 10 * chain.reach
@@ -161,7 +148,7 @@ def solve_chain(
     start: Any = None,
     *,
     ladder: list[ChainSolution] | None = None,
-    chunk: int = 2,
+    chunk: int | None = None,
     workers: int | None = None,
 ) -> ChainSolution:
     r"""Solve the Dyson equation of a chain at many spectral points.
@@ -178,7 +165,7 @@ def solve_chain(
     ladder
         Solutions on the imaginary axis, from :func:`descend`; made if needed.
     chunk
-        How many points are solved together.
+        How many points are solved together; by default more on fewer sites.
     workers
         How many chunks are solved at a time; by default one for each core, and one on a GPU.
 
@@ -198,20 +185,22 @@ def solve_chain(
         empty = xp.zeros((0, chain.blocks), dtype=xp.complex128)
         none, no = xp.zeros(0), xp.zeros(0, dtype=xp.bool)
         return ChainSolution(s, empty, empty, 0 * s, none, none, no, no, 0)
+    if workers is None:
+        workers = (os.cpu_count() or 1) if is_numpy_array(s) else 1
+    if chunk is None:
+        chunk = max(2, _TOGETHER // chain.size)
     cuts = [slice(k, min(k + chunk, count)) for k in range(0, count, chunk)]
     if start is None and ladder is None:
         ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)
 
     def one(cut: slice) -> ChainSolution:
         if start is None:
-            return _from_ladder(chain, s[cut], ladder or [])
+            return land(chain, s[cut], ladder or [])
         found = newton(chain, s[cut], start[cut, :])
         if bool(xp.all(found.converged)):
             return found
         return _rescued(chain, found, ladder)
 
-    if workers is None:
-        workers = os.cpu_count() if is_numpy_array(s) else 1
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
         return _joined(s, list(pool.map(one, cuts)))
 
@@ -221,37 +210,25 @@ def _rescued(
 ) -> ChainSolution:
     """Solve the points that did not converge from the imaginary axis."""
     xp = array_namespace(found.s)
-    parts = []
-    for j in range(found.s.shape[0]):
-        point = found.s[j : j + 1]
-        if bool(found.converged[j]):
-            row = slice(j, j + 1)
-            parts.append(
-                ChainSolution(
-                    point,
-                    found.sigma[row, :],
-                    found.averages[row, :],
-                    found.symmetric[row],
-                    found.residual[row],
-                    found.error[row],
-                    found.inside[row],
-                    found.converged[row],
-                    0,
-                )
-            )
-            continue
-        least = float(xp.abs(point[0]))
-        parts.append(
-            _from_ladder(chain, point, ladder or descend(chain, least=least, unresolved=0.0))
-        )
-    return replace(_joined(found.s, parts), sweeps=found.sweeps + sum(p.sweeps for p in parts))
+    bad = xp.nonzero(~found.converged)[0]
+    s = taken(found.s, bad)
+    if ladder is None:
+        ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)
+    mended = land(chain, s, ladder)
+    rows = xp.arange(found.s.shape[0])
+    place = xp.cumulative_sum(xp.astype(~found.converged, xp.int64)) + found.s.shape[0] - 1
+    return _joined(found.s, [found, mended], xp.where(found.converged, rows, place))
 
 
-def _joined(s: Any, parts: list[ChainSolution]) -> ChainSolution:
+def _joined(s: Any, parts: list[ChainSolution], rows: Any = None) -> ChainSolution:
+    """Return the solutions at points in their order, or at given rows of them."""
     xp = array_namespace(s)
-    sigma, averages, symmetric, residual, error, inside, converged = (
+    arrays = [
         xp.concat([getattr(part, name) for part in parts], axis=0)
         for name in ("sigma", "averages", "symmetric", "residual", "error", "inside", "converged")
-    )
+    ]
+    if rows is not None:
+        arrays = [taken(array, rows) for array in arrays]
+    sigma, averages, symmetric, residual, error, inside, converged = arrays
     sweeps = sum(part.sweeps for part in parts)
     return ChainSolution(s, sigma, averages, symmetric, residual, error, inside, converged, sweeps)

@@ -26,6 +26,11 @@ class Chain(Protocol):
         ...
 
     @property
+    def size(self) -> int:
+        """T times the number of sites."""
+        ...
+
+    @property
     def blocks(self) -> int:
         """The number of self-energies."""
         ...
@@ -65,12 +70,17 @@ class Chain(Protocol):
         """Return the self-energies that the averages give back."""
         ...
 
-    def step_matrix(self, sigma: Any, at: Responses) -> Any:
-        """Return the derivative of the self-energies given back in those given."""
+    @property
+    def partners(self) -> tuple[int, ...]:
+        """The block that W couples to each."""
         ...
 
-    def step_drift(self, sigma: Any, at: Responses) -> Any:
-        """Return their derivative in s."""
+    def coupled(self, sigma: Any, g: Any) -> Any:
+        """Return u of the W of every block, the mean of its two expressions."""
+        ...
+
+    def mapped(self, method: str, *values: Any) -> Any:
+        """Apply a method of the ensemble of every block to arrays of shape (points, blocks)."""
         ...
 
     def potential(self, s: Any, sigma: Any, g: Any) -> Any:

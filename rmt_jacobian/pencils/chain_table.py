@@ -5,6 +5,7 @@ stretch is halved until they agree.  Edges of the support are found by Newton's 
 """
 
 import math
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,7 @@ __all__ = ["measure", "tabulate"]
 _LEAST = 1e-140  # moduli below it would overflow when squared
 _UNRESOLVED = 1e-6  # mass below the first node that is left to a power law
 _ROUNDED = 1e-11  # error of the distribution function by rounding
-_NARROW = 1e-13  # relative width of the smallest panel
+_NARROW = 1e-12  # relative width of the smallest panel, in which rounding decides what is solved
 _ATOM = 1e-6  # mass of a band of no width, from which on it counts as part of the support
 _JUMP = 1e-6  # relative width of a band that is an atom for all we can tell
 _SEEDS = 12
@@ -144,17 +145,19 @@ class _Tabulation:
     def _round(self, waiting: list[Panel], done: list[Panel]) -> list[Panel]:
         """Sort panels into finished ones and the halves of the others."""
         asked: list[Panel] = []
-        again: list[Panel] = []
+        across: list[Panel] = []
         # So many panels mean a comb, whose teeth are single sites: they are not worth resolving.
         light = self.grain if len(waiting) + len(done) > _COMB else 0.0
         for panel in waiting:
             mass = abs(panel.right.below - panel.left.below)
-            if (panel.empty and mass <= self.nothing) or mass < light or _is_jump(panel):
+            nothing = (panel.empty and mass <= self.nothing) or mass < light
+            if nothing or _is_jump(panel) or _width(panel) < _NARROW:
                 done.append(panel)
             elif panel.edge is None and panel.left.interior != panel.right.interior:
-                again += self._cut_at_edge(panel)
+                across.append(panel)
             else:
                 asked.append(panel)
+        again = self._cut_at_edges(across)
         for panel, node in zip(asked, self._split_points(asked), strict=True):
             halves = [Panel(panel.left, node, panel.edge), Panel(node, panel.right, panel.edge)]
             (done if self._agrees(panel, node) else again).extend(halves)
@@ -196,50 +199,105 @@ class _Tabulation:
         return None
 
     def _agrees(self, panel: Panel, node: Node) -> bool:
-        width = abs(panel.right.position - panel.left.position)
-        if width < _NARROW:
-            return True
+        width = _width(panel)
         if panel.empty or not node.interior:
             return False
         below, density = panel.evaluate(node.position)
         wrong_mass = abs(density - node.density) * width
         return abs(below - node.below) <= self.tolerance and wrong_mass <= 20 * self.tolerance
 
-    def _cut_at_edge(self, panel: Panel) -> list[Panel]:
-        r"""Find the edge between a point inside and one outside of the support.
+    def _cut_at_edges(self, panels: list[Panel]) -> list[Panel]:
+        """Cut panels at the edges of the support that lie in them, all searched for together."""
+        searches = [_EdgeSearch.between(panel, self.nothing) for panel in panels]
+        for _ in range(_EDGE_STEPS):
+            active = [k for k, search in enumerate(searches) if not search.ended]
+            if not active:
+                break
+            asked = [searches[k].next_point() for k in active]
+            found = self.solve([at for at, _ in asked], [start for _, start in asked])
+            for k, node in zip(active, found, strict=True):
+                searches[k] = searches[k].narrowed(node)
+        return [panel for search in searches for panel in search.panels()]
 
-        Close to it the squared density is linear, so Newton's step is half of density over slope.
-        """
+
+@dataclass(frozen=True)
+class _EdgeSearch:
+    r"""The search for an edge between a point inside and one outside of the support.
+
+    Close to it the squared density is linear, so Newton's step is half of density over slope.
+
+    Attributes
+    ----------
+    inside, outside
+        Where it began.
+    near, far
+        The closest points inside and outside.
+    nothing
+        A mass that does not count.
+    before
+        The last estimate of the edge.
+    failed
+        Whether the solver did.
+    """
+
+    inside: Node
+    outside: Node
+    near: Node
+    far: Node
+    nothing: float
+    before: float = math.nan
+    failed: bool = False
+
+    @classmethod
+    def between(cls, panel: Panel, nothing: float) -> "_EdgeSearch":
+        """Begin with the ends of a panel."""
         inside, outside = panel.left, panel.right
         if not inside.interior:
             inside, outside = outside, inside
-        near, far, edge = inside, outside, math.nan
-        for _ in range(_EDGE_STEPS):
-            guess = _edge_guess(near, far)
-            exact = _EDGE_WIDTH * max(1.0, abs(near.position))
-            if abs(near.position - far.position) <= exact:
-                break
-            if guess is not None and abs(guess - edge) <= exact:
-                break
-            edge = math.nan if guess is None else guess
-            at = (near.position + far.position) / 2
-            start = near.sigma
-            if guess is not None:
-                at = near.position + _APPROACH * (guess - near.position)
-                start = _towards_edge(near, guess)
-            (node,) = self.solve([at], [start])
-            if node is None:
-                break
-            near, far = (node, far) if node.interior else (near, node)
-        guess = _edge_guess(near, far)
+        return cls(inside, outside, inside, outside, nothing)
+
+    @property
+    def guess(self) -> float | None:
+        """Newton's estimate of the edge."""
+        return _edge_guess(self.near, self.far)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the edge is known, as far as it can be."""
+        exact = _EDGE_WIDTH * max(1.0, abs(self.near.position))
+        guess = self.guess
+        settled = guess is not None and abs(guess - self.before) <= exact
+        return self.failed or settled or abs(self.near.position - self.far.position) <= exact
+
+    def next_point(self) -> tuple[float, np.ndarray]:
+        """Return where to solve next, and self-energies to start from."""
+        near, guess = self.near, self.guess
+        if guess is None:
+            return (near.position + self.far.position) / 2, near.sigma
+        return near.position + _APPROACH * (guess - near.position), _towards_edge(near, guess)
+
+    def narrowed(self, node: Node | None) -> "_EdgeSearch":
+        """Return the search with another point solved, or not."""
+        before = math.nan if self.guess is None else self.guess
+        if node is None:
+            return replace(self, before=before, failed=True)
+        if node.interior:
+            return replace(self, before=before, near=node)
+        return replace(self, before=before, far=node)
+
+    def panels(self) -> list[Panel]:
+        """Return the panels on both sides of the edge."""
+        near, far, guess = self.near, self.far, self.guess
         at = (near.position + far.position) / 2 if guess is None else guess
         below = far.below
         rest = near.density * (at - near.position)
         if abs(far.below - near.below) > 3 * abs(rest) + self.nothing:
             # More mass than that lies in another band, beyond the gap that was found.
             below = near.below + 2 / 3 * rest  # the density ends like a square root
-        edge_node = Node(at, below, 0.0, 0.0, False, near.sigma, near.sigma_slope, near.residual)
-        return [_ordered(inside, edge_node, at), _ordered(edge_node, far), _ordered(far, outside)]
+        edge = Node(at, below, 0.0, 0.0, False, near.sigma, near.sigma_slope, near.residual)
+        return [
+            _ordered(self.inside, edge, at), _ordered(edge, far), _ordered(far, self.outside)
+        ]  # fmt: skip
 
 
 def _ordered(one: Node, other: Node, edge: float | None = None) -> Panel:
@@ -247,8 +305,12 @@ def _ordered(one: Node, other: Node, edge: float | None = None) -> Panel:
     return Panel(left, right, edge)
 
 
+def _width(panel: Panel) -> float:
+    return abs(panel.right.position - panel.left.position)
+
+
 def _is_jump(panel: Panel) -> bool:
-    return panel.empty and panel.right.position - panel.left.position < _JUMP
+    return panel.empty and _width(panel) < _JUMP
 
 
 def _is_top(node: Node) -> bool:

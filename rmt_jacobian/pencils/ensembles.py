@@ -19,6 +19,7 @@ from rmt_jacobian.errors import ParameterError
 __all__ = ["BiInvariant", "GaussianWeights", "OrthogonalWeights", "TransformWeights", "ensemble"]
 
 _CIRCLE = 64  # points of the circle on which an analytic function is expanded
+_COUPLING_STEPS, _COUPLING_ERROR = 20, 1e-13
 _RAY, _RAY_WEIGHTS = np.polynomial.legendre.leggauss(40)
 
 
@@ -46,6 +47,23 @@ class BiInvariant(ABC):
     @abstractmethod
     def gain_series(self, order: int) -> np.ndarray:
         r"""Return the first ``order + 1`` Taylor coefficients of :math:`\gamma` at 0."""
+
+    @np.errstate(all="ignore")  # far off there may be none
+    def coupling(self, product: Any, near: Any) -> Any:
+        r"""Return the u close to a given one at which :math:`u \gamma(u)` has a given value.
+
+        It is nan where Newton's method does not find one.
+        """
+        xp, u = array_namespace(product), near
+        rests = xp.zeros(product.shape, dtype=xp.bool)
+        for _ in range(_COUPLING_STEPS):
+            gain = self.gain(u)
+            step = (product - u * gain) / (gain + u * self.gain_derivative(u))
+            u = u + step
+            rests = xp.abs(step) <= _COUPLING_ERROR * xp.abs(u)
+            if bool(xp.all(rests)):
+                break
+        return xp.where(rests | (product == 0), u, xp.full_like(u, xp.nan))
 
     @property
     def variance(self) -> float:
@@ -90,6 +108,10 @@ class GaussianWeights(BiInvariant):
         r"""Return :math:`\sigma_w^2, 0, 0, \ldots`."""
         return np.array([self.weight_std**2] + [0.0] * order)
 
+    def coupling(self, product: Any, near: Any) -> Any:
+        r"""Return :math:`u = p / \sigma_w^2` for the product p."""
+        return product / self.weight_std**2
+
 
 @dataclass(frozen=True)
 class OrthogonalWeights(BiInvariant):
@@ -126,6 +148,10 @@ class OrthogonalWeights(BiInvariant):
     def gain_series(self, order: int) -> np.ndarray:
         r"""Return :math:`\sigma_w^2 (1, -1, 1, \ldots)`."""
         return self.weight_std**2 * (-1.0) ** np.arange(order + 1)
+
+    def coupling(self, product: Any, near: Any) -> Any:
+        r"""Return :math:`u = p / (\sigma_w^2 - p)` for the product p."""
+        return product / (self.weight_std**2 - product)
 
 
 @dataclass(frozen=True)

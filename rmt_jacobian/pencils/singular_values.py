@@ -27,7 +27,7 @@ _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved po
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
 _TAIL = 1e-3  # share of a moment that the table may miss
-_ASIDE = 1e-5  # relative distance from an atom at which the cdf on its sides is taken
+_ASIDE = (1e-5, 1e-4, 1e-3)  # relative distances from an atom where the cdf beside it is taken
 _STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -94,8 +94,8 @@ class SingularValueLaw(Law):
             raise ParameterError(f"tolerance must lie between 1e-12 and 1e-2, not {self.tolerance}")
         if self.chain.deterministic:
             raise HypothesisError(
-                "with weight_std = 0 the product is diagonal: its singular values are those of "
-                "the sites; use laws.Empirical on them"
+                "with weight_std = 0, or where no state feels a W, the product is diagonal: its "
+                "singular values are those of the sites; use laws.Empirical on them"
             )
 
     @cached_property
@@ -365,12 +365,22 @@ def _difference(
     gap = np.abs(below - own)
     at = ~solved | (slope > _STEEP)
     if np.any(at):
-        sides = [_below(chain, s[at] * (1 + shift), start[at]) for shift in (-_ASIDE, _ASIDE)]
-        if not all(np.all(side) for _, side in sides):
-            raise ConvergenceError("a replicate was not solved: use other sites")
-        (low, _), (high, _) = sides
+        low, high = (_beside(chain, s[at], start[at], sign) for sign in (-1, 1))
         gap[at] = np.maximum(np.maximum(low - own[at], own[at] - high), 0.0)
     return gap
+
+
+def _beside(chain: Chain, s: np.ndarray, start: np.ndarray, sign: int) -> np.ndarray:
+    """Return the cdf on one side of points that are not solved, as close to them as it is."""
+    below, solved = np.empty_like(s), np.zeros(s.shape, dtype=bool)
+    for distance in _ASIDE:
+        left = np.flatnonzero(~solved)
+        if len(left):
+            shifted = s[left] * (1 + sign * distance)
+            below[left], solved[left] = _below(chain, shifted, start[left])
+    if not np.all(solved):
+        raise ConvergenceError("a replicate was not solved: use other sites")
+    return below
 
 
 def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -29,9 +29,10 @@ from rmt_jacobian.pencils import (
     chain_moments,
     solve_chain,
 )
+from rmt_jacobian.pencils.block_sites import StepDiagonals
 from tests.cells.two_gates import two_gates, two_states
 from tests.pencils.blocks import chain, derivatives, filled, history, site_inverses
-from tests.pencils.chains import below_axis
+from tests.pencils.chains import below_axis, differences_are_derivatives
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states]
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
@@ -79,21 +80,9 @@ def test_derivatives_of_the_cauchy_transform(cell: Cell) -> None:
 
 @both
 @each_cell
-def test_the_derivative_of_the_map(cell: Cell, name: str) -> None:
-    ours, h, s = chain(history(cell, 2), name), 1e-5, 3 * S
-    sigma = 0.1 * below_axis(2, ours.blocks)
-
-    def image(s: Any, sigma: Any) -> np.ndarray:
-        return ours.self_energies(sigma, ours.averages(s, sigma))
-
-    at = ours.responses(s, sigma)
-    matrix = ours.step_matrix(sigma, at)
-    for b in range(ours.blocks):
-        unit = np.eye(ours.blocks)[b] * h
-        slope = (image(s, sigma + unit) - image(s, sigma - unit)) / (2 * h)
-        assert np.allclose(matrix[:, :, b], slope, atol=1e-7)
-    slope = (image(s + h, sigma) - image(s - h, sigma)) / (2 * h)
-    assert np.allclose(ours.step_drift(sigma, at), slope, atol=1e-7)
+def test_the_derivatives_of_the_balance(cell: Cell, name: str) -> None:
+    ours, s = chain(history(cell, 2), name), 3 * S
+    differences_are_derivatives(ours, s, 0.1 * below_axis(2, ours.blocks))
 
 
 @both
@@ -127,7 +116,6 @@ def test_one_state_and_one_preactivation(cell: Cell, ensemble: Any, steps: int) 
     for name in ("averages", "matrix", "drift"):
         assert np.allclose(getattr(one, name), getattr(other, name), rtol=1e-12, atol=1e-13)
     g = one.averages
-    assert np.allclose(ours.step_matrix(sigma, other), plain.step_matrix(sigma, one), rtol=1e-11)
     assert np.allclose(ours.leading(S), plain.leading(S), rtol=1e-12)
     assert np.allclose(ours.potential(S, sigma, g), plain.potential(S, sigma, g), rtol=1e-12)
     s = np.array([0.2 + 0j, 0.5 + 0.1j])
@@ -237,3 +225,19 @@ def test_histories_are_checked() -> None:
         BlockHistory.of([steps[0], *derivatives(gru, 1, 5)], gru)
     with pytest.raises(ParameterError, match="at least one step"):
         BlockHistory.of([], gru)
+
+
+@pytest.mark.parametrize("other", [None, 0.0])
+def test_what_reaches_no_state_drops_out(other: float | None) -> None:
+    B, weights = np.array([0.5, 1.0, 1.5]), np.ones(3) / 3
+    unread = other if other is None else other * B
+    step = StepDiagonals([[0.3]], [[B, unread]], [[1.0]], [[None, None]])
+    alone = StepDiagonals([[0.3]], [[B]], [[1.0]], [[None]])
+    ensembles = [OrthogonalWeights(1.1), OrthogonalWeights(0.7)]
+    ours = BlockChain.of(BlockHistory((step,), weights, ("a", "b"), (0, 0)), ensembles)
+    plain = BlockChain.of(BlockHistory((alone,), weights, ("a",), (0,)), ensembles[:1])
+    assert ours.sites.names == ("a",)
+    s = np.array([0.4, 0.9, 5.0]) + 0j
+    found = solve_chain(ours, s)
+    assert np.all(found.converged)
+    assert np.allclose(found.cauchy, solve_chain(plain, s).cauchy, rtol=1e-10)

@@ -79,25 +79,6 @@ def test_portions_of_the_sites_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @named
-def test_the_derivative_of_the_map(name: str, xp: Any) -> None:
-    chain, h = gated(name, 3, xp=xp), 1e-5
-    # Of all u the averages give, those of weak self-energies are in the domain of any ensemble.
-    s, sigma = xp.asarray(3 * S), xp.asarray(0.1 * below_axis(2, 6))
-
-    def image(s: Any, sigma: Any) -> np.ndarray:
-        return to_numpy(chain.self_energies(sigma, chain.averages(s, sigma)))
-
-    at = chain.responses(s, sigma)
-    matrix = to_numpy(chain.step_matrix(sigma, at))
-    for b in range(6):
-        unit = xp.asarray(np.eye(6)[b : b + 1] * h + 0j)
-        slope = (image(s, sigma + unit) - image(s, sigma - unit)) / (2 * h)
-        assert np.allclose(matrix[:, :, b], slope, atol=1e-8)
-    slope = (image(s + h, sigma) - image(s - h, sigma)) / (2 * h)
-    assert np.allclose(to_numpy(chain.step_drift(sigma, at)), slope, atol=1e-8)
-
-
-@named
 def test_the_leading_order_is_that_of_large_s(name: str, xp: Any) -> None:
     chain = gated(name, 3, xp=xp)
     s = xp.asarray(np.array([1e5 + 0j, 1e5j]))

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.arrays import to_numpy
-from rmt_jacobian.pencils import GaussianWeights, solve_chain
+from rmt_jacobian.pencils import (
+    GaussianWeights,
+    OrthogonalWeights,
+    ProductChain,
+    SiteHistory,
+    solve_chain,
+)
 from rmt_jacobian.pencils.chain_newton import _Inverse, drift, newton
 from tests.pencils.chains import below_axis, constant, gated
 from tests.pencils.examples import ENSEMBLES
@@ -90,7 +96,8 @@ def test_updates_of_an_inverse_learn_every_step() -> None:
     def drawn(*shape: int) -> np.ndarray:
         return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
 
-    inverse, everywhere = _Inverse(5 * np.eye(3) + drawn(2, 3, 3)), np.ones(2, dtype=bool)
+    everywhere = np.ones(2, dtype=bool)
+    inverse = _Inverse(5 * np.eye(3) + drawn(2, 3, 3), np.ones((2, 3)), everywhere)
     true, other = inverse.slope + drawn(2, 3, 3) / 4, drawn(2, 3)
     for _ in range(3):
         moved, before = drawn(2, 3), inverse
@@ -100,3 +107,35 @@ def test_updates_of_an_inverse_learn_every_step() -> None:
         assert np.allclose(inverse.latest(before.times(other)), inverse.times(other), rtol=1e-9)
     forgotten = inverse.learnt(~everywhere, moved, moved)
     assert np.allclose(forgotten.times(other), inverse.times(other), rtol=1e-12)
+
+
+def test_a_singular_derivative_spoils_its_own_point_only() -> None:
+    slope = np.stack([2 * np.eye(2), np.zeros((2, 2))]) + 0j
+    inverse = _Inverse(slope, np.ones((2, 2)), np.ones(2, dtype=bool))
+    step = inverse.times(np.ones((2, 2)) + 0j)
+    assert np.allclose(step[0], 0.5)
+    assert np.all(np.isnan(step[1]))
+
+
+def test_points_that_take_long_do_not_change_the_others() -> None:
+    chain, s = gated("orthogonal", 2), np.array([0.3, 0.5, 0.8, 5.0]) + 0j
+    right = solve_chain(chain, s).sigma
+    start = right * np.array([1.0, 1.0, 1.0, 1e4])[:, None]
+    together = newton(chain, s, start)
+    assert np.all(together.converged[:3])
+    for j in range(4):
+        alone = newton(chain, s[j : j + 1], start[j : j + 1])
+        assert alone.converged[0] == together.converged[j]
+        if alone.converged[0]:
+            assert np.allclose(alone.sigma[0], together.sigma[j], rtol=1e-8)
+
+
+def test_orthogonal_weights_on_the_first_states_are_certified() -> None:
+    """The first W of B W_2 B W_1 has a real self-energy in the middle of the support."""
+    B = np.array([[0.5, 1.0, 1.5]] * 2)
+    chain = ProductChain(SiteHistory.of(0 * B, B), OrthogonalWeights(1.0))
+    s = np.array([0.5, 0.9]) + 0j
+    found, above = solve_chain(chain, s), solve_chain(chain, s + 1e-7j)
+    assert np.all(found.converged & found.inside)
+    assert np.allclose(found.sigma[:, 1], 1 / s, rtol=1e-12)
+    assert np.allclose(found.cauchy, above.cauchy, rtol=1e-5)
