@@ -32,6 +32,7 @@ _LONGEST = 1500  # steps of settling
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
 _DRIFT = 0.1  # of a window of steps, beyond which it is no noise
 _EVEN = 0.02  # share of the sites on which a growth rate must rest
+_SCATTER = 0.5  # of the logarithm of a growth from step to step, beyond which it is noise
 _BLUR = 2e-3  # of the largest value, by which few sites and few neurons may shift narrow bands
 
 
@@ -170,7 +171,10 @@ def _measured(
     )
     if not frozen:  # else a window of steps is no limit
         log = np.log(np.maximum(np.array(growths), 1e-300))[steps // 4 :]
-        even = [growth.evenness > _EVEN for growth in (same, pair)]
+        even = [
+            growth.evenness > _EVEN and float(log[:, j].std()) < _SCATTER
+            for j, growth in enumerate((same, pair))
+        ]
         for j, name in compress(enumerate(("chi1", "chi")), even):
             mean = Measured.of(log[:, j])
             value = math.exp(mean.value) if mean.value > -600 else 0.0

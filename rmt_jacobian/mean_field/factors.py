@@ -11,6 +11,7 @@ __all__ = [
     "complemented",
     "independent_factors",
     "independent_products",
+    "joint_products",
     "lost_power",
     "merged_variables",
     "with_all_digits",
@@ -151,3 +152,43 @@ def merged_variables(
         if not any(each.free_symbols & {v for v, _ in parts} for each in changed):
             found[whole], expressions = parts, changed
     return expressions, found
+
+
+@cache
+def joint_products(
+    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
+    """Write f, or f(1) g(2), as a sum of products of factors that share no random variable.
+
+    Factors are tuples of one side, or of two: functions of the variables of each network.
+
+    Examples
+    --------
+    >>> x, y = sp.symbols("x y", real=True)
+    >>> joint_products((x * y, sp.tanh(x)), frozenset((x, y)))
+    (((y, 1), (x, tanh(x))),)
+    """
+    plans = [
+        independent_products(complemented(sp.sympify(side, strict=True)), random) for side in sides
+    ]
+    if len(plans) == 1:
+        return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
+    return tuple(_joined(left, right, random) for left in plans[0] for right in plans[1])
+
+
+def _joined(
+    left: tuple[sp.Expr, ...], right: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[sp.Expr, ...], ...]:
+    """Join factors of two networks that read a variable in common."""
+    groups: list[tuple[frozenset[sp.Basic], sp.Expr, sp.Expr]] = []
+    one = sp.S.One
+    for factor, other in [*((f, one) for f in left), *((one, g) for g in right)]:
+        symbols = (factor.free_symbols | other.free_symbols) & random
+        apart = []
+        for names, f, g in groups:
+            if symbols & names:
+                symbols, factor, other = symbols | names, f * factor, g * other
+            else:
+                apart.append((names, f, g))
+        groups = [*apart, (frozenset(symbols), factor, other)]
+    return tuple((f, g) for _, f, g in groups)

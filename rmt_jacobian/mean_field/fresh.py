@@ -10,7 +10,7 @@ value of them.
 
 import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache, partial, reduce
 from typing import Any
 
@@ -24,8 +24,7 @@ from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
 from rmt_jacobian.mean_field.factors import (
     Combination,
-    complemented,
-    independent_products,
+    joint_products,
     merged_variables,
 )
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
@@ -95,13 +94,13 @@ class FreshVariables:
 
     def average(self, expression: sp.Expr) -> np.ndarray:
         """Return the average of an expression in gates and input, shape (R or 1, biases)."""
-        return self._products(_split((expression,), self._random))
+        return self._products(joint_products((expression,), self._random))
 
     def product(self, first: sp.Expr, second: sp.Expr) -> np.ndarray:
         """Return E[f(1) g(2)] of two expressions, shape (R or 1, biases)."""
         if self.correlations is None:
             return self.average(_times(first, second))
-        return self._products(_split((first, second), self._random))
+        return self._products(joint_products((first, second), self._random))
 
     def outer(
         self, first: tuple[sp.Expr, ...], second: tuple[sp.Expr, ...] | None = None
@@ -153,7 +152,7 @@ class FreshVariables:
     def _slope(self, first: sp.Expr, second: sp.Expr, gate: sp.Symbol) -> tuple[Any, Any]:
         """Return the parts of the slope of E[f(1) g(2)] by the covariance of a preactivation."""
         finite, met = np.zeros(self.shape), np.zeros(self.shape)
-        for factors in _split((first, second), self._random):
+        for factors in joint_products((first, second), self._random):
             own = [sides for sides in factors if all(gate in side.free_symbols for side in sides)]
             if not own:  # at most one of the networks reads it
                 continue
@@ -302,7 +301,6 @@ class FreshVariables:
         means, places = np.unique(law.means, return_inverse=True)
         taken = self._on_nodes if all(map(is_gentle, sides)) else self._on_panels
         averages = partial(taken, symbol, law, sides)
-
         many = len(means) > _MANY and law.variance > 0
         values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
         return values[places].reshape(law.means.shape)
@@ -312,23 +310,15 @@ class FreshVariables:
     ) -> np.ndarray:
         """Average over one variable, or one pair of them, of each mean: all nodes at once."""
         functions = [array_function((symbol,), side) for side in sides]
-        paired = len(functions) == 2
-        rules = [self._pair(symbol, law, mean) if paired else self._rule(symbol, law, mean)
-                 for mean in means.tolist()]  # fmt: skip
-        weights = [rule.weights.ravel() for rule in rules]
-        sizes = np.array([len(each) for each in weights])
-        second = np.concatenate([(rule.second if paired else rule.nodes).ravel() for rule in rules])
-        values = np.broadcast_to(functions[-1](second), second.shape) * np.concatenate(weights)
-        if paired:
-            first = np.concatenate([rule.first.ravel() for rule in rules])
-            own = np.broadcast_to(functions[0](first), first.shape)
-            values = values * np.repeat(
-                own,
-                np.repeat(
-                    [rule.second.shape[-1] for rule in rules], [rule.first.size for rule in rules]
-                ),
-            )
-        return np.add.reduceat(values, np.cumsum(sizes) - sizes)
+        if len(functions) == 1:
+            rules = [self._rule(symbol, law, mean) for mean in means.tolist()]
+            values = _together(functions[0], [rule.nodes for rule in rules])
+            return _sums([rule.weights for rule in rules], values)
+        pairs = [self._pair(symbol, law, mean) for mean in means.tolist()]
+        values = _together(functions[1], [pair.second for pair in pairs])
+        own = _together(functions[0], [pair.first for pair in pairs])
+        along = [len(row) for pair in pairs for row in pair.second]
+        return _sums([pair.weights for pair in pairs], values * np.repeat(own, along))
 
     def _on_panels(
         self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], means: np.ndarray
@@ -337,9 +327,8 @@ class FreshVariables:
         sides = tuple(self._in_normal_variables(side) for side in sides)
         variance, c = self._variance(law), law.correlation
         if len(sides) == 1:
-            found = [
-                expression_average(sides[0], symbol, mean, variance) for mean in means.tolist()
-            ]
+            (side,) = sides
+            found = [expression_average(side, symbol, mean, variance) for mean in means.tolist()]
         else:
             found = [pair_expression_average(*sides, symbol, mean, variance, c)
                      for mean in means.tolist()]  # fmt: skip
@@ -381,6 +370,19 @@ class FreshVariables:
         return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
 
 
+def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
+    """Return a function at the nodes of many rules, one after the other."""
+    at = np.concatenate([each.ravel() for each in nodes])
+    return np.broadcast_to(function(at), at.shape)
+
+
+def _sums(weights: list[np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Return the weighted sums of values at the nodes of many rules."""
+    sizes = np.array([each.size for each in weights])
+    weighted = values * np.concatenate([each.ravel() for each in weights])
+    return np.add.reduceat(weighted, np.cumsum(sizes) - sizes)
+
+
 def _variables(sides: tuple[sp.Expr, ...]) -> frozenset[Any]:
     return frozenset().union(*(side.free_symbols for side in sides))
 
@@ -414,40 +416,9 @@ def entangles(cell: Cell, expressions: tuple[sp.Expr, ...]) -> bool:
     """
     random = frozenset((*cell.gates, cell.input))
     for expression in expressions:
-        for factors in _split((expression,), random):
+        for factors in joint_products((expression,), random):
             for sides in factors:
                 (left,), _ = merged_variables(sides, random)
                 if len(left.free_symbols - set(cell.states)) > 1:
                     return True
     return False
-
-
-@cache
-def _split(
-    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
-) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
-    """Write f, or f(1) g(2), as a sum of products of factors that share no variable."""
-    plans = [
-        independent_products(complemented(sp.sympify(side, strict=True)), random) for side in sides
-    ]
-    if len(plans) == 1:
-        return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
-    return tuple(_joined(left, right, random) for left in plans[0] for right in plans[1])
-
-
-def _joined(
-    left: tuple[sp.Expr, ...], right: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
-) -> tuple[tuple[sp.Expr, ...], ...]:
-    """Join factors of two networks that read a variable in common."""
-    groups: list[tuple[frozenset[Any], sp.Expr, sp.Expr]] = []
-    one = sp.S.One
-    for factor, other in [*((f, one) for f in left), *((one, g) for g in right)]:
-        symbols = (factor.free_symbols | other.free_symbols) & random
-        apart = []
-        for names, f, g in groups:
-            if symbols & names:
-                symbols, factor, other = symbols | names, f * factor, g * other
-            else:
-                apart.append((names, f, g))
-        groups = [*apart, (frozenset(symbols), factor, other)]
-    return tuple((f, g) for _, f, g in groups)
