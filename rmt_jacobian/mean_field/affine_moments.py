@@ -255,7 +255,7 @@ def memory_edge(cell: Cell, parameters: Parameters, update: Table, fresh: FreshV
     there = replace(fresh, biases=values, _known={}, _rules={})
     carry = _kronecker(there.outer(slopes), m)
     kept = float(np.max(np.abs(np.linalg.eigvals(carry))))
-    return kept
+    return 1.0 if abs(kept - 1) <= _ROUNDING else kept  # gates that are open keep all
 
 
 def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables) -> None:

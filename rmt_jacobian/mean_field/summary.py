@@ -233,7 +233,7 @@ def untied_mean_field(
     parameters: Parameters,
     *,
     input_correlation: float = 1.0,
-    start_variance: float = 1.0,
+    start_variance: float | None = None,
     count: int = 16_384,
     seed: int = 0,
     tolerance: float | None = None,
@@ -247,7 +247,8 @@ def untied_mean_field(
     input_correlation
         Sigma_12, the correlation of two input sequences, in [-1, 1].
     start_variance
-        Of every source where the orbit starts that selects the fixed point.
+        Of every source where the orbit starts that selects the fixed point; by default 1, and less
+        where that escapes to infinity.
     count, seed
         Of the sites that stand for the law, and of averages which have no closed form.
     tolerance

@@ -1,8 +1,9 @@
 """The stationary state of any cell under untied weights, with the errors of its numbers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
@@ -30,6 +31,8 @@ __all__ = [
 # Where no tolerance is asked for; growth rates take hundreds of steps.
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _ROUNDING = 1e-13  # relative, of moments that close
+_STARTS = (1.0, 1e-2, 1e-4)  # variances
+_ESCAPED = 1e12  # residual of an orbit on its way to infinity
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
 
 
@@ -212,7 +215,7 @@ def solve_untied_state(
     *,
     count: int = 16_384,
     seed: int = 0,
-    start_variance: float | tuple[float, ...] = 1.0,
+    start_variance: float | tuple[float, ...] | None = None,
     tolerance: float | None = None,
 ) -> Solution[UntiedState]:
     r"""Solve for the self-consistent stationary state, and say whether the solver converged.
@@ -230,7 +233,8 @@ def solve_untied_state(
     seed
         Of everything random.
     start_variance
-        Of every source at the start of the orbit, one number or one for each preactivation.
+        Of every source at the start of the orbit, one number or one for each preactivation.  By
+        default 1, and less where an orbit that starts there escapes to infinity.
     tolerance
         The largest relative error of a variance q_k.  By default 1e-3 is aimed at, as far as a
         second or so of work goes, and an error above 1e-2 is refused.
@@ -244,17 +248,25 @@ def solve_untied_state(
         raise ParameterError(f"the number of sites must be at least 2, not {count}")
     if tolerance is not None and not 0 < tolerance < 1:
         raise ParameterError(f"tolerance must lie between 0 and 1, not {tolerance}")
-    start = np.broadcast_to(np.asarray(start_variance, dtype=float), (len(cell.gates),))
-    if not np.all((start >= 0) & np.isfinite(start)):
+    starts = _STARTS if start_variance is None else (start_variance,)
+    if not np.all((np.asarray(starts) >= 0) & np.isfinite(starts)):
         raise ParameterError("start_variance must be finite and >= 0")
-    start = np.where([each.reads_state for each in cell.preactivations], start, 0.0)
+    reads = [each.reads_state for each in cell.preactivations]
+    orbits = [np.where(reads, np.broadcast_to(start, (len(reads),)), 0.0) for start in starts]
     model: SiteModel = AffineSites.of(cell, parameters, seed) or PopulationSites(
         cell, parameters, seed=seed
     )
     if has_closed_site(cell, parameters):
-        found = _by_moments(cell, parameters, float(start[0]))
+        found, model = _first_bounded(
+            [lambda start=start: (_by_moments(cell, parameters, float(start[0])), model)
+             for start in orbits]
+        )  # fmt: skip
+        if found.residual == math.inf:
+            raise InfeasibleError(found.remedy)
     else:
-        found, model = _self_consistent(model, start, tolerance)
+        found, model = _first_bounded(
+            [partial(_self_consistent, model, start, tolerance) for start in orbits]
+        )
     squares = tuple(map(float, np.maximum(found.value.mean, 0.0)))
     drives = Drives(tuple(fresh_variances(parameters, squares)))
     model.refuse_growth(drives)
@@ -272,7 +284,7 @@ def untied_state(
     *,
     count: int = 16_384,
     seed: int = 0,
-    start_variance: float | tuple[float, ...] = 1.0,
+    start_variance: float | tuple[float, ...] | None = None,
     tolerance: float | None = None,
 ) -> UntiedState:
     """Return the self-consistent stationary state; see :func:`solve_untied_state`.
@@ -296,11 +308,24 @@ def _by_moments(cell: Cell, parameters: Parameters, start: float) -> Solution[Re
     Where every variance reproduces itself, as at the initialisation of He et al., it is the start.
     """
     found = solve_site_law(cell, parameters, start_variance=start)
-    if found.residual == math.inf:
-        raise InfeasibleError(found.remedy)
-    square = np.array([found.value.state_variance])
+    escapes = found.residual == math.inf
+    square = np.array([math.inf if escapes else found.value.state_variance])
     known = Replicated(square[None], _ROUNDING * square)
     return Solution(known, found.converged, found.residual, found.iterations, found.remedy)
+
+
+_Found = tuple[Solution[Replicated], SiteModel]
+
+
+def _first_bounded(orbits: list[Callable[[], _Found]]) -> _Found:
+    """Follow one orbit after the other, until one does not escape to infinity."""
+    first, *others = orbits
+    found = escaped = first()
+    while not found[0].converged and found[0].residual > _ESCAPED:
+        if not others:
+            return escaped
+        found = others.pop(0)()
+    return found
 
 
 def _self_consistent(

@@ -18,10 +18,11 @@ from rmt_jacobian.cells import (
     lstm,
     lstm_peephole,
     minimalrnn,
+    relu,
     sigmoid,
     vanilla,
 )
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ParameterError, RmtJacobianError
 from rmt_jacobian.mean_field import (
     PairState,
     mean_field,
@@ -475,3 +476,24 @@ def test_one_source_dies_while_another_stays_apart() -> None:
     apart = 0.2552**2 * 0.183 * (1 + 0.764)
     assert c["a"] == pytest.approx(1 - apart / q["a"], rel=1e-9)
     assert 0.9 < c["b"] < 1 - 1.764 * 0.301**2 * 0.183 / q["b"]
+
+
+def test_small_starts_where_large_ones_escape() -> None:
+    """s' = relu(e - 1/2) of strong weights: bounded near its input alone."""
+    s, e, x = sp.symbols("s e x", real=True)
+    cell = Cell("bistable", (s,), x, (Preactivation("g", e, s),), (relu(e - sp.Rational(1, 2)),))
+    p = Parameters.of(cell, weight_std=2.0, input_std=0.3, input_variance=1.0)
+    found = untied_mean_field(cell, p)
+    q = found.preactivation_variances["g"]
+
+    def image(variance: float) -> float:
+        std = math.sqrt(variance)
+        nodes = 0.5 / std + np.linspace(0, 12, 200_001)
+        density = np.exp(-(nodes**2) / 2) / math.sqrt(2 * math.pi)
+        return 0.09 + 4 * np.trapezoid((std * nodes - 0.5) ** 2 * density, nodes)
+
+    assert q < 0.2
+    assert q == pytest.approx(image(q), rel=1e-8)
+    assert image(4.0) > 4.5  # so that a start of 1, q = 4.09, escapes
+    with pytest.raises(RmtJacobianError, match="start_variance"):
+        untied_mean_field(cell, p, start_variance=1.0)
