@@ -22,7 +22,7 @@ from rmt_jacobian.cells import (
     sigmoid,
     vanilla,
 )
-from rmt_jacobian.errors import ParameterError, RmtJacobianError
+from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import (
     PairState,
     mean_field,
@@ -495,5 +495,5 @@ def test_small_starts_where_large_ones_escape() -> None:
     assert q < 0.2
     assert q == pytest.approx(image(q), rel=1e-8)
     assert image(4.0) > 4.5  # so that a start of 1, q = 4.09, escapes
-    with pytest.raises(RmtJacobianError, match="start_variance"):
+    with pytest.raises(InfeasibleError, match="grows 2-fold a step"):
         untied_mean_field(cell, p, start_variance=1.0)
