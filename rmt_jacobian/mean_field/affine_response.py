@@ -23,6 +23,7 @@ from rmt_jacobian.solvers import Solution, bracketed_root
 
 __all__ = ["AffineResponses"]
 
+_EPSILON, _TRIED = 1e-15, 4  # relative, of entries; and how often they are moved
 _INSIDE = 1e-9
 _ROUNDING = 1e-9
 
@@ -100,7 +101,7 @@ class AffineResponses:
         if np.any(np.isinf(self.gates)) or np.any(np.isinf(self.reads)):
             return Solution(np.inf, True, 0.0, 1) if self._returns else self._finite._rate(r)
         if self.edge is None:
-            values = np.linalg.eigvals(self.carry[r, 0] + self.gates[r, 0] @ self._through[r, 0])
+            values = np.linalg.eigvals(self._step(r))
             leading = values[np.argmax(np.abs(values))]
             # A negative pair of the same modulus: what is positive leads.
             real = np.abs(np.imag(values)) <= _ROUNDING * np.abs(leading)
@@ -117,6 +118,24 @@ class AffineResponses:
         while self._excess(high, r) > 0 and high < 1e60:
             high *= 2
         return bracketed_root(lambda rate: self._excess(rate, r), low, high)
+
+    def _step(self, r: int) -> np.ndarray:
+        """Return the map of D by one step, where biases do not matter."""
+        return self.carry[r, 0] + self.gates[r, 0] @ self._through[r, 0]
+
+    def rounding(self) -> float:
+        """Return how far rounding may have moved the growth rates.
+
+        Much, where several states forget alike: eigenvalues that coincide move like a root of it.
+        """
+        step = self._step(0)
+        if self.edge is not None or not np.all(np.isfinite(step)):
+            return 0.0
+        rng, sizes = np.random.default_rng(0), []
+        for scatter in (0.0, *[_EPSILON] * _TRIED):
+            moved = step * (1 + scatter * rng.standard_normal(step.shape))
+            sizes.append(float(np.max(np.abs(np.linalg.eigvals(moved)))))
+        return max(abs(size - sizes[0]) for size in sizes)
 
     def _excess(self, rate: float, r: int) -> float:
         values = np.linalg.eigvals(self._matrix(rate, r))

@@ -121,9 +121,9 @@ class PairState:
             own = model.growth(self.drives, jumps=jumps)
             if np.any(np.isinf(own)):
                 return Replicated(np.array([[np.inf]]), np.zeros(1))
-            if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
-                return Replicated(own[:, None], _ROUNDING * np.abs(own))
             missed = model.transient(self.drives, float(own.mean()))
+            if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
+                return Replicated(own[:, None], _ROUNDING * np.abs(own) + missed)
             rough = model.rough()
             samples = own + self._passed_on(partial(rough.growth, jumps=jumps))
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)

@@ -121,11 +121,11 @@ class PopulationResponses:
 
     @property
     def reliable(self) -> int:
-        """How many first steps stand above their noise; changes of both signs may cancel."""
+        """How many first steps stand above their noise, and one more, which tells what follows."""
         series = self._series
         mean, scatter = series.mean(axis=0), series.std(axis=0, ddof=1) / math.sqrt(len(series))
         hidden = scatter.max(axis=(1, 2)) > _HIDDEN * np.abs(mean).max(axis=(1, 2))
-        return max(1, int(np.argmax(hidden)) if hidden.any() else self.steps)
+        return int(np.argmax(hidden)) + 1 if hidden.any() else self.steps
 
     def shortened(self, steps: int) -> "PopulationResponses":
         """Return the first of the steps."""

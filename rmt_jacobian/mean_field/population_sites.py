@@ -243,10 +243,9 @@ class PopulationSites(Population, SiteModel):
         walk.run(_FIRST)
         walk.draw()
         slopes = walk.derivatives()[0].state
-        return max(
-            float(np.mean(sum(np.abs(slopes.get((i, j), 0.0)) for j in memory) ** 2))
-            for i in memory
-        )
+        sizes = [[math.sqrt(np.mean(np.square(slopes.get((i, j), 0.0)))) for j in memory]
+                 for i in memory]  # fmt: skip
+        return float(np.max(np.abs(np.linalg.eigvals(sizes)))) ** 2
 
     def refuse_growth(self, drives: Drives) -> None:
         """Refuse a memory whose second moment grows for ever.

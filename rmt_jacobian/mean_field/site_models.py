@@ -74,7 +74,7 @@ class SiteModel(ABC):
         """
 
     def transient(self, drives: Drives, rate: float) -> float:
-        """Return what a growth rate may miss because it was followed for finitely many steps."""
+        """Return what a growth rate may miss, as when it was followed for finitely many steps."""
         del drives, rate
         return 0.0
 
@@ -211,6 +211,11 @@ class AffineSites(SiteModel):
             model = _model(slopes, self.parameters, self.model.points)
             start = self.lifted.starting_change(model.second(self._fresh(drives, model)))
         return self.responses(drives).log_mean_squares(steps, start, self.lifted.states)
+
+    def transient(self, drives: Drives, rate: float) -> float:
+        """Return what rounding does to a growth rate; see :meth:`AffineResponses.rounding`."""
+        del rate
+        return self.responses(drives).rounding()
 
     def kept(self, drives: Drives) -> float:  # noqa: D102
         return self.responses(drives).kept

@@ -109,3 +109,19 @@ def test_rates_of_a_long_series_of_both_signs() -> None:
     assert echoes.min() < 0 < echoes.max()
     found = series(echoes).growth_rates(np.full(1, 0.97))[0]
     assert found == pytest.approx(expected.real, rel=1e-8)
+
+
+def test_rates_of_states_that_forget_alike_say_how_little_is_known() -> None:
+    """Two traces in a row, s' = s / 2 + ...: the rate 1/4 to a root of rounding."""
+    s1, s2, s3, u = sp.symbols("s1 s2 s3 u", real=True)
+    cell = Cell(
+        "traces", (s1, s2, s3), x, (Preactivation("g", u, s3),),
+        (sp.tanh(u), s1 / 2 + s2 / 2, s2 / 2 + s3 / 2),
+    )  # fmt: skip
+    p = Parameters.of(cell, weight_std=1e-9, input_std=1.0, input_variance=1.0)
+    model = AffineSites.of(cell, p, 0)
+    assert model is not None
+    drives = Drives((1.0,), (0.0,), 0.0)
+    found = float(model.growth(drives)[0])
+    assert 0 < abs(found - 0.25) <= 20 * model.transient(drives, found)
+    assert model.transient(drives, found) < 1e-3
