@@ -124,8 +124,7 @@ class PairState:
             missed = model.transient(self.drives, float(own.mean()))
             if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
                 return Replicated(own[:, None], _ROUNDING * np.abs(own) + missed)
-            rough = model.rough()
-            samples = own + self._passed_on(partial(rough.growth, jumps=jumps))
+            samples = own + self._passed_on(partial(model.smooth().growth, jumps=jumps))
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), _FORGOTTEN))
             if reached <= state.growth_aim or not np.any(own):
@@ -225,7 +224,7 @@ class PairState:
         while True:
             rates = rates_by(model, self.drives)
             if max(len(rates), len(state.samples.samples), len(self._product_samples)) > 1:
-                rates = rates + self._passed_on(partial(rates_by, model.rough()))
+                rates = rates + self._passed_on(partial(rates_by, model.smooth()))
             reached = float(half_width(rates)) / max(float(rates.mean()), _FORGOTTEN)
             if reached <= state.growth_aim:
                 return rates

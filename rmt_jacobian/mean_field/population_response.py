@@ -267,7 +267,7 @@ class _Echo:
                 trace[:, c] += value.mean(axis=-1) / self.states
         weight = (weights / unit).sum(axis=0)
         square, whole = (weight**2).mean(axis=-1), weight.mean(axis=-1) ** 2
-        if np.any(whole < _FEW * square):
+        if walk.model.splits and np.any(whole < _FEW * square):
             # A bias that is dropped does not come back when it is wanted.
             power = _EVENED if walk.model.frozen else 1.0
             walk.split(np.where(whole[:, None] > 0, weight, 1.0) ** power)

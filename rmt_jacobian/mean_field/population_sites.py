@@ -35,7 +35,7 @@ from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
 
 __all__ = ["PopulationSites"]
 
-_ROUGHEST, _FINEST = 128, 2**16  # sites of a population
+_ROUGHEST, _SMOOTH, _FINEST = 128, 512, 2**16  # sites of a population
 _FORGOTTEN = 1e-5  # of the shape of the first memory
 _SHORTEST, _LONGEST = 8, 512  # steps of settling
 _GAUSSIAN = 2048  # steps of settling for which a memory is Gaussian
@@ -77,6 +77,9 @@ class PopulationSites(Population, SiteModel):
 
     def rough(self) -> "PopulationSites":  # noqa: D102
         return self if self.count <= _ROUGHEST else self._of(_ROUGHEST)
+
+    def smooth(self) -> "PopulationSites":  # noqa: D102
+        return replace(self._of(_SMOOTH), splits=False)
 
     def _of(self, count: int) -> "PopulationSites":
         return replace(self, count=count, normals={}, _known={})
@@ -318,14 +321,14 @@ class PopulationSites(Population, SiteModel):
 
     def _rates(self, drives: Drives, steps: int, part: int | None = None) -> np.ndarray:
         """Return growth rates by a response series, or by a part of it, shape (R,)."""
-        whole = self._responses(drives, steps)
+        whole = self._responses(drives, steps).shortened(part or steps)
         if affine_memory(self.cell) is None:
             kept = tail = whole.kept
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
-        found = whole.shortened(min(part or steps, whole.reliable)).growth_rates(tail)
+        found = whole.shortened(whole.reliable).growth_rates(tail)
         # What the most retentive sites keep is the least that is left in the end.
         return np.where(np.abs(found) < kept, kept, found)
 

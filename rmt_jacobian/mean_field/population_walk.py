@@ -41,6 +41,8 @@ class Population:
         Of all.
     spread
         How much wider than their law frozen biases are; ``weights`` make up for it.
+    splits
+        Whether sites are split where few of them carry a change, which is no smooth function.
     """
 
     cell: Cell
@@ -48,6 +50,7 @@ class Population:
     count: int = 256
     seed: int = 0
     spread: float = 1.0
+    splits: bool = True
     normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -151,7 +151,8 @@ def solve_replicated(
         own = _ROUNDING * np.abs(amplified) @ (np.abs(x) if scale is None else scale)
         error = half_width(samples) if len(samples) > 1 else own
         moved = samples.mean(axis=0) - x
-        if scale is not None and (np.any(np.abs(moved) > _FARTHEST * x) or repels):
+        far = np.abs(moved) > np.maximum(_FARTHEST * x, error)
+        if scale is not None and (np.any(far) or repels):
             gap = estimates.mean(axis=0) - x
             dying = x + moved <= _FARTHEST * x
             if np.any(dying) and _die(image, np.where(dying, 0.0, x), dying, scale):
