@@ -7,7 +7,7 @@ from numpy.polynomial import chebyshev
 
 __all__ = ["interpolated"]
 
-_DEGREE = 16
+_DEGREE = 24
 _SEEN = 4  # last coefficients, which tell what those that follow add
 _NARROWEST = 1e-10  # panel, of the whole range
 

@@ -39,7 +39,7 @@ __all__ = ["FreshVariables", "entangles"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
-_MANY, _BETWEEN = 256, 1e-9  # means beyond which averages are interpolated, and how well
+_MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
 _FEWEST = 8  # points of a set for each frozen bias
 
 

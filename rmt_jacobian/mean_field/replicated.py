@@ -276,7 +276,8 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
         gap = there - x
         if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(image(0 * x)):
             return Solution(0 * x, True, 0.0, calls)
-        if turn and np.all(np.abs(gap) <= noise + _CLOSE * np.abs(x) + _DEAD * unit):
+        felt = float(np.max(noise, initial=0.0))  # by all, as each feeds on the others
+        if turn and np.all(np.abs(gap) <= felt + _CLOSE * np.abs(x) + _DEAD * unit):
             return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
         same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
         stride = 2 * stride if turn and same else 1.0
