@@ -17,8 +17,8 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.cells.specification import Table
-from rmt_jacobian.mean_field.bends import bends_by
 from rmt_jacobian.mean_field.factors import complemented
+from rmt_jacobian.mean_field.jumps import bends_by
 
 __all__ = ["AffineForm", "affine_form", "affine_memory"]
 

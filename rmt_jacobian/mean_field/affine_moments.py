@@ -25,9 +25,10 @@ from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.gaussian import normal_rule
 from rmt_jacobian.mean_field.affine import AffineForm
 from rmt_jacobian.mean_field.affine_response import AffineResponses
-from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
+from rmt_jacobian.mean_field.bends import is_gentle
 from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.jumps import jumps_by
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
 from rmt_jacobian.mean_field.quadrature import infinite_where_met
 

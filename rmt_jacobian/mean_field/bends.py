@@ -6,7 +6,7 @@ searched for changes of sign.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,25 +26,22 @@ from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.gaussian_panels import Bends
 
 __all__ = [
-    "bends_by",
+    "HARD",
     "bends_in",
     "drawn_deviation",
-    "has_jumps",
     "is_gentle",
     "is_smooth",
-    "jumps_by",
-    "jumps_of",
     "nested_bends",
     "slope_of",
+    "values_of",
 ]
 
-_HARD = (relu, indicator, hard_tanh, where_positive, sp.Abs, sp.sign)
+HARD = (relu, indicator, hard_tanh, where_positive, sp.Abs, sp.sign)
+"""Functions with kinks and jumps."""
 _SATURATING = (sp.tanh, sigmoid, sp.erf)
 _SOFT = (*_SATURATING, sp.exp, sp.cosh, sp.sinh, sp.sin, sp.cos)
 _REACH, _POINTS = 37.0, 4_000  # standard deviations that are searched, and places tried
 _BISECTIONS, _BESIDE = 200, 1e-20
-_NEAR, _ROUNDING = 1e-6, 1e-12  # of a jump
-_ELSEWHERE = (0.0, 0.618, -1.272, 2.058)  # of the other variables, where a jump is looked for
 _TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
 _STEEPEST, _FURTHEST = 1.0, 1.0  # of an argument p e + r that evenly graded nodes resolve
 
@@ -63,7 +60,7 @@ class _Turn:
 @cache
 def is_smooth(expression: sp.Expr) -> bool:
     """Whether an expression has no kinks or jumps, as the gates with straight pieces have."""
-    return not in_pieces(expression).has(*_HARD)
+    return not in_pieces(expression).has(*HARD)
 
 
 def drawn_deviation(cell: Cell, variance: float, mean: float) -> float:
@@ -152,7 +149,7 @@ def _turns(expression: sp.Expr) -> tuple[_Turn, ...]:
     """Return the turns of all functions in an expression."""
     found: dict[_Turn, None] = {}
     for node in sp.preorder_traversal(expression):
-        if isinstance(node, _HARD):
+        if isinstance(node, HARD):
             levels = (-1, 1) if isinstance(node, hard_tanh) else (0,)
             found.update({_Turn(node.args[0], level, True): None for level in levels})
         elif isinstance(node, _SOFT):
@@ -195,70 +192,6 @@ def bends_in(expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: floa
     return Bends.at(places)
 
 
-def jumps_of(
-    expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float
-) -> list[tuple[float, float]]:
-    """Return places and sizes of the jumps of an expression in one variable e ~ N(mean, variance).
-
-    Examples
-    --------
-    >>> e = sp.Symbol("e", real=True)
-    >>> jumps_of(relu(e - 1), e, 0.0, 1.0), jumps_of(3 * indicator(e - 1), e, 0.0, 1.0)
-    ([], [(1.0, 3.0)])
-    """
-    if is_smooth(expression):
-        return []
-    at = np.unique(bends_in(expression, symbol, mean, variance).positions)
-    steps = _NEAR * (1 + np.abs(at))
-    wide, narrow, narrowest = (
-        _values(expression, symbol, at + step) - _values(expression, symbol, at - step)
-        for step in (steps, steps / 2, steps / 100)
-    )
-    # The difference across a kink shrinks with the step, that across a jump does not.
-    kept = (np.abs(narrowest) > np.abs(wide) / 2) & (np.abs(narrowest) > _ROUNDING)
-    sizes = 2 * narrow - wide  # without what is linear in the step
-    return [(float(place), float(size)) for place, size in zip(at[kept], sizes[kept], strict=True)]
-
-
-def bends_by(expression: sp.Expr, symbols: Iterable[sp.Symbol]) -> bool:
-    """Whether one of the symbols decides between the pieces of an expression.
-
-    Examples
-    --------
-    >>> a, b = sp.symbols("a b", real=True)
-    >>> bends_by(a * indicator(b), (a,)), bends_by(a * indicator(b), (b,))
-    (False, True)
-    """
-    decide = [node.args[0] for node in in_pieces(expression).atoms(*_HARD)]
-    return any(argument.has(*symbols) for argument in decide)
-
-
-@cache
-def has_jumps(expression: sp.Expr) -> bool:
-    """Whether an expression jumps where any of its variables changes."""
-    return any(jumps_by(expression, symbol) for symbol in expression.free_symbols)
-
-
-@cache
-def jumps_by(expression: sp.Expr, symbol: sp.Symbol) -> bool:
-    """Whether an expression of any variables jumps where one of them changes.
-
-    Examples
-    --------
-    >>> a, b = sp.symbols("a b", real=True)
-    >>> jumps_by(b * indicator(a), a), jumps_by(b * indicator(a), b), jumps_by(b * relu(a), a)
-    (True, False, False)
-    """
-    if not bends_by(expression, (symbol,)):
-        return False
-    others = sorted(expression.free_symbols - {symbol}, key=str)
-    for turn in range(len(_ELSEWHERE)):
-        at = {o: _ELSEWHERE[(turn + k) % len(_ELSEWHERE)] for k, o in enumerate(others)}
-        if jumps_of(sp.sympify(expression.subs(at), strict=True), symbol, 0.0, 1.0):
-            return True
-    return False
-
-
 def _places(
     turn: _Turn, symbol: sp.Symbol, mean: float, variance: float
 ) -> list[tuple[float, float]]:
@@ -272,10 +205,10 @@ def _places(
     roots = _roots(target, level, symbol, mean, variance)
     if turn.hard or not roots.size:
         return [(float(root), np.inf) for root in roots]
-    rate = np.abs(_values(slope_of(target, symbol), symbol, roots))
+    rate = np.abs(values_of(slope_of(target, symbol), symbol, roots))
     with np.errstate(all="ignore"):
         if turn.pole:
-            rate = rate / np.abs(_values(turn.argument, symbol, roots))
+            rate = rate / np.abs(values_of(turn.argument, symbol, roots))
         scales = 1 / (np.sqrt(rate) if turn.crest else rate)
     return [(float(r), float(s)) for r, s in zip(roots, scales, strict=True) if s > 0]
 
@@ -286,7 +219,8 @@ def slope_of(expression: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
     return derivative(in_pieces(expression), symbol)
 
 
-def _values(expression: sp.Expr, symbol: sp.Symbol, points: np.ndarray) -> np.ndarray:
+def values_of(expression: sp.Expr, symbol: sp.Symbol, points: np.ndarray) -> np.ndarray:
+    """Return an expression in one variable at points, finite or not."""
     with np.errstate(all="ignore"):
         values = array_function((symbol,), expression)(points)
     return np.broadcast_to(values, points.shape)
@@ -306,7 +240,7 @@ def _roots(
         steps = np.geomspace(1e-3 * unit, 2 * _REACH * std, 200)
         grid += [position - steps, position + steps]
     points = np.unique(np.concatenate(grid))
-    sides = _values(expression, symbol, points) > level
+    sides = values_of(expression, symbol, points) > level
     turns = np.flatnonzero(sides[1:] != sides[:-1])
     low, high, side = points[turns], points[turns + 1], sides[turns]
     least = _BESIDE * std  # else a root at 0 is halved to the smallest number there is
@@ -314,7 +248,7 @@ def _roots(
         middle = (low + high) / 2
         if not turns.size or np.all((middle == low) | (middle == high) | (high - low < least)):
             break
-        same = (_values(expression, symbol, middle) > level) == side
+        same = (values_of(expression, symbol, middle) > level) == side
         low, high = np.where(same, middle, low), np.where(same, high, middle)
     return high
 

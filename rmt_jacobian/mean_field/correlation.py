@@ -14,7 +14,8 @@ from rmt_jacobian.mean_field.averages import (
     single_site,
     site_terms,
 )
-from rmt_jacobian.mean_field.bends import is_smooth, jumps_of
+from rmt_jacobian.mean_field.bends import is_smooth
+from rmt_jacobian.mean_field.jumps import jumps_of
 from rmt_jacobian.mean_field.site_law import SiteLaw
 from rmt_jacobian.solvers import Solution, roots_in
 

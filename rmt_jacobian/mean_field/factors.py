@@ -5,10 +5,12 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from rmt_jacobian.cells import Cell
 from rmt_jacobian.cells.activations import sigmoid
 
 __all__ = [
     "complemented",
+    "entangles",
     "independent_factors",
     "independent_products",
     "joint_products",
@@ -192,3 +194,23 @@ def _joined(
                 apart.append((names, f, g))
         groups = [*apart, (frozenset(symbols), factor, other)]
     return tuple((f, g) for _, f, g in groups)
+
+
+@cache
+def entangles(cell: Cell, expressions: tuple[sp.Expr, ...]) -> bool:
+    """Whether a factor reads more than one variable, so that averages may need point sets.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru, gru_reset_after
+    >>> entangles(gru, gru.updates), entangles(gru_reset_after, gru_reset_after.updates)
+    (False, True)
+    """
+    random = frozenset((*cell.gates, cell.input))
+    for expression in expressions:
+        for factors in joint_products((expression,), random):
+            for sides in factors:
+                (left,), _ = merged_variables(sides, random)
+                if len(left.free_symbols - set(cell.states)) > 1:
+                    return True
+    return False

@@ -11,7 +11,7 @@ value of them.
 import itertools
 import math
 from dataclasses import dataclass, field
-from functools import cache, cached_property, lru_cache, partial, reduce
+from functools import cached_property, lru_cache, partial, reduce
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from rmt_jacobian.cells import Cell, Parameters, array_function, derivative
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
 from rmt_jacobian.interpolation import interpolated
-from rmt_jacobian.mean_field.bends import is_gentle, jumps_by
+from rmt_jacobian.mean_field.bends import is_gentle
 from rmt_jacobian.mean_field.factors import (
     Combination,
     joint_products,
     merged_variables,
 )
+from rmt_jacobian.mean_field.jumps import jumps_by
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
@@ -35,7 +36,7 @@ from rmt_jacobian.mean_field.quadrature import (
     pair_slope_parts,
 )
 
-__all__ = ["FreshVariables", "entangles"]
+__all__ = ["FreshVariables"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
@@ -402,23 +403,3 @@ def _contracted(values: np.ndarray, weights: list[np.ndarray]) -> float:
 @lru_cache(maxsize=4096)
 def _times(first: sp.Expr, second: sp.Expr) -> sp.Expr:
     return sp.Mul(first, second)
-
-
-@cache
-def entangles(cell: Cell, expressions: tuple[sp.Expr, ...]) -> bool:
-    """Whether a factor reads more than one variable, so that averages may need point sets.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import gru, gru_reset_after
-    >>> entangles(gru, gru.updates), entangles(gru_reset_after, gru_reset_after.updates)
-    (False, True)
-    """
-    random = frozenset((*cell.gates, cell.input))
-    for expression in expressions:
-        for factors in joint_products((expression,), random):
-            for sides in factors:
-                (left,), _ = merged_variables(sides, random)
-                if len(left.free_symbols - set(cell.states)) > 1:
-                    return True
-    return False

@@ -5,15 +5,27 @@ write it: the :math:`h' = o \tanh(c')` of an LSTM is the product of :math:`o`, w
 of :math:`c'`, and of :math:`\tanh(c')`.  Averages over what is fresh are then exact.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.mean_field.factors import complemented, independent_products
+from rmt_jacobian.mean_field.fresh import FreshVariables
 
-__all__ = ["Output", "memory_outputs"]
+__all__ = [
+    "WHOLE",
+    "Comparison",
+    "Output",
+    "Shares",
+    "memory_outputs",
+    "shares_of",
+    "source_distance",
+    "source_product",
+]
 
 
 @dataclass(frozen=True)
@@ -62,3 +74,40 @@ def memory_outputs(cell: Cell) -> tuple[tuple[Output, ...], ...] | None:
             terms.append(Output(*parts))
         found.append(tuple(terms))
     return tuple(found)
+
+
+Shares = list[list[np.ndarray]]
+"""E[f_a f_b] of what is fresh in the parts a and b of a source, in one network or in two."""
+WHOLE: Shares = [[np.ones((1, 1))]]
+"""Of a source that is taken as one part."""
+
+Comparison = Callable[[list[np.ndarray], list[np.ndarray], Shares, Shares], np.ndarray]
+"""From what is remembered in two networks, and the shares of one and of both."""
+
+
+def shares_of(fresh: FreshVariables, parts: Sequence[Output]) -> Shares:
+    """Return the averages of the products of what is fresh in the parts of a source."""
+    return [[fresh.product(one.fresh, two.fresh) for two in parts] for one in parts]
+
+
+def _form(g: list[np.ndarray], other: list[np.ndarray], shares: Shares) -> np.ndarray:
+    return sum(
+        share * a * b
+        for a, row in zip(g, shares, strict=True)
+        for b, share in zip(other, row, strict=True)
+    )  # pyright: ignore[reportReturnType]
+
+
+def source_product(
+    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
+) -> np.ndarray:
+    """Return y y'."""
+    del own
+    return _form(g, other, shared)
+
+
+def source_distance(
+    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
+) -> np.ndarray:
+    """Return (y - y')^2 / 2, whose noise vanishes with it."""
+    return (_form(g, g, own) + _form(other, other, own)) / 2 - _form(g, other, shared)

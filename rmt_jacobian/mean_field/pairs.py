@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field.bends import has_jumps
 from rmt_jacobian.mean_field.correlation import timescale
+from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.replicated import Replicated, half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.untied import (

@@ -14,7 +14,6 @@ Changes are followed by derivatives almost everywhere, which do not see jumps.
 """
 
 import contextlib
-import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,12 +21,11 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
-from rmt_jacobian.cells import Cell, Parameters, StepDerivatives
-from rmt_jacobian.mean_field.bends import jumps_by
+from rmt_jacobian.cells import StepDerivatives
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
 from rmt_jacobian.solvers import bracketed_root
 
-__all__ = ["PopulationResponses", "parted_by_jumps"]
+__all__ = ["PopulationResponses"]
 
 _FEW = 0.5  # share of the sites that carry a change, below which they are split
 _EVENED = 0.15  # power of weights by which sites of frozen biases are split
@@ -38,33 +36,6 @@ _LOST = 1e-12  # relative, of a response
 _DENSE = 300  # size up to which all eigenvalues are found
 _TAIL = 4  # a quarter of the series shows how it goes on
 _LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
-
-
-def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
-    """Name the variables whose changes meet a jump and come back to them; nothing if none do.
-
-    Examples
-    --------
-    >>> import sympy as sp
-    >>> from rmt_jacobian.cells import lstm, lstm_cell
-    >>> p, hard = Parameters.of(lstm), lstm_cell(gate=sp.Heaviside)
-    >>> parted_by_jumps(lstm, p), parted_by_jumps(hard, p)
-    ('', 'e_f, e_i, e_o')
-    """
-    nodes = [*cell.states, *cell.gates]
-    known = list(zip(cell.states, cell.updates, strict=True))
-    for gate, source, (_, group) in zip(cell.gates, cell.sources, parameters.groups, strict=True):
-        known += [(gate, source)] if group.weight_std > 0 else []
-    reaches, jumps = (np.zeros((len(nodes), len(nodes)), dtype=bool) for _ in range(2))
-    for (after, expression), before in itertools.product(known, nodes):
-        place = nodes.index(after), nodes.index(before)
-        reaches[place] = before in expression.free_symbols
-        jumps[place] = reaches[place] and jumps_by(expression, before)
-    back = reaches | np.eye(len(nodes), dtype=bool)
-    for _ in nodes:
-        back = back @ back
-    met = np.any(jumps & back.T, axis=0)
-    return ", ".join(sorted(str(node) for node, each in zip(nodes, met, strict=True) if each))
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,10 +24,18 @@ from rmt_jacobian.mean_field.affine_moments import (
     refuse_growth,
     stationary_second,
 )
-from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.memory import memory_powers
-from rmt_jacobian.mean_field.memory_outputs import Output, memory_outputs
-from rmt_jacobian.mean_field.population_response import PopulationResponses, parted_by_jumps
+from rmt_jacobian.mean_field.memory_outputs import (
+    WHOLE,
+    Comparison,
+    Output,
+    memory_outputs,
+    shares_of,
+    source_distance,
+    source_product,
+)
+from rmt_jacobian.mean_field.population_response import PopulationResponses
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
@@ -85,12 +93,12 @@ class PopulationSites(Population, SiteModel):
         return replace(self, count=count, normals={}, _known={})
 
     def squares(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        return self._compared(drives, _product)
+        return self._compared(drives, source_product)
 
     def distances(self, drives: Drives) -> np.ndarray:  # noqa: D102
-        return self._compared(drives, _distance)
+        return self._compared(drives, source_distance)
 
-    def _compared(self, drives: Drives, compare: "Comparison") -> np.ndarray:
+    def _compared(self, drives: Drives, compare: Comparison) -> np.ndarray:
         """Average a comparison of the sources of two networks, over both halves of a symmetry."""
         paired = drives.correlations is not None
         flip = sign_flip(self.cell, self.parameters) if paired else None
@@ -107,12 +115,12 @@ class PopulationSites(Population, SiteModel):
         return found.reshape(len(found), len(signs), -1).mean(axis=1)
 
     def _of_sources(
-        self, compare: "Comparison", signs: list[np.ndarray], walk: Walk
+        self, compare: Comparison, signs: list[np.ndarray], walk: Walk
     ) -> list[np.ndarray]:
         compiled, gates = compile_cell(self.cell), range(len(self.cell.gates))
         y = [[compiled.source(k, s, e) + 0 * x for k in gates] for s, e, x in walk.copies]
         return [
-            compare([y[0][k]], [sign[k] * other[k]], _ONE, _ONE)
+            compare([y[0][k]], [sign[k] * other[k]], WHOLE, WHOLE)
             for sign, other in zip(signs, y[1:] or y, strict=True)
             for k in gates
         ]
@@ -122,7 +130,7 @@ class PopulationSites(Population, SiteModel):
         drives: Drives,
         others: list[Drives],
         outputs: tuple[tuple[Output, ...], ...],
-        compare: "Comparison",
+        compare: Comparison,
         signs: list[np.ndarray],
     ) -> np.ndarray:
         """Average what is remembered over sites, and what is fresh exactly."""
@@ -132,8 +140,8 @@ class PopulationSites(Population, SiteModel):
         distinct = list(dict.fromkeys(outputs))
         owners = [distinct.index(each) for each in outputs]
         alone, *pairs = map(self.fresh, [Drives(drives.variances), *others])
-        own = [_shares(alone, known) for known in distinct]
-        shared = [[_shares(each, known) for known in distinct] for each in pairs or [alone]]
+        own = [shares_of(alone, known) for known in distinct]
+        shared = [[shares_of(each, known) for known in distinct] for each in pairs or [alone]]
         at = [[parts.index(one.remembered) for one in known] for known in distinct]
         turned = [[float(sign[owners.index(d)]) for d in range(len(distinct))] for sign in signs]
 
@@ -350,40 +358,6 @@ class PopulationSites(Population, SiteModel):
 def _starts(steps: int) -> int:
     """Return how often a response series is followed."""
     return max(1, min(4, _STARTS // steps))
-
-
-Shares = list[list[np.ndarray]]
-"""E[f_a f_b] of what is fresh in the parts a and b of a source, in one network or in two."""
-_ONE: Shares = [[np.ones((1, 1))]]
-Comparison = Callable[[list[np.ndarray], list[np.ndarray], Shares, Shares], np.ndarray]
-"""From what is remembered in two networks, and the shares of one and of both."""
-
-
-def _shares(fresh: FreshVariables, parts: Sequence[Output]) -> Shares:
-    return [[fresh.product(one.fresh, two.fresh) for two in parts] for one in parts]
-
-
-def _form(g: list[np.ndarray], other: list[np.ndarray], shares: Shares) -> np.ndarray:
-    return sum(
-        share * a * b
-        for a, row in zip(g, shares, strict=True)
-        for b, share in zip(other, row, strict=True)
-    )  # pyright: ignore[reportReturnType]
-
-
-def _product(
-    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
-) -> np.ndarray:
-    """Return y y'."""
-    del own
-    return _form(g, other, shared)
-
-
-def _distance(
-    g: list[np.ndarray], other: list[np.ndarray], own: Shares, shared: Shares
-) -> np.ndarray:
-    """Return (y - y')^2 / 2, whose noise vanishes with it."""
-    return (_form(g, g, own) + _form(other, other, own)) / 2 - _form(g, other, shared)
 
 
 def _flipped(drives: Drives, flip: SignFlip) -> Drives:

@@ -15,7 +15,8 @@ from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
 from rmt_jacobian.mean_field.bends import drawn_deviation
-from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
+from rmt_jacobian.mean_field.factors import entangles
+from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.site_models import Drives
 

@@ -25,11 +25,11 @@ from rmt_jacobian.mean_field.bends import (
     bends_in,
     is_gentle,
     is_smooth,
-    jumps_of,
     nested_bends,
     slope_of,
 )
 from rmt_jacobian.mean_field.factors import with_all_digits
+from rmt_jacobian.mean_field.jumps import jumps_of
 
 __all__ = [
     "Laws",

@@ -16,8 +16,8 @@ from rmt_jacobian.mean_field.averages import (
     single_site,
     site_average,
 )
-from rmt_jacobian.mean_field.bends import bends_by
 from rmt_jacobian.mean_field.factors import lost_power
+from rmt_jacobian.mean_field.jumps import bends_by
 from rmt_jacobian.solvers import Solution, fixed_point_from
 
 __all__ = ["SiteLaw", "has_closed_site", "site_law", "solve_site_law"]

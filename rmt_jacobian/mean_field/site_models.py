@@ -20,7 +20,8 @@ from rmt_jacobian.mean_field.affine_moments import (
     refuse_growth,
 )
 from rmt_jacobian.mean_field.affine_response import AffineResponses
-from rmt_jacobian.mean_field.fresh import FreshVariables, entangles
+from rmt_jacobian.mean_field.factors import entangles
+from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.lifted import LiftedCell, lifted_cell
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
 

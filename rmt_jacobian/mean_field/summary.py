@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field.bends import has_jumps
 from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
     timescale,
     variance_slope,
 )
+from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
