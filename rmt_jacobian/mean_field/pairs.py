@@ -10,8 +10,9 @@ import numpy as np
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.jumps import has_jumps
+from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width
-from rmt_jacobian.mean_field.site_models import Drives, SiteModel, more_points
+from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     distinct_sources,
@@ -216,7 +217,11 @@ class PairState:
     def _rates(self, steps: int) -> np.ndarray:
         if steps < 1:
             raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-        model, state = self.state.model.rough(), self.state
+        state = self.state
+        model = state.model
+        if isinstance(model, AffineSites) and not model.steps_are_known:
+            model = PopulationSites(state.cell, state.parameters, seed=state.seed)
+        model = model.rough()
 
         def rates_by(model: SiteModel, drives: Drives) -> np.ndarray:
             return np.exp(model.log_mean_squares(drives, steps)[:, -1] / steps)

@@ -287,22 +287,22 @@ def _largest_positive(series: np.ndarray, kept: float) -> float:
     """Return where the spectral radius of sum R_n lambda^-n, which falls, is 1."""
     N, tail = len(series), series[-1] * kept
 
-    def excess(log_rate: float) -> float:
-        rate = math.exp(log_rate)
+    def excess(log_gap: float) -> float:
+        gap = math.exp(log_gap)  # the unknown, as the series diverges at what the memory keeps
         with np.errstate(over="ignore"):
-            powers = np.exp(np.minimum(-log_rate * np.arange(1, N + 1), _LARGEST))
+            powers = np.exp(np.minimum(-math.log(kept + gap) * np.arange(1, N + 1), _LARGEST))
             whole = np.tensordot(powers, series, 1)
             if np.any(tail):
-                whole = whole + tail * min(powers[-1] / (rate - kept), _HUGE)
+                whole = whole + tail * min(powers[-1] / gap, _HUGE)
         return min(float(np.max(np.abs(np.linalg.eigvals(whole)))), _HUGE) - 1
 
-    low = math.log(max(kept * (1 + _INSIDE), _LEAST))
+    low = math.log(max(kept * _INSIDE, _LEAST))
     if excess(low) <= 0:
         return kept
     high = low + 1
     while excess(high) > 0:
         high += 2
-    return math.exp(bracketed_root(excess, low, high).unwrap())
+    return kept + math.exp(bracketed_root(excess, low, high).unwrap())
 
 
 def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:

@@ -169,7 +169,8 @@ def solve_replicated(
             amplified = amplified if found is None else found
             continue
         x = x + moved
-        if np.all(np.abs(moved) <= _SETTLED * error + 10 * own):
+        nothing = _NOTHING * float(np.max(np.abs(x)))
+        if np.all(np.abs(moved) <= _SETTLED * error + 10 * own + nothing):
             if odd is not None and _vanishes(image, x, odd, error):
                 samples = np.where(odd, 0.0, samples)
             known = Replicated(samples, np.where(np.any(samples, axis=0), np.abs(moved) + own, 0.0),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.affine_moments import (
     AffineModel,
@@ -207,12 +206,7 @@ class AffineSites(SiteModel):
         start = None
         if self.lifted.functions:
             slopes = self.lifted.slopes
-            if slopes is None:
-                raise HypothesisError(
-                    f"{self.cell.name}: how a change of its states enters their functions is not "
-                    "known in closed form, so that there is no mean of T steps; let sources read "
-                    "the states themselves"
-                )
+            assert slopes is not None  # see steps_are_known
             model = _model(slopes, self.parameters, self.model.points)
             start = self.lifted.starting_change(model.second(self._fresh(drives, model)))
         return self.responses(drives).log_mean_squares(steps, start, self.lifted.states)
@@ -221,6 +215,11 @@ class AffineSites(SiteModel):
         """Return what rounding does to a growth rate; see :meth:`AffineResponses.rounding`."""
         del rate
         return self.responses(drives).rounding()
+
+    @property
+    def steps_are_known(self) -> bool:
+        """Whether the mean over T steps is: how a change of the states enters their functions."""
+        return not self.lifted.functions or self.lifted.slopes is not None
 
     def kept(self, drives: Drives) -> float:  # noqa: D102
         return self.responses(drives).kept
