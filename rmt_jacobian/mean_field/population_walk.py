@@ -25,6 +25,7 @@ __all__ = ["REPLICATES", "Population", "Walk", "together"]
 REPLICATES = 8
 """R, the number of independent populations."""
 
+_REMEMBERED = 8  # moments of a memory
 _STORED = 2**22  # normal variables that are kept
 
 
@@ -53,6 +54,7 @@ class Population:
     spread: float = 1.0
     splits: bool = True
     normals: dict[tuple[int, int], np.ndarray] = field(default_factory=dict, repr=False)
+    _moments: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def frozen(self) -> list[int]:
@@ -97,6 +99,18 @@ class Population:
         kept = (entry for row in self.cell.state_derivatives for entry in row)
         return any(entry.has(self.cell.gates[k]) for entry in kept)
 
+    def memory_moments(self, drives: Drives) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean of an affine memory, and its covariance in one network or in two."""
+        key = (self.count, self.spread, drives)
+        if key not in self._moments:
+            if len(self._moments) >= _REMEMBERED:
+                self._moments.clear()
+            second = stationary_second(affine_memory(self.cell), self.fresh(drives))  # pyright: ignore
+            mean = second[..., 0, 1:]
+            covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
+            self._moments[key] = mean, covariance
+        return self._moments[key]
+
     def fresh(self, drives: Drives) -> FreshVariables:
         """Return the fresh variables, given the frozen biases of each site."""
         return FreshVariables(
@@ -140,7 +154,7 @@ class Walk:
     def _start(self, drives: Drives) -> None:
         """Start from Gaussian memories of the right moments, in each network and in both."""
         model = self.model
-        mean, covariance = self._memory_moments(drives)
+        mean, covariance = model.memory_moments(drives)
         root = _root(covariance)
         z = np.moveaxis(model.ground[:, len(model.frozen) :], 1, 2)
         m = mean.shape[-1]
@@ -148,19 +162,12 @@ class Walk:
         for copy in range(self.networks):
             own = first
             if copy:
-                _, shared = self._memory_moments(self.others[copy - 1])
+                _, shared = model.memory_moments(self.others[copy - 1])
                 slope = shared @ np.linalg.pinv(covariance, hermitian=True)
                 rest = covariance - slope @ np.swapaxes(shared, -1, -2)
                 own = np.einsum("...ij,...j->...i", slope, first)
                 own = own + np.einsum("...ij,...j->...i", _root(rest), z[..., m:])
             self.states[copy, list(model.cell.memory)] = np.moveaxis(mean + own, -1, 0)
-
-    def _memory_moments(self, drives: Drives) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean of the memory, and its covariance in one network or in two."""
-        update = affine_memory(self.model.cell)
-        second = stationary_second(update, self.model.fresh(drives))  # pyright: ignore
-        mean = second[..., 0, 1:]
-        return mean, second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
 
     def run(self, steps: int) -> None:
         """Take some steps."""
