@@ -282,6 +282,7 @@ def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: Fres
 
 def _forgotten(slopes: tuple[sp.Expr, ...], fresh: FreshVariables, m: int) -> np.ndarray:
     """Return 1 - E[A (x) A] with all digits where A is close to 1."""
+    fresh = fresh.without_biases_for(slopes)
     found = np.eye(m * m) - _kronecker(fresh.outer(slopes), m)
     lost = tuple(complemented(sp.sympify(1 - slopes[i * m + i], strict=True)) for i in range(m))
     own = fresh.outer(lost, (sp.S.One,))[..., 0]

@@ -10,7 +10,7 @@ value of them.
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial, reduce
 from typing import Any
 
@@ -102,6 +102,15 @@ class FreshVariables:
         if self.correlations is None:
             return self.average(_times(first, second))
         return self._products(joint_products((first, second), self._random))
+
+    def without_biases_for(self, expressions: tuple[sp.Expr, ...]) -> "FreshVariables":
+        """Return the same, without frozen biases where the expressions feel none of them."""
+        if self.biases is None:
+            return self
+        read = {symbol for expression in expressions for symbol in expression.free_symbols}
+        if any(np.any(self.biases[k]) for k, gate in enumerate(self.cell.gates) if gate in read):
+            return self
+        return replace(self, biases=None, _known={}, _rules={})
 
     def outer(
         self, first: tuple[sp.Expr, ...], second: tuple[sp.Expr, ...] | None = None
@@ -392,8 +401,12 @@ def stacked(table: list[list[Any]], shape: tuple[int, int]) -> np.ndarray:
     """Return a table of averages as one array, shape (R or 1, biases, rows, columns)."""
     arrays = [[np.asarray(entry) for entry in row] for row in table]
     shape = np.broadcast_shapes(shape, *(a.shape for row in arrays for a in row if a.ndim))
-    rows = [np.stack([np.broadcast_to(a, shape) for a in row], axis=-1) for row in arrays]
-    return np.stack(rows, axis=-2)
+    found = np.zeros((*shape, len(arrays), len(arrays[0]) if arrays else 0))
+    for i, row in enumerate(arrays):
+        for j, entry in enumerate(row):
+            if entry.ndim or entry:
+                found[..., i, j] = entry
+    return found
 
 
 def _contracted(values: np.ndarray, weights: list[np.ndarray]) -> float:
