@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.special import expit
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, sigmoid
 from rmt_jacobian.mean_field.population_response import PopulationResponses
@@ -125,3 +126,23 @@ def test_rates_of_states_that_forget_alike_say_how_little_is_known() -> None:
     found = float(model.growth(drives)[0])
     assert 0 < abs(found - 0.25) <= 20 * model.transient(drives, found)
     assert model.transient(drives, found) < 1e-3
+
+
+@pytest.mark.parametrize("steps", [1, 4, 12])
+def test_rare_biases_that_remember(steps: int) -> None:
+    r"""Without W, m_1(T) = E_b[E[u^2 | b]^T]: after twelve steps from biases 4 deviations away."""
+    cell = Cell("slow", (s,), x, (Preactivation("g", e, s),),
+                (sigmoid(e) * s + x * (1 - sigmoid(e)),))  # fmt: skip
+    mean, bias_std, q = -2.135, 0.8519, 0.8
+    p = Parameters.of(
+        cell, weight_std=0.0, input_std=1.0, bias_mean=mean, bias_std=bias_std, input_variance=q,
+        bias_kind="frozen",
+    )  # fmt: skip
+    z, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = weights / weights.sum()
+    b = np.linspace(-9, 9, 20_001)
+    density = np.exp(-(b**2) / 2) / np.sqrt(2 * np.pi)
+    kept = expit(mean + bias_std * b[:, None] + np.sqrt(q) * z) ** 2 @ weights
+    expected = np.trapezoid(density * kept**steps, b)
+    found = PopulationSites(cell, p, 8192).log_mean_squares(Drives((q,)), steps)[:, -1]
+    agree(np.exp(found - np.log(expected)), 1.0, 0.02)
