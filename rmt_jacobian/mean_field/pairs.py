@@ -149,9 +149,9 @@ class PairState:
             for owner in sorted(set(owners)):
                 alike = owners == owner
                 spread = known[:, alike][:, 0] - known[:, alike][:, 0].mean()
-                if not np.any(spread):
-                    continue
                 width, ends = _STEP * abs(means[0][alike][0]), []
+                if not np.any(spread) or width == 0:
+                    continue
                 for sign in (1, -1):
                     at = [mean + sign * width * alike * (which == k)
                           for k, mean in enumerate(means)]  # fmt: skip
