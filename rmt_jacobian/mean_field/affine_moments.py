@@ -253,7 +253,7 @@ def memory_edge(cell: Cell, parameters: Parameters, update: Table, fresh: FreshV
     values = np.zeros((K, 1, corners.shape[-1] if frozen else 1))
     for k, row in zip(frozen, corners, strict=True):
         values[k, 0] = row * parameters.groups[k][1].bias_std
-    there = replace(fresh, biases=values, _known={}, _rules={})
+    there = replace(fresh, biases=values, _known={})
     carry = _kronecker(there.outer(slopes), m)
     kept = float(np.max(np.abs(np.linalg.eigvals(carry))))
     return 1.0 if abs(kept - 1) <= _ROUNDING else kept  # gates that are open keep all
@@ -268,7 +268,7 @@ def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: Fres
         If it does, at all sites or at those of some frozen biases.
     """
     frozen = [k for k in range(len(cell.gates)) if is_frozen(parameters, k)]
-    plain = replace(fresh, biases=None, _known={}, _rules={})
+    plain = replace(fresh, biases=None, _known={})
     if reason := growth_of_memory(update, plain):
         raise InfeasibleError(reason)
     if frozen and (kept := memory_edge(cell, parameters, update, fresh)) > 1 + _ROUNDING:

@@ -11,7 +11,7 @@ value of them.
 import itertools
 import math
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache, partial, reduce
+from functools import cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,6 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function, derivative
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
-from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
-from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle
 from rmt_jacobian.mean_field.factors import (
     Combination,
@@ -30,28 +28,16 @@ from rmt_jacobian.mean_field.factors import (
 from rmt_jacobian.mean_field.jumps import jumps_by
 from rmt_jacobian.mean_field.low_discrepancy import PointSets
 from rmt_jacobian.mean_field.quadrature import (
-    expression_average,
     joint_average,
-    pair_expression_average,
     pair_slope_parts,
 )
+from rmt_jacobian.mean_field.variable_averages import VariableAverages, VariableLaw
 
 __all__ = ["FreshVariables"]
 
 _MOST_TOGETHER = 3  # variables of a product of rules
 _MOST_NODES = 4_000_000
-_MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
 _FEWEST = 8  # points of a set for each frozen bias
-
-
-@dataclass(frozen=True)
-class _Law:
-    """Of one variable: Gaussian of given means, one for each frozen bias, or the input."""
-
-    means: np.ndarray  # (replicates or 1, biases)
-    variance: float
-    correlation: float
-    is_input: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +77,10 @@ class FreshVariables:
     biases: np.ndarray | None = None
     points: PointSets = field(default_factory=PointSets)
     _known: dict[Any, np.ndarray] = field(default_factory=dict)
-    _rules: dict[Any, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _single(self) -> VariableAverages:
+        return VariableAverages(self.cell, self.parameters)
 
     def average(self, expression: sp.Expr) -> np.ndarray:
         """Return the average of an expression in gates and input, shape (R or 1, biases)."""
@@ -110,7 +99,7 @@ class FreshVariables:
         read = {symbol for expression in expressions for symbol in expression.free_symbols}
         if any(np.any(self.biases[k]) for k, gate in enumerate(self.cell.gates) if gate in read):
             return self
-        return replace(self, biases=None, _known={}, _rules={})
+        return replace(self, biases=None, _known={})
 
     def outer(
         self, first: tuple[sp.Expr, ...], second: tuple[sp.Expr, ...] | None = None
@@ -227,7 +216,7 @@ class FreshVariables:
         symbols = tuple(sorted(_variables(sides), key=str))
         laws = [self._law(symbol, merged) for symbol in symbols]
         if len(symbols) == 1:
-            return self._of_one(symbols[0], laws[0], sides)
+            return self._single.averages(symbols[0], laws[0], sides)
         fixed = all(law.means.size == 1 for law in laws)
         if len(sides) == 1 and len(symbols) <= _MOST_TOGETHER and fixed:
             known = self._of_few(sides[0], symbols, laws)
@@ -236,19 +225,19 @@ class FreshVariables:
         return self._of_many(laws, [array_function(symbols, side) for side in sides])
 
     def _of_few(
-        self, side: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: list[_Law]
+        self, side: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: list[VariableLaw]
     ) -> np.ndarray | None:
         """Average over a product of rules or over panels; None where it takes too many nodes."""
         if not is_gentle(side):
             at = {
-                v: (float(w.means.flat[0]), self._variance(w))
+                v: (float(w.means.flat[0]), self._single.variance(w))
                 for v, w in zip(symbols, laws, strict=True)
             }
             try:
-                return np.full((1, 1), joint_average(self._in_normal_variables(side), at))
+                return np.full((1, 1), joint_average(self._single.in_normal_variables(side), at))
             except (HypothesisError, ConvergenceError):
                 return None
-        rules = [self._rule(*both) for both in zip(symbols, laws, strict=True)]
+        rules = [self._single.rule(*both) for both in zip(symbols, laws, strict=True)]
         shape = tuple(rule.nodes.size for rule in rules)
         if math.prod(shape) > _MOST_NODES:
             return None
@@ -256,96 +245,29 @@ class FreshVariables:
         values = np.broadcast_to(array_function(symbols, side)(*axes), shape)
         return np.full((1, 1), _contracted(values, [rule.weights for rule in rules]))
 
-    def _in_normal_variables(self, side: sp.Expr) -> sp.Expr:
-        """Write an input that is the tanh of a Gaussian variable as such."""
-        if self.parameters.input_kind == "gaussian":
-            return side
-        return side.xreplace({self.cell.input: sp.tanh(self.cell.input)})
-
-    def _variance(self, law: _Law) -> float:
-        """Return the variance of the variable, or of the Gaussian one behind the input."""
-        return self.parameters.inputs.gain**2 if law.is_input else law.variance
-
-    def _law(self, symbol: sp.Symbol, merged: dict[sp.Symbol, Combination]) -> _Law:
+    def _law(self, symbol: sp.Symbol, merged: dict[sp.Symbol, Combination]) -> VariableLaw:
         if symbol in merged:
             parts = [(self._law(v, merged), float(a)) for v, a in merged[symbol]]
             means = sum(a * law.means for law, a in parts)
             variance = sum(a * a * law.variance for law, a in parts)
             shared = sum(a * a * law.variance * law.correlation for law, a in parts)
             correlation = shared / variance if variance else 1.0
-            return _Law(np.asarray(means), variance, min(1.0, max(-1.0, correlation)))
+            return VariableLaw(np.asarray(means), variance, min(1.0, max(-1.0, correlation)))
         if symbol == self.cell.input:
             inputs = self.parameters.inputs
             latent = inputs.latent_correlation(self.input_correlation)
             if self.parameters.input_kind == "gaussian":
-                return _Law(np.zeros((1, 1)), inputs.variance, latent)
-            return _Law(np.zeros((1, 1)), 1.0, latent, is_input=True)
+                return VariableLaw(np.zeros((1, 1)), inputs.variance, latent)
+            return VariableLaw(np.zeros((1, 1)), 1.0, latent, is_input=True)
         k = self.cell.gates.index(symbol)
         means = np.full((1, 1), self.parameters.groups[k][1].bias_mean)
         if self.biases is not None and np.any(self.biases[k]):
             means = means + self.biases[k]
         correlation = 1.0 if self.correlations is None else self.correlations[k]
-        return _Law(means, self.variances[k], correlation)
-
-    def _rule(self, symbol: sp.Symbol, law: _Law, mean: float | None = None) -> NormalRule:
-        mean = float(law.means.flat[0]) if mean is None else mean
-        key = (symbol, mean)
-        if key not in self._rules:
-            rule = normal_rule(mean, law.variance)
-            if law.is_input:
-                rule = NormalRule(self.parameters.inputs.from_normal(rule.nodes), rule.weights)
-            self._rules[key] = rule
-        return self._rules[key]
-
-    def _pair(self, symbol: sp.Symbol, law: _Law, mean: float) -> BivariateRule:
-        key = (symbol, mean, "pair")
-        if key not in self._rules:
-            rule = bivariate_rule(mean, law.variance, law.correlation)
-            if law.is_input:
-                of = self.parameters.inputs.from_normal
-                rule = BivariateRule(of(rule.first), of(rule.second), rule.weights)
-            self._rules[key] = rule
-        return self._rules[key]
-
-    def _of_one(self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...]) -> np.ndarray:
-        means, places = np.unique(law.means, return_inverse=True)
-        taken = self._on_nodes if all(map(is_gentle, sides)) else self._on_panels
-        averages = partial(taken, symbol, law, sides)
-        many = len(means) > _MANY and law.variance > 0
-        values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
-        return values[places].reshape(law.means.shape)
-
-    def _on_nodes(
-        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], means: np.ndarray
-    ) -> np.ndarray:
-        """Average over one variable, or one pair of them, of each mean: all nodes at once."""
-        functions = [array_function((symbol,), side) for side in sides]
-        if len(functions) == 1:
-            rules = [self._rule(symbol, law, mean) for mean in means.tolist()]
-            values = _together(functions[0], [rule.nodes for rule in rules])
-            return _sums([rule.weights for rule in rules], values)
-        pairs = [self._pair(symbol, law, mean) for mean in means.tolist()]
-        values = _together(functions[1], [pair.second for pair in pairs])
-        own = _together(functions[0], [pair.first for pair in pairs])
-        along = [len(row) for pair in pairs for row in pair.second]
-        return _sums([pair.weights for pair in pairs], values * np.repeat(own, along))
-
-    def _on_panels(
-        self, symbol: sp.Symbol, law: _Law, sides: tuple[sp.Expr, ...], means: np.ndarray
-    ) -> np.ndarray:
-        """Do the same for functions that bend, jump or are steep."""
-        sides = tuple(self._in_normal_variables(side) for side in sides)
-        variance, c = self._variance(law), law.correlation
-        if len(sides) == 1:
-            (side,) = sides
-            found = [expression_average(side, symbol, mean, variance) for mean in means.tolist()]
-        else:
-            found = [pair_expression_average(*sides, symbol, mean, variance, c)
-                     for mean in means.tolist()]  # fmt: skip
-        return np.array(found)
+        return VariableLaw(means, self.variances[k], correlation)
 
     def _of_many(
-        self, laws: list[_Law], functions: list[Any], *, slope_by: int | None = None
+        self, laws: list[VariableLaw], functions: list[Any], *, slope_by: int | None = None
     ) -> np.ndarray:
         r"""Average over the point sets; every frozen bias meets points of its own.
 
@@ -378,19 +300,6 @@ class FreshVariables:
             values.append(score / (law.variance * rest))
         shape = np.broadcast_shapes(*(axis.shape for side in axes for axis in side))
         return np.broadcast_to(math.prod(values), shape).mean(axis=-1)
-
-
-def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
-    """Return a function at the nodes of many rules, one after the other."""
-    at = np.concatenate([each.ravel() for each in nodes])
-    return np.broadcast_to(function(at), at.shape)
-
-
-def _sums(weights: list[np.ndarray], values: np.ndarray) -> np.ndarray:
-    """Return the weighted sums of values at the nodes of many rules."""
-    sizes = np.array([each.size for each in weights])
-    weighted = values * np.concatenate([each.ravel() for each in weights])
-    return np.add.reduceat(weighted, np.cumsum(sizes) - sizes)
 
 
 def _variables(sides: tuple[sp.Expr, ...]) -> frozenset[Any]:

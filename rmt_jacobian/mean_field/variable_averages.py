@@ -1,0 +1,145 @@
+"""Averages over one fresh variable, or over a pair of two networks, at many means.
+
+Functions that turn slowly are averaged on the graded nodes of a rule, those that bend, jump or are
+steep on panels.  Where the means are many, as with frozen biases of many sites, most of them are
+interpolated.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters, array_function
+from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
+from rmt_jacobian.interpolation import interpolated
+from rmt_jacobian.mean_field.bends import is_gentle
+from rmt_jacobian.mean_field.quadrature import expression_average, pair_expression_average
+
+__all__ = ["VariableAverages", "VariableLaw"]
+
+_MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
+
+
+@dataclass(frozen=True)
+class VariableLaw:
+    """The law of one variable: Gaussian of given means, one for each frozen bias, or the input.
+
+    Attributes
+    ----------
+    means
+        Shape (R or 1, biases).
+    variance, correlation
+        Of the variable, or of the Gaussian one behind the input; and of two networks.
+    is_input
+        Whether it is an input that is no Gaussian variable.
+    """
+
+    means: np.ndarray
+    variance: float
+    correlation: float
+    is_input: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class VariableAverages:
+    """Averages over single variables of a cell, whose rules are kept.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn, sigmoid
+    >>> (e,) = minimalrnn.gates
+    >>> law = VariableLaw(np.zeros((1, 1)), 4.0, 1.0)
+    >>> VariableAverages(minimalrnn, Parameters.of(minimalrnn)).averages(e, law, (sigmoid(e),))
+    array([[0.5]])
+    """
+
+    cell: Cell
+    parameters: Parameters
+    _rules: dict[Any, Any] = field(default_factory=dict)
+
+    def in_normal_variables(self, side: sp.Expr) -> sp.Expr:
+        """Write an input that is the tanh of a Gaussian variable as such."""
+        if self.parameters.input_kind == "gaussian":
+            return side
+        return side.xreplace({self.cell.input: sp.tanh(self.cell.input)})
+
+    def variance(self, law: VariableLaw) -> float:
+        """Return the variance of the variable, or of the Gaussian one behind the input."""
+        return self.parameters.inputs.gain**2 if law.is_input else law.variance
+
+    def rule(self, symbol: sp.Symbol, law: VariableLaw, mean: float | None = None) -> NormalRule:
+        """Return nodes and weights at one mean, by default the first."""
+        mean = float(law.means.flat[0]) if mean is None else mean
+        key = (symbol, mean, law.variance)
+        if key not in self._rules:
+            rule = normal_rule(mean, law.variance)
+            if law.is_input:
+                rule = NormalRule(self.parameters.inputs.from_normal(rule.nodes), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def _pair(self, symbol: sp.Symbol, law: VariableLaw, mean: float) -> BivariateRule:
+        key = (symbol, mean, law.variance, law.correlation)
+        if key not in self._rules:
+            rule = bivariate_rule(mean, law.variance, law.correlation)
+            if law.is_input:
+                of = self.parameters.inputs.from_normal
+                rule = BivariateRule(of(rule.first), of(rule.second), rule.weights)
+            self._rules[key] = rule
+        return self._rules[key]
+
+    def averages(
+        self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...]
+    ) -> np.ndarray:
+        """Return the averages of f, or of f(1) g(2), at all means: shape (R or 1, biases)."""
+        means, places = np.unique(law.means, return_inverse=True)
+        taken = self._on_nodes if all(map(is_gentle, sides)) else self._on_panels
+        averages = partial(taken, symbol, law, sides)
+        many = len(means) > _MANY and law.variance > 0
+        values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
+        return values[places].reshape(law.means.shape)
+
+    def _on_nodes(
+        self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
+    ) -> np.ndarray:
+        """Average over one variable, or one pair of them, of each mean: all nodes at once."""
+        functions = [array_function((symbol,), side) for side in sides]
+        if len(functions) == 1:
+            rules = [self.rule(symbol, law, mean) for mean in means.tolist()]
+            values = _together(functions[0], [rule.nodes for rule in rules])
+            return _sums([rule.weights for rule in rules], values)
+        pairs = [self._pair(symbol, law, mean) for mean in means.tolist()]
+        values = _together(functions[1], [pair.second for pair in pairs])
+        own = _together(functions[0], [pair.first for pair in pairs])
+        along = [len(row) for pair in pairs for row in pair.second]
+        return _sums([pair.weights for pair in pairs], values * np.repeat(own, along))
+
+    def _on_panels(
+        self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
+    ) -> np.ndarray:
+        """Do the same for functions that bend, jump or are steep."""
+        sides = tuple(self.in_normal_variables(side) for side in sides)
+        variance, c = self.variance(law), law.correlation
+        if len(sides) == 1:
+            (side,) = sides
+            found = [expression_average(side, symbol, mean, variance) for mean in means.tolist()]
+        else:
+            found = [pair_expression_average(*sides, symbol, mean, variance, c)
+                     for mean in means.tolist()]  # fmt: skip
+        return np.array(found)
+
+
+def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
+    """Return a function at the nodes of many rules, one after the other."""
+    at = np.concatenate([each.ravel() for each in nodes])
+    return np.broadcast_to(function(at), at.shape)
+
+
+def _sums(weights: list[np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Return the weighted sums of values at the nodes of many rules."""
+    sizes = np.array([each.size for each in weights])
+    weighted = values * np.concatenate([each.ravel() for each in weights])
+    return np.add.reduceat(weighted, np.cumsum(sizes) - sizes)
