@@ -106,13 +106,13 @@ def _inner(
     """Return averages over the inner variables, their errors, and those of the absolute value."""
     level, *deeper = levels
     count = len(outer[0])
-    step = _CHUNK
-    if count > step:
+    if count > _CHUNK:
         parts = [
-            _inner(function, [x[k : k + step] for x in outer], levels, used)
-            for k in range(0, count, step)
+            _inner(function, [x[k : k + _CHUNK] for x in outer], levels, used)
+            for k in range(0, count, _CHUNK)
         ]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))  # pyright: ignore
+        values, errors, sizes = map(np.concatenate, zip(*parts, strict=True))
+        return values, errors, sizes
     mean, std = level.law(*outer)
     means = np.broadcast_to(np.asarray(mean, dtype=float), (count,))
     if std == 0:

@@ -5,7 +5,7 @@ true; :meth:`Solution.unwrap` turns an unconverged one into an error instead of 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -17,6 +17,7 @@ from rmt_jacobian.errors import ConvergenceError
 __all__ = [
     "Solution",
     "bracketed_root",
+    "first_bounded",
     "fixed_point_from",
     "fixed_point_of_orbit",
     "roots_in",
@@ -32,6 +33,9 @@ _ROUNDED = 1e-13
 
 # A residual above this share of the values at the ends of the bracket is a jump, not a zero.
 _JUMP = 1e-4
+
+# Residual of an orbit on its way to infinity.
+_ON_ITS_WAY = 1e12
 
 # Relative rounding of a map that is an average.
 _GAP_ROUNDING = 16 * np.finfo(float).eps
@@ -137,6 +141,29 @@ def roots_in(function: Callable[[float], float], grid: list[float]) -> list[Solu
     if values[-1] == 0.0:
         found.append(Solution(grid[-1], True, 0.0, len(grid)))
     return found
+
+
+def first_bounded(orbits: Iterable[Callable[[], Solution[Value]]]) -> Solution[Value]:
+    """Follow one orbit after the other until one does not escape to infinity.
+
+    If all do, it is the first.
+
+    Examples
+    --------
+    >>> def orbit(start):  # up from above 2, and down to the bound 1 from below
+    ...     return lambda: fixed_point_from(lambda x: max(1.0, x * x / 2), start)
+    >>> first_bounded([orbit(3.0), orbit(0.5)]).unwrap()
+    1.0
+    """
+    escaped = None
+    for orbit in orbits:
+        found = orbit()
+        if found.converged or found.residual <= _ON_ITS_WAY:
+            return found
+        escaped = escaped or found
+    if escaped is None:
+        raise ValueError("there is no orbit to follow")
+    return escaped
 
 
 def fixed_point_from(

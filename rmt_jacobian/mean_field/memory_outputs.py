@@ -91,11 +91,12 @@ def shares_of(fresh: FreshVariables, parts: Sequence[Output]) -> Shares:
 
 
 def _form(g: list[np.ndarray], other: list[np.ndarray], shares: Shares) -> np.ndarray:
-    return sum(
+    terms = [
         share * a * b
         for a, row in zip(g, shares, strict=True)
         for b, share in zip(other, row, strict=True)
-    )  # pyright: ignore[reportReturnType]
+    ]
+    return sum(terms[1:], start=terms[0])
 
 
 def source_product(

@@ -73,9 +73,7 @@ class PopulationResponses:
         starts
             How often, a step apart.
         """
-        runs = []
-        for _ in range(starts):
-            runs.append(_Echo(walk).run(steps))
+        runs = [_Echo(walk).run(steps) for _ in range(starts)]
         if starts == 1:
             return runs[0]
         log_size = np.max([run.log_size for run in runs], axis=0)

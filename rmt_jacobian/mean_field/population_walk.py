@@ -105,7 +105,9 @@ class Population:
         if key not in self._moments:
             if len(self._moments) >= _REMEMBERED:
                 self._moments.clear()
-            second = stationary_second(affine_memory(self.cell), self.fresh(drives))  # pyright: ignore
+            update = affine_memory(self.cell)
+            assert update is not None  # see closes
+            second = stationary_second(update, self.fresh(drives))
             mean = second[..., 0, 1:]
             covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
             self._moments[key] = mean, covariance

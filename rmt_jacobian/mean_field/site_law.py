@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 import sympy as sp
 
@@ -18,9 +18,12 @@ from rmt_jacobian.mean_field.averages import (
 )
 from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.mean_field.jumps import bends_by
-from rmt_jacobian.solvers import Solution, fixed_point_from
+from rmt_jacobian.solvers import Solution, first_bounded, fixed_point_from
 
-__all__ = ["SiteLaw", "has_closed_site", "site_law", "solve_site_law"]
+__all__ = ["START_VARIANCES", "SiteLaw", "has_closed_site", "site_law", "solve_site_law"]
+
+START_VARIANCES = (1.0, 1e-2, 1e-4)
+"""Where orbits start by default, one after the other as long as they escape to infinity."""
 
 _FAR = 1e100  # a variance at which only the growth of the update matters
 _DRIFT = 1e-9  # difference of its rate from 1 that is rounding
@@ -191,7 +194,7 @@ def _frozen(parameters: Parameters) -> bool:
 
 
 def solve_site_law(
-    cell: Cell, parameters: Parameters, *, start_variance: float = 1.0
+    cell: Cell, parameters: Parameters, *, start_variance: float | None = None
 ) -> Solution[SiteLaw]:
     r"""Solve for the self-consistent stationary law, and say whether the solver converged.
 
@@ -203,7 +206,8 @@ def solve_site_law(
     cell, parameters
         A cell with one state and one preactivation.
     start_variance
-        The orbit E[h^2]^t from this value selects the fixed point where there are several.
+        The orbit E[h^2]^t from this value selects the fixed point where there are several.  By
+        default 1, and less where an orbit that starts there escapes to infinity.
 
     References
     ----------
@@ -221,7 +225,10 @@ def solve_site_law(
         return SiteLaw(cell, parameters, q).state_variance
 
     remedy = "try another start_variance or smaller weight_std"
-    found = fixed_point_from(next_variance, start_variance, remedy=remedy)
+    starts = START_VARIANCES if start_variance is None else (start_variance,)
+    found = first_bounded(
+        partial(fixed_point_from, next_variance, start, remedy=remedy) for start in starts
+    )
     if found.value == math.inf:
         rate = next_variance(_FAR) / _FAR
         law = SiteLaw(cell, parameters, math.inf)
@@ -244,7 +251,7 @@ def _diverges(cell: Cell, parameters: Parameters, rate: float) -> str:
     return f"cell {cell.name!r}: E[h^2] {how}, so that there is no stationary state: {bound}"
 
 
-def site_law(cell: Cell, parameters: Parameters, *, start_variance: float = 1.0) -> SiteLaw:
+def site_law(cell: Cell, parameters: Parameters, *, start_variance: float | None = None) -> SiteLaw:
     """Return the self-consistent stationary law; see :func:`solve_site_law`.
 
     Raises

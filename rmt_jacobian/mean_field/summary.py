@@ -92,7 +92,7 @@ def mean_field(
     parameters: Parameters,
     *,
     input_correlation: float = 1.0,
-    start_variance: float = 1.0,
+    start_variance: float | None = None,
 ) -> MeanField:
     """Solve the mean field of a cell: variances, correlation, slopes and timescales.
 
@@ -103,7 +103,8 @@ def mean_field(
     input_correlation
         Sigma_12, the correlation of two input sequences, in [-1, 1].
     start_variance
-        Selects the fixed point of the state variance where there are several.
+        Selects the fixed point of the state variance where there are several; by default 1, and
+        less where that escapes to infinity.
 
     Raises
     ------

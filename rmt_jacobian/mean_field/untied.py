@@ -1,7 +1,6 @@
 """The stationary state of any cell under untied weights, with the errors of its numbers."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 
@@ -13,11 +12,16 @@ from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
-from rmt_jacobian.mean_field.site_law import SiteLaw, has_closed_site, solve_site_law
+from rmt_jacobian.mean_field.site_law import (
+    START_VARIANCES,
+    SiteLaw,
+    has_closed_site,
+    solve_site_law,
+)
 from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.site_paths import draw_drive, run_sites
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.solvers import Solution
+from rmt_jacobian.solvers import Solution, first_bounded
 
 __all__ = [
     "UntiedState",
@@ -31,8 +35,6 @@ __all__ = [
 # Where no tolerance is asked for; growth rates take hundreds of steps.
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _ROUNDING = 1e-13  # relative, of moments that close
-_STARTS = (1.0, 1e-2, 1e-4)  # variances
-_ESCAPED = 1e12  # residual of an orbit on its way to infinity
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
 
 
@@ -248,32 +250,24 @@ def solve_untied_state(
         raise ParameterError(f"the number of sites must be at least 2, not {count}")
     if tolerance is not None and not 0 < tolerance < 1:
         raise ParameterError(f"tolerance must lie between 0 and 1, not {tolerance}")
-    starts = _STARTS if start_variance is None else (start_variance,)
+    starts = START_VARIANCES if start_variance is None else (start_variance,)
     if not np.all((np.asarray(starts) >= 0) & np.isfinite(starts)):
         raise ParameterError("start_variance must be finite and >= 0")
-    reads = [each.reads_state for each in cell.preactivations]
-    orbits = [np.where(reads, np.broadcast_to(start, (len(reads),)), 0.0) for start in starts]
     model: SiteModel = AffineSites.of(cell, parameters, seed) or PopulationSites(
         cell, parameters, seed=seed
     )
     if has_closed_site(cell, parameters):
-        found, model = _first_bounded(
-            [lambda start=start: (_by_moments(cell, parameters, float(start[0])), model)
-             for start in orbits]
-        )  # fmt: skip
+        found = first_bounded(partial(_by_moments, model, start) for start in starts)
         if found.residual == math.inf:
             raise InfeasibleError(found.remedy)
     else:
-        found, model = _first_bounded(
-            [partial(_self_consistent, model, start, tolerance) for start in orbits]
-        )
-    squares = tuple(map(float, np.maximum(found.value.mean, 0.0)))
+        found = first_bounded(partial(_self_consistent, model, s, tolerance) for s in starts)
+    known, model = found.value
+    squares = tuple(map(float, np.maximum(known.mean, 0.0)))
     drives = Drives(tuple(fresh_variances(parameters, squares)))
     model.refuse_growth(drives)
     settle = PopulationSites(cell, parameters, seed=seed).settling(drives) if cell.memory else 1
-    state = UntiedState(
-        cell, parameters, squares, count, settle, seed, model, found.value, tolerance
-    )
+    state = UntiedState(cell, parameters, squares, count, settle, seed, model, known, tolerance)
     return Solution(state, found.converged, found.residual, found.iterations, found.remedy)
 
 
@@ -302,37 +296,34 @@ def untied_state(
     ).unwrap()  # fmt: skip
 
 
-def _by_moments(cell: Cell, parameters: Parameters, start: float) -> Solution[Replicated]:
+_Known = Solution[tuple[Replicated, SiteModel]]
+"""The E[y_k^2], and the model that gave them."""
+_Start = float | tuple[float, ...]
+
+
+def _by_moments(model: SiteModel, start: _Start) -> _Known:
     """Return E[h^2] of a cell of one state whose moments close, as selected by its start.
 
     Where every variance reproduces itself, as at the initialisation of He et al., it is the start.
     """
-    found = solve_site_law(cell, parameters, start_variance=start)
+    (first,) = _in_each(start, model.cell)
+    found = solve_site_law(model.cell, model.parameters, start_variance=float(first))
     escapes = found.residual == math.inf
     square = np.array([math.inf if escapes else found.value.state_variance])
     known = Replicated(square[None], _ROUNDING * square)
-    return Solution(known, found.converged, found.residual, found.iterations, found.remedy)
+    return replace(found, value=(known, model))  # pyright: ignore[reportReturnType]
 
 
-_Found = tuple[Solution[Replicated], SiteModel]
+def _in_each(start: _Start, cell: Cell) -> np.ndarray:
+    """Return the variance of every source at the start, 0 for those that read no state."""
+    reads = [each.reads_state for each in cell.preactivations]
+    return np.where(reads, np.broadcast_to(np.asarray(start, dtype=float), (len(reads),)), 0.0)
 
 
-def _first_bounded(orbits: list[Callable[[], _Found]]) -> _Found:
-    """Follow one orbit after the other, until one does not escape to infinity."""
-    first, *others = orbits
-    found = escaped = first()
-    while not found[0].converged and found[0].residual > _ESCAPED:
-        if not others:
-            return escaped
-        found = others.pop(0)()
-    return found
-
-
-def _self_consistent(
-    model: SiteModel, start: np.ndarray, tolerance: float | None
-) -> tuple[Solution[Replicated], SiteModel]:
+def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -> _Known:
     """Find the fixed point of the map of the E[y_k^2]; equal sources are one unknown."""
     cell, parameters = model.cell, model.parameters
+    begin = _in_each(start, cell)
     owners = distinct_sources(cell)
     first = [owners.index(k) for k in range(max(owners, default=-1) + 1)]
 
@@ -349,21 +340,23 @@ def _self_consistent(
     near, rough = None, image_of(model.rough())
     while True:
         found = solve_replicated(
-            image_of(model), start[first], rough=rough, near=near, remedy=remedy
+            image_of(model), begin[first], rough=rough, near=near, remedy=remedy
         )
         whole = Replicated(
             found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
         )
-        solution = replace(found, value=whole)
+        solution = Solution(
+            (whole, model), found.converged, found.residual, found.iterations, found.remedy
+        )
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
-            return solution, model
+            return solution
         drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(whole.mean, 0.0)))))
         finer = more_points(model, reached, aim, accepted, steps=model.steps(drives))
         if finer is None and reached <= accepted:
-            return solution, model
+            return solution
         if finer is None:
-            return replace(solution, converged=False, remedy=not_met(reached, accepted)), model
+            return replace(solution, converged=False, remedy=not_met(reached, accepted))
         model, near = finer, found.value.mean
 
 

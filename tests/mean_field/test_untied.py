@@ -494,6 +494,7 @@ def test_small_starts_where_large_ones_escape() -> None:
 
     assert q < 0.2
     assert q == pytest.approx(image(q), rel=1e-8)
+    assert mean_field(cell, p).preactivation_variance == pytest.approx(q, rel=1e-12)
     assert image(4.0) > 4.5  # so that a start of 1, q = 4.09, escapes
     with pytest.raises(InfeasibleError, match="grows 2-fold a step"):
         untied_mean_field(cell, p, start_variance=1.0)
