@@ -21,6 +21,7 @@ _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
 _MOST_TURNS = 3  # from products to distances or back
 _POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
+_STEPS_UP, _MOST_AT_ONCE = 4, 16  # times the sites
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 
@@ -163,14 +164,18 @@ class _PairEquations:
             if not found.converged or reached <= aim:
                 return result
             steps = model.steps(pair.drives)
-            finer = more_points(model, reached, aim, state.accepted, steps=steps)
+            hidden = bool(np.any(found.value.errors > _POOR * squares))  # where it is, by noise
+            finer = more_points(
+                model, reached, aim, state.accepted, steps=steps,
+                at_once=_STEPS_UP if hidden else _MOST_AT_ONCE,
+            )  # fmt: skip
             if finer is None and reached <= state.accepted:
                 return result
             if finer is None:
                 remedy = f"the correlations: {not_met(reached, state.accepted)}"
                 return replace(result, converged=False, remedy=remedy)
             model, near = finer, found.value.mean
-            if np.any(found.value.errors > _POOR * squares):  # noise has hidden where it is
+            if hidden:
                 rough, near = finer, None
                 coordinates, begin = self._begun(start)
 

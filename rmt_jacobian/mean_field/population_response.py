@@ -31,7 +31,7 @@ _FEW = 0.5  # share of the sites that carry a change, below which they are split
 _EVENED = 0.15  # power of weights by which sites of frozen biases are split
 _ROUNDING = 1e-9  # relative, of eigenvalues
 _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
-_HIDDEN = 0.1  # relative error beyond which a response is noise
+_HIDDEN = 0.5  # relative error beyond which a response is noise
 _LOST = 1e-12  # relative, of a response
 _DENSE = 300  # size up to which all eigenvalues are found
 _TAIL = 4  # a quarter of the series shows how it goes on
@@ -90,11 +90,14 @@ class PopulationResponses:
 
     @property
     def reliable(self) -> int:
-        """How many first steps stand above their noise, and one more, which tells what follows."""
+        """How many first steps stand above their noise, and one more, which tells what follows.
+
+        A small one does not end them: what comes later may be large.
+        """
         series = self._series
         mean, scatter = series.mean(axis=0), series.std(axis=0, ddof=1) / math.sqrt(len(series))
-        hidden = scatter.max(axis=(1, 2)) > _HIDDEN * np.abs(mean).max(axis=(1, 2))
-        return int(np.argmax(hidden)) + 1 if hidden.any() else self.steps
+        seen = scatter.max(axis=(1, 2)) <= _HIDDEN * np.abs(mean).max(axis=(1, 2))
+        return min(self.steps, int(np.flatnonzero(seen)[-1]) + 2) if seen.any() else 1
 
     def shortened(self, steps: int) -> "PopulationResponses":
         """Return the first of the steps."""

@@ -229,13 +229,11 @@ class Walk:
         places = (np.arange(self.count) + shift) / self.count * reached[:, -1:]
         chosen = np.stack([np.searchsorted(*each) for each in zip(reached, places, strict=True)])
         chosen = np.minimum(chosen, self.count - 1)
-        self.states = np.take_along_axis(self.states, chosen[None, None], axis=-1)
-        self.biases = np.take_along_axis(self.biases, chosen[None], axis=-1)
-        own = np.take_along_axis(weight, chosen, axis=-1) / weight.mean(axis=-1, keepdims=True)
-        self.carried = {
-            key: np.take_along_axis(value, chosen, axis=-1) / own
-            for key, value in self.carried.items()
-        }
+        self.states = _rearranged(self.states, chosen)
+        self.biases = _rearranged(self.biases, chosen)
+        own = _rearranged(weight, chosen) / weight.mean(axis=-1, keepdims=True)
+        self.carried = {key: _rearranged(value, chosen) / own
+                        for key, value in self.carried.items()}  # fmt: skip
 
     def derivatives(self) -> list[StepDerivatives]:
         """Return the diagonals of the Jacobian of this step in every copy."""
@@ -280,9 +278,9 @@ class Walk:
         if len(keys) > 2:
             keys = [keys[0], sum(keys[1:])]
         order = _order(keys)
-        self.states = np.take_along_axis(self.states, order[None, None], axis=-1)
+        self.states = _rearranged(self.states, order)
         self.carried = {
-            key: np.take_along_axis(np.broadcast_to(value, order.shape), order, axis=-1)
+            key: _rearranged(np.broadcast_to(value, order.shape), order)
             for key, value in self.carried.items()
         }
 
@@ -299,7 +297,7 @@ class Walk:
         if not self._keys:
             moved = rng.permuted(moved, axis=-1)
             moved = np.broadcast_to(moved, (*shifts.shape[:2], self.count))
-        z = normal_quantiles(moved % 1)
+        z = normal_quantiles(moved - (moved >= 1))
         if z.size * (len(model.normals) + 1) <= _STORED:
             model.normals[key] = z
         return z
@@ -324,6 +322,12 @@ def _mixed(own: np.ndarray, fresh: np.ndarray, correlation: float) -> np.ndarray
     return correlation * own + math.sqrt((1 - correlation) * (1 + correlation)) * fresh
 
 
+def _rearranged(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Return values, shape (..., R, sites), at places of their own in each population."""
+    places = (order + np.arange(len(order))[:, None] * order.shape[1]).ravel()
+    return values.reshape(*values.shape[:-2], -1).take(places, axis=-1).reshape(values.shape)
+
+
 def _order(keys: Sequence[np.ndarray]) -> np.ndarray:
     """Return the order by one coordinate, or in strips of one by another; sites last."""
     order = np.argsort(keys[0], axis=-1)
@@ -332,12 +336,13 @@ def _order(keys: Sequence[np.ndarray]) -> np.ndarray:
     count = order.shape[-1]
     strips = 2 ** (round(math.log2(count)) // 2)
     split = order.reshape(*order.shape[:-1], strips, count // strips)
-    second = np.take_along_axis(keys[1], order, axis=-1).reshape(split.shape)
-    return np.take_along_axis(split, np.argsort(second, axis=-1), axis=-1).reshape(order.shape)
+    second = _rearranged(keys[1], order).reshape(split.shape)
+    within = np.argsort(second, axis=-1).reshape(-1, split.shape[-1])
+    return _rearranged(split.reshape(within.shape), within).reshape(order.shape)
 
 
 @lru_cache(maxsize=16)
 def _point_set(keys: int, variables: int, count: int) -> np.ndarray:
     """Return an even set whose points are in the order of the sites, shape (variables, count)."""
     points = qmc.Sobol(keys + variables, rng=np.random.default_rng(0)).random(count).T
-    return points[keys:, _order(list(points[:keys]))] if keys else points
+    return points[keys:, _order(list(points[:keys, None]))[0]] if keys else points

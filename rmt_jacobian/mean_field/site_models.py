@@ -114,7 +114,13 @@ class SiteModel(ABC):
 
 
 def more_points(
-    model: SiteModel, reached: float, aim: float, accepted: float, *, steps: int = 1
+    model: SiteModel,
+    reached: float,
+    aim: float,
+    accepted: float,
+    *,
+    steps: int = 1,
+    at_once: int = 16,
 ) -> SiteModel | None:
     """Return a model that may meet an aim, or else an error that is accepted; None where none can.
 
@@ -129,24 +135,33 @@ def more_points(
         Of the error.
     steps
         For which the points are run.
+    at_once
+        The most by which their number grows.
     """
-    needed = 2 ** max(1, math.ceil(math.log2(reached / aim)))
+    needed = _factor(reached, aim)
+    quick = 2 ** math.floor(math.log2(max(1.0, _WORK / (model.points * steps))))
     if reached <= accepted:
-        needed = min(needed, 2 ** math.floor(math.log2(max(1.0, _WORK / (model.points * steps)))))
-        return model.refined(min(needed, _MOST_AT_ONCE)) if needed > 1 else None
+        needed = min(needed, quick)
+        return model.refined(min(needed, at_once)) if needed > 1 else None
+    least = _factor(reached, accepted)
     if model.refined(needed) is not None:
-        return model.refined(min(needed, _MOST_AT_ONCE))
-    needed = 2 ** max(1, math.ceil(math.log2(reached / accepted)))
-    factor = min(needed, _MOST_AT_ONCE)
+        return model.refined(min(needed, max(quick, _SPARE * least), at_once))
+    factor = min(least, at_once)
     while factor > 1:
         finer = model.refined(factor)
         if finer is not None:
-            return finer if needed <= _HOPEFUL * factor else None
+            return finer if least <= _HOPEFUL * factor else None
         factor //= 2
     return None
 
 
-_MOST_AT_ONCE, _HOPEFUL = 16, 64
+def _factor(reached: float, wanted: float) -> int:
+    """Return how many times the points leave an error that is wanted, a power of 2."""
+    return 2 ** max(1, math.ceil(math.log2(reached / wanted)))
+
+
+_HOPEFUL = 64
+_SPARE = 2  # times the points that may do: a second run costs more than they
 _WORK = 1e7  # points times steps, of an average that a second or so allows
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set
 
