@@ -13,6 +13,7 @@ from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian_panels import (
     PROMISE,
     REACH,
+    WIDTH,
     Bends,
     PanelAverage,
     PanelRule,
@@ -27,6 +28,7 @@ __all__ = ["Level", "nested_average"]
 _AIM = 1e-11  # inner averages bring rounding of their own
 _MOST_NODES = 30_000_000
 _CHUNK = 650  # values of outer variables at once
+_NARROWER = (1, 2, 4)  # inner panels, where the tail of the density is all there is
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,24 @@ def nested_average(
     >>> round(nested_average(lambda x, y: np.maximum(x + y, 0), levels).value, 9)  # 1 / sqrt(pi)
     0.564189584
     """
+    for times in _NARROWER:
+        found = _with_panels(function, levels, promise, WIDTH / times)
+        if found.error <= promise * found.size:
+            return found
+    raise ConvergenceError("the inner panels of a nested average are too wide")
+
+
+def _with_panels(
+    function: Callable[..., np.ndarray], levels: Sequence[Level], promise: float, widest: float
+) -> PanelAverage:
+    """Return the average over inner panels that are no wider than that."""
     outer, *inner = levels
     mean, std = outer.law()
     most, used = np.zeros(2), [0]  # error and absolute value, times the density
 
     def integrated(nodes: np.ndarray) -> np.ndarray:
         flat = nodes.ravel()
-        values, *others = _inner(function, [flat], inner, used)
+        values, *others = _inner(function, [flat], inner, used, widest)
         density = np.exp(-0.5 * ((flat - float(mean)) / std) ** 2) if std else np.ones(1)
         most[:] = np.maximum(most, np.max(np.stack(others) * density, axis=1))
         return values.reshape(nodes.shape)
@@ -92,8 +105,6 @@ def nested_average(
         unit=lambda: float(most[1]),
     )  # fmt: skip
     error, size = found.error + float(most[0]), max(found.size, float(most[1]))
-    if error > promise * size:
-        raise ConvergenceError("the inner panels of a nested average are too wide")
     return PanelAverage(found.value, error, size, found.edges)
 
 
@@ -102,13 +113,14 @@ def _inner(
     outer: list[np.ndarray],
     levels: Sequence[Level],
     used: list[int],
+    widest: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return averages over the inner variables, their errors, and those of the absolute value."""
     level, *deeper = levels
     count = len(outer[0])
     if count > _CHUNK:
         parts = [
-            _inner(function, [x[k : k + _CHUNK] for x in outer], levels, used)
+            _inner(function, [x[k : k + _CHUNK] for x in outer], levels, used, widest)
             for k in range(0, count, _CHUNK)
         ]
         values, errors, sizes = map(np.concatenate, zip(*parts, strict=True))
@@ -118,7 +130,7 @@ def _inner(
     if std == 0:
         rows, rule = np.arange(count), PanelRule(np.zeros((count, 1)), np.ones((count, 1)))
     else:
-        rows, rule = _panels(means, std, level, outer)
+        rows, rule = _panels(means, std, level, outer, widest)
     nodes = means[rows, None] + std * rule.nodes
     used[0] += nodes.size
     if used[0] > _MOST_NODES:
@@ -127,7 +139,7 @@ def _inner(
     if deeper:
         flat = [np.repeat(x, nodes.shape[1]) for x in points] + [nodes.ravel()]
         values, errors, sizes = (
-            part.reshape(nodes.shape) for part in _inner(function, flat, deeper, used)
+            part.reshape(nodes.shape) for part in _inner(function, flat, deeper, used, widest)
         )
     else:
         values = np.broadcast_to(function(*(x[:, None] for x in points), nodes), nodes.shape)
@@ -142,10 +154,10 @@ def _inner(
 
 
 def _panels(
-    means: np.ndarray, std: float, level: Level, outer: list[np.ndarray]
+    means: np.ndarray, std: float, level: Level, outer: list[np.ndarray], widest: float
 ) -> tuple[np.ndarray, PanelRule]:
     """Return the index of the mean of every panel, and the rule in standard deviations from it."""
-    cuts = panel_ends(level.bends(*outer).seen_from(means, std), REACH)
+    cuts = panel_ends(level.bends(*outer).seen_from(means, std), REACH, widest)
     if level.edges is not None:
         further = Bends(level.edges, np.zeros(level.edges.shape)).seen_from(means, std).positions
         inside = np.any(np.abs(further) < REACH, axis=0)

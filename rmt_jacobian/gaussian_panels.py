@@ -19,6 +19,7 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 __all__ = [
     "PROMISE",
     "REACH",
+    "WIDTH",
     "Bends",
     "PanelAverage",
     "PanelRule",
@@ -37,7 +38,8 @@ _LAST = np.stack(
 )
 REACH = 13.0  # standard deviations that are enough for most
 _REACHES = (REACH, 20.0, 28.0, 37.0)  # standard deviations; the density underflows beyond
-_WIDTH = 2.0  # of a panel at most, in standard deviations
+WIDTH = 2.0
+"""Of a panel at most, in standard deviations."""
 _RATIO = 3.0  # of neighbouring distances from a steep place
 _AIM, PROMISE = 1e-13, 1e-9  # error in units of the average of the absolute value
 _ROUNDS, _MOST_PANELS = 80, 20_000
@@ -292,22 +294,22 @@ def check_finite(values: np.ndarray, nodes: np.ndarray) -> None:
         )
 
 
-def panel_ends(bends: Bends, reach: float) -> np.ndarray:
+def panel_ends(bends: Bends, reach: float, widest: float = WIDTH) -> np.ndarray:
     """Return increasing ends of panels for every mean, shape (means, cuts); some may coincide.
 
     All in standard deviations from the mean.
     """
     positions, scales = bends.positions, bends.scales
-    even = np.linspace(-reach, reach, math.ceil(2 * reach / _WIDTH) + 1)
+    even = np.linspace(-reach, reach, math.ceil(2 * reach / widest) + 1)
     parts = [np.broadcast_to(even, (len(positions), even.size)), positions]
     finite = scales[np.isfinite(scales) & (scales > 0)]
     if finite.size:
         # Further away the even panels are narrow enough.
-        most = math.log(max(_WIDTH / float(finite.min()), 1.0), _RATIO)
+        most = math.log(max(WIDTH / float(finite.min()), 1.0), _RATIO)
         for k in range(math.ceil(min(60.0, most)) + 1):
             with np.errstate(over="ignore", invalid="ignore"):
                 away = np.where(np.isfinite(scales), scales, 0.0) * _RATIO**k
-                away = np.where(away <= _RATIO * _WIDTH, away, 0.0)
+                away = np.where(away <= _RATIO * WIDTH, away, 0.0)
             parts += [positions + away, positions - away]
     cuts = np.concatenate(parts, axis=1)
     return np.sort(np.clip(np.where(np.isnan(cuts), -reach, cuts), -reach, reach), axis=1)

@@ -8,7 +8,7 @@ searched for changes of sign.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import sympy as sp
@@ -40,7 +40,8 @@ HARD = (relu, indicator, hard_tanh, where_positive, sp.Abs, sp.sign)
 """Functions with kinks and jumps."""
 _SATURATING = (sp.tanh, sigmoid, sp.erf)
 _SOFT = (*_SATURATING, sp.exp, sp.cosh, sp.sinh, sp.sin, sp.cos)
-_REACH, _POINTS = 37.0, 4_000  # standard deviations that are searched, and places tried
+_REACH, _POINTS = 37.0, 5_400  # standard deviations that are searched, and places tried
+_NEAR, _FINER = 4.0, 4  # standard deviations that means share, and steps of those in an octave
 _BISECTIONS, _BESIDE = 200, 1e-20
 _TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
 _STEEPEST, _FURTHEST = 1.0, 1.0  # of an argument p e + r that evenly graded nodes resolve
@@ -186,6 +187,23 @@ def bends_in(expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: floa
     >>> bends_in(relu(sp.tanh(e) - sp.Rational(1, 2)), e, 0.0, 1.0).positions.round(12)
     array([0.54930614, 0.        ])
     """
+    return _bends_of_range(expression, symbol, *_range_of(mean, variance))
+
+
+def _range_of(mean: float, variance: float) -> tuple[float, float]:
+    """Return a law whose range holds that of the given one, the same for laws that are near.
+
+    Where an expression bends does not hang on the law; only what is searched does.
+    """
+    if variance == 0:
+        return mean, 0.0
+    std = 2.0 ** (math.ceil(math.log2(math.sqrt(variance)) * _FINER) / _FINER)
+    near = _NEAR * std
+    return near * round(mean / near), (std * (1 + _NEAR / 2 / _REACH)) ** 2
+
+
+@lru_cache(maxsize=4096)
+def _bends_of_range(expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float) -> Bends:
     places: list[tuple[float, float]] = []
     for turn in _turns(in_pieces(expression)):
         places += _places(turn, symbol, mean, variance)
