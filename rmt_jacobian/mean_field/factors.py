@@ -158,21 +158,48 @@ def merged_variables(
 
 @cache
 def joint_products(
-    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+    sides: tuple[sp.Expr, ...],
+    random: frozenset[sp.Symbol],
+    gaussian: frozenset[sp.Symbol] = frozenset(),
 ) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
     """Write f, or f(1) g(2), as a sum of products of factors that share no random variable.
 
     Factors are tuples of one side, or of two: functions of the variables of each network.
+
+    Parameters
+    ----------
+    sides
+        f, or f and g.
+    random
+        The variables.
+    gaussian
+        Those whose sums are no harder to average over than themselves.
 
     Examples
     --------
     >>> x, y = sp.symbols("x y", real=True)
     >>> joint_products((x * y, sp.tanh(x)), frozenset((x, y)))
     (((y, 1), (x, tanh(x))),)
+    >>> f = (x + y + sp.tanh(x + y)) ** 2
+    >>> joint_products((f,), frozenset((x, y)), frozenset((x, y))) == (((f,),),)
+    True
     """
-    plans = [
-        independent_products(complemented(sp.sympify(side, strict=True)), random) for side in sides
-    ]
+    whole = tuple(complemented(sp.sympify(side, strict=True)) for side in sides)
+    merged_sides, merged = merged_variables(whole, gaussian)
+    if not merged:
+        return _multiplied_out(whole, random)
+    sums = {symbol: sp.Add(*(a * v for v, a in parts)) for symbol, parts in merged.items()}
+    return tuple(
+        tuple(tuple(side.xreplace(sums) for side in factor) for factor in factors)
+        for factors in _multiplied_out(merged_sides, random | set(merged))
+    )
+
+
+def _multiplied_out(
+    sides: tuple[sp.Expr, ...], random: frozenset[sp.Symbol]
+) -> tuple[tuple[tuple[sp.Expr, ...], ...], ...]:
+    """Do the same where every variable counts for itself."""
+    plans = [independent_products(side, random) for side in sides]
     if len(plans) == 1:
         return tuple(tuple((factor,) for factor in factors) for factors in plans[0])
     return tuple(_joined(left, right, random) for left in plans[0] for right in plans[1])
@@ -208,7 +235,7 @@ def entangles(cell: Cell, expressions: tuple[sp.Expr, ...]) -> bool:
     """
     random = frozenset((*cell.gates, cell.input))
     for expression in expressions:
-        for factors in joint_products((expression,), random):
+        for factors in joint_products((expression,), random, random):
             for sides in factors:
                 (left,), _ = merged_variables(sides, random)
                 if len(left.free_symbols - set(cell.states)) > 1:

@@ -84,13 +84,13 @@ class FreshVariables:
 
     def average(self, expression: sp.Expr) -> np.ndarray:
         """Return the average of an expression in gates and input, shape (R or 1, biases)."""
-        return self._products(joint_products((expression,), self._random))
+        return self._products(joint_products((expression,), self._random, self._gaussian))
 
     def product(self, first: sp.Expr, second: sp.Expr) -> np.ndarray:
         """Return E[f(1) g(2)] of two expressions, shape (R or 1, biases)."""
         if self.correlations is None:
             return self.average(_times(first, second))
-        return self._products(joint_products((first, second), self._random))
+        return self._products(joint_products((first, second), self._random, self._gaussian))
 
     def without_biases_for(self, expressions: tuple[sp.Expr, ...]) -> "FreshVariables":
         """Return the same, without frozen biases where the expressions feel none of them."""
@@ -151,7 +151,7 @@ class FreshVariables:
     def _slope(self, first: sp.Expr, second: sp.Expr, gate: sp.Symbol) -> tuple[Any, Any]:
         """Return the parts of the slope of E[f(1) g(2)] by the covariance of a preactivation."""
         finite, met = np.zeros(self.shape), np.zeros(self.shape)
-        for factors in joint_products((first, second), self._random):
+        for factors in joint_products((first, second), self._random, self._gaussian):
             own = [sides for sides in factors if all(gate in side.free_symbols for side in sides)]
             if not own:  # at most one of the networks reads it
                 continue
