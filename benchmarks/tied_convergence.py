@@ -4,7 +4,7 @@ Whether each run converges, in how many evaluations, and whether runs at one poi
 than the errors that they report; prints a table.  Points are those of Figures 1 and 3, the line
 a_r = 2 of Figure 2, and all of them with one weight changed by 5 %.
 
-Run as ``python -m benchmarks.tied_convergence runs.jsonl``, half an hour on one core; what the
+Run as ``python -m benchmarks.tied_convergence runs.jsonl``, half an hour of one core; what the
 file already holds is not run again, and ``--report`` runs nothing.
 """
 
