@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, gru, vanilla
-from rmt_jacobian.mean_field import dynamical
+from rmt_jacobian.mean_field import dynamical, tied_steady_state
 from rmt_jacobian.mean_field.dynamical_chain import Chain, follow
 from rmt_jacobian.mean_field.dynamical_circle import SitesOnCircle, lagged, spectrum_of
 
@@ -91,3 +91,18 @@ def test_deviations_are_responses_of_the_whole_chain():
     ratio = values.std(axis=0, ddof=1) / np.sqrt((errors**2).mean(axis=0))
     # 23 degrees of freedom, and 3 in each of the 24 errors: 15 % and 12 %.
     assert np.all(np.abs(np.log(ratio)) < 3 * np.hypot(0.15, 0.12))
+
+
+@pytest.mark.slow
+def test_seeds_differ_by_their_errors_on_circles_of_either_length():
+    """At (a_z, a_r) = (1/2, 2) the first look is content with 64 steps, or asks for 128."""
+    weights = {"update.weight_std": 0.5, "reset.weight_std": 2.0, "candidate.weight_std": 3.0}
+    p = Parameters.of(gru).with_values(weights)
+    runs = [tied_steady_state(gru, p, lags=4, sites=960, seed=seed) for seed in range(4)]
+    assert all(run.converged for run in runs)
+    assert {run.period for run in runs} == {64, 128}
+    values = np.array([run.state_covariances[0, [0, 4]] for run in runs])
+    errors = np.array([run.state_errors[0, [0, 4]] for run in runs])
+    scatter = values.std(axis=0, ddof=1) / np.sqrt((errors**2).mean(axis=0))
+    # The root of chi^2 / 3 with 3 degrees of freedom: outside of 0.09 to 2.5 in 1 of 1000.
+    assert np.all((scatter > 0.09) & (scatter < 2.5))
