@@ -18,7 +18,7 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from rmt_jacobian.cells.activations import in_pieces
-from rmt_jacobian.errors import SpecificationError
+from rmt_jacobian.errors import ParameterError, SpecificationError
 
 __all__ = ["Cell", "Preactivation", "Table", "derivative"]
 
@@ -66,6 +66,10 @@ class Preactivation:
     def reads_state(self) -> bool:
         """Whether it has a weight matrix W."""
         return self.source != 0
+
+
+def _equations(cell: "Cell") -> tuple[Any, ...]:
+    return cell.states, cell.input, cell.preactivations, cell.updates
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,21 @@ class Cell:
         return (
             "; a source reads earlier preactivations only: reorder them, unless they form a cycle"
         )
+
+    def refuse_another(self, cell: "Cell", what: str) -> None:
+        """Raise :class:`ParameterError` where something belongs to a cell of other equations.
+
+        Parameters
+        ----------
+        cell
+            The cell that it belongs to.
+        what
+            What it is called, e.g. "the site law".
+        """
+        if cell is self or _equations(cell) == _equations(self):
+            return
+        names = repr(cell.name) if cell.name != self.name else f"another cell named {cell.name!r}"
+        raise ParameterError(f"{what} is that of {names}, not of {self.name!r}: solve for it there")
 
     @property
     def gates(self) -> tuple[sp.Symbol, ...]:

@@ -83,7 +83,8 @@ def mean_field_command(
         for (key, number), (_, error) in zip(
             _flat(name, value), _flat(name, errors[name]), strict=True
         ):
-            say(f"{key:>40}  {known_digits(number, error):<26} {_WORDS[name]}", json_path)
+            printed = known_time if "timescale" in name else known_digits
+            say(f"{key:>40}  {printed(number, error):<26} {_WORDS[name]}", json_path)
     if results["chi1"] == math.inf:
         say(
             "The cell jumps: two networks that see almost the same part, and the slope at c = 1 is "
@@ -118,11 +119,28 @@ def known_digits(value: float, error: float) -> str:
     """
     if not math.isfinite(value) or error <= 1e-10 * abs(value):
         return f"{value:.10g}"
-    if not math.isfinite(error) or error >= abs(value) > 0:
+    if not math.isfinite(error):
+        return "not known"
+    if error >= abs(value) > 0:
         return f"{value:.1g} +- {error:.1g}"
     place = -math.floor(math.log10(float(f"{error:.0e}")))
     rounded = f"{value:.{place}f}" if place > 0 else f"{round(value, place):.0f}"
     return f"{rounded} +- {float(f'{error:.0e}'):.{max(place, 0)}f}"
+
+
+def known_time(value: float, error: float) -> str:
+    """Print a timescale: its digits, or from where on it lies where the slope may be 1.
+
+    The error is that of 1 / timescale, passed on to first order.
+
+    Examples
+    --------
+    >>> known_time(256.4, 14.5), known_time(1e3, 4e3), known_time(math.inf, math.inf)
+    ('260 +- 10', 'at least 2e+02', 'inf')
+    """
+    if value <= error < math.inf and value > 0:
+        return f"at least {value**2 / (value + error):.1g}"
+    return known_digits(value, error)
 
 
 _WORDS = {
@@ -159,7 +177,8 @@ def _results_of_one_state(
     errors = {**found.errors, "state_fourth_moment": 2 * relative * results["state_fourth_moment"]}
     if steps is not None:  # successive steps are independent
         rate = found.law.chi1
-        results["growth_rate"], errors["growth_rate"] = rate, relative * rate
+        known = found.errors["chi1"] if math.isfinite(found.chi1) else relative * rate
+        results["growth_rate"], errors["growth_rate"] = rate, known
     return results, errors
 
 

@@ -115,11 +115,12 @@ class Derivation:
         Raises
         ------
         ParameterError
-            If the ensemble is unknown or T is missing.
+            If the ensemble is unknown, T is missing, or the sites are those of another cell.
         ConvergenceError
             If the mean field has no solution.
         """
         if not isinstance(given, Parameters):
+            self.cell.refuse_another(given.cell, "the law of the sites")
             return self._evaluated(given, weights, steps)
         state = untied_state(self.cell, given)
         return self._evaluated(state.site_law or state.sites, weights, steps)

@@ -86,6 +86,7 @@ class MomentRecursion:
             T >= 1.
         """
         law = given if isinstance(given, SiteLaw) else site_law(self.cell, given)
+        self.cell.refuse_another(law.cell, "the site law")
 
         def number(expression: Any) -> float:
             return _derivation(self.cell, "coefficient", expression, self.symbols).evaluate(

@@ -37,6 +37,11 @@ class SiteAverages(Protocol):
     """A law of the variables of a site: :class:`.SiteLaw`, or :class:`.Sites` for any cell."""
 
     @property
+    def cell(self) -> Cell:
+        """Whose sites they are."""
+        ...
+
+    @property
     def parameters(self) -> Parameters:
         """The hyperparameters."""
         ...
@@ -60,6 +65,11 @@ class LetterValues:
 
     sites: Sites
     known: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> Cell:
+        """Whose sites they are."""
+        return self.sites.cell
 
     @property
     def parameters(self) -> Parameters:

@@ -1,19 +1,21 @@
 """Symbolic free probability: series, transforms, non-crossing partitions and mixed moments."""
 
-from rmt_jacobian.freeprob.closed_forms import (
+from rmt_jacobian.freeprob.atoms import (
     bernoulli_r_transform,
     bernoulli_s_transform,
+    haar_r_transform,
+    haar_s_transform,
+    two_point_r_transform,
+    two_point_s_transform,
+)
+from rmt_jacobian.freeprob.closed_forms import (
     free_poisson_r_transform,
     free_poisson_s_transform,
     fuss_catalan_s_transform,
-    haar_r_transform,
-    haar_s_transform,
     marchenko_pastur_r_transform,
     marchenko_pastur_s_transform,
     semicircle_r_transform,
     semicircle_squared_s_transform,
-    two_point_r_transform,
-    two_point_s_transform,
 )
 from rmt_jacobian.freeprob.ensembles import (
     WEIGHTS,

@@ -15,6 +15,7 @@ from rmt_jacobian.mean_field.averages import (
     site_terms,
 )
 from rmt_jacobian.mean_field.bends import is_smooth
+from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.jumps import jumps_of
 from rmt_jacobian.mean_field.site_law import SiteLaw
 from rmt_jacobian.solvers import Solution, roots_in
@@ -23,6 +24,7 @@ __all__ = [
     "CorrelationMap",
     "stable_correlation",
     "timescale",
+    "variance_loss",
     "variance_slope",
 ]
 
@@ -111,18 +113,55 @@ class CorrelationMap:
         ----------
         :cite:t:`Chen2018`, eqs. (4), (9) and (40).
         """
-        cell, weights = self.law.cell, self.law.parameters.only
-        direct = self._average(cell.state_derivatives[0][0], state_correlation)
+        direct = self._average(self.law.cell.state_derivatives[0][0], state_correlation)
+        return direct + self.through_weights(state_correlation)
+
+    def through_weights(self, state_correlation: float) -> float:
+        r"""Return the part :math:`\sigma_w^2 E[B_1 B_2]` of the slope."""
+        weights = self.law.parameters.only
         if weights.weight_std == 0:
-            return direct
-        through_weights = self._average(cell.updates[0], state_correlation, slope=True)
-        return direct + weights.weight_std**2 * through_weights
+            return 0.0
+        through_one = self._average(self.law.cell.updates[0], state_correlation, slope=True)
+        return weights.weight_std**2 * through_one
+
+    def forgotten(self, state_correlation: float) -> float:
+        r"""Return :math:`1 - E[A_1 A_2]`, with all digits where a gate keeps next to everything."""
+        lost = complemented(sp.sympify(1 - self.law.cell.state_derivatives[0][0], strict=True))
+        # 1 - A_1 A_2 = (1 - A_1) + (1 - A_2) - (1 - A_1) (1 - A_2)
+        return 2 * self.law.average(lost) - self._average(lost, state_correlation)
+
+    def loss(self, state_correlation: float) -> float:
+        """Return 1 - chi_c, with digits where the memory keeps next to everything."""
+        return self.forgotten(state_correlation) - self.through_weights(state_correlation)
+
+    def settled(self, state_correlation: float) -> float:
+        r"""Return the C at which states settle whose preactivations stay as C makes them.
+
+        With :math:`h' = a h + c` it is
+
+        .. math:: \frac{E[c_1 c_2] + 2 E[h] E[a_1 c_2]}{Q^* (1 - E[a_1 a_2])} .
+
+        It has the fixed points of :meth:`next`, and tells them apart where a step forgets next to
+        nothing; without memory it is the same map.
+        """
+        law = self.law
+        if not law.state_variance:
+            return 1.0
+        fresh = self._average(law.cell.updates[0], state_correlation, state_covariance=0.0)
+        return fresh / (law.state_variance * self.forgotten(state_correlation))
 
     def _average(
-        self, expression: sp.Expr, state_correlation: float, *, slope: bool = False
+        self,
+        expression: sp.Expr,
+        state_correlation: float,
+        *,
+        slope: bool = False,
+        state_covariance: float | None = None,
     ) -> float:
         """Return E[f(1) f(2)], or its derivative by the covariance of the preactivations."""
         law = self.law
+        if state_covariance is None:
+            state_covariance = law.state_variance * state_correlation
         return pair_average(
             law.cell,
             expression,
@@ -132,7 +171,7 @@ class CorrelationMap:
                 self.preactivation_correlation(state_correlation),
             ),
             law.state_moment(1),
-            law.state_variance * state_correlation,
+            state_covariance,
             self.input_covariance,
             slope=slope,
         )
@@ -153,25 +192,26 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     """
 
     def gap(correlation: float) -> float:
-        return correlation_map.next(correlation) - correlation
+        return correlation_map.settled(correlation) - correlation
+
+    def is_stable(correlation: float, within: float = 0.0) -> bool:
+        """Whether the slope is between -1 and 1."""
+        return -within <= correlation_map.loss(correlation) <= 2 + within
 
     if correlation_map.law.state_variance == 0.0:
         return Solution(1.0, True, 0.0, 1)
     fixed_ends = [end for end in (-1.0, 1.0) if abs(gap(end)) <= _ROUNDING]
-    stable = [
-        Solution(end, True, abs(gap(end)), 1)
-        for end in fixed_ends
-        if abs(correlation_map.slope(end)) <= 1
-    ]
+    stable = [Solution(end, True, abs(gap(end)), 1) for end in fixed_ends if is_stable(end)]
     # Next to an unstable end C* may be very close, as far as the gap stands out from rounding.
-    excess = max((correlation_map.slope(end) - 1 for end in fixed_ends), default=0.0)
+    excess = max((-correlation_map.loss(end) / correlation_map.forgotten(end)
+                  for end in fixed_ends), default=0.0)  # fmt: skip
     close = [delta for delta in _CLOSE if delta * excess > 1e-15]
     inner = sorted({*_GRID, *(end * (1 - delta) for end in fixed_ends for delta in close)})
     grid = [point for point in inner if abs(point) < 1] if fixed_ends else inner
     stable += [
         root
         for root in roots_in(gap, grid)
-        if root.converged and abs(correlation_map.slope(root.value)) < 1 + _SLOPE_ROUNDING
+        if root.converged and is_stable(root.value, _SLOPE_ROUNDING)
     ]
     if not stable and fixed_ends:  # on the line, within rounding
         stable = [Solution(end, True, abs(gap(end)), len(grid)) for end in fixed_ends]
@@ -180,11 +220,18 @@ def stable_correlation(correlation_map: CorrelationMap) -> Solution[float]:
     return min(stable, key=lambda root: abs(root.value - correlation_map.input_correlation))
 
 
-def timescale(slope: float) -> float:
+def timescale(slope: float, *, loss: float | None = None) -> float:
     r"""Return :math:`\tau = -1 / \log |\chi|` in steps; infinite at :math:`|\chi| \ge 1`.
 
     A deviation with a negative slope changes its sign at every step, and decays like one with a
     positive slope.
+
+    Parameters
+    ----------
+    slope
+        chi.
+    loss
+        1 - chi, where it is known with more digits than chi leaves of it.
 
     References
     ----------
@@ -194,7 +241,11 @@ def timescale(slope: float) -> float:
     --------
     >>> timescale(0.5), timescale(-0.5), timescale(1.0)
     (1.44269504..., 1.44269504..., inf)
+    >>> timescale(1.0, loss=1e-20)
+    1e+20
     """
+    if loss is not None and abs(loss) < 0.5:
+        return -1 / math.log1p(-loss) if loss > 0 else math.inf
     if abs(slope) >= 1:
         return math.inf
     return -1 / math.log(abs(slope)) if slope else 0.0
@@ -215,7 +266,16 @@ def variance_slope(law: SiteLaw) -> float:
     :cite:t:`Chen2018`, eqs. (25)-(36); in (30)-(31) one square root is misplaced and (36) lacks a
     factor z.
     """
-    return law.direct_gain + law.parameters.only.weight_std**2 * _square_slope(law)
+    return law.direct_gain + _variance_through_weights(law)
+
+
+def variance_loss(law: SiteLaw) -> float:
+    """Return 1 - :func:`variance_slope`, with digits where memory keeps next to everything."""
+    return law.forgotten(2) - _variance_through_weights(law)
+
+
+def _variance_through_weights(law: SiteLaw) -> float:
+    return law.parameters.only.weight_std**2 * _square_slope(law)
 
 
 def _square_slope(law: SiteLaw) -> float:

@@ -149,6 +149,9 @@ class _PairEquations:
             if not found.converged and coordinates == "products" and near is None:
                 coordinates, begin = "distances", (1 - start) * squares
                 continue
+            if not found.converged and rough is not model:  # its slopes were noise
+                rough = model
+                continue
             fit = self._fitting(found, coordinates)
             if found.converged and fit != coordinates and turns < _MOST_TURNS:
                 turns += 1  # sources may differ in what suits them
@@ -195,17 +198,18 @@ class _PairEquations:
         near: np.ndarray | None,
         remedy: str,
     ) -> Solution[Replicated]:
-        far = coordinates == "distances"
+        far, state = coordinates == "distances", self.state
         found = solve_replicated(
             self.image(model, self.squares, coordinates), begin,
             rough=self.image(rough, self.squares, coordinates), near=near,
             odd=None if far else self.odd, scale=self.squares[self.first] if far else None,
+            keeps=(lambda _: state.model.kept(state.drives)) if state.cell.memory else None,
             remedy=remedy,
         )  # fmt: skip
         if not found.converged:
             return found
         image_at = partial(self.image, model.rough(), coordinates=coordinates)
-        own = _with_errors_of_state(self.state, found.value, self.first, image_at)
+        own = _with_errors_of_state(state, found.value, self.first, image_at)
         return replace(found, value=own)
 
     def _fitting(self, found: Solution[Replicated], coordinates: _Coordinates) -> _Coordinates:

@@ -131,7 +131,8 @@ class PopulationResponses:
         .. math:: m_1(T) = \tau_T^{(0)} + \sum_{j < T} \tau_{T - 1 - j} \, v(j)
         """
         R, N, K = self.echoes.shape[:3]
-        rate = np.abs(self.growth_rates(np.zeros(R)))
+        # Where hardly any W is felt, the mean follows what sites keep.
+        rate = np.maximum(np.abs(self.growth_rates(np.zeros(R))), self.kept)
         tilt = np.log(np.where(rate > 0, rate, 1.0))[:, None, None]  # keeps all numbers near 1
         scale = np.exp(self.log_size - tilt * np.arange(N + 1)[:, None])
         echoes, traces = self.echoes * scale[:, :-1, None], self.traces * scale

@@ -30,6 +30,7 @@ _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
 _SMALL, _NOTHING = 1e-6, 1e-14  # of the scale
 _TURNED, _FALLS = 4, 0.9999
 _LARGEST_STEP = 0.5  # of a component that stays positive
+_SLOWEST = 1 / 32  # share of the way of a step
 _SINGULAR = 1e12
 _FAST = 0.5  # slopes of a map whose orbit gets there as soon
 
@@ -93,6 +94,7 @@ def solve_replicated(
     near: np.ndarray | None = None,
     odd: np.ndarray | None = None,
     scale: np.ndarray | None = None,
+    keeps: Callable[[np.ndarray], float] | None = None,
     remedy: str = "",
 ) -> Solution[Replicated]:
     """Find the fixed point to which the orbit from ``start`` runs, with its error.
@@ -113,11 +115,14 @@ def solve_replicated(
     scale
         For components that vanish together and are never negative: what their rounding is relative
         to, shape (n,).
+    keeps
+        Share A of x that a step keeps, where the orbit follows :math:`A x + (1 - A) F(x)` and F
+        would overshoot; by default the orbit is that of F.
     """
-    rough = rough or image
+    rough, slow = rough or image, keeps is not None
     calls, x = 0, near
     if x is None:
-        found = _selected(rough, start, remedy)
+        found = _selected(rough, start, remedy, slow=slow)
         calls, x = found.iterations, found.value
         if not found.converged:
             return Solution(_unknown(x), False, found.residual, calls, remedy)
@@ -128,12 +133,12 @@ def solve_replicated(
         there = image(start).mean(axis=0)
         hidden = (start <= rounding) & (np.abs(there) <= rounding)
         if np.any(hidden):
-            return _with_hidden(image, rough, start, hidden, scale, remedy)
+            return _with_hidden(image, rough, start, hidden, scale, keeps, remedy)
         x = np.where(x > 0, x, np.maximum(there, _SMALL * scale))
     # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
     noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
     slopes = _slopes(rough, x, noisy_step)
-    amplified, repels = _inverse(slopes), _repels(slopes)
+    amplified, repels = _inverse(slopes), _repels(slopes, slow=slow)
     calls += 2 * len(x)
     if amplified is None:
         return Solution(_unknown(x), False, np.inf, calls, "the map is at a bifurcation: " + remedy)
@@ -158,14 +163,14 @@ def solve_replicated(
             if np.any(dying) and _die(image, np.where(dying, 0.0, x), dying, scale):
                 if np.all(dying):
                     return Solution(Replicated(0 * x[None], 0 * x), True, 0.0, calls)
-                return _with_hidden(image, rough, x, dying, scale, remedy)
+                return _with_hidden(image, rough, x, dying, scale, keeps, remedy)
             if np.max(np.abs(np.linalg.eigvals(slopes))) < _FAST:
                 x = x + gap  # never below 0, and the map does most of it
             else:
                 x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
             slopes = _slopes(rough, x, noisy_step)
             calls += 2 * len(x) + 1
-            found, repels = _inverse(slopes), _repels(slopes)
+            found, repels = _inverse(slopes), _repels(slopes, slow=slow)
             amplified = amplified if found is None else found
             continue
         x = x + moved
@@ -173,6 +178,8 @@ def solve_replicated(
         if np.all(np.abs(moved) <= _SETTLED * error + 10 * own + nothing):
             if odd is not None and _vanishes(image, x, odd, error):
                 samples = np.where(odd, 0.0, samples)
+            if keeps is not None and not _settles(slopes, lambda at=x: keeps(at)):
+                break
             known = Replicated(samples, np.where(np.any(samples, axis=0), np.abs(moved) + own, 0.0),
                                amplified)  # fmt: skip
             return Solution(known, True, float(np.max(np.abs(moved))), calls)
@@ -185,6 +192,7 @@ def _with_hidden(
     near: np.ndarray,
     hidden: np.ndarray,
     scale: np.ndarray,
+    keeps: Callable[[np.ndarray], float] | None,
     remedy: str,
 ) -> Solution[Replicated]:
     """Find the components that stand out from rounding, where the others are 0 to rounding."""
@@ -201,7 +209,7 @@ def _with_hidden(
     found = solve_replicated(
         lambda part: image(whole(part))[:, seen], near[seen],
         rough=lambda part: rough(whole(part))[:, seen], near=near[seen], scale=scale[seen],
-        remedy=remedy,
+        keeps=None if keeps is None else lambda part: keeps(whole(part)), remedy=remedy,
     )  # fmt: skip
     own = found.value
     if own.amplification is not None:
@@ -228,8 +236,16 @@ def _die(image: Image, rest: np.ndarray, dying: np.ndarray, scale: np.ndarray) -
     return falls
 
 
-def _repels(slopes: np.ndarray) -> bool:
-    return bool(np.max(np.abs(np.linalg.eigvals(slopes)), initial=0.0) >= 1)
+def _repels(slopes: np.ndarray, *, slow: bool) -> bool:
+    """Whether an orbit leaves; one that is slow only follows slopes above 1."""
+    values = np.linalg.eigvals(slopes)
+    return bool(np.max(np.real(values) if slow else np.abs(values), initial=0.0) >= 1)
+
+
+def _settles(slopes: np.ndarray, keeps: Callable[[], float]) -> bool:
+    """Whether an orbit that keeps a share A of x a step does not swing around the fixed point."""
+    lowest = float(np.min(np.real(np.linalg.eigvals(slopes)), initial=0.0))
+    return lowest > -1 or (1 - keeps()) * (1 - lowest) < 2
 
 
 def _bounded(step: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -251,20 +267,25 @@ def _unknown(x: np.ndarray) -> Replicated:
     return Replicated(x[None], np.full(x.shape, np.inf))
 
 
-def _selected(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
+def _selected(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Solution[np.ndarray]:
     """Follow the orbit to its fixed point: to rounding, or to where the noise hides the rest."""
     if len(image(start)) == 1:
         exact = fixed_point_of_orbit(lambda x: image(x)[0], start, remedy=remedy)
         if exact.converged or exact.residual == np.inf:
             return exact
-        close = _flow(image, start, remedy)
+        close = _flow(image, start, remedy, slow=slow)
         polished = fixed_point_of_orbit(lambda x: image(x)[0], close.value, remedy=remedy)
         return polished if close.converged else exact
-    return _flow(image, start, remedy)
+    return _flow(image, start, remedy, slow=slow)
 
 
-def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
-    """Follow the orbit with steps that grow while it keeps its direction."""
+def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Solution[np.ndarray]:
+    """Follow the orbit with steps that grow while it keeps its direction.
+
+    Where it is slow, it does not overshoot as the map does: once that turns, steps are shares of
+    the way on a logarithmic scale, smaller at every turn.
+    """
+    brake = 1.0
     x, unit, calls = start, max(float(np.max(np.abs(start), initial=0.0)), 1e-300), 0
     before, stride = np.zeros(x.shape), 1.0
     gap = before
@@ -282,6 +303,15 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
             return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
         same = gap @ before >= _STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before)
         stride = 2 * stride if turn and same else 1.0
+        if slow and gap @ before <= -_STRAIGHT * np.linalg.norm(gap) * np.linalg.norm(before) < 0:
+            brake = max(brake / 2, _SLOWEST)
+        if brake < 1:
+            before = gap
+            x = np.where((x > 0) & (there > 0), x * (there / np.where(x > 0, x, 1)) ** brake, there)
+            if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
+                moved, used = _newton(image, x, slow=True)
+                x, calls = (x if moved is None else moved), calls + used
+            continue
         farthest = _FARTHEST * np.max(np.abs(x)) / max(float(np.max(np.abs(gap))), 1e-300)
         bounded = min(stride, max(1.0, farthest))
         before = gap
@@ -294,13 +324,13 @@ def _flow(image: Image, start: np.ndarray, remedy: str) -> Solution[np.ndarray]:
     return Solution(x, False, float(np.max(np.abs(gap))), calls, remedy)
 
 
-def _newton(image: Image, x: np.ndarray) -> tuple[np.ndarray | None, int]:
-    """Return the step of Newton's method where the map contracts and the step helps."""
+def _newton(image: Image, x: np.ndarray, *, slow: bool = False) -> tuple[np.ndarray | None, int]:
+    """Return the step of Newton's method where the orbit contracts and the step helps."""
     slopes = _slopes(image, x)
     there = image(x).mean(axis=0)
     calls = 2 * len(x) + 1
     inverse = _inverse(slopes)
-    if inverse is None or np.max(np.abs(np.linalg.eigvals(slopes))) >= 1:
+    if inverse is None or _repels(slopes, slow=slow):
         return None, calls
     moved = x + inverse @ (there - x)
     estimates = image(moved)

@@ -78,6 +78,12 @@ class SiteLaw:
         """Return E[h^order] in the stationary state."""
         return _state_moment(self, order)
 
+    def forgotten(self, order: int) -> float:
+        """Return 1 - E[a^order], with all digits where a gate keeps next to everything."""
+        kept, _ = _linear_update(self.cell)
+        lost = lost_power(kept, order)
+        return site_average(self.cell, lost, self.preactivations, _no_state, _no_state)
+
     def average(self, expression: sp.Expr, *, order: int = 0) -> float:
         r"""Return the average over the site of an expression in the cell's symbols (h, x, e).
 
@@ -145,8 +151,7 @@ def _state_moment(law: SiteLaw, order: int) -> float:
         moments = _no_state, law.parameters.inputs.moment
         return site_average(law.cell, expression, law.preactivations, *moments)
 
-    lost = lost_power(kept, order)
-    forgotten = site_average(law.cell, lost, law.preactivations, _no_state, _no_state)
+    forgotten = law.forgotten(order)
     if forgotten <= 0:
         state, owner = law.cell.states[0], law.cell.preactivations[0]
         mend = (

@@ -9,17 +9,23 @@ from rmt_jacobian.mean_field.correlation import (
     CorrelationMap,
     stable_correlation,
     timescale,
+    variance_loss,
     variance_slope,
 )
 from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
+from rmt_jacobian.mean_field.rounding import (
+    ROUNDING,
+    correlation_error,
+    timescale_error,
+    variance_error,
+    with_variance,
+)
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 from rmt_jacobian.mean_field.untied import UntiedState, untied_state
 
 __all__ = ["MeanField", "UntiedMeanField", "mean_field", "untied_mean_field"]
-
-_ROUNDING = 1e-13  # relative, of averages by quadrature
 
 
 @dataclass(frozen=True)
@@ -59,32 +65,45 @@ class MeanField:
     variance_timescale: float
 
     @property
+    def correlations(self) -> CorrelationMap:
+        """The map whose fixed point is C*."""
+        return CorrelationMap(self.law, self.input_correlation)
+
+    @property
     def errors(self) -> dict[str, float]:
         """What rounding may do to the numbers of this record, by their names."""
-        of_variance = _amplified(0.0 if not self.variance_timescale else
-                                 math.exp(-1 / self.variance_timescale))  # fmt: skip
-        of_correlation = of_variance + _amplified(self.chi)
-        slope = abs(self.chi) * math.log(abs(self.chi)) ** 2 if self.chi else math.inf
-        relative = {
-            "preactivation_variance": of_variance,
-            "state_variance": of_variance,
-            "chi1": of_variance,
-            "chi": of_correlation,
+        relative = variance_error(self.law)
+        moved = with_variance(self.law, self.state_variance * (1 + relative))
+        of_correlation = correlation_error(self.correlations, self.state_correlation, relative)
+        of_loss = self._loss_error(moved, of_correlation)
+        loss, variances = self.correlations.loss(self.state_correlation), variance_loss(self.law)
+        of_variances = ROUNDING * self.law.forgotten(2) + abs(variance_loss(moved) - variances)
+        return {
+            "preactivation_variance": _share(relative, self.preactivation_variance),
+            "state_variance": _share(relative, self.state_variance),
+            "chi1": _share(ROUNDING, self.chi1) + abs(moved.chi1 - self.law.chi1),
+            "chi": _share(ROUNDING, self.chi) + of_loss,
+            "correlation": of_correlation,
+            "state_correlation": of_correlation,
+            "timescale": timescale_error(self.timescale, loss, of_loss),
+            "variance_timescale": timescale_error(self.variance_timescale, variances, of_variances),
         }
-        values = {name: getattr(self, name) for name in relative}
-        found = {name: _ROUNDING * by * abs(values[name]) if math.isfinite(values[name]) else 0.0
-                 for name, by in relative.items()}  # fmt: skip
-        found |= {name: _ROUNDING * of_correlation for name in ("correlation", "state_correlation")}
-        found["timescale"] = found["chi"] / slope if slope else math.inf
-        found["variance_timescale"] = (
-            _ROUNDING * of_variance * max(self.variance_timescale, self.variance_timescale**2)
-        )
-        return found
+
+    def _loss_error(self, moved: SiteLaw, of_correlation: float) -> float:
+        """Return the error of 1 - chi, at a law that is moved by its error, and that of C*."""
+        here, C = self.correlations, self.state_correlation
+        if not math.isfinite(self.chi):
+            return 0.0
+        loss = here.loss(C)
+        beside = [min(1.0, C + of_correlation), max(-1.0, C - of_correlation)]
+        rounded = ROUNDING * (here.forgotten(C) + abs(here.through_weights(C)))
+        by_correlation = max(abs(here.loss(at) - loss) for at in beside)
+        there = CorrelationMap(moved, self.input_correlation)
+        return rounded + by_correlation + abs(there.loss(C) - loss)
 
 
-def _amplified(slope: float) -> float:
-    """Return by how much a map of this slope amplifies an error at its fixed point."""
-    return 1 / abs(1 - slope) if slope != 1 else math.inf
+def _share(relative: float, value: float) -> float:
+    return relative * abs(value) if math.isfinite(value) else 0.0
 
 
 def mean_field(
@@ -127,7 +146,7 @@ def mean_field(
     law = site_law(cell, parameters, start_variance=start_variance)
     correlations = CorrelationMap(law, input_correlation)
     state_correlation = stable_correlation(correlations).unwrap()
-    chi = correlations.slope(state_correlation)
+    chi, loss = correlations.slope(state_correlation), correlations.loss(state_correlation)
     return MeanField(
         law=law,
         preactivation_variance=law.preactivation_variance,
@@ -137,8 +156,8 @@ def mean_field(
         state_correlation=state_correlation,
         chi=chi,
         chi1=CorrelationMap(law, 1.0).slope(1.0) if has_jumps(cell.updates[0]) else law.chi1,
-        timescale=timescale(chi),
-        variance_timescale=timescale(variance_slope(law)),
+        timescale=timescale(chi, loss=loss),
+        variance_timescale=timescale(variance_slope(law), loss=variance_loss(law)),
     )
 
 
@@ -213,7 +232,6 @@ class UntiedMeanField:
     def errors(self) -> dict[str, Any]:
         """Half widths of 95 % intervals of the numbers of this record, by their names."""
         chi, error = self.pair.chi, self.pair.chi_error
-        slope = abs(chi) * math.log(abs(chi)) ** 2 if chi else math.inf
         return {
             "preactivation_variances": self._named(self.state.preactivation_variance_errors),
             "correlations": self._named(self.pair.correlation_errors),
@@ -221,7 +239,7 @@ class UntiedMeanField:
             "source_correlations": self._named(self.pair.source_correlation_errors),
             "chi": error,
             "chi1": self.same.chi_error,
-            "timescale": error / slope if slope and math.isfinite(slope) else math.inf,
+            "timescale": timescale_error(self.timescale, 1 - chi, error),
         }
 
     def _named(self, values: tuple[float, ...]) -> dict[str, float]:

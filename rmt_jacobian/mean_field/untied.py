@@ -335,13 +335,18 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
 
         return image
 
+    def keeps(unknowns: np.ndarray) -> float:
+        squares = tuple(np.maximum(unknowns[owners], 0.0))
+        return model.kept(Drives(tuple(fresh_variances(parameters, squares))))
+
     remedy = "try another start_variance or smaller weight_std"
     aim, accepted = _SHARE * (tolerance or _AIM), tolerance or _ACCEPTED
     near, rough = None, image_of(model.rough())
     while True:
         found = solve_replicated(
-            image_of(model), begin[first], rough=rough, near=near, remedy=remedy
-        )
+            image_of(model), begin[first], rough=rough, near=near, remedy=remedy,
+            keeps=keeps if cell.memory else None,
+        )  # fmt: skip
         whole = Replicated(
             found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
         )

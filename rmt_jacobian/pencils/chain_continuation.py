@@ -24,6 +24,7 @@ __all__ = ["descend", "follow", "solve_chain"]
 
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
 _EASY = 6  # sweeps; a step that needs no more is followed by a longer one
+_PATIENT = 16  # sweeps; a step that needs more is too long
 _TOGETHER = 8_192  # points times sites times steps: fewer leave most of the time to calls
 
 
@@ -108,9 +109,9 @@ def descend(
     """
     xp, lost = chain.namespace, chain.lost
 
-    def solved(position: float, start: Any, **settings: Any) -> ChainSolution:
+    def solved(position: float, start: Any, max_sweeps: int = _PATIENT) -> ChainSolution:
         s = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
-        return newton(chain, s, start, tolerance=LOOSE, **settings)
+        return newton(chain, s, start, tolerance=LOOSE, max_sweeps=max_sweeps)
 
     position, stride = math.log(_far(chain)), math.log(ratio)
     far = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)

@@ -41,14 +41,29 @@ def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     xp = array_namespace(s)
     rungs = [math.log(float(xp.abs(rung.s[0]))) for rung in ladder]
     moduli = [math.log(float(xp.abs(s[j]))) for j in range(s.shape[0])]
-    near = [min(range(len(rungs)), key=lambda k: abs(rungs[k] - at)) for at in moduli]
-    origin = xp.concat([ladder[k].s for k in near])
-    sigma = xp.concat([ladder[k].sigma for k in near])
-    above = 1j * xp.abs(s)
-    raised, reached = _approached(chain, origin, sigma, above, first=_WHOLE)
+    near, next_to = zip(*(_nearest(rungs, at) for at in moduli), strict=True)
+    origin, sigma = (xp.concat([getattr(ladder[k], name) for k in near]) for name in ("s", "sigma"))
+    earlier = xp.concat([ladder[k].sigma for k in next_to])
+    before = [_place(at, rungs[k], rungs[l])
+              for at, k, l in zip(moduli, near, next_to, strict=True)]  # fmt: skip
+    above, before = 1j * xp.abs(s), xp.asarray(before)
+    raised, reached = _approached(
+        chain, origin, sigma, above, first=_WHOLE, before=before, earlier=earlier
+    )
     there, arrived = _approached(chain, above, raised, s, first=_FIRST)
     found = newton(chain, s, there)
     return replace(found, converged=found.converged & reached & arrived)
+
+
+def _nearest(rungs: list[float], at: float) -> tuple[int, int]:
+    """Return the number of the nearest rung, and that of the next one."""
+    order = sorted(range(len(rungs)), key=lambda k: abs(rungs[k] - at))
+    return order[0], order[min(1, len(order) - 1)]
+
+
+def _place(at: float, near: float, next_to: float) -> float:
+    """Return r at a rung next to the one that is the origin; infinite where that tells nothing."""
+    return (next_to - at) / (near - at) if at != near != next_to else math.inf
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,8 @@ class _Approach:
     share, sigma
         r, and the self-energies there.
     before, earlier
-        The same one step before; r is infinite where no step was made yet.
+        The same one step before, or at another solution on the way; r is infinite where there is
+        none.
     factor
         By which r is to fall.
     """
@@ -114,7 +130,7 @@ class _Approach:
         ratio = xp.where(moves, sigma, one) / xp.where(moves, self.earlier, one)
         before, last = xp.where(known, self.before, 2 * self.share), share == 0
         to_go = xp.log(xp.where(last, xp.ones_like(share), share) / self.share)
-        along = to_go / xp.log(self.share / before)
+        along = to_go / xp.log(xp.abs(self.share / before))  # r < 0 is for the last step alone
         part = xp.where(last, self.share / (before - self.share), along)
         guess = sigma * xp.exp(part[:, None] * xp.log(ratio))
         depth = xp.imag(guess)
@@ -135,12 +151,15 @@ class _Approach:
 
 
 def _approached(
-    chain: Chain, origin: Any, sigma: Any, target: Any, *, first: float
-) -> tuple[Any, Any]:
+    chain: Chain, origin: Any, sigma: Any, target: Any, *, first: float, before: Any = None,
+    earlier: Any = None,
+) -> tuple[Any, Any]:  # fmt: skip
     """Return the self-energies at the targets to a loose tolerance, and which were reached."""
     xp = array_namespace(target)
     one = xp.ones_like(xp.real(target))
-    done = _Approach(origin, target, one, sigma, xp.inf * one, sigma, first * one)
+    if before is None:
+        before, earlier = xp.inf * one, sigma
+    done = _Approach(origin, target, one, sigma, before, earlier, first * one)
     order, finished = xp.arange(target.shape[0]), []
     for _ in range(_LONGEST):
         left = done.under_way

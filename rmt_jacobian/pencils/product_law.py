@@ -10,6 +10,7 @@ import numpy as np
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
@@ -72,11 +73,16 @@ def singular_value_law(
     progress
         Whether to show a progress bar while the table is made.
     state
-        The stationary state, by default solved for.
+        The stationary state of this cell at these parameters, by default solved for.
     device
         Where the sites are when the Dyson equation is solved: ``"cpu"`` or ``"gpu"``, or a
         namespace of the array API standard.  They are drawn on the host, so that one seed means the
         same sites everywhere, and the table stays there.
+
+    Raises
+    ------
+    ParameterError
+        If the state is that of another cell, or of other parameters.
 
     Notes
     -----
@@ -95,7 +101,10 @@ def singular_value_law(
     rngs = spawn(seed, 1 + replicates)
     title = f"{cell.name}, {steps} steps" if progress else None
     grain = _FEW_SITES / sites
-    state = state or untied_state(cell, parameters)
+    if state is None:
+        state = untied_state(cell, parameters)
+    else:
+        _refuse_another(state, cell, parameters)
     law = state.site_law
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
@@ -127,6 +136,24 @@ def singular_value_law(
     return SingularValueLaw(
         found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
     )
+
+
+def _refuse_another(state: UntiedState, cell: Cell, parameters: Parameters) -> None:
+    cell.refuse_another(state.cell, "the state")
+    here, there = parameters.named(), state.parameters.named()
+    other = [f"{name} = {there[name]:g}" for name in here if here[name] != there[name]]
+    if state.parameters.input_kind != parameters.input_kind:
+        other.append(f"{state.parameters.input_kind} inputs")
+    if state.parameters.bias_kind != parameters.bias_kind and _has_bias(parameters):
+        other.append(f"{state.parameters.bias_kind} biases")
+    if other:
+        raise ParameterError(
+            f"the state is that of {', '.join(other)}: solve for it at these parameters"
+        )
+
+
+def _has_bias(parameters: Parameters) -> bool:
+    return any(group.bias_std > 0 for _, group in parameters.groups)
 
 
 @dataclass(frozen=True)

@@ -402,3 +402,10 @@ def test_point_helper_matches_the_cells() -> None:
             symbols, point.cell.updates[0], [{"sigmoid": lambda v: 1 / (1 + np.exp(-v))}, "numpy"]
         )
         assert f(h, x, e) == pytest.approx(point.update(h, x, e), rel=1e-13)
+
+
+def test_laws_of_other_cells_are_refused() -> None:
+    law = site_law(vanilla, Parameters.of(vanilla))
+    for found in (exact_second_moment(minimalrnn), diagonal_valued_recursion(minimalrnn)):
+        with pytest.raises(ParameterError, match="that of 'vanilla', not of 'minimalrnn'"):
+            found.evaluate(law, steps=2)

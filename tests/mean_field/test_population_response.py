@@ -5,7 +5,8 @@ import pytest
 import sympy as sp
 from scipy.special import expit
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, sigmoid
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, lstm, sigmoid
+from rmt_jacobian.mean_field import PairState, untied_state
 from rmt_jacobian.mean_field.population_response import PopulationResponses
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.site_models import AffineSites, Drives
@@ -146,3 +147,21 @@ def test_rare_biases_that_remember(steps: int) -> None:
     expected = np.trapezoid(density * kept**steps, b)
     found = PopulationSites(cell, p, 8192).log_mean_squares(Drives((q,)), steps)[:, -1]
     agree(np.exp(found - np.log(expected)), 1.0, 0.02)
+
+
+def test_growth_over_steps_where_hardly_any_w_is_felt() -> None:
+    """With gates open the LSTM keeps c, and h = tanh(c) is +-1: a change that enters c stays.
+
+    After T steps J J^T has the mean (1 + 9 E[tanh'(y)^2]) / 2, y ~ N(0, 10).
+    """
+    gates = {f"{gate}.bias_mean": 30.0 for gate in ("forget", "input", "output")}
+    at = Parameters.of(lstm).with_values({**gates, "input_std": 1.0})
+    state = untied_state(lstm, at)
+    same = PairState(state, 1.0, state.source_squares)
+    z = np.linspace(-10, 10, 20_001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    slopes = np.cosh(np.sqrt(10) * z) ** -4.0
+    mean = (1 + 9 * np.sum(slopes * density) * (z[1] - z[0])) / 2
+    for steps in (1, 40):
+        found, error = same.growth_rate(steps), same.growth_rate_error(steps)
+        assert abs(found - mean ** (1 / steps)) < 1.5 * error < 0.01

@@ -11,7 +11,7 @@ from rmt_jacobian.cells import Parameters, cell_named, gru, minimalrnn, vanilla
 from rmt_jacobian.compare import finite_size_null, ks_distance
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.laws import FussCatalan, QuarterCircle
-from rmt_jacobian.mean_field import site_law
+from rmt_jacobian.mean_field import site_law, untied_state
 from rmt_jacobian.pencils import (
     GaussianWeights,
     OrthogonalWeights,
@@ -324,3 +324,37 @@ def test_moments_of_sites_carry_the_error_of_the_sites() -> None:
     assert 0.5 < stated / (1.7 * scatter) < 2
     assert laws[0].calibration is None
     assert np.isnan(replace(laws[0], replicates=()).moment_errors[0])
+
+
+@pytest.mark.parametrize(
+    ("cell", "values", "said"),
+    [
+        (minimalrnn, {}, "that of 'minimalrnn', not of 'vanilla'"),
+        (cell_named("vanilla:relu"), {"weight_std": 1.0}, "not of 'vanilla'"),
+        (vanilla, {"weight_std": 2.5}, "that of weight_std = 2.5:"),
+        (vanilla, {"input_variance": 0.25}, "input_variance = 0.25"),
+    ],
+)
+def test_a_state_of_something_else_is_refused(cell, values, said) -> None:
+    at = Parameters.of(vanilla, weight_std=1.5)
+    other = untied_state(cell, Parameters.of(cell, values))
+    with pytest.raises(ParameterError) as refused:
+        singular_value_law(vanilla, at, weights="gaussian", steps=1, sites=64, state=other)
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_kinds_of_biases_and_inputs_of_a_state() -> None:
+    """Frozen or redrawn: the same without bias variance, another state with it."""
+    plain = Parameters.of(vanilla, weight_std=1.5)
+
+    def law(at: Parameters, of_state: Parameters):
+        state = untied_state(vanilla, of_state)
+        return singular_value_law(vanilla, at, weights="gaussian", steps=1, sites=64, state=state)
+
+    assert law(plain, replace(plain, bias_kind="frozen")).moment(2) > 0
+    biased = plain.with_values(bias_std=0.5)
+    with pytest.raises(ParameterError, match="frozen biases"):
+        law(biased, replace(biased, bias_kind="frozen"))
+    with pytest.raises(ParameterError, match="tanh inputs"):
+        law(plain, replace(plain, input_kind="tanh"))

@@ -24,7 +24,6 @@ from rmt_jacobian.sampling import (
     jacobian_products,
     product_moments,
     run_network,
-    runs,
     sample_correlations,
     sample_log_singular_values,
     sample_lyapunov,
@@ -32,6 +31,7 @@ from rmt_jacobian.sampling import (
     sample_singular_values,
     singular_values,
 )
+from rmt_jacobian.sampling.paired_theory import AnyCell, OneMatrix
 from tests import gauss_legendre as gl
 from tests.cells.two_gates import biases_of, two_gates, two_states
 from tests.mean_field.points import POINTS
@@ -286,15 +286,10 @@ def test_both_routes_on_the_drawn_sites_agree(weights: Any) -> None:
     idle = Preactivation("idle", sp.Symbol("e_idle", real=True), minimalrnn.states[0])
     both = Cell("both", minimalrnn.states, minimalrnn.input,
                 (*minimalrnn.preactivations, idle), minimalrnn.updates)  # fmt: skip
-    values = dict(minimalrnn.typical_parameters)
     run = run_network(minimalrnn, FIGURE_1, weights=weights, width=32, steps=4,
                       rng=np.random.default_rng(3))  # fmt: skip
-    setting = runs._Setting(minimalrnn, FIGURE_1, weights, 32, (1, 4), False)
-    general = runs._Setting(
-        both, Parameters.of(both, {**values, "idle.weight_std": 0.0}), weights, 32, (1, 4), False
-    )
-    one, any_cell = runs._OneMatrix(setting), runs._AnyCell(setting)
-    padded = runs._AnyCell(general)
+    one, any_cell = OneMatrix(weights), AnyCell(minimalrnn, weights, 32)
+    padded = AnyCell(both, weights, 32)
     for step in run:
         one.add(step)
         any_cell.add(step)
