@@ -21,6 +21,7 @@ _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
 _MOST_TURNS = 3  # from products to distances or back
 _POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
+_FINER, _MANY = 16, 2**18  # points beyond which an orbit that does not settle has no end
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 
@@ -148,6 +149,10 @@ class _PairEquations:
             if not found.converged and coordinates == "products" and near is None:
                 coordinates, begin = "distances", (1 - start) * squares
                 continue
+            if not found.converged and (finer := self._retried(model, rough, near)):
+                model, rough, near = finer, finer, None
+                coordinates, begin = self._begun(start)
+                continue
             fit = self._fitting(found, coordinates)
             if found.converged and fit != coordinates and turns < _MOST_TURNS:
                 turns += 1  # sources may differ in what suits them
@@ -174,6 +179,14 @@ class _PairEquations:
                 rough, near = finer, None
                 coordinates, begin = self._begun(start)
 
+    def _retried(
+        self, model: SiteModel, rough: SiteModel, near: np.ndarray | None
+    ) -> SiteModel | None:
+        """Return a model by which an orbit may settle that does not with so few points."""
+        if near is not None and model.points > rough.points:
+            return model
+        return model.refined(_FINER) if model.points < _MANY else None
+
     def _begun(self, start: float) -> tuple[_Coordinates, np.ndarray]:
         """Return coordinates that suit a start, and the start in them."""
         squares = self.squares[self.first]
@@ -195,7 +208,7 @@ class _PairEquations:
             self.image(model, self.squares, coordinates), begin,
             rough=self.image(rough, self.squares, coordinates), near=near,
             odd=None if far else self.odd, scale=self.squares[self.first] if far else None,
-            remedy=remedy,
+            sizes=None if far else self.squares[self.first], remedy=remedy,
         )  # fmt: skip
         if not found.converged:
             return found

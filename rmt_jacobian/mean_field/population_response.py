@@ -25,7 +25,7 @@ from rmt_jacobian.cells import StepDerivatives
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
 from rmt_jacobian.solvers import bracketed_root
 
-__all__ = ["PopulationResponses"]
+__all__ = ["PopulationResponses", "of_one_sign"]
 
 _FEW = 0.5  # share of the sites that carry a change, below which they are split
 _EVENED = 0.15  # power of weights by which sites of frozen biases are split
@@ -34,6 +34,7 @@ _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _HIDDEN = 0.1  # relative error beyond which a response is noise
 _LOST = 1e-12  # relative, of a response
 _DENSE = 300  # size up to which all eigenvalues are found
+_ALIKE = 0.1  # relative scatter of the moduli of rates that differ in their signs alone
 _TAIL = 4  # a quarter of the series shows how it goes on
 _LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
 
@@ -250,6 +251,17 @@ _ROW = np.zeros((1, 1))
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return one - other, both of which may be minus infinity: then it is that, too."""
     return np.where(np.isneginf(one), -np.inf, one - np.where(np.isneginf(other), 0.0, other))
+
+
+def of_one_sign(rates: np.ndarray) -> np.ndarray:
+    """Return the moduli where rates of both signs coincide within noise, else the rates.
+
+    Populations then see now the one, now the other in front.  What merely scatters about 0 does
+    not have one modulus.
+    """
+    sizes = np.abs(rates)
+    both = np.any(rates > 0) and np.any(rates < 0)
+    return sizes if both and sizes.std(ddof=1) < _ALIKE * sizes.mean() else rates
 
 
 def _leading(series: np.ndarray, kept: float) -> float:

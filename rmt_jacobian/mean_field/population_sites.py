@@ -35,7 +35,7 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
-from rmt_jacobian.mean_field.population_response import PopulationResponses
+from rmt_jacobian.mean_field.population_response import PopulationResponses, of_one_sign
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
@@ -338,7 +338,7 @@ class PopulationSites(Population, SiteModel):
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
         found = whole.shortened(whole.reliable).growth_rates(tail)
         # What the most retentive sites keep is the least that is left in the end.
-        return np.where(np.abs(found) < kept, kept, found)
+        return of_one_sign(np.where(np.abs(found) < kept, kept, found))
 
     def _responses(self, drives: Drives, steps: int) -> PopulationResponses:
         key = (drives, steps)
