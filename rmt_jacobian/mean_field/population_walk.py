@@ -137,7 +137,7 @@ class Walk:
         memory_only: bool = False,
     ) -> None:
         cell = model.cell
-        self.model, self.others = model, others
+        self.model, self.variances, self.others = model, tuple(variances), others
         groups = [group for _, group in model.parameters.groups]
         self.std = [drawn_deviation(cell, variance, group.bias_mean)
                     for variance, group in zip(variances, groups, strict=True)]  # fmt: skip

@@ -45,7 +45,7 @@ def test_a_source_may_read_a_part_of_a_sum() -> None:
 @pytest.mark.parametrize("scales", [(1.0, 2.0, 3.0), (1.0, 0.0, 2.0), (0.0, 0.0, 0.0)])
 def test_orthogonal_coordinates_along_a_sum(scales) -> None:
     Q = along_sums(np.array([[0.0, 1.0, -2.0]]), np.array(scales))
-    assert Q.T @ Q == pytest.approx(np.eye(3), abs=1e-14)
+    assert pytest.approx(np.eye(3), abs=1e-14) == Q.T @ Q
     weights = (np.array([0.0, 1.0, -2.0]) * scales) @ Q
     assert weights == pytest.approx([np.linalg.norm(weights), 0, 0], abs=1e-14)
 
@@ -90,7 +90,7 @@ def test_a_response_that_oscillates_along_a_sum() -> None:
     variances, correlations = (3.0, 3.5, 1.0), (0.3, 0.5, 0.0)
     p = Parameters.of(SUM, UNIT)
     model = PopulationSites(SUM, p, 4096)
-    series = model._responses(Drives(variances, correlations), 16)._series  # noqa: SLF001
+    series = model._responses(Drives(variances, correlations), 16)._series
     q, c = sum(variances[:2]), float(np.dot(variances, correlations))
     expected = math.exp(-q) * math.cosh(c)
     first = series[:, 0, 0, 0]
