@@ -295,7 +295,8 @@ class PopulationSites(Population, SiteModel):
         if not self.cell.memory:
             return 0.0
         steps = self._steps_of_growth(drives)
-        return float(np.mean(self._responses(drives, steps).left_out().kept))
+        seen = self._responses(drives, steps).left_out().kept
+        return float(np.mean(np.maximum(seen, self.edge_of_part(drives))))
 
     def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
         if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
@@ -336,7 +337,8 @@ class PopulationSites(Population, SiteModel):
         each = self._responses(drives, steps).shortened(part or steps)
         whole = each.left_out()
         if affine_memory(self.cell) is None:
-            kept = tail = whole.kept
+            tail = whole.kept
+            kept = np.maximum(tail, self.edge_of_part(drives))
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.

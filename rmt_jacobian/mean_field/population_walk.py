@@ -12,8 +12,8 @@ from scipy.stats import qmc
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
-from rmt_jacobian.mean_field.affine import affine_memory
-from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.affine import affine_memory, affine_part
+from rmt_jacobian.mean_field.affine_moments import is_frozen, memory_edge, stationary_second
 from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.coordinates import along_sums, gate_sums, lasting_memory
 from rmt_jacobian.mean_field.factors import entangles
@@ -116,6 +116,17 @@ class Population:
             covariance = second[..., 1:, 1:] - mean[..., :, None] * mean[..., None, :]
             self._moments[key] = mean, covariance
         return self._moments[key]
+
+    def edge_of_part(self, drives: Drives) -> float:
+        """Return what sites of rare biases keep of a part of the memory that is affine by itself.
+
+        Populations hardly hold them, though they alone are left in the end.
+        """
+        part = affine_part(self.cell)
+        slopes = () if part is None else tuple(entry for row in part for entry in row[1:])
+        if part is None or not self.frozen or entangles(self.cell, slopes):
+            return 0.0
+        return memory_edge(self.cell, self.parameters, part, self.fresh(drives))
 
     def fresh(self, drives: Drives) -> FreshVariables:
         """Return the fresh variables, given the frozen biases of each site."""

@@ -119,3 +119,16 @@ def test_values_of_single_populations() -> None:
     values = np.array([1.0, 4.0, -2.0])
     left_out = (values.sum() - values) / 2
     assert pseudo_values(left_out) == pytest.approx(values)
+
+
+@pytest.mark.parametrize(("gate", "kept"), [(sigmoid(e), 1.0), (sigmoid(-2 * e) / 2, 0.25)])
+def test_what_rare_biases_keep_of_a_part_of_the_memory(gate: sp.Expr, kept: float) -> None:
+    """A gate that a frozen bias opens keeps all in the end, however rare such sites are."""
+    cell = Cell("part", (s, t), x, (Preactivation("g", e, t),),
+                (gate * s + x, sp.tanh(s) * sigmoid(e) / 4 + sp.tanh(t) / 4))  # fmt: skip
+    p = Parameters.of(cell, weight_std=0.1, input_std=0.5, bias_std=0.3, input_variance=1.0,
+                      bias_kind="frozen")  # fmt: skip
+    drives = Drives((0.3,))
+    model = PopulationSites(cell, p, 256)
+    assert model.kept(drives) == pytest.approx(kept, rel=1e-9)
+    assert model.growth(drives) == pytest.approx(kept, rel=1e-9)
