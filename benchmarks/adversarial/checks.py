@@ -29,6 +29,7 @@ _SIZES = ((4096, 160), (32_768, 320), (262_144, 480))  # sites and recorded step
 _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 1500  # steps of settling
+_WINDOW, _LATER = 40, 600  # steps of a mean, and steps after which it is taken once more
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
 _DRIFT = 0.1  # of a window of steps, beyond which it is no noise
 _EVEN = 0.02  # share of the sites on which a growth rate must rest
@@ -82,7 +83,8 @@ def check(seed: int, *, laws_of: Sequence[str] = ()) -> Outcome:
                 law.cdf(np.array([0.0]))  # makes the table, which may be refused
     except RmtJacobianError as error:
         seconds = time.process_time() - start
-        settles = _settled(Simulation(point, _SIZES[0][0], seed=1))
+        simulation = Simulation(point, _SIZES[0][0], seed=1)
+        settles = _settled(simulation) and _stays(simulation)
         return Outcome(seed, "refused" if settles else "unbounded", str(error), seconds)
     except OutOfTimeError:
         return Outcome(seed, "slow", point.title, time.process_time() - start)
@@ -197,7 +199,7 @@ def _measured(
 
 def _settled(simulation: Simulation) -> bool:
     """Run until the covariances of preactivations no longer drift."""
-    window, before = 40, None
+    window, before = _WINDOW, None
     for _ in range(_LONGEST // window):
         rows = []
         for _ in range(window):
@@ -214,6 +216,23 @@ def _settled(simulation: Simulation) -> bool:
             return True
         before = now
     return False
+
+
+def _stays(simulation: Simulation) -> bool:
+    """Whether variances are the same many steps later: some grow more slowly than they scatter."""
+
+    def averaged() -> np.ndarray:
+        rows = []
+        for _ in range(_WINDOW):
+            rows.append(simulation.draw()[0])
+            simulation.step()
+        return np.mean(rows, axis=0)
+
+    before = averaged()
+    for _ in range(_LATER):
+        simulation.draw()
+        simulation.step()
+    return bool(np.all(np.abs(averaged() - before) <= 2 * _DRIFT * before + 1e-14))
 
 
 def _law_differs(

@@ -20,7 +20,7 @@ from rmt_jacobian.cells.specification import Table
 from rmt_jacobian.mean_field.factors import complemented
 from rmt_jacobian.mean_field.jumps import bends_by
 
-__all__ = ["AffineForm", "affine_form", "affine_memory"]
+__all__ = ["AffineForm", "affine_form", "affine_memory", "affine_part", "memory_slopes"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,48 @@ def affine_memory(cell: Cell) -> Table | None:
     """
     memory = tuple(cell.states[i] for i in cell.memory)
     return _rows([cell.updates[i] for i in cell.memory], memory) if memory else None
+
+
+@cache
+def affine_part(cell: Cell) -> Table | None:
+    """Return the coefficients of the largest part of the memory that is affine by itself.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from rmt_jacobian.cells import Preactivation, sigmoid
+    >>> s, t, x, e = sp.symbols("s t x e", real=True)
+    >>> cell = Cell("cell", (s, t), x, (Preactivation("g", e, t),),
+    ...             (sigmoid(e) * s + x, sp.tanh(s) + t / 2))
+    >>> affine_memory(cell), affine_part(cell)
+    (None, ((x, sigmoid(e)),))
+    """
+    part = list(cell.memory)
+    while part:
+        symbols = tuple(cell.states[i] for i in part)
+        others = set(cell.states) - set(symbols)
+        kept = [i for i in part if not cell.updates[i].free_symbols & others
+                and _rows([cell.updates[i]], symbols) is not None]  # fmt: skip
+        if kept == part:
+            return _rows([cell.updates[i] for i in part], symbols)
+        part = kept
+    return None
+
+
+@cache
+def memory_slopes(cell: Cell) -> tuple[Table, ...] | None:
+    """Return the coefficients of the memory's derivatives by each preactivation.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import minimalrnn
+    >>> memory_slopes(minimalrnn)[0][0][1]  # of h' = u h + (1 - u) x
+    sigmoid(-e)*sigmoid(e)
+    """
+    memory = tuple(cell.states[i] for i in cell.memory)
+    found = [_rows([cell.gate_derivatives[i][k] for i in cell.memory], memory)
+             for k in range(len(cell.gates))]  # fmt: skip
+    return None if any(table is None for table in found) else tuple(found)  # pyright: ignore
 
 
 def _rows(expressions: Sequence[sp.Expr], states: tuple[sp.Symbol, ...]) -> Table | None:

@@ -35,8 +35,10 @@ from rmt_jacobian.mean_field.quadrature import infinite_where_met
 __all__ = [
     "AffineModel",
     "FrozenBiases",
+    "change_by_gates",
     "growth_of_memory",
     "is_frozen",
+    "kronecker",
     "memory_edge",
     "refuse_growth",
     "stationary_second",
@@ -168,7 +170,7 @@ class AffineModel:
         form = self.form
         K, m = len(form.gates), len(form.update)
         slopes = tuple(entry for row in form.update for entry in row[1:])
-        carry = _kronecker(fresh.outer(slopes), m)
+        carry = kronecker(fresh.outer(slopes), m)
         shape = carry.shape[:2]
         sources = [_flat(fresh.outer(row[1:])) for row in form.sources]
         known = self.cell.gates if jumps else (None,) * K
@@ -254,7 +256,7 @@ def memory_edge(cell: Cell, parameters: Parameters, update: Table, fresh: FreshV
     for k, row in zip(frozen, corners, strict=True):
         values[k, 0] = row * parameters.groups[k][1].bias_std
     there = replace(fresh, biases=values, _known={})
-    carry = _kronecker(there.outer(slopes), m)
+    carry = kronecker(there.outer(slopes), m)
     kept = float(np.max(np.abs(np.linalg.eigvals(carry))))
     return 1.0 if abs(kept - 1) <= _ROUNDING else kept  # gates that are open keep all
 
@@ -283,7 +285,7 @@ def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: Fres
 def _forgotten(slopes: tuple[sp.Expr, ...], fresh: FreshVariables, m: int) -> np.ndarray:
     """Return 1 - E[A (x) A] with all digits where A is close to 1."""
     fresh = fresh.without_biases_for(slopes)
-    found = np.eye(m * m) - _kronecker(fresh.outer(slopes), m)
+    found = np.eye(m * m) - kronecker(fresh.outer(slopes), m)
     lost = tuple(complemented(sp.sympify(1 - slopes[i * m + i], strict=True)) for i in range(m))
     own = fresh.outer(lost, (sp.S.One,))[..., 0]
     both = fresh.outer(lost)
@@ -323,7 +325,7 @@ def growth_of_memory(update: Table, fresh: FreshVariables) -> str:
     )
 
 
-def _kronecker(products: np.ndarray, m: int) -> np.ndarray:
+def kronecker(products: np.ndarray, m: int) -> np.ndarray:
     """Turn E[a_ik a_jl], shape (.., i k, j l), into the matrix that maps (k l) to (i j)."""
     split = products.reshape(*products.shape[:-2], m, m, m, m)
     return np.swapaxes(split, -3, -2).reshape(*products.shape[:-2], m * m, m * m)
@@ -338,6 +340,12 @@ def _flat(matrix: np.ndarray) -> np.ndarray:
     return matrix.reshape(*matrix.shape[:-2], -1)
 
 
+def change_by_gates(fresh: FreshVariables, slopes: Table, second: np.ndarray) -> np.ndarray:
+    """Return E[B G B^T] of slopes B by a preactivation, almost everywhere: (R, biases, rows^2)."""
+    derivatives = tuple(entry for row in slopes for entry in row)
+    return _sandwiched(fresh.outer(derivatives), second, len(slopes))
+
+
 def _response(
     fresh: FreshVariables, table: Table, slopes: Table, second: np.ndarray, gate: sp.Symbol | None
 ) -> np.ndarray:
@@ -347,7 +355,7 @@ def _response(
     """
     functions, derivatives = (tuple(e for row in each for e in row) for each in (table, slopes))
     if gate is None or not any(jumps_by(function, gate) for function in functions):
-        return _sandwiched(fresh.outer(derivatives), second, len(table))
+        return change_by_gates(fresh, slopes, second)
     finite, met = fresh.outer_slopes(functions, derivatives, gate)
     return infinite_where_met(
         _sandwiched(finite, second, len(table)),

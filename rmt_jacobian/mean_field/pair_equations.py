@@ -22,6 +22,7 @@ _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances
 _MOST_TURNS = 3  # from products to distances or back
 _POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
 _STEPS_UP, _MOST_AT_ONCE = 4, 16  # times the sites
+_MANY = 2**18  # points beyond which an orbit that does not settle has no end
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 
@@ -152,6 +153,10 @@ class _PairEquations:
             if not found.converged and rough is not model:  # its slopes were noise
                 rough = model
                 continue
+            if not found.converged and (finer := _retried(model)):
+                model, rough, near = finer, finer, None
+                coordinates, begin = self._begun(start)
+                continue
             fit = self._fitting(found, coordinates)
             if found.converged and fit != coordinates and turns < _MOST_TURNS:
                 turns += 1  # sources may differ in what suits them
@@ -204,7 +209,7 @@ class _PairEquations:
             rough=self.image(rough, self.squares, coordinates), near=near,
             odd=None if far else self.odd, scale=self.squares[self.first] if far else None,
             keeps=(lambda _: state.model.kept(state.drives)) if state.cell.memory else None,
-            remedy=remedy,
+            sizes=None if far else self.squares[self.first], remedy=remedy,
         )  # fmt: skip
         if not found.converged:
             return found
@@ -233,6 +238,11 @@ class _PairEquations:
         known = Replicated(own[:, self.owners], exact[self.owners])
         products = tuple(map(float, np.clip(known.mean, -self.squares, self.squares)))
         return PairState(self.state, self.input_correlation, products, known, model)
+
+
+def _retried(model: SiteModel) -> SiteModel | None:
+    """Return a model by which an orbit may settle that does not with so few points."""
+    return model.refined(_STEPS_UP) if model.points < _MANY else None
 
 
 def _with_errors_of_state(

@@ -1,7 +1,7 @@
 """Two input sequences through one untied network of any cell: how similar its states become."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -56,6 +56,7 @@ class PairState:
     source_products: tuple[float, ...]
     samples: Replicated | None = None
     model: SiteModel | None = None
+    _known_rates: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def correlations(self) -> tuple[float, ...]:
@@ -118,6 +119,7 @@ class PairState:
         """Return the growth rate, its samples at the squares and products of their own."""
         state = self.state
         model = state.model.rough()
+        passed: dict[int, np.ndarray] = {}  # derivatives hang on the steps of a series alone
         while True:
             own = model.growth(self.drives, jumps=jumps)
             if np.any(np.isinf(own)):
@@ -125,14 +127,16 @@ class PairState:
             missed = model.transient(self.drives, float(own.mean()))
             if max(len(own), len(state.samples.samples), len(self._product_samples)) == 1:
                 return Replicated(own[:, None], _ROUNDING * np.abs(own) + missed)
-            samples = own + self._passed_on(partial(model.smooth().growth, jumps=jumps))
+            run = model.steps(self.drives, growth=True)
+            if run not in passed:
+                passed[run] = self._passed_on(partial(model.smooth().growth, jumps=jumps))
+            samples = own + passed[run]
             found = Replicated(samples[:, None], np.zeros(1), bias=missed)
             reached = float(found.errors[0] / max(abs(found.mean[0]), _FORGOTTEN))
             if reached <= state.growth_aim or not np.any(own):
                 return found
             scale = max(float(abs(own.mean())), _FORGOTTEN)
             own_share = float(half_width(own) / scale) if len(own) > 1 else 0.0
-            run = model.steps(self.drives, growth=True)
             finer = more_points(model, reached, state.growth_aim, state.accepted, steps=run)
             if finer is None or own_share < reached / 4:
                 if reached <= state.accepted:
@@ -207,12 +211,17 @@ class PairState:
         steps
             T.
         """
-        return float(np.mean(self._rates(steps)))
+        return float(np.mean(self._rates_over(steps)))
 
     def growth_rate_error(self, steps: int) -> float:
         """Return the half width of the 95 % interval of :meth:`growth_rate`."""
-        rates = self._rates(steps)
+        rates = self._rates_over(steps)
         return float(half_width(rates)) if len(rates) > 1 else _ROUNDING * float(rates[0])
+
+    def _rates_over(self, steps: int) -> np.ndarray:
+        if steps not in self._known_rates:
+            self._known_rates[steps] = self._rates(steps)
+        return self._known_rates[steps]
 
     def _rates(self, steps: int) -> np.ndarray:
         if steps < 1:
@@ -226,10 +235,13 @@ class PairState:
         def rates_by(model: SiteModel, drives: Drives) -> np.ndarray:
             return np.exp(model.log_mean_squares(drives, steps)[:, -1] / steps)
 
+        passed: np.ndarray | None = None
         while True:
             rates = rates_by(model, self.drives)
             if max(len(rates), len(state.samples.samples), len(self._product_samples)) > 1:
-                rates = rates + self._passed_on(partial(rates_by, model.smooth()))
+                if passed is None:
+                    passed = self._passed_on(partial(rates_by, model.smooth()))
+                rates = rates + passed
             reached = float(half_width(rates)) / max(float(rates.mean()), _FORGOTTEN)
             if reached <= state.growth_aim:
                 return rates

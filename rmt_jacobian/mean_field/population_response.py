@@ -22,10 +22,12 @@ import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from rmt_jacobian.cells import StepDerivatives
+from rmt_jacobian.mean_field.memory_response import MemoryResponse
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
+from rmt_jacobian.mean_field.site_models import Drives
 from rmt_jacobian.solvers import bracketed_root
 
-__all__ = ["PopulationResponses"]
+__all__ = ["PopulationResponses", "of_one_sign", "pseudo_values"]
 
 _FEW = 0.5  # share of the sites that carry a change, below which they are split
 _EVENED = 0.15  # power of weights by which sites of frozen biases are split
@@ -34,6 +36,7 @@ _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _HIDDEN = 0.5  # relative error beyond which a response is noise
 _LOST = 1e-12  # relative, of a response
 _DENSE = 300  # size up to which all eigenvalues are found
+_ALIKE = 0.1  # relative scatter of the moduli of rates that differ in their signs alone
 _TAIL = 4  # a quarter of the series shows how it goes on
 _LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
 
@@ -99,6 +102,20 @@ class PopulationResponses:
         seen = scatter.max(axis=(1, 2)) <= _HIDDEN * np.abs(mean).max(axis=(1, 2))
         return min(self.steps, int(np.flatnonzero(seen)[-1]) + 2) if seen.any() else 1
 
+    def left_out(self) -> "PopulationResponses":
+        """Return the averages of all populations but one, for each in turn.
+
+        Rates are no linear functions of responses, and may leap where single ones are noisy.
+        """
+        R = len(self.echoes)
+        others = (1 - np.eye(R)) / (R - 1)
+        log_size = np.broadcast_to(self.log_size.max(axis=0), self.log_size.shape)
+        scale = np.exp(_difference(self.log_size, log_size))
+        echoes, traces = self.echoes * scale[:, :-1, None], self.traces * scale
+        return PopulationResponses(
+            np.tensordot(others, echoes, 1), np.tensordot(others, traces, 1), log_size
+        )
+
     def shortened(self, steps: int) -> "PopulationResponses":
         """Return the first of the steps."""
         return replace(
@@ -155,6 +172,16 @@ class _Echo:
         stds = [group.weight_std for _, group in walk.model.parameters.groups]
         self.gains = np.array([std**2 for std in stds])
         self.columns = 1 + len(stds)
+        self.known = self._known()
+        self.expected = np.zeros(0)  # of the memory, shape (R, columns, m, m)
+
+    def _known(self) -> MemoryResponse | None:
+        """Return what is known of changes of the memory, where it is exact."""
+        model = self.walk.model
+        if model.frozen or not model.closes or model.entangled:
+            return None
+        drives = (self.walk.others or [Drives(self.walk.variances)])[0]
+        return MemoryResponse.of(model.cell, model.fresh(drives))
 
     def run(self, steps: int) -> PopulationResponses:
         walk = self.walk
@@ -189,6 +216,9 @@ class _Echo:
                 if k == l and self.gains[k]:
                     D[1 + k, i, j] = left * right * unit
         self.walk.carried = D
+        if self.known is not None:
+            begun = self.known.begun() * np.append(1.0, self.gains > 0)[:, None, None]
+            self.expected = np.tile(begun, (REPLICATES, 1, 1, 1))
 
     def _through(self, tables: list[StepDerivatives]) -> np.ndarray:
         """Return v for unit sources of a step, which sources may see at once: (R, K, K)."""
@@ -209,8 +239,21 @@ class _Echo:
             for k in range(len(self.gains)):
                 left, right = one.source_state.get((k, i)), two.source_state.get((k, j))
                 if left is not None and right is not None:
-                    found[:, k, c] += np.mean(left * right * value, axis=-1)
+                    found[:, k, c] += self._averaged(left * right + _ROW, value, (c, i, j))
         return found
+
+    def _averaged(
+        self, factor: np.ndarray, value: np.ndarray, key: tuple[int, int, int]
+    ) -> np.ndarray:
+        """Average a factor times a change; what is known of the change corrects it."""
+        mean, memory = np.mean(factor * value, axis=-1), self.walk.model.cell.memory
+        c, *places = key
+        squares = np.sum(value**2)
+        if self.known is None or not set(places) <= set(memory) or squares == 0:
+            return mean
+        slope = np.sum(factor * value**2) / squares
+        i, j = map(memory.index, places)
+        return mean - slope * (value.mean(axis=-1) - self.expected[:, c, i, j])
 
     def _carry(self, tables: list[StepDerivatives]) -> None:
         one, two = tables[0], tables[-1]
@@ -221,6 +264,8 @@ class _Echo:
                     if (k_, l_) == (k, l):
                         new[c, i, j] = new.get((c, i, j), 0.0) + left * right * value
         self.walk.carried = new
+        if self.known is not None:
+            self.expected = self.known.carried(self.expected)
 
     def _normalised(self) -> tuple[np.ndarray, np.ndarray]:
         """Bring every column to size 1, and split sites where few carry them; see the traces.
@@ -234,6 +279,8 @@ class _Echo:
         sizes = weights.mean(axis=-1)
         unit = np.where(sizes > 0, sizes, 1.0)[..., None]
         walk.carried = {key: value / unit[key[0]] for key, value in walk.carried.items()}
+        if self.known is not None:
+            self.expected = self.expected / unit.T[0, :, :, None, None]
         trace = np.zeros((REPLICATES, self.columns))
         for (c, i, j), value in walk.carried.items():
             if i == j:
@@ -254,6 +301,23 @@ _ROW = np.zeros((1, 1))
 def _difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Return one - other, both of which may be minus infinity: then it is that, too."""
     return np.where(np.isneginf(one), -np.inf, one - np.where(np.isneginf(other), 0.0, other))
+
+
+def pseudo_values(left_out: np.ndarray) -> np.ndarray:
+    """Return samples whose scatter is the error of what was found leaving one out (jackknife)."""
+    mean = left_out.mean()
+    return mean + (len(left_out) - 1) * (mean - left_out)
+
+
+def of_one_sign(rates: np.ndarray) -> np.ndarray:
+    """Return the moduli where rates of both signs coincide within noise, else the rates.
+
+    Populations then see now the one, now the other in front.  What merely scatters about 0 does
+    not have one modulus.
+    """
+    sizes = np.abs(rates)
+    both = np.any(rates > 0) and np.any(rates < 0)
+    return sizes if both and sizes.std(ddof=1) < _ALIKE * sizes.mean() else rates
 
 
 def _leading(series: np.ndarray, kept: float) -> float:

@@ -35,7 +35,11 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
-from rmt_jacobian.mean_field.population_response import PopulationResponses
+from rmt_jacobian.mean_field.population_response import (
+    PopulationResponses,
+    of_one_sign,
+    pseudo_values,
+)
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Population, Walk, together
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.site_models import Drives, SiteModel
@@ -291,7 +295,8 @@ class PopulationSites(Population, SiteModel):
         if not self.cell.memory:
             return 0.0
         steps = self._steps_of_growth(drives)
-        return float(np.mean(self._responses(drives, steps).kept))
+        seen = self._responses(drives, steps).left_out().kept
+        return float(np.mean(np.maximum(seen, self.edge_of_part(drives))))
 
     def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
         if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
@@ -329,16 +334,18 @@ class PopulationSites(Population, SiteModel):
 
     def _rates(self, drives: Drives, steps: int, part: int | None = None) -> np.ndarray:
         """Return growth rates by a response series, or by a part of it, shape (R,)."""
-        whole = self._responses(drives, steps).shortened(part or steps)
+        each = self._responses(drives, steps).shortened(part or steps)
+        whole = each.left_out()
         if affine_memory(self.cell) is None:
-            kept = tail = whole.kept
+            tail = whole.kept
+            kept = np.maximum(tail, self.edge_of_part(drives))
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
-        found = whole.shortened(whole.reliable).growth_rates(tail)
+        found = whole.shortened(each.reliable).growth_rates(tail)
         # What the most retentive sites keep is the least that is left in the end.
-        return np.where(np.abs(found) < kept, kept, found)
+        return pseudo_values(of_one_sign(np.where(np.abs(found) < kept, kept, found)))
 
     def _responses(self, drives: Drives, steps: int) -> PopulationResponses:
         key = (drives, steps)

@@ -12,9 +12,10 @@ from scipy.stats import qmc
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
-from rmt_jacobian.mean_field.affine import affine_memory
-from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.affine import affine_memory, affine_part
+from rmt_jacobian.mean_field.affine_moments import is_frozen, memory_edge, stationary_second
 from rmt_jacobian.mean_field.bends import drawn_deviation
+from rmt_jacobian.mean_field.coordinates import along_sums, gate_sums, lasting_memory
 from rmt_jacobian.mean_field.factors import entangles
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
@@ -58,8 +59,11 @@ class Population:
 
     @cached_property
     def frozen(self) -> list[int]:
-        """The preactivations whose biases are frozen."""
-        return [k for k in range(len(self.cell.gates)) if is_frozen(self.parameters, k)]
+        """The preactivations whose biases are frozen, of those that a site reads."""
+        cell = self.cell
+        read = {symbol for each in (*cell.updates, *cell.sources) for symbol in each.free_symbols}
+        return [k for k, gate in enumerate(cell.gates)
+                if gate in read and is_frozen(self.parameters, k)]  # fmt: skip
 
     @property
     def closes(self) -> bool:
@@ -113,6 +117,17 @@ class Population:
             self._moments[key] = mean, covariance
         return self._moments[key]
 
+    def edge_of_part(self, drives: Drives) -> float:
+        """Return what sites of rare biases keep of a part of the memory that is affine by itself.
+
+        Populations hardly hold them, though they alone are left in the end.
+        """
+        part = affine_part(self.cell)
+        slopes = () if part is None else tuple(entry for row in part for entry in row[1:])
+        if part is None or not self.frozen or entangles(self.cell, slopes):
+            return 0.0
+        return memory_edge(self.cell, self.parameters, part, self.fresh(drives))
+
     def fresh(self, drives: Drives) -> FreshVariables:
         """Return the fresh variables, given the frozen biases of each site."""
         return FreshVariables(
@@ -133,7 +148,7 @@ class Walk:
         memory_only: bool = False,
     ) -> None:
         cell = model.cell
-        self.model, self.others = model, others
+        self.model, self.variances, self.others = model, tuple(variances), others
         groups = [group for _, group in model.parameters.groups]
         self.std = [drawn_deviation(cell, variance, group.bias_mean)
                     for variance, group in zip(variances, groups, strict=True)]  # fmt: skip
@@ -184,12 +199,12 @@ class Walk:
         z = self._normals()
         inputs = parameters.inputs
         self.copies = []
-        own = z[: self.per_copy]
+        own = self._along_sums(z[: self.per_copy])
         for copy in range(self.networks):
             drives = self.others[copy - 1] if copy else None
             # All others share what is fresh in them: where a symmetry turns the one into the
             # other, their averages then cancel exactly.
-            fresh = z[self.per_copy :] if copy else own
+            fresh = self._along_sums(z[self.per_copy :], drives) if copy else own
             gates: list[Any] = [0.0] * len(parameters.groups)
             for i, k in enumerate(self.gates):
                 normal = own[i]
@@ -204,6 +219,18 @@ class Walk:
                     latent = inputs.latent_correlation(drives.input_correlation)
                 x = inputs.from_normal(_mixed(own[-1], fresh[-1], latent))
             self.copies.append((list(self.states[copy]), gates, x))
+
+    def _along_sums(self, z: np.ndarray, drives: Drives | None = None) -> np.ndarray:
+        """Turn normal variables so that the first of them are sums that are read as one."""
+        sums = np.array(gate_sums(self.model.cell)).reshape(-1, len(self.std))[:, self.gates]
+        sums = sums[np.count_nonzero(sums, axis=1) > 1]
+        if not len(sums):
+            return z
+        scales = np.array(self.std)[self.gates]
+        if drives is not None and drives.correlations is not None:
+            scales = scales * np.sqrt(1 - np.square(drives.correlations))[self.gates]
+        turned = np.tensordot(along_sums(sums, scales), z[: len(self.gates)], 1)
+        return np.concatenate([turned, z[len(self.gates) :]])
 
     def update(self) -> None:
         """Take the step."""
@@ -269,14 +296,19 @@ class Walk:
     @property
     def _keys(self) -> int:
         """By how many coordinates the sites are sorted."""
-        return 0 if self.model.frozen else min(2, len(self.memory))
+        lasting = len(lasting_memory(self.model.cell)) * self.networks
+        return 0 if self.model.frozen else min(2, lasting)
 
     def _sort(self) -> None:
         if not self._keys:
             return
-        keys = [self.states[copy, i] for copy, i in self.memory]
-        if len(keys) > 2:
-            keys = [keys[0], sum(keys[1:])]
+        lasting = list(lasting_memory(self.model.cell))
+        if self.networks > 1:
+            own = self.states[:, lasting].sum(axis=1)
+            keys = [own[0], own[1:].sum(axis=0)]
+        else:
+            keys = list(self.states[0, lasting])
+            keys = [keys[0], sum(keys[1:])] if len(keys) > 2 else keys
         order = _order(keys)
         self.states = _rearranged(self.states, order)
         self.carried = {
@@ -295,8 +327,9 @@ class Walk:
         shifts = rng.random((len(points), REPLICATES, 1))
         moved = points[:, None] + shifts
         if not self._keys:
-            moved = rng.permuted(moved, axis=-1)
-            moved = np.broadcast_to(moved, (*shifts.shape[:2], self.count))
+            # One order for all variables of a population: in them the points stay even.
+            order = rng.permuted(np.tile(np.arange(self.count), (REPLICATES, 1)), axis=-1)
+            moved = _rearranged(moved, order)
         z = normal_quantiles(moved - (moved >= 1))
         if z.size * (len(model.normals) + 1) <= _STORED:
             model.normals[key] = z

@@ -10,6 +10,7 @@ and the scatter of the :math:`x_r` is the error of their mean.  R = 1 stands for
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy.stats import t as student
@@ -21,6 +22,7 @@ __all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature
 _HIDDEN = 1e-12  # relative, of what hides in the rounding of both terms of a difference
+_PART = 0.2  # of what a component can be: a difference over less would be noise
 _STEP, _NOISY_STEP, _WIDE_STEP = 1e-4, 0.05, 0.3  # relative, of differences
 _SETTLED = 1.0  # of the error: what the next step would change is of second order
 _MOST_CHORDS, _MOST_TURNS, _NEWTON_EVERY = 12, 60, 4
@@ -95,6 +97,7 @@ def solve_replicated(
     odd: np.ndarray | None = None,
     scale: np.ndarray | None = None,
     keeps: Callable[[np.ndarray], float] | None = None,
+    sizes: np.ndarray | None = None,
     remedy: str = "",
 ) -> Solution[Replicated]:
     """Find the fixed point to which the orbit from ``start`` runs, with its error.
@@ -118,6 +121,8 @@ def solve_replicated(
     keeps
         Share A of x that a step keeps, where the orbit follows :math:`A x + (1 - A) F(x)` and F
         would overshoot; by default the orbit is that of F.
+    sizes
+        Of components that may come near 0, without being small: what they can be, shape (n,).
     """
     rough, slow = rough or image, keeps is not None
     calls, x = 0, near
@@ -137,7 +142,8 @@ def solve_replicated(
         x = np.where(x > 0, x, np.maximum(there, _SMALL * scale))
     # What vanishes at 0 is nearly proportional, so that wide steps do no harm.
     noisy_step = _NOISY_STEP if scale is None else _WIDE_STEP
-    slopes = _slopes(rough, x, noisy_step)
+    slopes_at = partial(_slopes, rough, noisy_step=noisy_step, sizes=sizes)
+    slopes = slopes_at(x)
     amplified, repels = _inverse(slopes), _repels(slopes, slow=slow)
     calls += 2 * len(x)
     if amplified is None:
@@ -145,7 +151,7 @@ def solve_replicated(
     moved = np.full(x.shape, np.inf)
     for turn in range(_MOST_CHORDS):
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:  # the slopes there were those of elsewhere
-            found = _inverse(_slopes(rough, x, noisy_step))
+            found = _inverse(slopes_at(x))
             amplified = amplified if found is None else found
             calls += 2 * len(x)
         estimates = image(x)
@@ -168,7 +174,7 @@ def solve_replicated(
                 x = x + gap  # never below 0, and the map does most of it
             else:
                 x = np.maximum(x + (_bounded(gap, x) if repels else _bounded(moved, x)), 0)
-            slopes = _slopes(rough, x, noisy_step)
+            slopes = slopes_at(x)
             calls += 2 * len(x) + 1
             found, repels = _inverse(slopes), _repels(slopes, slow=slow)
             amplified = amplified if found is None else found
@@ -347,13 +353,19 @@ def _noise(estimates: np.ndarray) -> np.ndarray:
     return estimates.std(axis=0, ddof=1) / np.sqrt(len(estimates))
 
 
-def _slopes(image: Image, x: np.ndarray, noisy_step: float = _NOISY_STEP) -> np.ndarray:
+def _slopes(
+    image: Image,
+    x: np.ndarray,
+    noisy_step: float = _NOISY_STEP,
+    sizes: np.ndarray | None = None,
+) -> np.ndarray:
     """Return J by central differences; wide ones where the map is noisy."""
     there = image(x)
+    least = _PART * (np.zeros(len(x)) if sizes is None else sizes)
     unit = max(float(np.max(np.abs(x))), float(np.max(np.abs(there.mean(axis=0)))), 1e-300)
     exact, columns = len(there) == 1, []
     for k in range(len(x)):
-        width = (_STEP if exact else noisy_step) * max(abs(x[k]), 1e-3 * unit)
+        width = (_STEP if exact else noisy_step) * max(abs(x[k]), 1e-3 * unit, least[k])
         move = width * np.eye(len(x))[k]
         ends = [image(x + move).mean(axis=0), image(x - move).mean(axis=0)]
         columns.append((ends[0] - ends[1]) / (2 * width))
