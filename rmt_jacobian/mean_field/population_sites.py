@@ -294,9 +294,8 @@ class PopulationSites(Population, SiteModel):
             return memory_edge(self.cell, self.parameters, memory, self.fresh(drives))
         if not self.cell.memory:
             return 0.0
-        steps = self._steps_of_growth(drives)
-        seen = self._responses(drives, steps).left_out().kept
-        return float(np.mean(np.maximum(seen, self.edge_of_part(drives))))
+        seen = self._responses(drives, self._steps_of_growth(drives))
+        return float(np.mean(np.maximum(seen.kept, self.edge_of_part(drives))))
 
     def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
         if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
@@ -335,17 +334,18 @@ class PopulationSites(Population, SiteModel):
     def _rates(self, drives: Drives, steps: int, part: int | None = None) -> np.ndarray:
         """Return growth rates by a response series, or by a part of it, shape (R,)."""
         each = self._responses(drives, steps).shortened(part or steps)
-        whole = each.left_out()
+        # What rare biases keep rests on the rarest of one population: an average would leap.
+        whole = each if self.frozen else each.left_out()
         if affine_memory(self.cell) is None:
-            tail = whole.kept
-            kept = np.maximum(tail, self.edge_of_part(drives))
+            kept = np.maximum(tail := whole.kept, self.edge_of_part(drives))
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
-        found = whole.shortened(each.reliable).growth_rates(tail)
+        rates = whole.shortened(each.reliable).growth_rates(tail)
         # What the most retentive sites keep is the least that is left in the end.
-        return pseudo_values(of_one_sign(np.where(np.abs(found) < kept, kept, found)))
+        found = of_one_sign(np.where(np.abs(rates) < kept, kept, rates))
+        return found if self.frozen else pseudo_values(found)
 
     def _responses(self, drives: Drives, steps: int) -> PopulationResponses:
         key = (drives, steps)
