@@ -119,3 +119,31 @@ def test_a_root_has_no_square_but_an_average():
         found = pair_average(root, root, 0.0)
     single = 2**-0.25 * math.gamma(0.25) / math.sqrt(math.pi)
     assert found.value == pytest.approx(single**2, rel=1e-9)
+
+
+@pytest.mark.parametrize(("far", "c"), [(2.76, -0.82), (8.0, 0.5), (3.0, -0.85)])
+def test_kinks_that_hardly_any_pair_reaches(far, c):
+    """E[(e - k)+ (e' - k)+], all of it in the tail, by the tail of the sum of both variables.
+
+    In u = e + e' and v = e - e' it is the average over u > 2 k of a function of u alone, as
+    4 (e - k)(e' - k) = (u - 2 k)^2 - v^2 for |v| < u - 2 k.
+    """
+    relu = kinked(lambda e: np.maximum(e - far, 0), 1.0, places=(far,))
+    deviations = math.sqrt(2 + 2 * c), math.sqrt(2 - 2 * c)
+
+    def inner(excess: float) -> float:
+        w = excess / deviations[1]
+        mass = erf(w / math.sqrt(2))
+        square = mass - 2 * w * math.exp(-w * w / 2) / math.sqrt(2 * math.pi)
+        return excess**2 * mass - deviations[1] ** 2 * square
+
+    def outer(excess: float) -> float:
+        z, start = (2 * far + excess) / deviations[0], 2 * far / deviations[0]
+        return inner(excess) * math.exp((start - z) * (start + z) / 2)
+
+    whole = quad(outer, 0, 20 * deviations[0] ** 2 / far, epsrel=1e-12, epsabs=0, limit=500)[0]
+    whole *= math.exp(-((2 * far / deviations[0]) ** 2) / 2)
+    exact = whole / (4 * deviations[0] * math.sqrt(2 * math.pi))
+    found = pair_average(relu, relu, c)
+    assert found.value == pytest.approx(exact, rel=1e-6, abs=0)
+    assert abs(found.value - exact) <= 1e-9 * found.size

@@ -165,3 +165,15 @@ def test_growth_over_steps_where_hardly_any_w_is_felt() -> None:
     for steps in (1, 40):
         found, error = same.growth_rate(steps), same.growth_rate_error(steps)
         assert abs(found - mean ** (1 / steps)) < 1.5 * error < 0.01
+
+
+def test_a_small_echo_between_large_ones_does_not_end_a_series() -> None:
+    """A change that comes back after three steps, and after two only as noise."""
+    noise = np.random.default_rng(0).standard_normal(8) * 1e-3
+    series = np.zeros((8, 4, 1, 1))
+    series[:, 1, 0, 0], series[:, 2, 0, 0] = noise, 0.5 + 0.1 * noise
+    echoes = np.concatenate([0 * series, series], axis=-1)
+    responses = PopulationResponses(echoes, np.zeros((8, 5, 2)), np.zeros((8, 5, 2)))
+    assert responses.reliable == responses.steps
+    found = responses.shortened(responses.reliable).growth_rates(np.zeros(8))
+    assert found.mean() == pytest.approx(0.5 ** (1 / 3), rel=1e-3)

@@ -182,3 +182,17 @@ def test_large_variances_of_smooth_functions_of_two_variables():
         if weight > 1e-13
     )
     assert joint_average(sp.tanh(a * (b - 7)), laws) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("variance", [0.02, 0.7, 30.0])
+def test_bends_are_those_of_every_mean(variance):
+    """Laws that are near share the bends that are found, whichever of them comes first."""
+    kink = relu(sp.tanh(e) - sp.Rational(1, 2)) + relu(e**2 - 3)
+    places, std = [-math.sqrt(3), math.atanh(0.5), math.sqrt(3)], math.sqrt(variance)
+    for mean in (-4.1, 0.3, 1.9, 2.1, 40.0):
+        found = expression_average(kink, e, mean, variance)
+        expected = average(
+            lambda t: max(math.tanh(t) - 0.5, 0) + max(t * t - 3, 0), mean, variance,
+            [p for p in places if abs(p - mean) < 9 * std],
+        )  # fmt: skip
+        assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
