@@ -24,6 +24,7 @@ from rmt_jacobian.mean_field.affine_moments import (
     refuse_growth,
     stationary_second,
 )
+from rmt_jacobian.mean_field.bias_ladder import edge_of_biases
 from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import (
@@ -35,6 +36,7 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
+from rmt_jacobian.mean_field.population_growth import still_rises
 from rmt_jacobian.mean_field.population_response import (
     PopulationResponses,
     of_one_sign,
@@ -58,9 +60,6 @@ _STARTS = 32  # steps of several short ones together
 _SPREAD = 2.5  # of frozen biases, where changes are followed
 _TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
 _ORDER, _FROZEN_ORDER = 6, 2  # of the moments that correct averages
-_GROWS = 1.05  # from one long run to the next, of a moment that is not stationary
-_WINDOW = 32  # steps at the end of a long run
-_SEEN = 5.0  # standard errors of that
 _EQUAL = 1e-13  # relative, of values that differ by rounding
 _NOTHING = 1e-80  # of a variance; its powers underflow
 _TRACE = 1e-180  # of a square; what is left of a state that has died out
@@ -72,6 +71,7 @@ class PopulationSites(Population, SiteModel):
 
     _plans: dict[bool, int] = field(default_factory=dict, repr=False)
     _known: dict[tuple[Drives, int], PopulationResponses] = field(default_factory=dict, repr=False)
+    _edges: dict[Drives, float] = field(default_factory=dict, repr=False)
 
     @property
     def points(self) -> int:  # noqa: D102
@@ -276,11 +276,7 @@ class PopulationSites(Population, SiteModel):
             return
         if not cell.memory:
             return
-        walk = Walk(self.rough(), drives.variances, [])
-        before, after = (_after_a_long_run(walk) for _ in range(2))
-        rise = after - before
-        noise = _SEEN * rise.std(axis=1, ddof=1) / math.sqrt(rise.shape[1])
-        rises = rise.mean(axis=1) > np.maximum(noise, (_GROWS - 1) * before.mean(axis=1))
+        rises = still_rises(Walk(self.rough(), drives.variances, []), _LONGEST)
         if growing := [i for i in cell.memory if rises[i]]:
             names = " and ".join(str(cell.states[i]) for i in growing)
             raise InfeasibleError(
@@ -295,7 +291,14 @@ class PopulationSites(Population, SiteModel):
         if not self.cell.memory:
             return 0.0
         seen = self._responses(drives, self._steps_of_growth(drives))
-        return float(np.mean(np.maximum(seen.kept, self.edge_of_part(drives))))
+        return float(np.mean(np.maximum(seen.kept, self._edge(drives))))
+
+    def _edge(self, drives: Drives) -> float:
+        """Return what sites of rare frozen biases keep, which populations hardly hold."""
+        if drives not in self._edges:
+            on_ladder = edge_of_biases(self, drives, self.settling(drives)) if self.frozen else 0.0
+            self._edges[drives] = max(on_ladder, self.edge_of_part(drives))
+        return self._edges[drives]
 
     def growth(self, drives: Drives, *, jumps: bool = True) -> np.ndarray:  # noqa: D102
         if jumps and (names := parted_by_jumps(self.cell, self.parameters)):
@@ -337,7 +340,7 @@ class PopulationSites(Population, SiteModel):
         # What rare biases keep rests on the rarest of one population: an average would leap.
         whole = each if self.frozen else each.left_out()
         if affine_memory(self.cell) is None:
-            kept = np.maximum(tail := whole.kept, self.edge_of_part(drives))
+            kept = np.maximum(tail := whole.kept, self._edge(drives))
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
@@ -387,13 +390,3 @@ def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
     x, scale = np.where(varies[:, None], x, 0.0), np.where(varies, scale, 1.0)[:, None]
     found = np.linalg.lstsq(((x / scale) @ (x / scale).T), (x / scale) @ y.T, rcond=1e-10)[0]
     return found.T / scale.T
-
-
-def _after_a_long_run(walk: Walk) -> np.ndarray:
-    """Take many steps and return E[s^2] over the last of them, shape (states, R)."""
-    walk.run(_LONGEST - _WINDOW)
-    squares = []
-    for _ in range(_WINDOW):
-        walk.run(1)
-        squares.append(walk.state_squares())
-    return np.mean(squares, axis=0)

@@ -249,18 +249,19 @@ class Walk:
             Of each site, shape (R, sites), in the present order.
         """
         self.carried["weight"] = weight
-        self._sort()
+        if self._keys:
+            self._sort()
+        else:  # in the order of a sequence, even places would meet an uneven part of it
+            self._rearrange(np.argsort(weight, axis=-1))
         weight = self.carried.pop("weight")
         reached = np.cumsum(weight, axis=-1)
         shift = np.random.default_rng([self.model.seed, 0, 0, self.time]).random((REPLICATES, 1))
         places = (np.arange(self.count) + shift) / self.count * reached[:, -1:]
         chosen = np.stack([np.searchsorted(*each) for each in zip(reached, places, strict=True)])
         chosen = np.minimum(chosen, self.count - 1)
-        self.states = _rearranged(self.states, chosen)
-        self.biases = _rearranged(self.biases, chosen)
+        self._rearrange(chosen)
         own = _rearranged(weight, chosen) / weight.mean(axis=-1, keepdims=True)
-        self.carried = {key: _rearranged(value, chosen) / own
-                        for key, value in self.carried.items()}  # fmt: skip
+        self.carried = {key: value / own for key, value in self.carried.items()}
 
     def derivatives(self) -> list[StepDerivatives]:
         """Return the diagonals of the Jacobian of this step in every copy."""
@@ -309,8 +310,13 @@ class Walk:
         else:
             keys = list(self.states[0, lasting])
             keys = [keys[0], sum(keys[1:])] if len(keys) > 2 else keys
-        order = _order(keys)
+        self._rearrange(_order(keys))
+
+    def _rearrange(self, order: np.ndarray) -> None:
+        """Let sites and all they carry stand in another order, shape (R, sites)."""
         self.states = _rearranged(self.states, order)
+        if self.model.frozen:
+            self.biases = _rearranged(self.biases, order)
         self.carried = {
             key: _rearranged(np.broadcast_to(value, order.shape), order)
             for key, value in self.carried.items()
