@@ -28,7 +28,8 @@ _DOUBT = 4.0
 _SIZES = ((4096, 160), (32_768, 320), (262_144, 480))  # sites and recorded steps
 _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
-_LONGEST = 1500  # steps of settling
+_LONGEST = 4000  # steps of settling
+_FALLS, _TURNS, _TOGETHER = 0.97, 3, 1e-5  # of distances from window to window; of a variance
 _WINDOW, _LATER = 40, 600  # steps of a mean, and steps after which it is taken once more
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
 _DRIFT = 0.1  # of a window of steps, beyond which it is no noise
@@ -198,8 +199,8 @@ def _measured(
 
 
 def _settled(simulation: Simulation) -> bool:
-    """Run until the covariances of preactivations no longer drift."""
-    window, before = _WINDOW, None
+    """Run until the covariances of preactivations no longer drift, nor networks approach."""
+    window, before, distances = _WINDOW, None, []
     for _ in range(_LONGEST // window):
         rows = []
         for _ in range(window):
@@ -212,7 +213,11 @@ def _settled(simulation: Simulation) -> bool:
         variances = np.arange(len(now)) < len(now) // 2  # covariances may scatter about 0
         drift = np.where(variances, _DRIFT * np.abs(now), np.inf)
         noise = np.minimum(3 * scatter, drift) + 1e-5 * np.abs(now) + 1e-14
-        if before is not None and np.all(np.abs(now - before) <= noise):
+        q, covariances = np.split(now, 2)
+        distances = [*distances, np.where(q - covariances > _TOGETHER * q, q - covariances, 0.0)]
+        last = np.array(distances[-1 - _TURNS :])
+        approach = np.any(np.all((last[1:] < _FALLS * last[:-1]) & (last[1:] > 0), axis=0))
+        if before is not None and np.all(np.abs(now - before) <= noise) and not approach:
             return True
         before = now
     return False

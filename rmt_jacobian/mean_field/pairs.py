@@ -118,7 +118,7 @@ class PairState:
     def _growth_in_the_end(self, *, jumps: bool) -> Replicated:
         """Return the growth rate, its samples at the squares and products of their own."""
         state = self.state
-        model = state.model.rough()
+        model = state.model.watchful()
         passed: dict[int, np.ndarray] = {}  # derivatives hang on the steps of a series alone
         while True:
             own = model.growth(self.drives, jumps=jumps)
@@ -230,7 +230,7 @@ class PairState:
         model = state.model
         if isinstance(model, AffineSites) and not model.steps_are_known:
             model = PopulationSites(state.cell, state.parameters, seed=state.seed)
-        model = model.rough()
+        model = model.watchful()
 
         def rates_by(model: SiteModel, drives: Drives) -> np.ndarray:
             return np.exp(model.log_mean_squares(drives, steps)[:, -1] / steps)

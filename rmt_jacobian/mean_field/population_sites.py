@@ -49,7 +49,7 @@ from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
 
 __all__ = ["PopulationSites"]
 
-_ROUGHEST, _SMOOTH, _FINEST = 128, 512, 2**16  # sites of a population
+_ROUGHEST, _SMOOTH, _WATCHFUL, _FINEST = 128, 512, 4096, 2**16  # sites of a population
 _FORGOTTEN = 1e-5  # of the shape of the first memory
 _SHORTEST, _LONGEST = 8, 512  # steps of settling
 _GAUSSIAN = 2048  # steps of settling for which a memory is Gaussian
@@ -89,6 +89,9 @@ class PopulationSites(Population, SiteModel):
 
     def rough(self) -> "PopulationSites":  # noqa: D102
         return self if self.count <= _ROUGHEST else self._of(_ROUGHEST)
+
+    def watchful(self) -> "PopulationSites":  # noqa: D102
+        return self._of(_WATCHFUL)
 
     def smooth(self) -> "PopulationSites":  # noqa: D102
         return replace(self._of(_SMOOTH), splits=False)

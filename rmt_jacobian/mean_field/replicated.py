@@ -313,7 +313,7 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
             brake = max(brake / 2, _SLOWEST)
         if brake < 1:
             before = gap
-            x = np.where((x > 0) & (there > 0), x * (there / np.where(x > 0, x, 1)) ** brake, there)
+            x = _on_the_way(x, there, brake)
             if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
                 moved, used = _newton(image, x, slow=True)
                 x, calls = (x if moved is None else moved), calls + used
@@ -328,6 +328,13 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
                 x, before, stride = moved, 0 * gap, 1.0
             calls += used
     return Solution(x, False, float(np.max(np.abs(gap))), calls, remedy)
+
+
+def _on_the_way(x: np.ndarray, there: np.ndarray, share: float) -> np.ndarray:
+    """Return a share of the way on a logarithmic scale; what is not positive goes all of it."""
+    both = (x > 0) & (there > 0)
+    ratio = np.divide(there, x, out=np.ones(x.shape), where=both)
+    return np.where(both, x * ratio**share, there)
 
 
 def _newton(image: Image, x: np.ndarray, *, slow: bool = False) -> tuple[np.ndarray | None, int]:

@@ -98,6 +98,10 @@ class SiteModel(ABC):
     def rough(self) -> "SiteModel":
         """Return a model of few points."""
 
+    def watchful(self) -> "SiteModel":
+        """Return a model of enough points to meet what few sites see, which may be most of it."""
+        return self.rough()
+
     def smooth(self) -> "SiteModel":
         """Return a model whose rates hang smoothly on the drives, for their derivatives."""
         return self.rough()
