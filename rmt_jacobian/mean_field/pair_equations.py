@@ -71,9 +71,19 @@ def solve_pair_state(
         same = PairState(state, 1.0, tuple(squares))
         if start_correlation is not None or not np.any(squares) or same.chi <= 1:
             return Solution(same, True, 0.0, 1)
-        start = _APART
-        return _attracting(_PairEquations(state, 1.0).solved(start))
+        return _apart(state)
     return _PairEquations(state, input_correlation).solved(start)
+
+
+def _apart(state: UntiedState) -> Solution[PairState]:
+    """Return where two networks settle that see the same and part."""
+    model = state.model.rough()
+    while True:  # few sites may see the networks meet where they part slowly
+        found = _attracting(_PairEquations(state, 1.0).solved(_APART, model))
+        finer = None if found.converged else model.refined(_MOST_AT_ONCE)
+        if finer is None:
+            return found
+        model = finer
 
 
 def _attracting(found: Solution[PairState]) -> Solution[PairState]:
@@ -138,10 +148,13 @@ class _PairEquations:
 
         return image
 
-    def solved(self, start: float) -> Solution[PairState]:
-        """Follow the orbit from a correlation of all sources, and take as many points as needed."""
+    def solved(self, start: float, model: SiteModel | None = None) -> Solution[PairState]:
+        """Follow the orbit from a correlation of all sources, and take as many points as needed.
+
+        The first are those of a model, by default a rough one.
+        """
         state, squares = self.state, self.squares[self.first]
-        model, aim = state.model.rough(), state.aim * _SHARE
+        model, aim = model or state.model.rough(), state.aim * _SHARE
         coordinates, begin = self._begun(start)
         remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
         near, rough, turns = None, model, 0
@@ -182,7 +195,7 @@ class _PairEquations:
             if finer is None:
                 remedy = f"the correlations: {not_met(reached, state.accepted)}"
                 return replace(result, converged=False, remedy=remedy)
-            model, near = finer, found.value.mean
+            rough, model, near = model, finer, found.value.mean  # its slopes are known well enough
             if hidden:
                 rough, near = finer, None
                 coordinates, begin = self._begun(start)

@@ -362,7 +362,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             return solution
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, accepted))
-        model, near = finer, found.value.mean
+        rough, model, near = image_of(model), finer, found.value.mean
 
 
 def not_met(reached: float, tolerance: float) -> str:
