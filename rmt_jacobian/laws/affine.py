@@ -104,7 +104,7 @@ class Affine(Law):
         below = self.law.cdf(self._back(x))
         for location, _ in self.law.atoms():  # which rounding must not miss
             below = np.where(x == self._forth(location), self.law.cdf(location), below)
-        return below[()]
+        return np.where(x >= self.support()[1], 1.0, below)[()]
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the quantiles of the law, stretched and moved."""

@@ -229,3 +229,32 @@ def test_noise_is_refused_soon():
     rng = np.random.default_rng(0)
     with pytest.raises(ConvergenceError, match="noise"):
         antiderivative_in_panels(lambda t: rng.random(t.shape), 0.0, 1.0)
+
+
+def test_a_quantile_at_the_end_of_an_interval_is_that_end():
+    # Half of the mass lies below the gap; to rounding it may be more or less than 1/2.
+    low, high = 1e-4, 1.0
+    law = boxtimes(MarchenkoPastur(), PointMasses((low, high), (0.5, 0.5)))
+    # R-transform of compound free Poisson: z(g) = 1/g + sum of p a / (1 - a g), stationary there.
+    first, second = np.poly1d([-low, 1]), np.poly1d([-high, 1])
+    g = np.poly1d([1, 0])
+    numerator = (
+        -1 * first**2 * second**2
+        + g**2 * 0.5 * (low**2 * second**2 + high**2 * first**2)
+    )  # fmt: skip
+    real = [root.real for root in numerator.roots if abs(root.imag) < 1e-9 * abs(root)]
+    ends = [1 / t + 0.5 * (low / (1 - low * t) + high / (1 - high * t)) for t in real]
+    below = max(end for end in ends if end < 0.01)
+    assert law.ppf(0.5) == pytest.approx(below, rel=1e-9)
+    for law, mass, end in [
+        (boxplus(MarchenkoPastur(100.0), Semicircle(1e-2)), 0.99, 1e-2 * math.sqrt(0.99)),
+        (boxtimes(MarchenkoPastur(), PointMasses((1e-3, 1.0), (0.5, 0.5))), 0.5, None),
+    ]:
+        found = float(law.ppf(mass))
+        assert float(law.cdf(found)) == pytest.approx(mass, abs=1e-12)
+        assert end is None or found == pytest.approx(end, rel=1e-4)
+
+
+def test_the_cdf_of_a_law_far_from_zero_ends_at_one():
+    law = boxplus(Semicircle(1e-5, 1e8), MarchenkoPastur(0.3))
+    assert law.cdf(law.support()[1]) == 1.0
