@@ -14,7 +14,7 @@ __all__ = ["Segment", "gaps_of", "segments_of", "solve_in_gaps"]
 _SEARCHES = 40
 _STILL = 2e-15  # of a logarithm of a level, where it is a solution and not stationary
 _FLAT = 1e-9  # of the logarithm of a level; z is stationary at an edge, so its error is the square
-_NEAR = 1e-6  # of the length of an arm: how far from its end a point may be at a corner
+_NEAR = 1e-6  # of the distance to the next special point: how far off a point is at a corner
 _SNAP = 10.0  # how far from a corner a strand may end, in units of how far its points are
 _NARROW = 1e-13  # a narrower gap is the rounding of a remainder that is 0
 _SAME = 3e-11  # segments closer than this, without an atom between, belong to one gap
@@ -190,9 +190,9 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
     if not np.all(np.isfinite(ends)):
         return x, False
     off = np.abs(nodes.points[:, node] - ends)
-    middles = np.array([arms.points[k, arms.points.shape[1] // 2] for arms, k in pairs])
+    units = np.array([arms.units[k, side] for arms, k in pairs])
     limit, room = strands.chart.corner(ends, off, strands.times)
-    at_corner = np.all(off <= _NEAR * np.abs(middles - ends)) and abs(x - limit) <= _SNAP * room
+    at_corner = np.all(off <= _NEAR * units) and abs(x - limit) <= _SNAP * room
     return (limit if at_corner else x), False
 
 

@@ -1,0 +1,95 @@
+"""Edges and densities of features very much smaller than the support, against multiprecision."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+
+from rmt_jacobian.laws import MarchenkoPastur, PointMasses, Semicircle, boxplus, boxtimes
+
+
+def smoothed_hard_edge(size, x):
+    """Density of Marchenko-Pastur of ratio 1 plus a semicircle, by a root of its cubic in G.
+
+    With v the variance of the semicircle, z = 1 / (1 - G) + v G + 1 / G.
+    """
+    v = mpmath.mpf(size) ** 2 / 4
+    with mpmath.workdps(60):
+        z = mpmath.mpf(float(x))
+        roots = mpmath.polyroots([-v, v + z, -z, 1], maxsteps=500, extraprec=400)
+        return float(max(-mpmath.im(g) for g in roots) / mpmath.pi)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-7, 1e-10, 1e-13])
+def test_a_hard_edge_under_a_tiny_semicircle(size):
+    law = boxplus(MarchenkoPastur(), Semicircle(size))
+    v = mpmath.mpf(size) ** 2 / 4
+    with mpmath.workdps(60):
+        # z' = 1 / (1 - G)^2 + v - 1 / G^2 vanishes at the lower edge, where G is large and < 0.
+        stationary = mpmath.polyroots([v, -2 * v, v, 2, -1], maxsteps=500, extraprec=600)
+        g = min(mpmath.re(t) for t in stationary if abs(mpmath.im(t)) < 1e-30 * abs(t))
+        edge = float(1 / (1 - g) + v * g + 1 / g)
+    ((low, high),) = law.support_intervals()
+    assert low == pytest.approx(edge, rel=1e-9)
+    assert high == pytest.approx(4, rel=1e-6)
+    x = np.concatenate([low * np.array([0.9, 0.5, 0.1]), -low * np.logspace(-2, 3, 6), [0.5, 3.0]])
+    expected = [smoothed_hard_edge(size, t) for t in x]
+    np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-7)
+    # Further out than the smoothing reaches, the mass below is that of the hard edge.
+    far = math.sqrt(-low)
+    assert float(law.cdf(far)) == pytest.approx(float(MarchenkoPastur().cdf(far)), rel=1e-3)
+    p = np.array([1e-9, 0.01, 0.5, 0.99])
+    np.testing.assert_allclose(law.cdf(law.ppf(p)), p, rtol=0, atol=1e-12)
+
+
+def compound_density(atoms, x):
+    """Density of G^T D G for D with some atoms, by z = 1/g + sum of p a / (1 - a g)."""
+    with mpmath.workdps(80):
+        z = mpmath.mpf(float(x))
+        jumps = [(mpmath.mpf(a), mpmath.mpf(p)) for a, p in atoms]
+
+        def times(first, second):
+            out = [mpmath.mpf(0)] * (len(first) + len(second) - 1)
+            for i, a in enumerate(first):
+                for j, b in enumerate(second):
+                    out[i + j] += a * b
+            return out
+
+        whole = [mpmath.mpf(1)]
+        for a, _ in jumps:
+            whole = times(whole, [1, -a])  # lowest power first
+        total = [mpmath.mpf(0)] * (len(whole) + 1)
+        for k, c in enumerate(whole):
+            total[k] += c
+            total[k + 1] -= z * c
+        for k, (a, p) in enumerate(jumps):
+            rest = [mpmath.mpf(1)]
+            for other, _ in jumps[:k] + jumps[k + 1 :]:
+                rest = times(rest, [1, -other])
+            for i, c in enumerate(rest):
+                total[i + 1] += p * a * c
+        roots = mpmath.polyroots(total[::-1], maxsteps=500, extraprec=400)
+        return float(max(-mpmath.im(g) for g in roots) / mpmath.pi)
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        [(1e-6, 0.5), (1.0, 0.5)],
+        [(1e-12, 0.5), (1.0, 0.5)],
+        [(1e-17, 0.3), (1.0, 0.7)],
+        [(1e-17, 0.2), (1.0, 0.5), (1e17, 0.3)],
+    ],
+    ids=["6", "12", "17", "34"],
+)
+def test_products_of_atoms_on_very_different_scales(atoms):
+    law = boxtimes(MarchenkoPastur(), PointMasses(*zip(*atoms, strict=True)))
+    assert len(law.support_intervals()) == len(atoms)
+    assert law.support_intervals()[0][0] == 0
+    mass = 0.0
+    for (low, high), (_, weight) in zip(law.support_intervals(), atoms, strict=True):
+        x = low + (high - low) * np.array([1e-3, 0.1, 0.5, 0.9, 0.999])
+        np.testing.assert_allclose(law.pdf(x), [compound_density(atoms, t) for t in x], rtol=1e-7)
+        mass += weight  # of every band, by the trace of D there
+        assert float(law.cdf(high)) == pytest.approx(mass, abs=1e-10)
