@@ -197,11 +197,12 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
 
 
 def gaps_of(
-    segments: list[Segment], atoms: tuple[tuple[float, float], ...], relative: bool = False
+    strands: Strands, segments: list[Segment], atoms: tuple[tuple[float, float], ...]
 ) -> list[tuple[float, float]]:
     """Join the segments that continue each other, or touch without an atom between.
 
-    What is narrow is so in units of its own place, if ``relative``, or of the whole support.
+    What is narrow is so in units of its own place, for a product, or of the terms that add up to
+    it there, for a sum.
 
     Raises
     ------
@@ -212,30 +213,39 @@ def gaps_of(
         raise ConvergenceError(
             "the support of the convolution was not found: bring the factors to more similar scales"
         )
-    ends = np.array([segment.x[[0, -1]] for segment in segments]).ravel()[1:-1]
-    through = np.array([segment.through for segment in segments]).ravel()[1:-1]
-    span = float(np.max(np.abs(ends[~through]), initial=0.0)) or 1.0
-
-    def unit(point: float) -> float:
-        return abs(point) if relative else span
-
     merged: list[tuple[float, float]] = []
+    units: list[float] = []
     goes_on = False
-    for segment in segments:
+    for segment, unit in zip(segments, _units(strands, segments), strict=True):
         low, high = float(segment.x[0]), float(segment.x[-1])
         if merged and (
-            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * unit(low))
+            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * unit[0])
         ):
             goes_on = segment.through[1] if high >= merged[-1][1] else goes_on
             merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+            units[-1] = max(units[-1], unit[1])
         else:
             merged.append((low, high))
+            units.append(unit[1])
             goes_on = segment.through[1]
-    wide = [gap for gap in merged[1:-1] if gap[1] - gap[0] > _NARROW * unit(gap[1])]
+    narrow = [high - low <= _NARROW * unit for (low, high), unit in zip(merged, units, strict=True)]
+    wide = [gap for gap, lost in zip(merged[1:-1], narrow[1:-1], strict=True) if not lost]
     merged = [merged[0], *wide, merged[-1]]
     merged[0] = (-np.inf, merged[0][1])
     merged[-1] = (merged[-1][0], np.inf)
     return merged
+
+
+def _units(strands: Strands, segments: list[Segment]) -> np.ndarray:
+    """Return the sizes beside which the ends of segments are exact but for rounding."""
+    ends = np.array([segment.x[[0, -1]] for segment in segments])
+    if strands.chart.cuts:
+        return np.abs(ends)
+    finite = ends.ravel()[1:-1]  # of the outermost two the far ends are at infinity
+    sizes = np.full(ends.size, np.max(np.abs(finite), initial=0.0) or 1.0)
+    terms = strands.sizes(solve_in_gaps(strands, segments, finite))
+    sizes[1:-1] = np.where(np.isfinite(terms), terms, sizes[1:-1])
+    return sizes.reshape(ends.shape)
 
 
 def _touch(

@@ -9,15 +9,15 @@ import pytest
 from rmt_jacobian.laws import MarchenkoPastur, PointMasses, Semicircle, boxplus, boxtimes
 
 
-def smoothed_hard_edge(size, x):
-    """Density of Marchenko-Pastur of ratio 1 plus a semicircle, by a root of its cubic in G.
+def smoothed_density(size, x, ratio=1.0):
+    """Density of a Marchenko-Pastur law plus a semicircle, by a root of its cubic in G.
 
-    With v the variance of the semicircle, z = 1 / (1 - G) + v G + 1 / G.
+    With v the variance of the semicircle and c the ratio, z = 1 / (1 - c G) + v G + 1 / G.
     """
-    v = mpmath.mpf(size) ** 2 / 4
     with mpmath.workdps(60):
-        z = mpmath.mpf(float(x))
-        roots = mpmath.polyroots([-v, v + z, -z, 1], maxsteps=500, extraprec=400)
+        v, c, z = mpmath.mpf(size) ** 2 / 4, mpmath.mpf(ratio), mpmath.mpf(float(x))
+        cubic = [-v * c, v + c * z, 1 - c - z, 1]
+        roots = mpmath.polyroots(cubic, maxsteps=500, extraprec=400)
         return float(max(-mpmath.im(g) for g in roots) / mpmath.pi)
 
 
@@ -34,13 +34,27 @@ def test_a_hard_edge_under_a_tiny_semicircle(size):
     assert low == pytest.approx(edge, rel=1e-9)
     assert high == pytest.approx(4, rel=1e-6)
     x = np.concatenate([low * np.array([0.9, 0.5, 0.1]), -low * np.logspace(-2, 3, 6), [0.5, 3.0]])
-    expected = [smoothed_hard_edge(size, t) for t in x]
+    expected = [smoothed_density(size, t) for t in x]
     np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-7)
     # Further out than the smoothing reaches, the mass below is that of the hard edge.
     far = math.sqrt(-low)
     assert float(law.cdf(far)) == pytest.approx(float(MarchenkoPastur().cdf(far)), rel=1e-3)
     p = np.array([1e-9, 0.01, 0.5, 0.99])
     np.testing.assert_allclose(law.cdf(law.ppf(p)), p, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e-12, 1e-14])
+def test_a_band_next_to_zero_that_is_tiny_beside_the_support(size):
+    # Of the atom of mass 1 - 1/c, next to a bulk that begins at 2.5e-7.
+    ratio = 1.001
+    law = boxplus(MarchenkoPastur(ratio), Semicircle(size))
+    (low, high), bulk = law.support_intervals()
+    corner = size * math.sqrt(1 - 1 / ratio)
+    assert (low, high) == pytest.approx((-corner, corner), rel=1e-2)
+    x = np.concatenate([low + (high - low) * np.array([0.01, 0.3, 0.6, 0.99]), [bulk[0] * 1.1, 1]])
+    expected = [smoothed_density(size, t, ratio) for t in x]
+    np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-7)
+    assert float(law.cdf(high)) == pytest.approx(1 - 1 / ratio, abs=1e-11)
 
 
 def compound_density(atoms, x):
