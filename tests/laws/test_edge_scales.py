@@ -6,7 +6,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from rmt_jacobian.laws import MarchenkoPastur, PointMasses, Semicircle, boxplus, boxtimes
+from rmt_jacobian.laws import (
+    MarchenkoPastur,
+    PointMasses,
+    Semicircle,
+    boxplus,
+    boxplus_power,
+    boxtimes,
+)
 
 
 def smoothed_density(size, x, ratio=1.0):
@@ -107,3 +114,113 @@ def test_products_of_atoms_on_very_different_scales(atoms):
         np.testing.assert_allclose(law.pdf(x), [compound_density(atoms, t) for t in x], rtol=1e-7)
         mass += weight  # of every band, by the trace of D there
         assert float(law.cdf(high)) == pytest.approx(mass, abs=1e-10)
+
+
+def continued_density(first, second, x):
+    """Density of the sum of two laws given by F = 1/G and its slope, from far above the axis.
+
+    The subordination points u and z - u + F have equal values of F.
+    """
+    with mpmath.workdps(70):
+        height = mpmath.mpf(64)
+        z = mpmath.mpf(float(x)) + 1j * height
+        u = z
+        for _ in range(60):
+            u = z + second(z + first(u)[0] - u)[0] - (z + first(u)[0] - u)
+        while height > 1e-40:
+            height *= mpmath.mpf("0.4")
+            z = mpmath.mpf(float(x)) + 1j * height
+            for _ in range(6):
+                f, slope = first(u)
+                other, other_slope = second(z + f - u)
+                step = (f - other) / (slope - other_slope * (slope - 1))
+                while mpmath.im(u - step) <= 0 or mpmath.im(z + f - u) <= 0:
+                    step /= 2
+                u -= step
+        assert abs(step) < 1e-30 * mpmath.im(u)
+        return float(-mpmath.im(1 / first(u)[0]) / mpmath.pi)
+
+
+def atomic(locations, weights):
+    """1/G of some atoms, and its slope."""
+    pairs = [(mpmath.mpf(at), mpmath.mpf(p)) for at, p in zip(locations, weights, strict=True)]
+
+    def reciprocal(z):
+        g = sum(p / (z - at) for at, p in pairs)
+        return 1 / g, sum(p / (z - at) ** 2 for at, p in pairs) / g**2
+
+    return reciprocal
+
+
+def round_law(radius):
+    """1/G of a semicircle, and its slope."""
+    r = mpmath.mpf(radius)
+
+    def reciprocal(z):
+        root = mpmath.sqrt(z - r) * mpmath.sqrt(z + r)
+        return (z + root) / 2, (1 + z / root) / 2
+
+    return reciprocal
+
+
+@pytest.mark.parametrize("size", [1e-5, 1e-8, 1e-10])
+def test_bands_of_atoms_that_are_narrow_beside_their_place(size):
+    # An atom of mass m becomes a band of mass m: each eigenspace keeps its trace.
+    at, weights = (-2.0, 0.0, 1e-3, 3.0), (0.1, 0.2, 0.3, 0.4)
+    law = boxplus(PointMasses(at, weights), Semicircle(size))
+    assert len(law.support_intervals()) == 4
+    mass = 0.0
+    for (low, high), place, weight in zip(law.support_intervals(), at, weights, strict=True):
+        radius = size * math.sqrt(weight)
+        shift = (
+            size**2
+            / 4
+            * sum(
+                p / (place - other) for p, other in zip(weights, at, strict=True) if other != place
+            )
+        )  # of the second order
+        rounding = 4e-16 * abs(place)
+        assert low == pytest.approx(place + shift - radius, rel=0, abs=2e-4 * radius + rounding)
+        assert high == pytest.approx(place + shift + radius, rel=0, abs=2e-4 * radius + rounding)
+        x = low + (high - low) * np.array([0.2, 0.5, 0.7])
+        expected = [continued_density(atomic(at, weights), round_law(size), t) for t in x]
+        np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-7 + rounding / radius)
+        mass += weight
+        assert float(law.cdf(high)) == pytest.approx(mass, abs=1e-9)
+    p = np.array([0.05, 0.2, 0.5, 0.9])
+    x = law.ppf(p)
+    below, above = (law.cdf(x + sign * np.spacing(np.abs(x))) for sign in (-1, 1))
+    assert np.all((below <= p + 1e-9) & (p - 1e-9 <= above))
+    assert np.isnan(law.pdf(np.nan))
+    z = 3 + 0.5j * size
+    f = 1 / law.cauchy(z)
+    with mpmath.workdps(60):  # u is where the atoms see the sum, z - u what the semicircle adds
+        u = mpmath.mpc(z) - mpmath.mpf(size) ** 2 / 4 / mpmath.mpc(f)
+        assert abs(complex(atomic(at, weights)(u)[0]) / f - 1) < 1e-6
+
+
+@pytest.mark.parametrize("apart", [1e-6, 1e-9, 1e-12])
+def test_atoms_that_nearly_coincide_meet_a_coin(apart):
+    # Seen from afar there is an atom of 0.6, which leaves 0.6 + 0.5 - 1 at each side of the coin.
+    at, weights = (0.0, apart, 1.0), (0.3, 0.3, 0.4)
+    law = boxplus(PointMasses(at, weights), PointMasses((-1.0, 1.0), (0.5, 0.5)))
+    narrow = [pair for pair in law.support_intervals() if pair[1] - pair[0] < 1e-3]
+    assert len(narrow) == 2
+    for place, (low, high) in zip((-1.0, 1.0), narrow, strict=True):
+        assert place - 4e-16 <= low < high <= place + apart + 4e-16
+        x = place + np.array([0.3, 0.5, 0.6]) * apart
+        x = x[(x > low) & (x < high)]
+        first, second = atomic(at, weights), atomic((-1.0, 1.0), (0.5, 0.5))
+        expected = [continued_density(first, second, t) for t in x]
+        np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-6)
+        inside = float(law.cdf(high)) - float(law.cdf(np.nextafter(low, -2)))
+        assert inside == pytest.approx(0.1, abs=1e-9)
+
+
+def test_a_power_of_atoms_that_coincide_to_rounding():
+    law = boxplus_power(PointMasses((1.0, 1.0 + 1e-15, 2.0), (0.3, 0.3, 0.4)), 2)
+    assert law.atoms() == ((pytest.approx(2.0, rel=1e-14), pytest.approx(0.2)),)
+    assert law.mean() == pytest.approx(2.8)
+    assert float(law.cdf(2.0)) - float(law.cdf(1.999999)) == pytest.approx(0.2, abs=1e-5)
+    # Of two atoms of 0.6 and 0.4: symmetric about 3 but for the atom.
+    assert law.support() == pytest.approx((2.0, 3 + 2 * math.sqrt(0.24)), abs=1e-7)
