@@ -104,7 +104,8 @@ class Affine(Law):
         below = self.law.cdf(self._back(x))
         for location, _ in self.law.atoms():  # which rounding must not miss
             below = np.where(x == self._forth(location), self.law.cdf(location), below)
-        return below[()]
+        low, high = self.support()
+        return np.where(x >= high, 1.0, np.where(x < low, 0.0, below))[()]
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the quantiles of the law, stretched and moved."""

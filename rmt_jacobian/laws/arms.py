@@ -18,9 +18,15 @@ from rmt_jacobian.laws.self_energy import real_gaps
 
 __all__ = ["Arms", "arms_of"]
 
-_NEAR = 12.0  # decades: how close to the ends of an arm, in units of its length, points are laid
-_NEAR_ZERO = 10.0  # the same where the level vanishes inside a gap, and loses digits
+_NEAR = 12.0  # decades: how close to the ends of an arm points are laid
+_NEAR_ZERO = (
+    30.0  # the same at 0 for a sum, where any level may be that of a law on a smaller scale
+)
+_NEAR_INSIDE = 10.0  # the same where the level vanishes inside a gap, and loses digits
 _FAR = 20.0  # decades: how far out on an infinite arm, in units of the width of the support
+
+_EPS = np.finfo(float).eps
+_LEAST = float(np.finfo(float).tiny)
 
 _End: TypeAlias = tuple[float, float]
 
@@ -37,6 +43,8 @@ class Arms:
         The ends of the arms, of shape (arms, 2).
     through
         Whether the gap goes on beyond an end, or beyond infinity.
+    units
+        The distances from the ends to the next special points: closer by, the law has no scale.
     points
         Real points of the gaps, of shape (arms, count), dense at both ends of every arm.
     levels
@@ -47,6 +55,7 @@ class Arms:
     chart: Chart
     ends: np.ndarray
     through: np.ndarray
+    units: np.ndarray
     points: np.ndarray
     levels: np.ndarray
 
@@ -99,8 +108,10 @@ def _table(law: Law, chart: Chart, ends: list[_End], scale: float, count: int) -
     support = [point for interval in law.support_intervals() for point in interval]
     support += [location for location, _ in law.atoms()]
     through = ~np.isin(corners, support)
-    points = np.array([_laid(*pair, scale, count) for pair in zip(ends, through, strict=True)])
-    arms = Arms(law, chart, corners, through, points, points)
+    units = _units(corners, np.unique([*support, *chart.cuts]), scale)
+    near = _clearances(chart, corners, through, units)
+    points = np.array([_laid(*entry, scale, count) for entry in zip(ends, near, strict=True)])
+    arms = Arms(law, chart, corners, through, units, points, points)
     sigma, _ = arms.energies(points)
     with np.errstate(all="ignore"):
         levels = chart.level(points, sigma)
@@ -120,17 +131,34 @@ def _on_one_side(arms: Arms) -> Arms:
     return replace(arms, levels=levels)
 
 
-def _laid(ends: _End, through: np.ndarray, scale: float, count: int) -> np.ndarray:
+def _units(ends: np.ndarray, special: np.ndarray, scale: float) -> np.ndarray:
+    """Return the distances from the ends of arms to the next special points, below a scale."""
+    distances = np.abs(ends[..., None] - special)
+    distances[~(distances > 0)] = np.inf
+    lengths = np.minimum(ends[:, 1:] - ends[:, :1], scale)
+    return np.minimum(np.min(distances, axis=-1), lengths)
+
+
+def _clearances(
+    chart: Chart, ends: np.ndarray, through: np.ndarray, units: np.ndarray
+) -> np.ndarray:
+    """Return how close to the ends of arms points are laid."""
+    inner = np.where(through, _NEAR_INSIDE, _NEAR)
+    reach = np.where(ends == 0, _NEAR if chart.cuts else _NEAR_ZERO, inner)
+    return np.maximum(units * 10**-reach, np.maximum(_EPS * np.abs(ends), _LEAST))
+
+
+def _laid(ends: _End, near: np.ndarray, scale: float, count: int) -> np.ndarray:
     """Return points whose distances to both ends go down geometrically, strictly inside."""
     low, high = ends
-    outward = scale * np.logspace(-_NEAR, _FAR, count)
     if np.isinf(low):
-        points = high - outward[::-1]
+        points = high - np.geomspace(near[1], scale * 10**_FAR, count)[::-1]
     elif np.isinf(high):
-        points = low + outward
+        points = low + np.geomspace(near[0], scale * 10**_FAR, count)
     else:
-        reach = np.where(through & (np.array(ends) != 0), _NEAR_ZERO, _NEAR)
-        ratio, length = np.logspace(-reach[0], reach[1], count), high - low
+        length = high - low
+        first, last = np.minimum(near / max(length, _LEAST), 1)
+        ratio = np.geomspace(first, 1 / last, count)
         points = np.where(
             ratio < 1, low + length * ratio / (1 + ratio), high - length / (1 + ratio)
         )

@@ -68,7 +68,7 @@ class FreeConvolution(Law):
 
     @cached_property
     def _intervals(self) -> tuple[tuple[float, float], ...]:
-        gaps = gaps_of(self._segments, self.atoms(), relative=bool(self._chart.cuts))
+        gaps = gaps_of(self._strands, self._segments, self.atoms())
         ends = [(below[1], above[0]) for below, above in pairwise(gaps)]
         found = tuple((low, high) for low, high in ends if high > low)
         if not (found or self.atoms()):

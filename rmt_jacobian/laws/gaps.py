@@ -14,7 +14,7 @@ __all__ = ["Segment", "gaps_of", "segments_of", "solve_in_gaps"]
 _SEARCHES = 40
 _STILL = 2e-15  # of a logarithm of a level, where it is a solution and not stationary
 _FLAT = 1e-9  # of the logarithm of a level; z is stationary at an edge, so its error is the square
-_NEAR = 1e-6  # of the length of an arm: how far from its end a point may be at a corner
+_NEAR = 1e-6  # of the distance to the next special point: how far off a point is at a corner
 _SNAP = 10.0  # how far from a corner a strand may end, in units of how far its points are
 _NARROW = 1e-13  # a narrower gap is the rounding of a remainder that is 0
 _SAME = 3e-11  # segments closer than this, without an atom between, belong to one gap
@@ -190,18 +190,19 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
     if not np.all(np.isfinite(ends)):
         return x, False
     off = np.abs(nodes.points[:, node] - ends)
-    middles = np.array([arms.points[k, arms.points.shape[1] // 2] for arms, k in pairs])
+    units = np.array([arms.units[k, side] for arms, k in pairs])
     limit, room = strands.chart.corner(ends, off, strands.times)
-    at_corner = np.all(off <= _NEAR * np.abs(middles - ends)) and abs(x - limit) <= _SNAP * room
+    at_corner = np.all(off <= _NEAR * units) and abs(x - limit) <= _SNAP * room
     return (limit if at_corner else x), False
 
 
 def gaps_of(
-    segments: list[Segment], atoms: tuple[tuple[float, float], ...], relative: bool = False
+    strands: Strands, segments: list[Segment], atoms: tuple[tuple[float, float], ...]
 ) -> list[tuple[float, float]]:
     """Join the segments that continue each other, or touch without an atom between.
 
-    What is narrow is so in units of its own place, if ``relative``, or of the whole support.
+    What is narrow is so in units of its own place, for a product, or of the terms that add up to
+    it there, for a sum.
 
     Raises
     ------
@@ -212,30 +213,39 @@ def gaps_of(
         raise ConvergenceError(
             "the support of the convolution was not found: bring the factors to more similar scales"
         )
-    ends = np.array([segment.x[[0, -1]] for segment in segments]).ravel()[1:-1]
-    through = np.array([segment.through for segment in segments]).ravel()[1:-1]
-    span = float(np.max(np.abs(ends[~through]), initial=0.0)) or 1.0
-
-    def unit(point: float) -> float:
-        return abs(point) if relative else span
-
     merged: list[tuple[float, float]] = []
+    units: list[float] = []
     goes_on = False
-    for segment in segments:
+    for segment, unit in zip(segments, _units(strands, segments), strict=True):
         low, high = float(segment.x[0]), float(segment.x[-1])
         if merged and (
-            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * unit(low))
+            (goes_on and segment.through[0]) or _touch(merged[-1][1], low, atoms, _SAME * unit[0])
         ):
             goes_on = segment.through[1] if high >= merged[-1][1] else goes_on
             merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+            units[-1] = max(units[-1], unit[1])
         else:
             merged.append((low, high))
+            units.append(unit[1])
             goes_on = segment.through[1]
-    wide = [gap for gap in merged[1:-1] if gap[1] - gap[0] > _NARROW * unit(gap[1])]
+    narrow = [high - low <= _NARROW * unit for (low, high), unit in zip(merged, units, strict=True)]
+    wide = [gap for gap, lost in zip(merged[1:-1], narrow[1:-1], strict=True) if not lost]
     merged = [merged[0], *wide, merged[-1]]
     merged[0] = (-np.inf, merged[0][1])
     merged[-1] = (merged[-1][0], np.inf)
     return merged
+
+
+def _units(strands: Strands, segments: list[Segment]) -> np.ndarray:
+    """Return the sizes beside which the ends of segments are exact but for rounding."""
+    ends = np.array([segment.x[[0, -1]] for segment in segments])
+    if strands.chart.cuts:
+        return np.abs(ends)
+    finite = ends.ravel()[1:-1]  # of the outermost two the far ends are at infinity
+    sizes = np.full(ends.size, np.max(np.abs(finite), initial=0.0) or 1.0)
+    terms = strands.sizes(solve_in_gaps(strands, segments, finite))
+    sizes[1:-1] = np.where(np.isfinite(terms), terms, sizes[1:-1])
+    return sizes.reshape(ends.shape)
 
 
 def _touch(

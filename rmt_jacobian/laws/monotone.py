@@ -54,10 +54,11 @@ def invert_increasing(
         high = np.where(error > 0, x, high)
         low = np.where(error <= 0, x, low)
         following = np.where((newton >= low) & (newton <= high), newton, (low + high) / 2)
-        following = np.where(error == 0, x, following)
+        # Where the target is met a step is noise over a slope, which may be 0 at an end.
+        met = np.abs(error) <= rounding * _EPS * np.abs(y)
+        following = np.where(met, x, following)
         found.flat[moving] = following
-        moves = np.abs(following - x) > 4 * _EPS * np.abs(following)
-        moves &= np.abs(error) > rounding * _EPS * np.abs(y)
+        moves = ~met & (np.abs(following - x) > 4 * _EPS * np.abs(following))
         if not np.any(moves):
             break
         moving, x, y = moving[moves], following[moves], y[moves]

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.laws.affine import Affine
 from rmt_jacobian.laws.dominated import Dominated, dominated
+from rmt_jacobian.laws.framed import Framed, framed
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
@@ -180,10 +181,16 @@ def _sum(factors: _Factors) -> Law:
     size = max(_size(law) for law, _ in factors)
     least = min(_size(law) for law, _ in factors)
     if abs(math.log10(size)) < _MODERATE and least > _UNDERFLOW:
-        return dominated(FreeSum(factors))
+        return _free_sum(factors)
     kept = tuple((divided(law, size), times) for law, times in factors if _size(law) > _LOST * size)
-    inner = kept[0][0] if len(kept) == 1 and kept[0][1] == 1 else dominated(FreeSum(kept))
+    inner = kept[0][0] if len(kept) == 1 and kept[0][1] == 1 else _free_sum(kept)
     return Affine(inner, size)
+
+
+def _free_sum(factors: _Factors) -> Law:
+    exact = FreeSum(factors)
+    near = dominated(exact)
+    return framed(exact) if near is exact else near
 
 
 def _product(factors: _Factors) -> Law:
@@ -235,11 +242,15 @@ def _moved(law: Law, scale: float, shift: float) -> Law:
 
 def _terms(law: Law, kind: type[FreeSum] | type[FreeProduct]) -> tuple[tuple[Law, float], ...]:
     """Return the factors of a convolution of the same kind, so that nesting stays flat."""
-    if isinstance(law, Affine) and law.shift == 0 and isinstance(law.law, kind | Dominated):
+    if (
+        isinstance(law, Affine)
+        and law.shift == 0
+        and isinstance(law.law, kind | Dominated | Framed)
+    ):
         inner = _terms(law.law, kind)
         if kind is FreeSum and inner != ((law.law, 1.0),):
             return tuple((divided(factor, 1 / law.scale), times) for factor, times in inner)
-    if isinstance(law, Dominated):
+    if isinstance(law, Dominated | Framed):
         law = law.exact
     return law.factors if isinstance(law, kind) else ((law, 1.0),)
 

@@ -99,7 +99,7 @@ class System:
             p, slopes = self._energies(u)
             tangent = self._tangent(slopes)
             energy, slope = self._total(p), self._total(slopes * tangent)
-            error = np.max(np.abs(v - energy + p - u), axis=0)
+            error = np.max(np.abs(self._errors(p, u, v)), axis=0)
             size = np.abs(v) + np.max(np.abs(u), axis=0) + np.abs(energy)
             residual = np.where(np.isinf(energy), 0.0, error / size)  # infinite where G is 0
         return Solved(u, energy, slope, residual, residual <= _GAP)
@@ -161,13 +161,18 @@ class System:
     def _total(self, rows: np.ndarray) -> np.ndarray:
         return self.times @ rows
 
+    def _errors(self, p: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """Return v - u_i less the energies but one p_i, which may be larger than all others."""
+        others = self.times - np.eye(len(self.times))
+        return v - others @ p - u
+
     def _tangent(self, slopes: np.ndarray) -> np.ndarray:
         """Return the derivatives of the points by v."""
         return self._solved(slopes, np.ones_like(slopes))
 
     def _step(self, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         p, slopes = self._energies(u)
-        error = v - self._total(p) + p - u
+        error = self._errors(p, u, v)
         return self._solved(slopes, error), np.max(np.abs(error), axis=0)
 
     def _solved(self, slopes: np.ndarray, right: np.ndarray) -> np.ndarray:

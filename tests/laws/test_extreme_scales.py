@@ -229,3 +229,33 @@ def test_noise_is_refused_soon():
     rng = np.random.default_rng(0)
     with pytest.raises(ConvergenceError, match="noise"):
         antiderivative_in_panels(lambda t: rng.random(t.shape), 0.0, 1.0)
+
+
+def test_a_quantile_at_the_end_of_an_interval_is_that_end():
+    # Half of the mass lies below the gap; to rounding it may be more or less than 1/2.
+    low, high = 1e-4, 1.0
+    law = boxtimes(MarchenkoPastur(), PointMasses((low, high), (0.5, 0.5)))
+    # R-transform of compound free Poisson: z(g) = 1/g + sum of p a / (1 - a g), stationary there.
+    first, second = np.poly1d([-low, 1]), np.poly1d([-high, 1])
+    g = np.poly1d([1, 0])
+    numerator = (
+        -1 * first**2 * second**2
+        + g**2 * 0.5 * (low**2 * second**2 + high**2 * first**2)
+    )  # fmt: skip
+    real = [root.real for root in numerator.roots if abs(root.imag) < 1e-9 * abs(root)]
+    ends = sorted(1 / t + 0.5 * (low / (1 - low * t) + high / (1 - high * t)) for t in real)
+    gap = [end for end in ends if 1e-9 < end < 2][-2:]
+    found = float(law.ppf(0.5))
+    assert min(abs(found / end - 1) for end in gap) < 1e-9
+
+
+def test_a_quantile_at_the_end_of_a_flat_density_is_that_end():
+    law = boxplus(MarchenkoPastur(100.0), Semicircle(1e-2))
+    corner = 1e-2 * math.sqrt(0.99)  # of an atom of mass 0.99, with corrections of the order 1e-6
+    gap = (corner, law.support_intervals()[1][0])
+    assert min(abs(float(law.ppf(0.99)) / end - 1) for end in gap) < 1e-5
+
+
+def test_the_cdf_of_a_law_far_from_zero_ends_at_one():
+    law = boxplus(Semicircle(1e-5, 1e8), MarchenkoPastur(0.3))
+    assert law.cdf(law.support()[1]) == 1.0
