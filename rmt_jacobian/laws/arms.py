@@ -109,7 +109,7 @@ def _table(law: Law, chart: Chart, ends: list[_End], scale: float, count: int) -
     support += [location for location, _ in law.atoms()]
     through = ~np.isin(corners, support)
     units = _units(corners, np.unique([*support, *chart.cuts]), scale)
-    near = _clearances(chart, corners, through, units)
+    near = _clearances(law, chart, corners, through, units)
     points = np.array([_laid(*entry, scale, count) for entry in zip(ends, near, strict=True)])
     arms = Arms(law, chart, corners, through, units, points, points)
     sigma, _ = arms.energies(points)
@@ -140,11 +140,16 @@ def _units(ends: np.ndarray, special: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _clearances(
-    chart: Chart, ends: np.ndarray, through: np.ndarray, units: np.ndarray
+    law: Law, chart: Chart, ends: np.ndarray, through: np.ndarray, units: np.ndarray
 ) -> np.ndarray:
-    """Return how close to the ends of arms points are laid."""
+    """Return how close to the ends of arms points are laid.
+
+    The level of a product differs from its limit at 0 like x to the power 1 - a, for a density
+    like x to the power -a, and has lost its digits where that is below rounding.
+    """
     inner = np.where(through, _NEAR_INSIDE, _NEAR)
-    reach = np.where(ends == 0, _NEAR if chart.cuts else _NEAR_ZERO, inner)
+    lost = _NEAR / (1 - (law.edge_exponent_at_zero or 0.0))
+    reach = np.where(ends == 0, lost if chart.cuts else _NEAR_ZERO, inner)
     return np.maximum(units * 10**-reach, np.maximum(_EPS * np.abs(ends), _LEAST))
 
 

@@ -16,6 +16,7 @@ _STILL = 2e-15  # of a logarithm of a level, where it is a solution and not stat
 _FLAT = 1e-9  # of the logarithm of a level; z is stationary at an edge, so its error is the square
 _NEAR = 1e-6  # of the distance to the next special point: how far off a point is at a corner
 _SNAP = 10.0  # how far from a corner a strand may end, in units of how far its points are
+_ROUNDING = 1e-15  # of a level: its limit at the end of an arm is reached
 _NARROW = 1e-13  # a narrower gap is the rounding of a remainder that is 0
 _SAME = 3e-11  # segments closer than this, without an atom between, belong to one gap
 
@@ -183,9 +184,13 @@ def _limit(strands: Strands, nodes: _Nodes, node: int, side: int) -> tuple[float
     if np.all(through):
         return x, True
     lengths = np.array([np.abs(arms.points[k]).min() for arms, k in pairs])
-    if strands.chart.cuts and np.any(
-        ~through & (ends == 0) & (np.abs(nodes.points[:, node]) <= 1e3 * lengths)
-    ):
+    like = strands.levels[nodes.strand, strands.levels.shape[1] // 2]
+    level = strands.chart.exponential(nodes.logs[node], like)
+    limits = np.array([arms.levels[k, -side] for arms, k in pairs])
+    reached = (np.abs(nodes.points[:, node]) <= 1e3 * lengths) | (
+        np.abs(level - limits) <= _ROUNDING * np.abs(limits)
+    )
+    if strands.chart.cuts and np.any(~through & (ends == 0) & reached):
         return 0.0, False
     if not np.all(np.isfinite(ends)):
         return x, False

@@ -5,6 +5,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from rmt_jacobian.laws import (
     MarchenkoPastur,
@@ -161,6 +162,32 @@ def round_law(radius):
         return (z + root) / 2, (1 + z / root) / 2
 
     return reciprocal
+
+
+@pytest.mark.parametrize("missing", [1e-4, 1e-6, 1e-8, 1e-9])
+def test_a_projection_that_takes_little_off_a_hard_edge(missing):
+    # P G G^T P is Marchenko-Pastur of ratio p: its lower edge is at about (1 - p)^2 / 4.
+    p = 1 - missing
+    law = boxtimes(MarchenkoPastur(), PointMasses((0.0, 1.0), (missing, p)))
+    with mpmath.workdps(40):
+        edge = float((1 - mpmath.sqrt(mpmath.mpf(p))) ** 2)
+    ((low, high),) = law.support_intervals()
+    assert low == pytest.approx(edge, rel=1e-5)
+    x = np.array([1.01 * edge, 2 * edge, 100 * edge, 1e-3, 0.5, 3.0])
+    expected = p * np.sqrt((high - x) * (x - edge)) / (2 * math.pi * p * x)
+    np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-4)
+    np.testing.assert_allclose(law.pdf(x[2:]), expected[2:], rtol=1e-7)
+    far = math.sqrt(edge)
+    # With x = edge cosh(y)^2 the density times the slope is smooth.
+    below = quad(
+        lambda y: np.tanh(y) ** 2 * math.sqrt(edge * (high - edge * np.cosh(y) ** 2)) * np.cosh(y),
+        0,
+        math.asinh(math.sqrt((far - edge) / edge)),
+        epsabs=0,
+        epsrel=1e-10,
+    )[0]
+    assert float(law.cdf(far)) == pytest.approx(missing + below / math.pi, rel=1e-7)
+    assert law.atoms() == ((0.0, missing),)
 
 
 @pytest.mark.parametrize("size", [1e-5, 1e-8, 1e-10])
