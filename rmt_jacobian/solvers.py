@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Value = TypeVar("Value")
+Other = TypeVar("Other")
 
 # Brent's method ends at 4 machine epsilons; tighter requests are refused by scipy.
 _RELATIVE_TOLERANCE = 4 * np.finfo(float).eps
@@ -64,6 +65,16 @@ class Solution(Generic[Value]):
     residual: float
     iterations: int
     remedy: str = ""
+
+    def of(self, value: Other) -> "Solution[Other]":
+        """Return the outcome for something that follows from the value.
+
+        Examples
+        --------
+        >>> fixed_point_from(lambda x: 1 + x / 2, start=0.1).of("two").unwrap()
+        'two'
+        """
+        return Solution(value, self.converged, self.residual, self.iterations, self.remedy)
 
     def unwrap(self) -> Value:
         """Return the value, or raise :class:`ConvergenceError` if it is not an answer."""

@@ -14,7 +14,7 @@ from rmt_jacobian.laws.arms import arms_of
 from rmt_jacobian.laws.chart import Chart
 from rmt_jacobian.laws.gaps import Segment, gaps_of, segments_of, solve_in_gaps
 from rmt_jacobian.laws.law import Law
-from rmt_jacobian.laws.panels import PanelAntiderivative, antiderivative_in_panels
+from rmt_jacobian.laws.panels import PanelAntiderivative, masses_of_intervals
 from rmt_jacobian.laws.solution import LawSolution
 from rmt_jacobian.laws.strands import Strands, strands_of
 from rmt_jacobian.laws.subordination import Solved, System
@@ -27,7 +27,6 @@ _FEWEST = 13
 _LOST = 1e-11  # of the size of G: a smaller density is no number but rounding
 _ROOT = 0.05  # how far from a root of the distance the density may be next to an edge
 _SHIFTS = (1e-8, -1e-8, 1e-6, -1e-6)  # of an angle
-_MASS = 1e-8  # how far from 1 the total mass may be
 
 
 @dataclass(frozen=True)
@@ -206,19 +205,9 @@ class FreeConvolution(Law):
         return np.where(converged, sigma, np.nan), np.where(converged, slope, np.nan)
 
     @cached_property
-    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        found = tuple(
-            antiderivative_in_panels(lambda t, k=k: self._solved_rate(k, t), 0.0, np.pi)
-            for k in range(len(self._intervals))
-        )
-        mass = sum(mass for _, mass in self.atoms())
-        mass += sum(float(below(np.array(np.pi))) for below in found)
-        if not abs(mass - 1) <= _MASS:
-            raise ConvergenceError(
-                f"the mass of this law came out as {mass:.10g}: an interval was missed or is "
-                "narrower than rounding; bring the factors to more similar scales"
-            )
-        return found
+    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:
+        atoms = sum(mass for _, mass in self.atoms())
+        return masses_of_intervals(self._solved_rate, len(self._intervals), atoms)
 
     def _solved_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
         """Return the density times the derivative of the point, from the equations.

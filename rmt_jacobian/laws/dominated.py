@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.laws.affine import Affine
+from rmt_jacobian.laws.exact_moments import ExactMoments
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
@@ -22,7 +23,7 @@ _POINT = 1e-12  # of its place: what is narrower is a point
 
 
 @dataclass(frozen=True)
-class Dominated(Law):
+class Dominated(ExactMoments):
     r"""A free convolution by perturbation theory of the first order in its small side.
 
     The small variable A acts on the continuous part of the large one, B, like its mean.  An atom
@@ -121,25 +122,6 @@ class Dominated(Law):
             top = float(self.large.cdf(at))
             x[inside] = law.ppf(np.clip((p[inside] - (top - mass)) / mass, 0.0, 1.0))
         return x[()]
-
-    def var(self) -> float:
-        """Return the exact variance."""
-        return self.exact.var()
-
-    def _free_cumulants(self, n: int) -> np.ndarray:
-        """Return the exact free cumulants."""
-        return self.exact.free_cumulants(n)
-
-    def r_transform(self, w: ArrayLike) -> np.ndarray:
-        """Return the exact R-transform."""
-        return self.exact.r_transform(w)
-
-    def s_transform(self, u: ArrayLike) -> np.ndarray:
-        """Return the exact S-transform."""
-        return self.exact.s_transform(u)
-
-    def _moment(self, n: int) -> float:
-        return self.exact._moment(n)
 
     def _density(self, x: np.ndarray) -> np.ndarray:
         return self.pdf(x)

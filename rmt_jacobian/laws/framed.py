@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.laws.exact_moments import ExactMoments
 from rmt_jacobian.laws.free_sum import FreeSum
 from rmt_jacobian.laws.law import Law
-from rmt_jacobian.laws.panels import PanelAntiderivative, antiderivative_in_panels
+from rmt_jacobian.laws.panels import PanelAntiderivative, masses_of_intervals
 from rmt_jacobian.laws.solution import LawSolution
 from rmt_jacobian.laws.units import moved
 
@@ -22,7 +22,6 @@ _APART = 1e-4  # of the span of the sum: clusters are narrower, and further from
 _POINT = 1e-12  # of its place: what is narrower is a point
 _REACH = 10.0  # widths of a cluster: how far its band may reach
 _LEAST_MASS = 1e-10  # of a band
-_MASS = 1e-8  # how far from 1 the total mass may be
 _MOST = 400  # combinations of clusters
 
 
@@ -59,7 +58,7 @@ class _Band(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Framed(Law):
+class Framed(ExactMoments):
     r"""A free sum some bands of which are narrow beside their place.
 
     Let each factor have a cluster, a part of mass :math:`m_j` within a width that is small beside
@@ -150,21 +149,6 @@ class Framed(Law):
             chosen[np.abs(x - frame.place) <= _REACH * frame.reach] = k
         return chosen
 
-    def var(self) -> float:
-        """Return the variance of the sum."""
-        return self.exact.var()
-
-    def _free_cumulants(self, n: int) -> np.ndarray:
-        """Return the free cumulants of the sum."""
-        return self.exact.free_cumulants(n)
-
-    def r_transform(self, w: ArrayLike) -> np.ndarray:
-        """Return the R-transform of the sum."""
-        return self.exact.r_transform(w)
-
-    def _moment(self, n: int) -> float:
-        return self.exact._moment(n)
-
     def _density(self, x: np.ndarray) -> np.ndarray:
         density = np.full(x.shape, np.nan)
         for band in self._bands:
@@ -193,19 +177,9 @@ class Framed(Law):
         return sigma, slope
 
     @cached_property
-    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        found = tuple(
-            antiderivative_in_panels(lambda t, k=k: self._solved_rate(k, t), 0.0, np.pi)
-            for k in range(len(self._bands))
-        )
-        mass = sum(mass for _, mass in self.atoms())
-        mass += sum(float(below(np.array(np.pi))) for below in found)
-        if not abs(mass - 1) <= _MASS:
-            raise ConvergenceError(
-                f"the mass of this law came out as {mass:.10g}: an interval was missed or is "
-                "narrower than rounding; bring the factors to more similar scales"
-            )
-        return found
+    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:
+        atoms = sum(mass for _, mass in self.atoms())
+        return masses_of_intervals(self._solved_rate, len(self._bands), atoms)
 
     def _solved_rate(self, k: int, angle: np.ndarray) -> np.ndarray:
         band = self._bands[k]

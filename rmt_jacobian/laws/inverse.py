@@ -202,7 +202,7 @@ class InverseLaw(Law):
         return np.where(converged, self._energy_of(t), np.nan), np.where(converged, slope, np.nan)
 
     @cached_property
-    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def _antiderivatives(self) -> tuple[PanelAntiderivative, ...]:
         low, high = self._boundary.low, self._boundary.high
 
         def integrate(power: int) -> PanelAntiderivative:

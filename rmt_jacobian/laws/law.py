@@ -6,11 +6,11 @@ has a generic implementation here, which a law overrides where it knows a closed
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.polynomial import Chebyshev
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.arrays import generator
@@ -261,7 +261,7 @@ class Law(ABC):
         return self._antiderivatives[k](angle)
 
     @cached_property
-    def _antiderivatives(self) -> tuple[Chebyshev, ...]:
+    def _antiderivatives(self) -> tuple[Callable[[np.ndarray], np.ndarray], ...]:
         count = len(self.support_intervals())
         return tuple(antiderivative(lambda t, k=k: self._mass_rate(k, t)) for k in range(count))
 

@@ -9,8 +9,9 @@ from scipy.fft import dct
 
 from rmt_jacobian.errors import ConvergenceError
 
-__all__ = ["PanelAntiderivative", "antiderivative_in_panels"]
+__all__ = ["PanelAntiderivative", "antiderivative_in_panels", "masses_of_intervals"]
 
+_MASS = 1e-8  # how far from 1 the total mass may be
 _NODES = 40
 _FIRST = 2
 _TOLERANCE = 2e-14
@@ -117,6 +118,37 @@ def antiderivative_in_panels(
         f"{_HALVINGS} halvings do not resolve the density: it is not finite somewhere, or "
         "discontinuous"
     )
+
+
+def masses_of_intervals(
+    rate: Callable[[int, np.ndarray], np.ndarray], intervals: int, atoms: float
+) -> tuple[PanelAntiderivative, ...]:
+    """Return the masses below angles of intervals that make up a law with its atoms.
+
+    Parameters
+    ----------
+    rate
+        Of the number of an interval and angles from 0 to pi, the mass by the angle.
+    intervals
+        How many there are.
+    atoms
+        The mass of all atoms.
+
+    Raises
+    ------
+    ConvergenceError
+        If the total mass is not 1.
+    """
+    found = tuple(
+        antiderivative_in_panels(lambda t, k=k: rate(k, t), 0.0, np.pi) for k in range(intervals)
+    )
+    mass = atoms + sum(float(below(np.array(np.pi))) for below in found)
+    if not abs(mass - 1) <= _MASS:
+        raise ConvergenceError(
+            f"the mass of this law came out as {mass:.10g}: an interval was missed or is narrower "
+            "than rounding; bring the factors to more similar scales"
+        )
+    return found
 
 
 def _joined(done: list[tuple[np.ndarray, np.ndarray]]) -> PanelAntiderivative:

@@ -118,9 +118,13 @@ def memory_slopes(cell: Cell) -> tuple[Table, ...] | None:
     sigmoid(-e)*sigmoid(e)
     """
     memory = tuple(cell.states[i] for i in cell.memory)
-    found = [_rows([cell.gate_derivatives[i][k] for i in cell.memory], memory)
-             for k in range(len(cell.gates))]  # fmt: skip
-    return None if any(table is None for table in found) else tuple(found)  # pyright: ignore
+    found = []
+    for k in range(len(cell.gates)):
+        table = _rows([cell.gate_derivatives[i][k] for i in cell.memory], memory)
+        if table is None:
+            return None
+        found.append(table)
+    return tuple(found)
 
 
 def _rows(expressions: Sequence[sp.Expr], states: tuple[sp.Symbol, ...]) -> Table | None:

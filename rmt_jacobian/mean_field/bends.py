@@ -42,6 +42,7 @@ _SATURATING = (sp.tanh, sigmoid, sp.erf)
 _SOFT = (*_SATURATING, sp.exp, sp.cosh, sp.sinh, sp.sin, sp.cos)
 _REACH, _POINTS = 37.0, 5_400  # standard deviations that are searched, and places tried
 _NEAR, _FINER = 4.0, 4  # standard deviations that means share, and steps of those in an octave
+_FAR = 2.0**52  # steps, beyond which a mean is a multiple of them to rounding
 _BISECTIONS, _BESIDE = 200, 1e-20
 _TRACE, _LEAST = 1e-15, 1e-100  # of a variable that has died out
 _STEEPEST, _FURTHEST = 1.0, 1.0  # of an argument p e + r that evenly graded nodes resolve
@@ -199,7 +200,8 @@ def _range_of(mean: float, variance: float) -> tuple[float, float]:
         return mean, 0.0
     std = 2.0 ** (math.ceil(math.log2(math.sqrt(variance)) * _FINER) / _FINER)
     near = _NEAR * std
-    return near * round(mean / near), (std * (1 + _NEAR / 2 / _REACH)) ** 2
+    place = near * round(mean / near) if abs(mean / near) < _FAR else mean
+    return place, (std * (1 + _NEAR / 2 / _REACH)) ** 2
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from rmt_jacobian.mean_field.site_models import Drives
 
 __all__ = ["edge_of_biases", "ladder"]
 
-_RUNGS = {1: 64, 2: 16, 3: 8}  # of each bias, by their number
+_RUNGS, _FEWEST = {1: 64, 2: 16, 3: 8, 4: 4, 5: 4}, 2  # of each bias, by their number
 _FARTHEST = 40.0  # standard deviations
 _BESIDE = 4  # sites of each population on a rung
 _FOLLOWED = 64  # steps, in the second half of which rates are read off
@@ -32,7 +32,7 @@ def ladder(biases: int) -> np.ndarray:
     >>> ladder(1).shape, ladder(2).shape, round(float(ladder(2).max()), 9)
     ((1, 64), (2, 256), 40.0)
     """
-    rungs = _RUNGS.get(biases, 4)
+    rungs = _RUNGS.get(biases, _FEWEST)
     one = np.sinh(np.linspace(-1, 1, rungs) * np.arcsinh(_FARTHEST))
     return np.array(list(itertools.product(one, repeat=biases))).T
 

@@ -180,7 +180,7 @@ class _PairEquations:
                 near = np.where(self.odd & (np.abs(near) <= hidden), 0.0, near)
                 continue
             pair = self._pair(model, coordinates, found)
-            result = Solution(pair, found.converged, found.residual, found.iterations, found.remedy)
+            result = found.of(pair)
             reached = max(pair.correlation_errors, default=0.0)
             if not found.converged or reached <= aim:
                 return result

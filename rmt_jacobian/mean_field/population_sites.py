@@ -299,7 +299,8 @@ class PopulationSites(Population, SiteModel):
     def _edge(self, drives: Drives) -> float:
         """Return what sites of rare frozen biases keep, which populations hardly hold."""
         if drives not in self._edges:
-            on_ladder = edge_of_biases(self, drives, self.settling(drives)) if self.frozen else 0.0
+            lasts = bool(self.frozen and self.cell.memory)
+            on_ladder = edge_of_biases(self, drives, self.settling(drives)) if lasts else 0.0
             self._edges[drives] = max(on_ladder, self.edge_of_part(drives))
         return self._edges[drives]
 

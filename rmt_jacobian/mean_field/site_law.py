@@ -240,7 +240,7 @@ def solve_site_law(
         return Solution(law, False, math.inf, found.iterations, _diverges(cell, parameters, rate))
     q = parameters.only.preactivation_variance(found.value, parameters.input_variance)
     law = SiteLaw(cell, parameters, q)
-    return Solution(law, found.converged, found.residual, found.iterations, found.remedy)
+    return found.of(law)
 
 
 def _diverges(cell: Cell, parameters: Parameters, rate: float) -> str:

@@ -268,7 +268,7 @@ def solve_untied_state(
     model.refuse_growth(drives)
     settle = PopulationSites(cell, parameters, seed=seed).settling(drives) if cell.memory else 1
     state = UntiedState(cell, parameters, squares, count, settle, seed, model, known, tolerance)
-    return Solution(state, found.converged, found.residual, found.iterations, found.remedy)
+    return found.of(state)
 
 
 @lru_cache(maxsize=16)
@@ -311,7 +311,7 @@ def _by_moments(model: SiteModel, start: _Start) -> _Known:
     escapes = found.residual == math.inf
     square = np.array([math.inf if escapes else found.value.state_variance])
     known = Replicated(square[None], _ROUNDING * square)
-    return replace(found, value=(known, model))  # pyright: ignore[reportReturnType]
+    return found.of((known, model))
 
 
 def _in_each(start: _Start, cell: Cell) -> np.ndarray:
@@ -350,9 +350,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         whole = Replicated(
             found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
         )
-        solution = Solution(
-            (whole, model), found.converged, found.residual, found.iterations, found.remedy
-        )
+        solution = found.of((whole, model))
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
             return solution
