@@ -13,30 +13,35 @@ it would take as many steps to find them as it remembers.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.site_paths import is_frozen, low_discrepancy_normals, reads_input
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import ensemble
-from rmt_jacobian.pencils.site_recursion import SiteMatrices, grown, mean, spread_of, step_of
+from rmt_jacobian.pencils.site_recursion import (
+    Factors,
+    Growth,
+    SiteMatrices,
+    grown,
+    mean,
+    spread_of,
+    step_of,
+)
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = [
     "CommonSites",
     "Rates",
-    "Replicates",
     "first_coefficients",
     "imposed",
-    "mean_and_error",
     "settling",
 ]
 
@@ -80,7 +85,7 @@ class Rates:
 
 @dataclass(frozen=True, eq=False)
 class CommonSites:
-    """Standard normal variables of a population of sites.
+    """Standard normal variables of a population of sites, or of several.
 
     Attributes
     ----------
@@ -89,9 +94,11 @@ class CommonSites:
     s_1
         Of every W.
     normals
-        Of all steps, shape (steps, variables, sites); the first ``settle`` forget the start.
+        Of all steps, shape (steps, variables, populations, sites); the first ``settle`` forget the
+        start.
     biases, memory
-        Of the biases that stay, shape (preactivations, sites), and of a memory at the start.
+        Of the biases that stay, shape (preactivations, populations, sites), and of a memory at the
+        start.
     settle, lead
         The number of steps before those that are measured, and in how many of them a change of the
         states turns to the direction that grows most.
@@ -135,30 +142,70 @@ class CommonSites:
         per_step, own = len(cell.gates) + int(reads_input(cell)), len(cell.gates) + 1
         total = settle + max(steps, _WINDOW)
         z = low_discrepancy_normals(own + per_step * total, count, rng)
-        history = z[own:].reshape(total, per_step, count)
+        history = z[own:].reshape(total, per_step, 1, count)
         # The measured steps matter most and get the most even dimensions.
         history = np.concatenate([history[total - settle :], history[: total - settle]])
         s_1 = first_coefficients(cell, weights)
-        return cls(cell, steps, s_1, history, z[1:own], z[0], settle, lead)
+        return cls(cell, steps, s_1, history, z[1:own, None], z[:1], settle, lead)
+
+    @classmethod
+    def beside(cls, each: Sequence["CommonSites"]) -> "CommonSites":
+        """Return populations of one kind as one."""
+        parts = (
+            np.concatenate([getattr(one, name) for one in each], axis=-2)
+            for name in ("normals", "biases", "memory")
+        )
+        return replace(each[0], **dict(zip(("normals", "biases", "memory"), parts, strict=True)))
 
     @property
     def count(self) -> int:
-        """The number of sites."""
+        """The number of sites of each population."""
         return self.normals.shape[-1]
 
-    def rates(self, points: Sequence[Parameters]) -> Rates:
-        """Measure at several points; nan where the states have no finite variance."""
+    @property
+    def populations(self) -> int:
+        """The number of populations."""
+        return self.normals.shape[-2]
+
+    def rates(self, points: Sequence[Parameters], *, spread: bool = True) -> Rates:
+        """Measure at several points; nan where the states have no finite variance.
+
+        Parameters
+        ----------
+        points
+            Where; several populations are measured at one.
+        spread
+            Whether to measure that; nan where not.
+        """
         together = max(1, _TOGETHER // self.count)
-        parts = [self._measured(points[k : k + together]) for k in range(0, len(points), together)]
+        if self.populations > 1:
+            (point,) = points
+            return self._by_population(point, together, spread=spread)
+        starts = range(0, len(points), together)
+        parts = [self._measured(points[k : k + together], spread=spread) for k in starts]
         return Rates.joined(parts, np.concatenate)
 
-    def _measured(self, points: Sequence[Parameters]) -> Rates:
+    def _by_population(self, point: Parameters, together: int, *, spread: bool) -> Rates:
+        parts = [
+            replace(
+                self,
+                normals=self.normals[..., k : k + together, :],
+                biases=self.biases[:, k : k + together],
+                memory=self.memory[k : k + together],
+            )
+            for k in range(0, self.populations, together)
+        ]
+        measured = map_samples(lambda part: part._measured([point], spread=spread), parts)
+        return Rates.joined(list(measured), np.concatenate)
+
+    def _measured(self, points: Sequence[Parameters], *, spread: bool) -> Rates:
         with np.errstate(all="ignore"):
             run = _Run(self, points)
             variances = [run.weight[:, k] ** 2 for k in range(len(self.cell.gates))]
             d = len(self.cell.states)
             one: SiteMatrices = {(i, i): 1.0 for i in range(d)}
             change, rates, steps, product = one, [], [], []
+            measured = self.steps if spread or run.frozen else 1
             for t in range(len(self.normals)):
                 variables = run.variables(t)
                 if t < self.settle and (t < _EARLY or t % _EARLY == 0):
@@ -172,20 +219,12 @@ class CommonSites:
                 change = made.after
                 if t >= self.settle:
                     rates.append(made.rate)
-                    if len(steps) < self.steps:
+                    if len(steps) < measured:
                         last = product[-1].after if product else one
                         steps.append(factors)
                         product.append(grown(factors, last, variances))
                 run.arrive(states)
-            count = len(points)
-            means = sum(np.log(_column(made.rate, count)) for made in product)
-            over = [np.log(_column(rate, count)) for rate in rates]
-            growth = means / self.steps if run.frozen else sum(over) / len(over)
-            spread = np.log1p(_column(spread_of(steps, product, variances, self.s_1), count))
-            kept = run.kept(steps[-1].updates)
-        bad = ~np.isfinite(growth) | ~np.isfinite(spread) | ~(run.size < _HUGE)
-        growth, means, spread = (np.where(bad, np.nan, each) for each in (growth, means, spread))
-        return Rates(growth, means, spread, kept, run.size)
+            return run.rates(steps, product, rates, variances, spread=spread)
 
 
 def _column(values: Any, count: int) -> np.ndarray:
@@ -213,7 +252,8 @@ class _Run:
         variance = np.array([[[each.input_variance]] for each in points])
         self.fixed = self.input**2 * variance + (table("bias_std") * ~frozen) ** 2
         self.frozen = any(has_frozen_bias(each) for each in points)
-        self.states = [np.zeros((len(points), sites.count)) for _ in sites.cell.states]
+        self.rows = max(len(points), sites.populations)
+        self.states = [np.zeros((self.rows, sites.count)) for _ in sites.cell.states]
         self.started = False
 
     def variables(self, t: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
@@ -233,7 +273,7 @@ class _Run:
                 e = e + self.shift[:, k] * self.sites.biases[k]
             gates.append(e)
         inputs = self.points[0].inputs
-        x = inputs.from_normal(z[len(gates)]) if len(z) > len(gates) else np.zeros(z.shape[-1])
+        x = inputs.from_normal(z[len(gates)]) if len(z) > len(gates) else np.zeros(z.shape[1:])
         return self.states, gates, x
 
     def advance(self, variables: tuple[list[np.ndarray], list[np.ndarray], np.ndarray]) -> None:
@@ -274,10 +314,33 @@ class _Run:
 
     def kept(self, updates: Sequence[Mapping[int, Any]]) -> np.ndarray:
         """Return the mean square of the slopes of the memory."""
-        memory, count = self.sites.cell.memory, len(self.points)
+        memory = self.sites.cell.memory
         sums = [sum(np.abs(updates[i].get(j, 0.0)) for j in memory) for i in memory]
-        squares = [_column(mean(np.square(each)), count) for each in sums]
-        return np.max(squares, axis=0) if squares else np.zeros(count)
+        squares = [_column(mean(np.square(each)), self.rows) for each in sums]
+        return np.max(squares, axis=0) if squares else np.zeros(self.rows)
+
+    def rates(
+        self,
+        steps: Sequence[Factors],
+        product: Sequence[Growth],
+        rates: Sequence[Any],
+        variances: Sequence[Any],
+        *,
+        spread: bool,
+    ) -> Rates:
+        """Return what was measured over the steps of a product and at all that were watched."""
+        means = sum(np.log(_column(made.rate, self.rows)) for made in product)
+        over = [np.log(_column(rate, self.rows)) for rate in rates]
+        growth = means / len(product) if self.frozen else sum(over) / len(over)
+        bad = ~np.isfinite(growth) | ~(self.size < _HUGE)
+        if spread:
+            found = spread_of(steps, product, variances, self.sites.s_1)
+            spreads = np.log1p(_column(found, self.rows))
+            bad |= ~np.isfinite(spreads)
+        else:
+            spreads, means = np.full(self.rows, np.nan), np.full(self.rows, np.nan)
+        growth, means, spreads = (np.where(bad, np.nan, each) for each in (growth, means, spreads))
+        return Rates(growth, means, spreads, self.kept(steps[-1].updates), self.size)
 
 
 def first_coefficients(cell: Cell, weights: WeightsChoice) -> tuple[float, ...]:
@@ -303,52 +366,3 @@ def settling(kept: float, *, frozen: bool = False) -> int:
         return _SHORTEST if kept <= 0 else longest
     needed = math.log(_FORGOTTEN) / math.log(kept)
     return int(min(longest, 2 ** math.ceil(math.log2(max(_SHORTEST, needed)))))
-
-
-@dataclass(frozen=True, eq=False)
-class Replicates:
-    """Independent populations, from which every average gets an error.
-
-    Attributes
-    ----------
-    sites
-        One for each replicate.
-    """
-
-    sites: tuple[CommonSites, ...]
-
-    @classmethod
-    def draw(
-        cls,
-        cell: Cell,
-        weights: WeightsChoice,
-        steps: int,
-        *,
-        settle: int,
-        count: int,
-        replicates: int,
-        seed: Seed,
-    ) -> "Replicates":
-        """Draw populations; the arguments are those of one of them."""
-        return cls(
-            tuple(
-                CommonSites.draw(cell, weights, steps, settle=settle, count=count, rng=rng)
-                for rng in spawn(seed, replicates)
-            )
-        )
-
-    def rates(self, points: Sequence[Parameters]) -> Rates:
-        """Measure at several points; shape (replicates, points)."""
-        found = list(map_samples(lambda sites: sites.rates(points), self.sites))
-        return Rates.joined(found, np.stack)
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean of replicates and its standard error.
-
-    Examples
-    --------
-    >>> mean_and_error(np.array([1.0, 3.0]))
-    (2.0, 1.0)
-    """
-    return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))

@@ -9,11 +9,10 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, InfeasibleError
+from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
 from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.factors import independent_products
-from rmt_jacobian.pencils.common_sites import mean_and_error
 from rmt_jacobian.pencils.critical_descent import Start
 from rmt_jacobian.pencils.critical_search import CriticalSearch
 from rmt_jacobian.pencils.critical_surface import Optimality
@@ -22,9 +21,10 @@ from rmt_jacobian.pencils.initialization_report import (
     report_on,
     settled_replicates,
 )
+from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
-__all__ = ["critical_report", "rescaled_report"]
+__all__ = ["critical_report", "populations_at", "rescaled_report"]
 
 _SITES = 4096  # of each population
 _SAMPLED, _EXACT = 1e-7, 1e-9  # of the logarithm of the growth rate, of populations and exact
@@ -33,49 +33,55 @@ _ROUNDS = 6
 _PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
 
 
+def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Seed) -> Replicates:
+    """Return populations that are settled where a start has come to.
+
+    Raises
+    ------
+    InfeasibleError
+        If the states are not stationary there.
+    """
+    cell, there = start.search.cell, start.search.at(start.reached)
+    populations, settled = settled_replicates(
+        cell, there, weights=weights, steps=steps, sites=_SITES, seed=seed
+    )
+    if not settled:
+        raise InfeasibleError(
+            f"no critical point: where the growth rate is 1 the states of {cell.name} are not "
+            f"stationary ({_named(there)}); change input_std, or lower the bias of a gate that "
+            "remembers"
+        )
+    return populations
+
+
 def critical_report(
-    start: Start, optimality: Optimality, *, weights: WeightsChoice, steps: int, seed: Seed
-) -> InitializationReport:
-    r"""Make the growth rate of a minimum 1 and report its variance.
+    start: Start, optimality: Optimality, populations: Replicates, *, weights: WeightsChoice
+) -> InitializationReport | None:
+    r"""Make the growth rate of a minimum 1 and report its variance; None if the point is lost.
 
     The growth rate is exact where the averages of the cell are closed forms, and else the mean over
     populations.  Populations whose growth rate is high spread more; with
     :math:`\mu = df/d\gamma` on the surface the variance at growth rate 1 is the mean of
     :math:`f - \mu \gamma`, which scatters less than f.
-
-    Raises
-    ------
-    ConvergenceError
-        If the point is lost.
-    InfeasibleError
-        If the states are not stationary there.
     """
     search, cell = start.search, start.search.cell
-    populations, settled = settled_replicates(
-        cell, search.at(start.reached), weights=weights, steps=steps, sites=_SITES, seed=seed
-    )
-
-    if not settled:
-        raise InfeasibleError(
-            f"no critical point: where the growth rate is 1 the states of {cell.name} are not "
-            f"stationary ({_named(search.at(start.reached))}); change input_std, or lower the bias "
-            "of a gate that remembers"
-        )
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates([parameters]).growth))
+        return float(np.mean(populations.rates(parameters, spread=False).growth))
 
     vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0)
     exact = _is_exact(search)
-    if exact:
+    if exact and vector is not None:
         vector = _on_surface(
             search, vector, optimality.normal, partial(_exact_growth, cell), slope=1.0, exact=_EXACT
         )
+    if vector is None:
+        return None
     parameters = search.at(vector)
     report = report_on(populations, "critical", parameters, weights=weights, remark=start.remark)
-    rates = populations.rates([parameters])
-    excess = rates.growth[:, 0] - (0.0 if exact else np.mean(rates.growth))
-    spread, error = mean_and_error(rates.spread[:, 0] - optimality.multiplier * excess)
+    rates = populations.rates(parameters)
+    excess = rates.growth - (0.0 if exact else np.mean(rates.growth))
+    spread, error = mean_and_error(rates.spread - optimality.multiplier * excess)
     report = replace(
         report,
         relative_variance=math.expm1(spread),
@@ -91,13 +97,10 @@ def critical_report(
 
 def rescaled_report(
     start: Start, *, weights: WeightsChoice, steps: int, seed: Seed
-) -> InitializationReport:
+) -> InitializationReport | None:
     """Report a start whose weights have been multiplied by the factor that makes it critical.
 
-    Raises
-    ------
-    ConvergenceError
-        If the point is lost.
+    None if the point is lost: it is critical only while the states have not settled.
     """
     assert start.first is not None
     search = start.search
@@ -106,9 +109,11 @@ def rescaled_report(
     )
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates([parameters]).growth))
+        return float(np.mean(populations.rates(parameters, spread=False).growth))
 
     vector = _on_surface(search, start.first, start.moving, sampled)
+    if vector is None:
+        return None
     report = report_on(
         populations, start.name, search.at(vector), weights=weights, remark=start.remark
     )
@@ -144,8 +149,10 @@ def _on_surface(
     *,
     slope: float | None = None,
     exact: float = _SAMPLED,
-) -> np.ndarray:
+) -> np.ndarray | None:
     """Return where on a line the logarithm of the growth rate vanishes, by the secant method.
+
+    None where it does not.
 
     Parameters
     ----------
@@ -183,9 +190,7 @@ def _on_surface(
         if move == 0:
             break
     if not best[0] <= (_NEAR if search.smooth else _STAIRCASE):
-        raise ConvergenceError(
-            "the critical point was lost at full accuracy: fix some parameters, or change steps"
-        )
+        return None
     return shifted(best[1])
 
 

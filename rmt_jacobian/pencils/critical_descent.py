@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -11,16 +10,10 @@ from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import has_frozen_bias
-from rmt_jacobian.parallel import map_samples
-from rmt_jacobian.pencils.common_sites import (
-    CommonSites,
-    Replicates,
-    imposed,
-    mean_and_error,
-    settling,
-)
+from rmt_jacobian.pencils.common_sites import CommonSites, imposed, settling
 from rmt_jacobian.pencils.critical_search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.pencils.critical_surface import CriticalSurface, Optimality
+from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 from rmt_jacobian.pencils.usual_initializations import UsualInitialization
 
@@ -38,7 +31,8 @@ FOLLOWED = 2
 """How many starts are followed on more sites."""
 
 _CLOSE = 0.05  # of log m_2 / m_1^2: the others must be that near to the best
-_IMPOSED = 16  # steps of settling where the moments of the memory are imposed
+_IMPOSED = 16  # steps of settling where the moments of the memory are imposed, at first
+
 _UNKNOWN, _LONGEST = 32, 64  # and elsewhere, before it is known how long it lasts, and at most
 _SHARES = (1.0, 0.25, 0.06)  # of a predicted move that are tried
 _UPHILL = 15  # steps towards growth rate 1 where there is none on a line
@@ -101,6 +95,8 @@ class Descent:
         The ensemble of every W, T, and what the sites are drawn from.
     tick
         Called once for every start that has come a stage further.
+    settle
+        Steps before growth is measured, where the moments of the memory are imposed.
     """
 
     cell: Cell
@@ -108,12 +104,13 @@ class Descent:
     steps: int
     seed: Seed
     tick: Callable[[], object] = lambda: None
+    settle: int = _IMPOSED
 
     def surface(
         self, search: CriticalSearch, level: int, kept: float | None = None
     ) -> CriticalSurface:
         """Return growth and spread on the sites of a level, settled for a given memory."""
-        settle = _IMPOSED
+        settle = self.settle
         if not imposed(self.cell, search.base):
             frozen = has_frozen_bias(search.base)
             settle = _UNKNOWN if kept is None else min(_LONGEST, settling(kept, frozen=frozen))
@@ -123,25 +120,52 @@ class Descent:
         )  # fmt: skip
         return CriticalSurface(search, sites)
 
-    def run(self, starts: Sequence[Start]) -> tuple[list[Start], Start, Optimality]:
-        """Return all starts, how far they came, and the best of them with what it is.
+    def begun(self, starts: Sequence[Start]) -> list[Start]:
+        """Return how far the starts come on few sites.
 
         Raises
         ------
         InfeasibleError
             If none can be made critical.
         """
-        tried = self._each(self._begun, starts)
-        begun = [each for each in tried if each.vector is not None]
-        if not begun:
+        tried = []
+        for each in starts:
+            tried.append(self._begun(each))
+            self.tick()
+        if all(each.vector is None for each in tried):
             raise _infeasible(tried)
-        begun = self._each(partial(self._descended, level=1), _best(begun, FOLLOWED))
-        others = [self._elsewhere(each) for each in begun]
-        level, best = 1, begun[int(np.argmin(others))]
+        return tried
+
+    def followed(self, tried: Sequence[Start]) -> tuple[Start, Optimality] | None:
+        """Return the best, and what it is; None if none is critical on the sites of here."""
+        found = self._followed(tried)
+        if not found:
+            return None
+        others = [self._elsewhere(each) for each in found]
+        level, best = 1, found[int(np.argmin(others))]
         if min(others) > best.spread + _OPTIMISM:
-            level, best = 2, self._descended(best, level=2)
+            level = 2
+            best = self._descended(best, level) or best
         self.tick()
-        return tried, *self._judged(best, level)
+        return self._judged(best, level)
+
+    def _followed(self, tried: Sequence[Start]) -> list[Start]:
+        """Descend from those that came nearly as far as the best, no two from the same point."""
+        begun: list[Start] = []
+        found: list[Start] = []
+        for each in sorted(tried, key=lambda each: each.spread):
+            far = begun and each.spread > begun[0].spread + _CLOSE
+            if each.vector is None or far or len(found) == FOLLOWED:
+                break
+            here = each.search.at(each.reached)
+            if any(_alike(here, other.search.at(other.reached), 0.05) for other in begun):
+                continue
+            lower = self._descended(each, level=1)
+            if lower is not None:
+                begun.append(each)
+                found.append(lower)
+                self.tick()
+        return found
 
     def _elsewhere(self, start: Start) -> float:
         """Return the spread on sites that the descent has not seen, and two errors more.
@@ -152,16 +176,9 @@ class Descent:
             self.cell, self.weights, self.steps, settle=_UNKNOWN, count=_SITES[-1],
             replicates=_ELSEWHERE, seed=spawn(self.seed, len(_SITES) + 1)[-1],
         )  # fmt: skip
-        spread = populations.rates([start.search.at(start.reached)]).spread[:, 0]
+        spread = populations.rates(start.search.at(start.reached)).spread
         mean, error = mean_and_error(spread)
         return mean + 2 * error
-
-    def _each(self, function: Callable[[Start], Start], starts: Sequence[Start]) -> list[Start]:
-        found = []
-        for each in map_samples(function, starts):
-            self.tick()
-            found.append(each)
-        return found
 
     def _begun(self, start: Start) -> Start:
         """Make a start critical, and descend a little."""
@@ -175,15 +192,20 @@ class Descent:
         if critical:
             kept = float(surface.measured(vector[None])[2][0])
             found = replace(found, first=vector, vector=vector, kept=kept)
-            found = self._descended(found, 0)
+            found = self._descended(found, 0) or found
         return found
 
-    def _descended(self, start: Start, level: int) -> Start:
-        """Descend from where a start has come to, on the sites of a level."""
+    def _descended(self, start: Start, level: int) -> Start | None:
+        """Descend from where a start has come to, on the sites of a level.
+
+        None where these see no critical point nearby: few sites may, or states on their way.
+        """
         surface = self.surface(start.search, level, start.kept)
         vector = surface.projected(start.reached)
+        if vector is None and start.first is not None:  # fewer sites led it astray
+            vector = surface.projected(start.first)
         if vector is None:
-            return start
+            return None
         before = surface.value(vector)[1]
         if len(vector) > 1:
             vector = surface.descended(vector, _ITERATIONS[level], _FALL[level])
@@ -248,19 +270,6 @@ def starts_of(
                     Start(f"scattered {k + 1}{like}", own, zero, own.weights, True, False, remark)
                 )
     return starts
-
-
-def _best(starts: Sequence[Start], count: int) -> list[Start]:
-    """Return the starts that came nearly as far as the best, no two of them to the same point."""
-    chosen: list[Start] = []
-    for each in sorted(starts, key=lambda each: each.spread):
-        far = chosen and each.spread > chosen[0].spread + _CLOSE
-        if far or len(chosen) == count:
-            break
-        here = each.search.at(each.reached)
-        if not any(_alike(here, other.search.at(other.reached), 0.05) for other in chosen):
-            chosen.append(each)
-    return chosen
 
 
 def _alike(one: Parameters, other: Parameters, tolerance: float = 1e-6) -> bool:

@@ -2,16 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
 
+from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.pencils.critical_answer import critical_report, rescaled_report
+from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.pencils.critical_answer import (
+    critical_report,
+    populations_at,
+    rescaled_report,
+)
 from rmt_jacobian.pencils.critical_descent import FOLLOWED, OPEN, Descent, Start, starts_of
 from rmt_jacobian.pencils.critical_search import CriticalSearch
+from rmt_jacobian.pencils.critical_surface import Optimality
 from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.pencils.initialization_report import (
     InitializationReport,
@@ -28,6 +34,7 @@ __all__ = [
 ]
 
 _AT_END = 1e-6
+_FOLLOWED = (1, 16)  # times as long, until a critical point holds
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,8 @@ def critical_point(
 
     Raises
     ------
+    ConvergenceError
+        If the point is lost at full accuracy.
     InfeasibleError
         If no values of the free hyperparameters make the growth rate 1.
     ParameterError
@@ -199,13 +208,15 @@ def critical_point(
         total=len(starts) + FOLLOWED + 2 * len(known) + 2,
         desc=f"{cell.name}, critical point", unit="stage", disable=not progress, delay=1,
     ) as bar:  # fmt: skip
-        tried, best, optimality = Descent(cell, weights, steps, of_search, bar.update).run(starts)
-        report = critical_report(best, optimality, weights=weights, steps=steps, seed=of_answer)
+        descent = Descent(cell, weights, steps, of_search, bar.update)
+        tried = descent.begun(starts)
+        best, optimality, report = _settled(descent, tried, of_answer)
         bar.update()
         rescaled = []
         for each in tried:
             if each.first is not None and each.usual:
-                rescaled.append(rescaled_report(each, weights=weights, steps=steps, seed=of_answer))
+                scaled = rescaled_report(each, weights=weights, steps=steps, seed=of_answer)
+                rescaled += [] if scaled is None else [scaled]
                 bar.update()
         usual = []
         for each in known:
@@ -229,6 +240,27 @@ def critical_point(
         tuple((name, limits[name]) for name in held),
         optimality.gain,
         optimality.curvature,
+    )
+
+
+def _settled(
+    descent: Descent, tried: Sequence[Start], seed: Seed
+) -> tuple[Start, Optimality, InitializationReport]:
+    """Return the best of the starts that stay critical where the states are followed for longer."""
+    for longer in _FOLLOWED:
+        found = replace(descent, settle=longer * descent.settle).followed(tried)
+        if found is None:
+            continue
+        populations = populations_at(
+            found[0], weights=descent.weights, steps=descent.steps, seed=seed
+        )
+        report = critical_report(*found, populations, weights=descent.weights)
+        if report is not None:
+            return *found, report
+    raise ConvergenceError(
+        "the critical point was lost at full accuracy: towards less variance the states jump from "
+        "one stationary value to another before the growth rate is 1; fix the biases of gates that "
+        "remember"
     )
 
 

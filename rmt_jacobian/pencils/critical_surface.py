@@ -10,7 +10,7 @@ points outward, and the second derivatives of L are not negative along the surfa
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import null_space
@@ -96,17 +96,34 @@ class CriticalSurface:
     sites: CommonSites
     tick: Callable[[], object] = lambda: None
     _known: dict[bytes, Slopes] = field(default_factory=dict, repr=False)
+    _values: dict[bytes, tuple[float, float]] = field(default_factory=dict, repr=False)
 
-    def measured(self, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def measured(
+        self, vectors: np.ndarray, *, spread: bool = True
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return growth, spread and what the memory keeps; shape (points,) each."""
         self.tick()
-        rates = self.sites.rates([self.search.at(vector) for vector in vectors])
+        points = [self.search.at(vector) for vector in vectors]
+        rates = self.sites.rates(points, spread=spread)
         return rates.growth, rates.spread, rates.kept
+
+    def growth(self, vector: np.ndarray) -> float:
+        """Return the growth at one point, large where it is not a number."""
+        key = vector.tobytes()
+        if key in self._known or key in self._values:
+            return self.value(vector)[0]
+        return _number(self.measured(vector[None], spread=False)[0])
 
     def value(self, vector: np.ndarray) -> tuple[float, float]:
         """Return growth and spread at one point, large where they are not numbers."""
-        at = self.slopes(vector)
-        return at.growth, at.spread
+        key = vector.tobytes()
+        if key in self._known:
+            at = self._known[key]
+            return at.growth, at.spread
+        if key not in self._values:
+            growth, spread, _ = self.measured(vector[None])
+            self._values[key] = _number(growth), _number(spread)
+        return self._values[key]
 
     def slopes(self, vector: np.ndarray) -> Slopes:
         """Return values and gradients, by finite differences on the same sites."""
@@ -165,7 +182,8 @@ class CriticalSurface:
 
     def _along(self, zero: np.ndarray, moving: np.ndarray, scales: np.ndarray) -> np.ndarray:
         low, high = self.search.bounds.T
-        return self.measured(np.clip(zero + scales[:, None] * moving, low, high))[0]
+        points = np.clip(zero + scales[:, None] * moving, low, high)
+        return self.measured(points, spread=False)[0]
 
     def descended(self, start: np.ndarray, iterations: int, fall: float) -> np.ndarray:
         """Return a point of the surface of no more spread than the start, that descent leads to.
@@ -191,7 +209,7 @@ class CriticalSurface:
             length = float(np.max(np.abs(move)))
             if length < _STILL:
                 break
-            there = self.projected(np.clip(here + move, *self.search.bounds.T))
+            there = self.projected(np.clip(here + move, *self.search.bounds.T), near=at)
             if there is None or not self.value(there)[1] < at.spread:
                 radius = min(radius, length) / 4
                 continue
@@ -223,15 +241,41 @@ class CriticalSurface:
         )
         return np.where(np.isfinite(found.x), np.clip(found.x, *ends), 0.0)
 
-    def projected(self, vector: np.ndarray, rounds: int = _RETURNS) -> np.ndarray | None:
-        """Return a point of the surface nearby; None if none is found."""
+    def projected(
+        self, vector: np.ndarray, rounds: int = _RETURNS, *, near: Slopes | None = None
+    ) -> np.ndarray | None:
+        """Return a point of the surface nearby; None if none is found.
+
+        Newton's method; from slopes of a point near by, first that of Broyden, which needs the
+        growth alone.
+        """
+        if near is not None and self.search.smooth:
+            found = self._returned(vector, near)
+            if found is not None:
+                return found
         for _ in range(rounds):
             if abs(self.value(vector)[0]) <= _ON_SURFACE:
                 return vector
             at = self.slopes(vector)
             vector = self.shifted(vector, -at.growth * self.normal(vector, at, -at.growth))
-        near = _NEAR if self.search.smooth else _STAIRCASE
-        return vector if abs(self.value(vector)[0]) <= near else None
+        near_enough = _NEAR if self.search.smooth else _STAIRCASE
+        return vector if abs(self.value(vector)[0]) <= near_enough else None
+
+    def _returned(self, vector: np.ndarray, near: Slopes) -> np.ndarray | None:
+        """Return a point of the surface by Broyden's method, None where it does not converge."""
+        at, growth = near, self.growth(vector)
+        for _ in range(_RETURNS):
+            if abs(growth) <= _ON_SURFACE:
+                return vector
+            there = self.shifted(vector, -growth * self.normal(vector, at, -growth))
+            move, before = there - vector, growth
+            vector, growth = there, self.growth(there)
+            square = float(move @ move)
+            if not square or not abs(growth) < abs(before):
+                return None
+            missed = growth - before - at.of_growth @ move
+            at = replace(at, of_growth=at.of_growth + missed / square * move)
+        return None
 
     def shifted(self, vector: np.ndarray, move: np.ndarray) -> np.ndarray:
         """Return a point moved by one unit of every coordinate at most, and kept in the box."""
@@ -321,6 +365,11 @@ def _multiplier(at: Slopes, free: np.ndarray) -> float:
     gradient = at.of_growth[free]
     size = float(gradient @ gradient)
     return float(gradient @ at.of_spread[free]) / size if size > 0 else 0.0
+
+
+def _number(values: np.ndarray) -> float:
+    """Return the first of some values, large where it is not a number."""
+    return float(values[0]) if np.isfinite(values[0]) else _HOPELESS
 
 
 def _crossing(growth: np.ndarray) -> int | None:

@@ -9,7 +9,8 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.pencils.common_sites import Rates, Replicates, imposed, mean_and_error, settling
+from rmt_jacobian.pencils.common_sites import Rates, imposed, settling
+from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
@@ -118,11 +119,11 @@ def report_on(
     remark: str = "",
 ) -> InitializationReport:
     """Return the report of populations that have been drawn."""
-    rates, steps = populations.rates([parameters]), populations.sites[0].steps
-    logarithm, error = mean_and_error(rates.growth[:, 0])
+    rates, steps = populations.rates(parameters), populations.sites.steps
+    logarithm, error = mean_and_error(rates.growth)
     growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
-    variance, variance_error = mean_and_error(np.expm1(rates.spread[:, 0]))
-    mean, _ = mean_and_error(np.exp(rates.mean[:, 0]))
+    variance, variance_error = mean_and_error(np.expm1(rates.spread))
+    mean, _ = mean_and_error(np.exp(rates.mean))
     fades = growth < 1 - max(_CRITICAL, 2 * growth_error)
     return InitializationReport(
         name,
@@ -161,7 +162,7 @@ def settled_replicates(
         )
 
     def checked(settle: int, count: int = _CHECKED) -> Rates:
-        return drawn(settle, count).rates([parameters])
+        return drawn(settle, count).rates(parameters, spread=False)
 
     longest, settle, short = settling(1.0, frozen=frozen), _FIRST, checked(_FIRST)
     needed = settling(float(np.max(short.kept)), frozen=frozen)
@@ -184,12 +185,12 @@ def _change(short: Rates, long: Rates) -> tuple[float, float]:
     Twice the time makes log 2 of a variance that grows or falls in proportion to it.
     """
     (before, error), (after, other) = (
-        mean_and_error(np.log(np.maximum(each.size[:, 0], _DEAD))) for each in (short, long)
+        mean_and_error(np.log(np.maximum(each.size, _DEAD))) for each in (short, long)
     )
     return after - before, math.hypot(error, other)
 
 
 def _same(one: np.ndarray, other: np.ndarray) -> bool:
     """Whether two means over replicates agree to their errors."""
-    (now, error), (then, there) = mean_and_error(one[:, 0]), mean_and_error(other[:, 0])
+    (now, error), (then, there) = mean_and_error(one), mean_and_error(other)
     return abs(then - now) <= _APART * math.hypot(error, there) + _CRITICAL
