@@ -194,7 +194,9 @@ def _measured(
             mean = Measured.of(log[:, j])
             value = math.exp(mean.value) if mean.value > -600 else 0.0
             found[name] = Measured(value, value * mean.error)
-    found["m1"], found["first"] = (Measured.of(np.array(of)) for of in (whole, first))
+    found["m1"], found["first"] = (
+        Measured.of_parts(np.array(of), frozen=frozen) for of in (whole, first)
+    )
     return found, simulation
 
 
@@ -209,18 +211,26 @@ def _settled(simulation: Simulation) -> bool:
         rows = np.array(rows)
         if not np.all(np.isfinite(rows)) or np.max(rows) > 1e12:
             return False
-        now, scatter = rows.mean(axis=0), rows.std(axis=0) / math.sqrt(window / 4)
+        now, scatter = rows.mean(axis=0), _scatter(rows) / math.sqrt(window / 4)
         variances = np.arange(len(now)) < len(now) // 2  # covariances may scatter about 0
         drift = np.where(variances, _DRIFT * np.abs(now), np.inf)
         noise = np.minimum(3 * scatter, drift) + 1e-5 * np.abs(now) + 1e-14
         q, covariances = np.split(now, 2)
-        distances = [*distances, np.where(q - covariances > _TOGETHER * q, q - covariances, 0.0)]
+        apart = (q - covariances > _TOGETHER * q) & (q > _DEAD)
+        distances = [*distances, np.where(apart, q - covariances, 0.0)]
         last = np.array(distances[-1 - _TURNS :])
         approach = np.any(np.all((last[1:] < _FALLS * last[:-1]) & (last[1:] > 0), axis=0))
         if before is not None and np.all(np.abs(now - before) <= noise) and not approach:
             return True
         before = now
     return False
+
+
+def _scatter(rows: np.ndarray) -> np.ndarray:
+    """Return the deviation of the rows from a line in time: a trend is no scatter."""
+    t = np.linspace(-1, 1, len(rows))[:, None]
+    slope = (t * rows).sum(axis=0) / (t * t).sum()
+    return (rows - slope * t).std(axis=0)
 
 
 def _stays(simulation: Simulation) -> bool:

@@ -18,7 +18,7 @@ from scipy.stats import qmc
 from benchmarks.adversarial.grammar import Point
 from rmt_jacobian.cells import hard_tanh, relu, sigmoid
 
-__all__ = ["Measured", "Simulation", "sampled_singular_values"]
+__all__ = ["Growth", "Measured", "Simulation", "sampled_singular_values"]
 
 
 class logistic(sp.Function):  # noqa: N801
@@ -51,6 +51,9 @@ def _compiled(arguments: list, expressions: list) -> Callable[..., list[np.ndarr
     return call
 
 
+PARTS = 8  # of a population, whose scatter shows what time averages do not
+
+
 @dataclass(frozen=True)
 class Measured:
     """A time average with its standard error, from the scatter of blocks."""
@@ -59,10 +62,23 @@ class Measured:
     error: float
 
     @classmethod
+    def of_parts(cls, table: np.ndarray, *, frozen: bool) -> "Measured":
+        """Average a series of parts, shape (steps, parts), whose sites may stay what they are."""
+        found = cls.of(table.mean(axis=1))
+        scatter = float(table.mean(axis=0).std(ddof=1) / math.sqrt(table.shape[1]))
+        return cls(found.value, math.hypot(found.error, scatter)) if frozen else found
+
+    @classmethod
     def of(cls, series: np.ndarray, blocks: int = 8) -> "Measured":
-        """Average blocks of a series."""
+        """Average blocks of a series.
+
+        A trend widens the error by how far the two halves differ: what decays slowly is no noise,
+        and rates that coincide, or nearly, approach their limit as 1 / t.
+        """
         means = np.array([block.mean() for block in np.array_split(series, blocks)])
-        return cls(float(means.mean()), float(means.std(ddof=1) / math.sqrt(blocks)))
+        error = float(means.std(ddof=1) / math.sqrt(blocks))
+        trend = abs(float(means[: blocks // 2].mean() - means[blocks // 2 :].mean()))
+        return cls(float(means.mean()), math.hypot(error, trend) if trend > 3 * error else error)
 
 
 @dataclass
@@ -202,7 +218,8 @@ class Growth:
         d, M = len(simulation.point.cell.states), simulation.sites
         self.simulation, self.other = simulation, other
         self.D = np.broadcast_to(np.eye(d)[:, :, None], (d, d, M)).copy()
-        self.means: list[float] = []  # of J J^T after one step, two steps, ...
+        # Of J J^T after one step, two steps, ..., over each part of the population.
+        self.means: list[np.ndarray] = []
         self.scale = 1.0
         self.evenness = 1.0  # the least share of sites on which the average has rested
 
@@ -223,7 +240,8 @@ class Growth:
         self.D = np.einsum("ijn,jkn,lkn->iln", A, self.D, A2)
         self.D = self.D + np.einsum("ikn,lkn,k->iln", B, B2, v)
         after = self._size()
-        self.means.append(self.scale * float(np.einsum("iin->", self.D) / (d * simulation.sites)))
+        parts = np.array_split(np.einsum("iin->n", self.D) / d, PARTS)
+        self.means.append(self.scale * np.array([part.mean() for part in parts]))
         if after > 0:
             self.D, self.scale = self.D / after, self.scale * after
         weight = np.abs(np.einsum("iin->n", self.D))

@@ -25,6 +25,7 @@ from rmt_jacobian.mean_field.affine_moments import (
     stationary_second,
 )
 from rmt_jacobian.mean_field.bias_ladder import edge_of_biases
+from rmt_jacobian.mean_field.control_variates import off_means, regression
 from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import (
@@ -60,7 +61,6 @@ _STARTS = 32  # steps of several short ones together
 _SPREAD = 2.5  # of frozen biases, where changes are followed
 _TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
 _ORDER, _FROZEN_ORDER = 6, 2  # of the moments that correct averages
-_EQUAL = 1e-13  # relative, of values that differ by rounding
 _NOTHING = 1e-80  # of a variance; its powers underflow
 _TRACE = 1e-180  # of a square; what is left of a state that has died out
 
@@ -194,12 +194,12 @@ class PopulationSites(Population, SiteModel):
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = walk.powers(list(known), unit) - exact
+                seen = off_means(walk.powers(list(known), unit), exact)
                 if shares is None or all(share.size == 1 for share in shares):
                     groups, wholes = [now], [seen]
                 else:
                     groups, wholes = list(now[:, None]), [seen * share for share in shares]
-                slopes = slopes or list(map(_regression, groups, wholes))
+                slopes = slopes or list(map(regression, groups, wholes))
                 parts = [slope @ whole.mean(axis=2) for slope, whole in
                          zip(slopes, wholes, strict=True)]  # fmt: skip
                 missed.append(np.concatenate(parts))
@@ -381,16 +381,3 @@ def _flipped(drives: Drives, flip: SignFlip) -> Drives:
     return replace(
         drives, correlations=correlations, input_correlation=drives.input_correlation * flip.input
     )
-
-
-def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """Return the slopes of values in controls over all sites, shape (values, controls)."""
-    y = values.reshape(len(values), -1)
-    x = controls.reshape(len(controls), -1)
-    largest = np.abs(x).max(axis=1)
-    x = x - x.mean(axis=1, keepdims=True)
-    scale = x.std(axis=1)
-    varies = scale > _EQUAL * largest  # what hardly does is its own mean
-    x, scale = np.where(varies[:, None], x, 0.0), np.where(varies, scale, 1.0)[:, None]
-    found = np.linalg.lstsq(((x / scale) @ (x / scale).T), (x / scale) @ y.T, rcond=1e-10)[0]
-    return found.T / scale.T
