@@ -13,32 +13,25 @@ and the others dropped, before they are too few.
 Changes are followed by derivatives almost everywhere, which do not see jumps.
 """
 
-import contextlib
 import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from rmt_jacobian.cells import StepDerivatives
 from rmt_jacobian.mean_field.memory_response import MemoryResponse
 from rmt_jacobian.mean_field.population_walk import REPLICATES, Walk
+from rmt_jacobian.mean_field.response_rates import leading_rate
 from rmt_jacobian.mean_field.site_models import Drives
-from rmt_jacobian.solvers import bracketed_root
 
 __all__ = ["PopulationResponses", "of_one_sign", "pseudo_values"]
 
 _FEW = 0.5  # share of the sites that carry a change, below which they are split
 _EVENED = 0.15  # power of weights by which sites of frozen biases are split
-_ROUNDING = 1e-9  # relative, of eigenvalues
-_INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _HIDDEN = 0.5  # relative error beyond which a response is noise
-_LOST = 1e-12  # relative, of a response
-_DENSE = 300  # size up to which all eigenvalues are found
 _ALIKE = 0.1  # relative scatter of the moduli of rates that differ in their signs alone
 _TAIL = 4  # a quarter of the series shows how it goes on
-_LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +128,7 @@ class PopulationResponses:
 
     def growth_rates(self, kept: np.ndarray) -> np.ndarray:
         """Return the growth rate of each population, of which the memory keeps so much: (R,)."""
-        return np.array([_leading(each, k) for each, k in zip(self._series, kept, strict=True)])
+        return np.array([leading_rate(each, k) for each, k in zip(self._series, kept, strict=True)])
 
     @property
     def _series(self) -> np.ndarray:
@@ -174,6 +167,8 @@ class _Echo:
         self.columns = 1 + len(stds)
         self.known = self._known()
         self.expected = np.zeros(0)  # of the memory, shape (R, columns, m, m)
+        self.behind = np.zeros((REPLICATES, self.columns))
+        """Logarithm of what the sites carry of a column, over its size."""
 
     def _known(self) -> MemoryResponse | None:
         """Return what is known of changes of the memory, where it is exact."""
@@ -191,6 +186,7 @@ class _Echo:
         self._start(tables)
         walk.update()
         before = walk.states.copy(), walk.biases, walk.time
+        self.behind = np.zeros_like(self.behind)
         sizes, traces, reads = [], [], []
         for n in range(steps + 1):
             size, trace = self._normalised()
@@ -246,14 +242,24 @@ class _Echo:
         self, factor: np.ndarray, value: np.ndarray, key: tuple[int, int, int]
     ) -> np.ndarray:
         """Average a factor times a change; what is known of the change corrects it."""
-        mean, memory = np.mean(factor * value, axis=-1), self.walk.model.cell.memory
-        c, *places = key
+        mean, expected = self._share(key) * np.mean(factor * value, axis=-1), self._known_mean(key)
         squares = np.sum(value**2)
-        if self.known is None or not set(places) <= set(memory) or squares == 0:
+        if expected is None or squares == 0:
             return mean
         slope = np.sum(factor * value**2) / squares
+        return mean - slope * (self._share(key) * value.mean(axis=-1) - expected)
+
+    def _share(self, key: tuple[int, int, int]) -> np.ndarray:
+        """Return what the sites carry of a column, over its size: (R,)."""
+        return np.exp(self.behind[:, key[0]])
+
+    def _known_mean(self, key: tuple[int, int, int]) -> np.ndarray | None:
+        """Return what is known of the mean of a change, shape (R,); None where nothing is."""
+        memory, (c, *places) = self.walk.model.cell.memory, key
+        if self.known is None or not set(places) <= set(memory):
+            return None
         i, j = map(memory.index, places)
-        return mean - slope * (value.mean(axis=-1) - self.expected[:, c, i, j])
+        return self.expected[:, c, i, j]
 
     def _carry(self, tables: list[StepDerivatives]) -> None:
         one, two = tables[0], tables[-1]
@@ -276,23 +282,44 @@ class _Echo:
         weights = np.zeros((self.columns, REPLICATES, walk.count))
         for (c, _, _), value in walk.carried.items():
             weights[c] += np.abs(value)
-        sizes = weights.mean(axis=-1)
-        unit = np.where(sizes > 0, sizes, 1.0)[..., None]
+        carried = weights.mean(axis=-1)
+        unit = np.where(carried > 0, carried, 1.0)[..., None]
         walk.carried = {key: value / unit[key[0]] for key, value in walk.carried.items()}
-        if self.known is not None:
-            self.expected = self.expected / unit.T[0, :, :, None, None]
+        log_size = self._sized(carried.T)
         trace = np.zeros((REPLICATES, self.columns))
         for (c, i, j), value in walk.carried.items():
             if i == j:
-                trace[:, c] += value.mean(axis=-1) / self.states
+                exact = self._known_mean((c, i, j))
+                mean = self._share((c, i, j)) * value.mean(axis=-1) if exact is None else exact
+                trace[:, c] += mean / self.states
         weight = (weights / unit).sum(axis=0)
         square, whole = (weight**2).mean(axis=-1), weight.mean(axis=-1) ** 2
         if walk.model.splits and np.any(whole < _FEW * square):
             # A bias that is dropped does not come back when it is wanted.
             power = _EVENED if walk.model.frozen else 1.0
             walk.split(np.where(whole[:, None] > 0, weight, 1.0) ** power)
+        return log_size, trace
+
+    def _sized(self, carried: np.ndarray) -> np.ndarray:
+        """Return the logarithms of the sizes of the columns, and measure by them from here on.
+
+        The size is what the sites carry, or what is known of it where that is more: sites that are
+        not split may all forget a change within a few steps, and fall behind by any factor.
+
+        Parameters
+        ----------
+        carried
+            By the sites, since the last time; shape (R, columns).
+        """
         with np.errstate(divide="ignore"):
-            return np.log(sizes).T, trace
+            own = self.behind + np.log(carried)
+            if self.known is None:
+                return own
+            size = np.maximum(own, np.log(np.abs(self.expected).max(axis=(-1, -2))))
+        alive = np.isfinite(size)
+        self.expected = self.expected * np.exp(-np.where(alive, size, 0.0))[..., None, None]
+        self.behind = np.where(alive, own - np.where(alive, size, 0.0), self.behind)
+        return size
 
 
 _ROW = np.zeros((1, 1))
@@ -318,72 +345,3 @@ def of_one_sign(rates: np.ndarray) -> np.ndarray:
     sizes = np.abs(rates)
     both = np.any(rates > 0) and np.any(rates < 0)
     return sizes if both and sizes.std(ddof=1) < _ALIKE * sizes.mean() else rates
-
-
-def _leading(series: np.ndarray, kept: float) -> float:
-    r"""Return the leading growth rate of a response series R_n, n = 1, ..., N: (N, K, K).
-
-    It goes on as :math:`R_{N + m} = R_N (\pm \kappa)^m`, kappa being what the memory keeps, signed
-    as the last two show.  A pair of complex rates stands for its modulus.
-    """
-    alive = np.any(series != 0, axis=(0, 2)) & np.any(series != 0, axis=(0, 1))
-    series = series[:, alive][:, :, alive]
-    if not alive.any():
-        return kept
-    if np.all(series >= 0):
-        return _largest_positive(series, kept)
-    unit = _largest_positive(np.abs(series), kept)  # no rate is larger
-    scaled = series * unit ** -np.arange(1.0, len(series) + 1)[:, None, None]
-    sizes = np.abs(scaled).max(axis=(1, 2))
-    # What is lost in rounding would turn up as rates of its own.
-    scaled = scaled[: 1 + np.flatnonzero(sizes > _LOST * sizes.max())[-1]]
-    turns = len(scaled) > 1 and np.sum(scaled[-1] * scaled[-2]) < 0
-    values = unit * _companion_values(scaled, (-kept if turns else kept) / unit)
-    leading = values[np.argmax(np.abs(values))]
-    equal = np.abs(values) >= (1 - _ROUNDING) * np.abs(leading)
-    real = np.abs(np.imag(values)) <= _ROUNDING * np.abs(leading)
-    if np.any(real & equal):
-        leading = np.max(np.real(values[real & equal]))
-    if abs(leading) < kept:
-        return kept
-    return float(np.real(leading) if np.isreal(leading) else abs(leading))
-
-
-def _largest_positive(series: np.ndarray, kept: float) -> float:
-    """Return where the spectral radius of sum R_n lambda^-n, which falls, is 1."""
-    N, tail = len(series), series[-1] * kept
-
-    def excess(log_gap: float) -> float:
-        gap = math.exp(log_gap)  # the unknown, as the series diverges at what the memory keeps
-        with np.errstate(over="ignore"):
-            powers = np.exp(np.minimum(-math.log(kept + gap) * np.arange(1, N + 1), _LARGEST))
-            whole = np.tensordot(powers, series, 1)
-            if np.any(tail):
-                whole = whole + tail * min(powers[-1] / gap, _HUGE)
-        return min(float(np.max(np.abs(np.linalg.eigvals(whole)))), _HUGE) - 1
-
-    low = math.log(max(kept * _INSIDE, _LEAST))
-    if excess(low) <= 0:
-        return kept
-    high = low + 1
-    while excess(high) > 0:
-        high += 2
-    return kept + math.exp(bracketed_root(excess, low, high).unwrap())
-
-
-def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
-    """Return eigenvalues of the step from v(t - 1), ..., v(t - N) and the tail to the next."""
-    N, K = series.shape[:2]
-    rows = np.concatenate([np.moveaxis(series, 0, 1).reshape(K, N * K), kept * series[-1]], axis=1)
-
-    def step(x: np.ndarray) -> np.ndarray:
-        x = np.ravel(x)
-        tail = kept * x[N * K :] + x[(N - 1) * K : N * K]
-        return np.concatenate([rows @ x, x[: (N - 1) * K], tail])
-
-    size = (N + 1) * K
-    if size > _DENSE:
-        operator = LinearOperator((size, size), matvec=step, dtype=float)  # pyright: ignore
-        with contextlib.suppress(ArpackNoConvergence):
-            return eigs(operator, k=4, v0=np.ones(size), return_eigenvectors=False)
-    return np.linalg.eigvals(np.stack([step(unit) for unit in np.eye(size)], axis=1))

@@ -145,31 +145,44 @@ class Factors:
     def observed(self, y: Sequence[Any], D: Any) -> "Observation":
         r"""Return the covariance with a cost D on y^T Z, and what led to it.
 
-        With :math:`f = L^T y` and :math:`\beta_j = 1 - D \sum_{i \geq j} p_i f_i^2`,
+        With :math:`f = L^T y`, :math:`v_i^{(j)} = \sum_{k > j} L_{ik} p_k f_k` and
+        :math:`\beta_j = 1 - D \sum_{i \geq j} p_i f_i^2`,
 
         .. math::
-            p_j \to p_j \beta_{j+1} / \beta_j, \qquad L \to L \tilde L, \qquad
-            \tilde L_{ij} = D p_i f_i f_j / \beta_{j+1} \quad (i > j).
+            p_j \to p_j \beta_{j+1} / \beta_j, \qquad L_{ij} \to \frac{1}{\beta_{j+1}} \Bigl(
+            L_{ij} + D\, y_j v_i^{(j)}
+            + D \sum_{m > j} y_m (L_{mj} v_i^{(j)} - L_{ij} v_m^{(j)}) \Bigr) \quad (i > j).
+
+        The rule of Bierman, :math:`L_{ij} + D f_j v_i^{(j)} / \beta_{j+1}`, is the same, but it
+        subtracts numbers that agree where a variable is seen sharply: the term m = i, which is 0
+        here, is most of them.
         """
         n, f = range(len(y)), self.factored(y)
         weighted = self.scaled(f)
         if D is None:
             return Observation(self, weighted, dot(weighted, f), 1.0)
-        pivots, variance, beta, inverse = list(self.pivots), None, 1.0, 1.0
-        change = unit(len(y))
+        pivots, factor = list(self.pivots), [list(row) for row in self.factor]
+        variance, beta, inverse = None, 1.0, 1.0
+        seen: list[Any] = [None] * len(y)  # D v
         for j in reversed(n):
+            later = n[j + 1 :]
+            for i in later:
+                own, terms = self.factor[i][j], times(y[j], seen[i])
+                for m in later:
+                    if m != i and y[m] is not None:
+                        turned = _less(times(self.factor[m][j], seen[i]), times(own, seen[m]))
+                        terms = added(terms, times(y[m], turned))
+                factor[i][j] = times(added(own, terms), inverse)
             share = times(weighted[j], f[j])
-            if f[j] is not None:
-                for i in n[j + 1 :]:
-                    change[i][j] = times(times(D, inverse), times(weighted[i], f[j]))
             if share is not None:
                 variance = added(variance, share)
                 before, beta = beta, 1 - D * variance
                 inverse = 1 / beta
                 pivots[j] = times(self.pivots[j], times(before, inverse))
-        return Observation(
-            Factors(pivots, product(self.factor, change)), weighted, variance, inverse
-        )
+                cost = times(D, weighted[j])
+                for i in n[j:]:
+                    seen[i] = added(seen[i], times(self.factor[i][j], cost))
+        return Observation(Factors(pivots, factor), weighted, variance, inverse)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import to_numpy
 
-__all__ = ["lost_share"]
+__all__ = ["dense", "lost_share"]
 
 _RANK = 1e-9  # of the largest singular value, below which another is 0
 _SPOKESMEN = 8  # sites for each pattern of zeros
@@ -42,21 +42,24 @@ def lost_share(steps: Sequence[Sequence[Any]], sources: Sequence[int], weights: 
     0.25
     """
     weights = to_numpy(weights)
-    dense = [[_dense(matrix, weights.shape[0]) for matrix in step] for step in steps]
-    chosen, members = _spokesmen(dense)
+    d, K = len(steps[0][0]), len(sources)
+    filled = [
+        [dense(m, len(weights), columns) for m, columns in zip(step, (d, K, d, K), strict=True)]
+        for step in steps
+    ]
+    chosen, members = _spokesmen(filled)
     if not sources:
         sources = []
     share = np.bincount(members, weights, minlength=int(members.max()) + 1)
-    ranks = _least_ranks([[m[at] for m in step] for step in dense for at in [chosen.ravel()]],
+    ranks = _least_ranks([[m[at] for m in step] for step in filled for at in [chosen.ravel()]],
                          list(sources), share, chosen.shape)  # fmt: skip
-    states = dense[0][0].shape[1]
+    states = filled[0][0].shape[1]
     lost = 1.0 - ranks / states
     return lost if lost > 1e-12 else 0.0
 
 
-def _dense(matrix: Sequence[Sequence[Any]], sites: int) -> np.ndarray:
+def dense(matrix: Sequence[Sequence[Any]], sites: int, columns: int) -> np.ndarray:
     """Return a matrix of entries as an array, shape (sites, rows, columns)."""
-    columns = len(matrix[0]) if matrix else 0
     filled = np.zeros((sites, len(matrix), columns))
     for i, row in enumerate(matrix):
         for j, entry in enumerate(row):
@@ -65,12 +68,12 @@ def _dense(matrix: Sequence[Sequence[Any]], sites: int) -> np.ndarray:
     return filled
 
 
-def _spokesmen(dense: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def _spokesmen(filled: Sequence[Sequence[np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Return sites that stand for all with the same zeros, (patterns, 8), and their pattern.
 
     Sites whose numbers are closest to each other in modulus have the clearest ranks.
     """
-    flat = np.concatenate([m.reshape(len(m), -1) for step in dense for m in step], axis=1)
+    flat = np.concatenate([m.reshape(len(m), -1) for step in filled for m in step], axis=1)
     _, members = np.unique(flat != 0, axis=0, return_inverse=True)
     members = members.ravel()
     with np.errstate(divide="ignore"):

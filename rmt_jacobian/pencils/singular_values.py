@@ -19,7 +19,7 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.chain_table import tabulate
-from rmt_jacobian.pencils.rotation import is_rotation, rotation_table
+from rmt_jacobian.pencils.site_table import of_sites_alone, site_table
 
 __all__ = ["SingularValueLaw"]
 
@@ -92,7 +92,7 @@ class SingularValueLaw(Law):
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:
             raise ParameterError(f"tolerance must lie between 1e-12 and 1e-2, not {self.tolerance}")
-        if self.chain.deterministic:
+        if self.chain.deterministic and not self._smooth:
             raise HypothesisError(
                 "with weight_std = 0, or where no state feels a W, the product is diagonal: its "
                 "singular values are those of the sites; use laws.Empirical on them"
@@ -104,7 +104,7 @@ class SingularValueLaw(Law):
         if self.source is not None:
             return self.source.table
         if self._smooth:
-            return rotation_table(self.chain)
+            return site_table(self.chain)
         return tabulate(
             self.chain,
             tolerance=self.tolerance,
@@ -115,7 +115,7 @@ class SingularValueLaw(Law):
     @property
     def _smooth(self) -> bool:
         """Whether the law is that of the sites themselves, and they stand for infinitely many."""
-        return self.grain > 0 and is_rotation(self.chain)
+        return self.grain > 0 and of_sites_alone(self.chain)
 
     def squares(self) -> "SingularValueLaw":
         """Return the law of the squared singular values, on the same table."""
@@ -227,7 +227,7 @@ class SingularValueLaw(Law):
         if self.calibration is not None and self.calibration.drawn is not self.chain:
             others = (*others, self.calibration.drawn)
         if self._smooth:
-            tables = [rotation_table(chain) for chain in others]
+            tables = [site_table(chain) for chain in others]
             return max(float(np.max(np.abs(t.evaluate(np.log(s))[0] - own))) for t in tables)
         start = self.table.self_energies(np.log(s))  # other draws differ little
         return max(float(np.max(_difference(chain, s, start, own, slope))) for chain in others)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.integrate import quad
 from scipy.special import expit
+from scipy.stats import norm
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, sigmoid
 from rmt_jacobian.mean_field.memory_response import MemoryResponse
@@ -92,6 +94,24 @@ def test_responses_that_moments_correct(simulations) -> None:
     error = series.std(axis=0, ddof=1) / np.sqrt(8)
     agree(series.mean(axis=0), simulations[0], error)
     assert np.all(error[1:, 0] < 1e-12)  # what reads the memory as it is is exact
+
+
+def test_a_memory_that_all_sites_have_lost_is_known_still() -> None:
+    """Gates that are open or shut leave nothing of a change on 64 sites after some ten steps."""
+    shut = Cell("shut", (s,), x, (Preactivation("g", e, s), Preactivation("h", f, sp.tanh(s))),
+                (sigmoid(e) * s + (1 - sigmoid(e)) * sp.sin(f),))  # fmt: skip
+    p = Parameters.of(shut, weight_std=0.6, input_std=1.0, input_variance=1.0)
+    model = PopulationSites(shut, p, 64).smooth()  # does not split the sites that keep it
+    found = model._responses(Drives((2000.0, 500.0)), 64)
+    std = 2000**0.5
+    kept = quad(lambda e: expit(e) ** 2 * norm.pdf(e, scale=std), -8 * std, 8 * std,
+                points=[-20, 0, 20], limit=400)[0]  # fmt: skip
+    series = found._series[:, :, 0]  # of what reads the memory as it is
+    assert np.all(series[:, 0] > 0)
+    expected = series[:, :1] * kept ** np.arange(64)[:, None]
+    assert series == pytest.approx(expected, rel=1e-9, abs=0)
+    assert found.kept == pytest.approx(kept, rel=1e-9)
+    assert np.all(np.isfinite(model.growth(Drives((2000.0, 500.0)))))
 
 
 def test_memories_of_which_nothing_is_known() -> None:

@@ -76,6 +76,7 @@ def series(echoes: np.ndarray) -> PopulationResponses:
         ([0.3, 0.15, 0.075], 0.5, 0.8),
         ([-0.3], 0.5, 0.5),  # the memory outlives 0.2
         ([0.0], 0.4, 0.4),
+        ([-1e-8] + [0.0] * 63, 0.0, -1e-8),  # whose powers leave the range of numbers
         ([1e-200], 0.4, 0.4),
     ],
 )

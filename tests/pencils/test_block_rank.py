@@ -56,3 +56,10 @@ def test_dead_ends_of_one_step(gates: tuple, sources: tuple) -> None:
     zeros = 1 - np.linalg.matrix_rank(J) / width
     found = lost_share([step], list(range(K)), np.full(width, 1 / width))
     assert found == pytest.approx(zeros, abs=1e-12)
+
+
+def test_steps_that_no_weights_reach() -> None:
+    a = np.array([0.3, 0.0, 0.7, 1.0])  # s' = a s, t' = s: of rank 1, a being seen through t alone
+    step = ([[a, None], [1.0, None]], [[], []], [], [])
+    assert lost_share([step], [], np.full(4, 0.25)) == 0.5
+    assert lost_share([step, step], [], np.full(4, 0.25)) == pytest.approx(5 / 8)
