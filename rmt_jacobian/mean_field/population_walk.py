@@ -248,17 +248,14 @@ class Walk:
         weight
             Of each site, shape (R, sites), in the present order.
         """
-        self.carried["weight"] = weight
-        if self._keys:
-            self._sort()
-        else:  # in the order of a sequence, even places would meet an uneven part of it
-            self._rearrange(np.argsort(weight, axis=-1))
-        weight = self.carried.pop("weight")
-        reached = np.cumsum(weight, axis=-1)
+        # In the order of a sequence, even places would meet an uneven part of it.
+        order = self._lasting_order() if self._keys else np.argsort(weight, axis=-1)
+        reached = np.cumsum(_rearranged(weight, order), axis=-1)
         shift = np.random.default_rng([self.model.seed, 0, 0, self.time]).random((REPLICATES, 1))
         places = (np.arange(self.count) + shift) / self.count * reached[:, -1:]
         chosen = np.stack([np.searchsorted(*each) for each in zip(reached, places, strict=True)])
-        chosen = np.minimum(chosen, self.count - 1)
+        chosen = _rearranged(order, np.minimum(chosen, self.count - 1))
+        chosen.sort(axis=-1)  # the next step orders sites anew, and memory is read in its order
         self._rearrange(chosen)
         own = _rearranged(weight, chosen) / weight.mean(axis=-1, keepdims=True)
         self.carried = {key: value / own for key, value in self.carried.items()}
@@ -301,8 +298,11 @@ class Walk:
         return 0 if self.model.frozen else min(2, lasting)
 
     def _sort(self) -> None:
-        if not self._keys:
-            return
+        if self._keys:
+            self._rearrange(self._lasting_order())
+
+    def _lasting_order(self) -> np.ndarray:
+        """Return the order of the sites by what they remember, shape (R, sites)."""
         lasting = list(lasting_memory(self.model.cell))
         if self.networks > 1:
             own = self.states[:, lasting].sum(axis=1)
@@ -310,7 +310,7 @@ class Walk:
         else:
             keys = list(self.states[0, lasting])
             keys = [keys[0], sum(keys[1:])] if len(keys) > 2 else keys
-        self._rearrange(_order(keys))
+        return _order(keys)
 
     def _rearrange(self, order: np.ndarray) -> None:
         """Let sites and all they carry stand in another order, shape (R, sites)."""
