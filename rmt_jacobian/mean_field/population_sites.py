@@ -36,6 +36,7 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
+from rmt_jacobian.mean_field.population_controls import Controls
 from rmt_jacobian.mean_field.population_growth import still_rises
 from rmt_jacobian.mean_field.population_response import (
     PopulationResponses,
@@ -60,7 +61,6 @@ _STARTS = 32  # steps of several short ones together
 _SPREAD = 2.5  # of frozen biases, where changes are followed
 _TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
 _ORDER, _FROZEN_ORDER = 6, 2  # of the moments that correct averages
-_EQUAL = 1e-13  # relative, of values that differ by rounding
 _NOTHING = 1e-80  # of a variance; its powers underflow
 _TRACE = 1e-180  # of a square; what is left of a state that has died out
 
@@ -185,24 +185,16 @@ class PopulationSites(Population, SiteModel):
             return np.full((REPLICATES, len(self.cell.gates)), np.inf)
         unit = self._unit(drives)
         known = self._known_powers(drives, others, unit)
-        exact = np.stack(list(known.values())) if known else np.zeros((0, 1, 1))
+        controls = Controls(known, unit, shares)
         walk = Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
-        found, missed, slopes = [], [], []
+        found, missed = [], []
         for _ in range(_AVERAGED):
             walk.draw()
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = walk.powers(list(known), unit) - exact
-                if shares is None or all(share.size == 1 for share in shares):
-                    groups, wholes = [now], [seen]
-                else:
-                    groups, wholes = list(now[:, None]), [seen * share for share in shares]
-                slopes = slopes or list(map(_regression, groups, wholes))
-                parts = [slope @ whole.mean(axis=2) for slope, whole in
-                         zip(slopes, wholes, strict=True)]  # fmt: skip
-                missed.append(np.concatenate(parts))
+                missed.append(controls.missed(walk, now))
             walk.update()
         mean = np.mean(found, axis=0)
         mean = (mean - np.mean(missed, axis=0) if missed else mean).T
@@ -381,16 +373,3 @@ def _flipped(drives: Drives, flip: SignFlip) -> Drives:
     return replace(
         drives, correlations=correlations, input_correlation=drives.input_correlation * flip.input
     )
-
-
-def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
-    """Return the slopes of values in controls over all sites, shape (values, controls)."""
-    y = values.reshape(len(values), -1)
-    x = controls.reshape(len(controls), -1)
-    largest = np.abs(x).max(axis=1)
-    x = x - x.mean(axis=1, keepdims=True)
-    scale = x.std(axis=1)
-    varies = scale > _EQUAL * largest  # what hardly does is its own mean
-    x, scale = np.where(varies[:, None], x, 0.0), np.where(varies, scale, 1.0)[:, None]
-    found = np.linalg.lstsq(((x / scale) @ (x / scale).T), (x / scale) @ y.T, rcond=1e-10)[0]
-    return found.T / scale.T

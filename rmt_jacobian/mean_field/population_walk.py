@@ -276,16 +276,33 @@ class Walk:
             found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
         return found
 
-    def powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
-        """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
+    def powers(
+        self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
+    ) -> np.ndarray:
+        """Return c_0^j c_copy^k of the only memory for each (copy, j, k), at some sites."""
+        powers = [list(each) for each in self._all_powers(keys, unit, sites)]
+        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
+
+    def mean_powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
+        """Return the averages of :meth:`powers` over the sites, shape (keys, R)."""
+        own, *_ = powers = [
+            np.moveaxis(each, 0, 1) for each in self._all_powers(keys, unit, slice(None))
+        ]
+        means = [own @ np.swapaxes(each, 1, 2) / self.count for each in powers]
+        return np.stack([means[copy][:, j, k] for copy, j, k in keys])
+
+    def _all_powers(
+        self, keys: list[tuple[int, int, int]], unit: float, sites: slice
+    ) -> list[np.ndarray]:
+        """Return the powers of the memory in each copy, shape (orders, R, sites)."""
         (i,) = self.model.cell.memory
         order, powers = max(max(j, k) for _, j, k in keys), []
         for states, _, x in self.copies:
-            row = [np.ones(x.shape)]
-            for _ in range(order):
-                row.append(row[-1] * (states[i] / unit))
-            powers.append(row)
-        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
+            found = np.ones((order + 1, *x[..., sites].shape))
+            for n in range(order):
+                np.multiply(found[n], states[i][..., sites] / unit, out=found[n + 1])
+            powers.append(found)
+        return powers
 
     def state_squares(self) -> np.ndarray:
         """Return E[s^2] of the first copy in every replicate, shape (states, R)."""

@@ -1,0 +1,80 @@
+r"""Moments of a memory that are known exactly correct averages over sites (control variates).
+
+With c the memory, f what is averaged and M the exact moments, the average over sites is lessened by
+
+.. math:: B \\, \\overline{(c^j c'^k - M_{jk})} ,
+
+where B are the slopes of f in the powers over the sites.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rmt_jacobian.mean_field.population_walk import Walk
+
+__all__ = ["Controls"]
+
+_EQUAL = 1e-13  # relative, of values that differ by rounding
+_LEARNT = 4096  # sites of a population that are enough for slopes; their error is of second order
+
+Powers = tuple[int, int, int]
+"""(copy, j, k) of c_0^j c_copy^k."""
+
+
+@dataclass(eq=False)
+class Controls:
+    """Exact moments, and the slopes of the functions that they correct.
+
+    Attributes
+    ----------
+    known
+        The moments, of shape (R or 1, sites or 1) each.
+    unit
+        Of the memory.
+    shares
+        At each site, by what powers are multiplied before they correct a function; None for 1.
+    """
+
+    known: dict[Powers, np.ndarray]
+    unit: float
+    shares: list[np.ndarray] | None
+    _slopes: list[np.ndarray] = field(default_factory=list)
+
+    def missed(self, walk: Walk, values: np.ndarray) -> np.ndarray:
+        """Return what sites miss of averages, shape (functions, R), for values at all sites.
+
+        The slopes are those of the first call.
+        """
+        if self.shares is None or all(share.size == 1 for share in self.shares):
+            return self._of_all(walk, values)
+        seen = walk.powers(list(self.known), self.unit) - np.stack(list(self.known.values()))
+        wholes = [seen * share for share in self.shares]
+        self._slopes = self._slopes or list(map(_regression, values[:, None], wholes))
+        parts = zip(self._slopes, wholes, strict=True)
+        return np.concatenate([slope @ whole.mean(axis=2) for slope, whole in parts])
+
+    def _of_all(self, walk: Walk, values: np.ndarray) -> np.ndarray:
+        """Do the same where one set of powers corrects all functions."""
+        keys, exact = list(self.known), np.stack(list(self.known.values()))
+        if not self._slopes:
+            some = slice(None, None, max(1, walk.count // _LEARNT))  # evenly, in their order
+            seen = walk.powers(keys, self.unit, some)
+            seen = seen - (exact[..., some] if exact.shape[-1] > 1 else exact)
+            self._slopes = [_regression(values[..., some], seen)]
+        averages = walk.mean_powers(keys, self.unit)
+        return self._slopes[0] @ (averages - exact.mean(axis=2))
+
+
+def _regression(values: np.ndarray, controls: np.ndarray) -> np.ndarray:
+    """Return the slopes of values in controls over all sites, shape (values, controls)."""
+    y = values.reshape(len(values), -1)
+    x = controls.reshape(len(controls), -1)
+    largest = np.abs(x).max(axis=1)
+    x = x - x.mean(axis=1, keepdims=True)
+    scale = x.std(axis=1)
+    varies = scale > _EQUAL * largest  # what hardly does is its own mean
+    x, scale = np.where(varies[:, None], x, 0.0), np.where(varies, scale, 1.0)[:, None]
+    x = x / scale
+    found = np.linalg.lstsq(x @ x.T, x @ y.T, rcond=1e-10)[0]
+    return found.T / scale.T
