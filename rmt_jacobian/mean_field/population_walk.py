@@ -285,14 +285,12 @@ class Walk:
 
     def mean_powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
         """Return the averages of :meth:`powers` over the sites, shape (keys, R)."""
-        own, *_ = powers = [
-            np.moveaxis(each, 0, 1) for each in self._all_powers(keys, unit, slice(None))
-        ]
-        means = [own @ np.swapaxes(each, 1, 2) / self.count for each in powers]
+        powers = [np.moveaxis(each, 0, 1) for each in self._all_powers(keys, unit)]
+        means = [powers[0] @ np.swapaxes(each, 1, 2) / self.count for each in powers]
         return np.stack([means[copy][:, j, k] for copy, j, k in keys])
 
     def _all_powers(
-        self, keys: list[tuple[int, int, int]], unit: float, sites: slice
+        self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
     ) -> list[np.ndarray]:
         """Return the powers of the memory in each copy, shape (orders, R, sites)."""
         (i,) = self.model.cell.memory
@@ -323,11 +321,9 @@ class Walk:
         lasting = list(lasting_memory(self.model.cell))
         if self.networks > 1:
             own = self.states[:, lasting].sum(axis=1)
-            keys = [own[0], own[1:].sum(axis=0)]
-        else:
-            keys = list(self.states[0, lasting])
-            keys = [keys[0], sum(keys[1:])] if len(keys) > 2 else keys
-        return _order(keys)
+            return _order([own[0], own[1:].sum(axis=0)])
+        keys = list(self.states[0, lasting])
+        return _order([keys[0], sum(keys[1:])] if len(keys) > 2 else keys)
 
     def _rearrange(self, order: np.ndarray) -> None:
         """Let sites and all they carry stand in another order, shape (R, sites)."""

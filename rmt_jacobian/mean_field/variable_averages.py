@@ -17,12 +17,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
-from rmt_jacobian.gaussian_many import (
-    ManyAverages,
-    SmoothedFunction,
-    averages_at,
-    pair_averages_at,
-)
+from rmt_jacobian.gaussian_many import ManyAverages, averages_at
 from rmt_jacobian.gaussian_panels import REACH
 from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle
@@ -35,7 +30,6 @@ from rmt_jacobian.mean_field.quadrature import (
 __all__ = ["VariableAverages", "VariableLaw"]
 
 _SEVERAL, _EXACT = 8, 1e-11  # means that are taken together, and the errors that they may have
-_PANEL = 2.0  # width where nothing bends, in standard deviations
 _MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
 
 
@@ -143,7 +137,8 @@ class VariableAverages:
         if len(means) >= _SEVERAL and variance > 0:
             with contextlib.suppress(ConvergenceError):  # one of them may be known all the same
                 many = self._of_many_means(symbol, sides, means, variance, c)
-                found, known = many.values, many.errors <= _EXACT * many.sizes
+                if many is not None:
+                    found, known = many.values, many.errors <= _EXACT * many.sizes
         for i in np.flatnonzero(~known).tolist():
             mean = float(means[i])
             if len(sides) == 1:
@@ -155,8 +150,8 @@ class VariableAverages:
     def _of_many_means(
         self, symbol: sp.Symbol, sides: tuple[sp.Expr, ...], means: np.ndarray, variance: float,
         correlation: float,
-    ) -> ManyAverages:  # fmt: skip
-        """Return averages of f, or of f(1) g(2), at all means, however large their errors are."""
+    ) -> ManyAverages | None:  # fmt: skip
+        """Return averages at all means, however large their errors are; None for true pairs."""
         std = math.sqrt(variance)
         reach = (float(means.min()) + float(means.max())) / 2, float(np.ptp(means)) / 2
         at = (reach[0], (std + reach[1] / REACH) ** 2)  # holds the ranges of all
@@ -165,21 +160,7 @@ class VariableAverages:
         if len(sides) == 1:
             known = gaussian_function(sides[0], symbol, *at)
             return averages_at(known.function, means, std, known.bends)
-        noise = std * math.sqrt(1 - abs(correlation))
-        if noise == 0:
-            raise ConvergenceError("variables of opposite sign have no noise of their own")
-        one, two = (self._smoothed(side, symbol, at, noise, _PANEL * std) for side in sides)
-        shared = std * math.sqrt(abs(correlation))
-        return pair_averages_at(one, two, means, shared, math.copysign(1.0, correlation))
-
-    def _smoothed(
-        self, side: sp.Expr, symbol: sp.Symbol, at: tuple[float, float], noise: float, width: float
-    ) -> SmoothedFunction:
-        known = gaussian_function(side, symbol, *at)
-        key = (side, symbol, noise, known.bends.positions.tobytes())
-        if key not in self._rules:
-            self._rules[key] = SmoothedFunction(known.function, known.bends, noise, width)
-        return self._rules[key]
+        return None
 
 
 def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
