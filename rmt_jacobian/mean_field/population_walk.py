@@ -280,18 +280,16 @@ class Walk:
         self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
     ) -> np.ndarray:
         """Return c_0^j c_copy^k of the only memory for each (copy, j, k), at some sites."""
-        powers = [list(each) for each in self._all_powers(keys, unit, sites)]
+        powers = [list(each) for each in self._powers(keys, unit, sites)]
         return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
 
     def mean_powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
         """Return the averages of :meth:`powers` over the sites, shape (keys, R)."""
-        powers = [np.moveaxis(each, 0, 1) for each in self._all_powers(keys, unit)]
+        powers = [np.moveaxis(each, 0, 1) for each in self._powers(keys, unit)]
         means = [powers[0] @ np.swapaxes(each, 1, 2) / self.count for each in powers]
         return np.stack([means[copy][:, j, k] for copy, j, k in keys])
 
-    def _all_powers(
-        self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
-    ) -> list[np.ndarray]:
+    def _powers(self, keys: list[Any], unit: float, sites: slice = slice(None)) -> list[np.ndarray]:
         """Return the powers of the memory in each copy, shape (orders, R, sites)."""
         (i,) = self.model.cell.memory
         order, powers = max(max(j, k) for _, j, k in keys), []
@@ -320,10 +318,10 @@ class Walk:
         """Return the order of the sites by what they remember, shape (R, sites)."""
         lasting = list(lasting_memory(self.model.cell))
         if self.networks > 1:
-            own = self.states[:, lasting].sum(axis=1)
-            return _order([own[0], own[1:].sum(axis=0)])
-        keys = list(self.states[0, lasting])
-        return _order([keys[0], sum(keys[1:])] if len(keys) > 2 else keys)
+            first, *others = self.states[:, lasting].sum(axis=1)
+        else:
+            first, *others = self.states[0, lasting]
+        return _order([first, *([np.sum(others, axis=0)] if others else [])])
 
     def _rearrange(self, order: np.ndarray) -> None:
         """Let sites and all they carry stand in another order, shape (R, sites)."""
