@@ -157,14 +157,14 @@ class _PairEquations:
         model, aim = model or state.model.rough(), state.aim * _SHARE
         coordinates, begin = self._begun(start)
         remedy = "the correlation map has no fixed point here that attracts: widen the tolerance"
-        near, rough, turns = None, model, 0
+        near, rough, turns, slopes_known = None, model, 0, False
         while True:
             found = self._fixed_point(model, rough, coordinates, begin, near, remedy)
             if not found.converged and coordinates == "products" and near is None:
                 coordinates, begin = "distances", (1 - start) * squares
                 continue
             if not found.converged and rough is not model:  # its slopes were noise
-                rough = model
+                rough, slopes_known = model, False
                 continue
             if not found.converged and (finer := _retried(model)):
                 model, rough, near = finer, finer, None
@@ -195,7 +195,9 @@ class _PairEquations:
             if finer is None:
                 remedy = f"the correlations: {not_met(reached, state.accepted)}"
                 return replace(result, converged=False, remedy=remedy)
-            rough, model, near = model, finer, found.value.mean  # its slopes are known well enough
+            if not slopes_known:  # an error of theirs is of second order: few points tell enough
+                rough, slopes_known = model, reached <= state.accepted and not hidden
+            model, near = finer, found.value.mean
             if hidden:
                 rough, near = finer, None
                 coordinates, begin = self._begun(start)

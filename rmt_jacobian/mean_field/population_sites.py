@@ -25,7 +25,6 @@ from rmt_jacobian.mean_field.affine_moments import (
     stationary_second,
 )
 from rmt_jacobian.mean_field.bias_ladder import edge_of_biases
-from rmt_jacobian.mean_field.control_variates import off_means, regression
 from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import (
@@ -37,6 +36,7 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
+from rmt_jacobian.mean_field.population_controls import Controls
 from rmt_jacobian.mean_field.population_growth import still_rises
 from rmt_jacobian.mean_field.population_response import (
     PopulationResponses,
@@ -185,24 +185,16 @@ class PopulationSites(Population, SiteModel):
             return np.full((REPLICATES, len(self.cell.gates)), np.inf)
         unit = self._unit(drives)
         known = self._known_powers(drives, others, unit)
-        exact = np.stack(list(known.values())) if known else np.zeros((0, 1, 1))
+        controls = Controls(known, unit, shares)
         walk = Walk(self, drives.variances, others, memory_only=memory_only)
         walk.run(self.settling(drives))
-        found, missed, slopes = [], [], []
+        found, missed = [], []
         for _ in range(_AVERAGED):
             walk.draw()
             now = np.stack(np.broadcast_arrays(*values(walk)))
             found.append(now.mean(axis=2))
             if known:
-                seen = off_means(walk.powers(list(known), unit), exact)
-                if shares is None or all(share.size == 1 for share in shares):
-                    groups, wholes = [now], [seen]
-                else:
-                    groups, wholes = list(now[:, None]), [seen * share for share in shares]
-                slopes = slopes or list(map(regression, groups, wholes))
-                parts = [slope @ whole.mean(axis=2) for slope, whole in
-                         zip(slopes, wholes, strict=True)]  # fmt: skip
-                missed.append(np.concatenate(parts))
+                missed.append(controls.missed(walk, now))
             walk.update()
         mean = np.mean(found, axis=0)
         mean = (mean - np.mean(missed, axis=0) if missed else mean).T

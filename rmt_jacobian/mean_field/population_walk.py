@@ -248,17 +248,14 @@ class Walk:
         weight
             Of each site, shape (R, sites), in the present order.
         """
-        self.carried["weight"] = weight
-        if self._keys:
-            self._sort()
-        else:  # in the order of a sequence, even places would meet an uneven part of it
-            self._rearrange(np.argsort(weight, axis=-1))
-        weight = self.carried.pop("weight")
-        reached = np.cumsum(weight, axis=-1)
+        # In the order of a sequence, even places would meet an uneven part of it.
+        order = self._lasting_order() if self._keys else np.argsort(weight, axis=-1)
+        reached = np.cumsum(_rearranged(weight, order), axis=-1)
         shift = np.random.default_rng([self.model.seed, 0, 0, self.time]).random((REPLICATES, 1))
         places = (np.arange(self.count) + shift) / self.count * reached[:, -1:]
         chosen = np.stack([np.searchsorted(*each) for each in zip(reached, places, strict=True)])
-        chosen = np.minimum(chosen, self.count - 1)
+        chosen = _rearranged(order, np.minimum(chosen, self.count - 1))
+        chosen.sort(axis=-1)  # the next step orders sites anew, and memory is read in its order
         self._rearrange(chosen)
         own = _rearranged(weight, chosen) / weight.mean(axis=-1, keepdims=True)
         self.carried = {key: value / own for key, value in self.carried.items()}
@@ -279,16 +276,29 @@ class Walk:
             found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
         return found
 
-    def powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
-        """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
+    def powers(
+        self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
+    ) -> np.ndarray:
+        """Return c_0^j c_copy^k of the only memory for each (copy, j, k), at some sites."""
+        powers = [list(each) for each in self._powers(keys, unit, sites)]
+        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
+
+    def mean_powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
+        """Return the averages of :meth:`powers` over the sites, shape (keys, R)."""
+        powers = [np.moveaxis(each, 0, 1) for each in self._powers(keys, unit)]
+        means = [powers[0] @ np.swapaxes(each, 1, 2) / self.count for each in powers]
+        return np.stack([means[copy][:, j, k] for copy, j, k in keys])
+
+    def _powers(self, keys: list[Any], unit: float, sites: slice = slice(None)) -> list[np.ndarray]:
+        """Return the powers of the memory in each copy, shape (orders, R, sites)."""
         (i,) = self.model.cell.memory
         order, powers = max(max(j, k) for _, j, k in keys), []
         for states, _, x in self.copies:
-            row = [np.ones(x.shape)]
-            for _ in range(order):
-                row.append(row[-1] * (states[i] / unit))
-            powers.append(row)
-        return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
+            found = np.ones((order + 1, *x[..., sites].shape))
+            for n in range(order):
+                np.multiply(found[n], states[i][..., sites] / unit, out=found[n + 1])
+            powers.append(found)
+        return powers
 
     def state_squares(self) -> np.ndarray:
         """Return E[s^2] of the first copy in every replicate, shape (states, R)."""
@@ -301,16 +311,17 @@ class Walk:
         return 0 if self.model.frozen else min(2, lasting)
 
     def _sort(self) -> None:
-        if not self._keys:
-            return
+        if self._keys:
+            self._rearrange(self._lasting_order())
+
+    def _lasting_order(self) -> np.ndarray:
+        """Return the order of the sites by what they remember, shape (R, sites)."""
         lasting = list(lasting_memory(self.model.cell))
         if self.networks > 1:
-            own = self.states[:, lasting].sum(axis=1)
-            keys = [own[0], own[1:].sum(axis=0)]
+            first, *others = self.states[:, lasting].sum(axis=1)
         else:
-            keys = list(self.states[0, lasting])
-            keys = [keys[0], sum(keys[1:])] if len(keys) > 2 else keys
-        self._rearrange(_order(keys))
+            first, *others = self.states[0, lasting]
+        return _order([first, *([np.sum(others, axis=0)] if others else [])])
 
     def _rearrange(self, order: np.ndarray) -> None:
         """Let sites and all they carry stand in another order, shape (R, sites)."""

@@ -35,6 +35,7 @@ __all__ = [
     "Laws",
     "SlopeParts",
     "expression_average",
+    "gaussian_function",
     "infinite_where_met",
     "joint_average",
     "pair_expression_average",
@@ -135,14 +136,15 @@ def pair_expression_average(
     if is_gentle(one) and is_gentle(two):
         rule = _bivariate_rule(mean, variance, correlation)
         return rule.average(f(rule.first) * g(rule.second))
-    left, right = (_gaussian_function(part, symbol, mean, variance) for part in (one, two))
+    left, right = (gaussian_function(part, symbol, mean, variance) for part in (one, two))
     return pair_average(left, right, correlation).value
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _gaussian_function(
+def gaussian_function(
     expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float
 ) -> GaussianFunction:
+    """Return an expression in one variable e ~ N(mean, variance) with its bends."""
     function = _quiet(array_function((symbol,), with_all_digits(expression)))
     return GaussianFunction(function, mean, variance, bends_in(expression, symbol, mean, variance))
 

@@ -1,5 +1,7 @@
 """Orbits of maps that are known from independent samples, to the fixed point that they select."""
 
+import math
+
 import numpy as np
 
 from rmt_jacobian.mean_field.replicated_images import (
@@ -18,6 +20,7 @@ _CLOSE = 1e-9  # relative
 _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
 _MOST_TURNS, _NEWTON_EVERY = 60, 4
 _SLOWEST = 1 / 32  # share of the way of a step
+_ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
 
 
 def followed(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Solution[np.ndarray]:
@@ -41,11 +44,13 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
     brake = 1.0
     x, unit, calls = start, max(float(np.max(np.abs(start), initial=0.0)), 1e-300), 0
     before, stride = np.zeros(x.shape), 1.0
-    gap = before
+    gap, bound = before, math.inf
     for turn in range(_MOST_TURNS):
         estimates = image(x)
         calls += 1
-        if not np.all(np.isfinite(estimates)):
+        if not turn:
+            bound = _ESCAPED * float(np.max(np.abs([start, *estimates]), initial=1.0))
+        if not np.all(np.abs(estimates) <= bound) or bound == math.inf:
             return Solution(x, False, np.inf, calls, remedy)
         there, noise = estimates.mean(axis=0), noise_of(estimates)
         gap = there - x

@@ -341,7 +341,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
 
     remedy = "try another start_variance or smaller weight_std"
     aim, accepted = _SHARE * (tolerance or _AIM), tolerance or _ACCEPTED
-    near, rough = None, image_of(model.rough())
+    near, rough, slopes_known = None, image_of(model.rough()), False
     while True:
         found = solve_replicated(
             image_of(model), begin[first], rough=rough, near=near, remedy=remedy,
@@ -360,7 +360,9 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             return solution
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, accepted))
-        rough, model, near = image_of(model), finer, found.value.mean
+        if not slopes_known:  # an error of theirs is of second order: few points tell enough
+            rough, slopes_known = image_of(model), reached <= accepted
+        model, near = finer, found.value.mean
 
 
 def not_met(reached: float, tolerance: float) -> str:

@@ -5,6 +5,8 @@ steep on panels.  Where the means are many, as with frozen biases of many sites,
 interpolated.
 """
 
+import contextlib
+import math
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,13 +15,21 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
+from rmt_jacobian.gaussian_many import ManyAverages, averages_at
+from rmt_jacobian.gaussian_panels import REACH
 from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle
-from rmt_jacobian.mean_field.quadrature import expression_average, pair_expression_average
+from rmt_jacobian.mean_field.quadrature import (
+    expression_average,
+    gaussian_function,
+    pair_expression_average,
+)
 
 __all__ = ["VariableAverages", "VariableLaw"]
 
+_SEVERAL, _EXACT = 8, 1e-11  # means that are taken together, and the errors that they may have
 _MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
 
 
@@ -123,13 +133,34 @@ class VariableAverages:
         """Do the same for functions that bend, jump or are steep."""
         sides = tuple(self.in_normal_variables(side) for side in sides)
         variance, c = self.variance(law), law.correlation
+        found, known = np.zeros(len(means)), np.zeros(len(means), dtype=bool)
+        if len(means) >= _SEVERAL and variance > 0:
+            with contextlib.suppress(ConvergenceError):  # one of them may be known all the same
+                many = self._of_many_means(symbol, sides, means, variance, c)
+                if many is not None:
+                    found, known = many.values, many.errors <= _EXACT * many.sizes
+        for i in np.flatnonzero(~known).tolist():
+            mean = float(means[i])
+            if len(sides) == 1:
+                found[i] = expression_average(sides[0], symbol, mean, variance)
+            else:
+                found[i] = pair_expression_average(*sides, symbol, mean, variance, c)
+        return found
+
+    def _of_many_means(
+        self, symbol: sp.Symbol, sides: tuple[sp.Expr, ...], means: np.ndarray, variance: float,
+        correlation: float,
+    ) -> ManyAverages | None:  # fmt: skip
+        """Return averages at all means, however large their errors are; None for true pairs."""
+        std = math.sqrt(variance)
+        reach = (float(means.min()) + float(means.max())) / 2, float(np.ptp(means)) / 2
+        at = (reach[0], (std + reach[1] / REACH) ** 2)  # holds the ranges of all
+        if correlation == 1 and len(sides) == 2:
+            sides = (sp.Mul(*sides),)
         if len(sides) == 1:
-            (side,) = sides
-            found = [expression_average(side, symbol, mean, variance) for mean in means.tolist()]
-        else:
-            found = [pair_expression_average(*sides, symbol, mean, variance, c)
-                     for mean in means.tolist()]  # fmt: skip
-        return np.array(found)
+            known = gaussian_function(sides[0], symbol, *at)
+            return averages_at(known.function, means, std, known.bends)
+        return None
 
 
 def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:

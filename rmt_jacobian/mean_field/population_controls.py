@@ -1,0 +1,67 @@
+r"""Moments of a memory that are known exactly correct averages over sites (control variates).
+
+With c the memory, f what is averaged and M the exact moments, the average over sites is lessened by
+
+.. math:: B \, \overline{(c^j c'^k - M_{jk})} ,
+
+where B are the slopes of f in the powers over the sites.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rmt_jacobian.mean_field.control_variates import off_means, regression
+from rmt_jacobian.mean_field.population_walk import Walk
+
+__all__ = ["Controls"]
+
+_LEARNT = 4096  # sites of a population that are enough for slopes; their error is of second order
+
+Powers = tuple[int, int, int]
+"""(copy, j, k) of c_0^j c_copy^k."""
+
+
+@dataclass(eq=False)
+class Controls:
+    """Exact moments, and the slopes of the functions that they correct.
+
+    Attributes
+    ----------
+    known
+        The moments, of shape (R or 1, sites or 1) each.
+    unit
+        Of the memory.
+    shares
+        At each site, by what powers are multiplied before they correct a function; None for 1.
+    """
+
+    known: dict[Powers, np.ndarray]
+    unit: float
+    shares: list[np.ndarray] | None
+    _slopes: list[np.ndarray] = field(default_factory=list)
+
+    def missed(self, walk: Walk, values: np.ndarray) -> np.ndarray:
+        """Return what sites miss of averages, shape (functions, R), for values at all sites.
+
+        The slopes are those of the first call.
+        """
+        if self.shares is None or all(share.size == 1 for share in self.shares):
+            return self._of_all(walk, values)
+        exact = np.stack(list(self.known.values()))
+        seen = off_means(walk.powers(list(self.known), self.unit), exact)
+        wholes = [seen * share for share in self.shares]
+        self._slopes = self._slopes or list(map(regression, values[:, None], wholes))
+        parts = zip(self._slopes, wholes, strict=True)
+        return np.concatenate([slope @ whole.mean(axis=2) for slope, whole in parts])
+
+    def _of_all(self, walk: Walk, values: np.ndarray) -> np.ndarray:
+        """Do the same where one set of powers corrects all functions."""
+        keys, exact = list(self.known), np.stack(list(self.known.values()))
+        if not self._slopes:
+            some = slice(None, None, max(1, walk.count // _LEARNT))  # evenly, in their order
+            known = exact[..., some] if exact.shape[-1] > 1 else exact
+            seen = off_means(walk.powers(keys, self.unit, some), known)
+            self._slopes = [regression(values[..., some], seen)]  # 0 where powers do not vary
+        averages = walk.mean_powers(keys, self.unit)
+        return self._slopes[0] @ (averages - exact.mean(axis=2))
