@@ -16,8 +16,6 @@ from rmt_jacobian.mean_field.population_walk import Walk
 
 __all__ = ["Controls"]
 
-_LEARNT = 4096  # sites of a population that are enough for slopes; their error is of second order
-
 Powers = tuple[int, int, int]
 """(copy, j, k) of c_0^j c_copy^k."""
 
@@ -59,9 +57,8 @@ class Controls:
         """Do the same where one set of powers corrects all functions."""
         keys, exact = list(self.known), np.stack(list(self.known.values()))
         if not self._slopes:
-            some = slice(None, None, max(1, walk.count // _LEARNT))  # evenly, in their order
-            known = exact[..., some] if exact.shape[-1] > 1 else exact
-            seen = off_means(walk.powers(keys, self.unit, some), known)
-            self._slopes = [regression(values[..., some], seen)]  # 0 where powers do not vary
+            # Of all sites: slopes of a part of them leap with the drives, and no map converges.
+            # They are 0 for powers that do not vary.
+            self._slopes = [regression(values, off_means(walk.powers(keys, self.unit), exact))]
         averages = walk.mean_powers(keys, self.unit)
         return self._slopes[0] @ (averages - exact.mean(axis=2))

@@ -276,11 +276,9 @@ class Walk:
             found.append(StepDerivatives(*({key: next(values) for key in kept} for kept in keys)))
         return found
 
-    def powers(
-        self, keys: list[tuple[int, int, int]], unit: float, sites: slice = slice(None)
-    ) -> np.ndarray:
-        """Return c_0^j c_copy^k of the only memory for each (copy, j, k), at some sites."""
-        powers = [list(each) for each in self._powers(keys, unit, sites)]
+    def powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
+        """Return c_0^j c_copy^k of the only memory for each (copy, j, k)."""
+        powers = [list(each) for each in self._powers(keys, unit)]
         return np.stack([powers[0][j] * powers[copy][k] for copy, j, k in keys])
 
     def mean_powers(self, keys: list[tuple[int, int, int]], unit: float) -> np.ndarray:
@@ -289,14 +287,14 @@ class Walk:
         means = [powers[0] @ np.swapaxes(each, 1, 2) / self.count for each in powers]
         return np.stack([means[copy][:, j, k] for copy, j, k in keys])
 
-    def _powers(self, keys: list[Any], unit: float, sites: slice = slice(None)) -> list[np.ndarray]:
+    def _powers(self, keys: list[tuple[int, int, int]], unit: float) -> list[np.ndarray]:
         """Return the powers of the memory in each copy, shape (orders, R, sites)."""
         (i,) = self.model.cell.memory
         order, powers = max(max(j, k) for _, j, k in keys), []
         for states, _, x in self.copies:
-            found = np.ones((order + 1, *x[..., sites].shape))
+            found = np.ones((order + 1, *x.shape))
             for n in range(order):
-                np.multiply(found[n], states[i][..., sites] / unit, out=found[n + 1])
+                np.multiply(found[n], states[i] / unit, out=found[n + 1])
             powers.append(found)
         return powers
 
