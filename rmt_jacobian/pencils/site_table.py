@@ -63,7 +63,10 @@ def site_table(chain: Chain) -> Table:
     values, shares = _singular_values(chain)
     lost = max(0.0, 1.0 - float(shares[values > 0].sum()))
     if not np.any(values > 0):
-        raise HypothesisError("the product is 0, and so are all of its singular values")
+        raise HypothesisError(
+            "the product is 0, as with weight_std = 0, and so are all of its singular values: "
+            "there is no density"
+        )
     positions, masses = _grouped(np.log(values[values > 0]), shares[values > 0])
     positions, below, atoms = _steps(positions, masses, lost, _MANY / len(values))
     # Every panel holds about the same mass, and a few sites at least.

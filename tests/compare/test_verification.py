@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
@@ -200,9 +201,17 @@ def test_spectra_of_tied_networks_are_labelled_and_long_products_left_out():
     assert verify(vanilla, Parameters.of(vanilla), steps=[30], **common).spectra == ()
 
 
-def test_a_spectrum_without_a_law_is_named():
+def test_a_spectrum_that_no_matrix_reaches_is_that_of_the_sites():
     p = Parameters.of(minimalrnn, {**dict(minimalrnn.typical_parameters), "weight_std": 0.0})
-    found = verify(minimalrnn, p, weights=["gaussian"], steps=[1], width=16, samples=2)
+    found = verify(minimalrnn, p, weights=["gaussian"], steps=[1], width=400, samples=4)
+    (spectrum,) = found.spectra
+    assert found.without_law == ()
+    assert spectrum.ks < 1.95 / np.sqrt(400 * 4)  # Kolmogorov's bound at 1e-3
+
+
+def test_a_spectrum_without_a_law_is_named():
+    p = Parameters.of(vanilla, {"weight_std": 0.0, "input_variance": 0.5})
+    found = verify(vanilla, p, weights=["gaussian"], steps=[1], width=16, samples=2)
     assert found.spectra == ()
     assert "weight_std = 0" in found.without_law[0]
 

@@ -424,7 +424,8 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
     through = [logistic(-20.0) if gate in gates else 0.5 for gate in ("input", "output")]
     expected = kept + 9 * np.prod(through) ** 2
     chi1 = PairState(state, 1.0, state.source_squares).chi
-    assert chi1 == pytest.approx(expected, rel=1e-9)
+    # The root of rounding, where two rates nearly coincide.
+    assert chi1 == pytest.approx(expected, rel=3e-8, abs=0)
 
 
 @pytest.mark.slow
