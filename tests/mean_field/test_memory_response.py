@@ -129,10 +129,10 @@ def test_leaving_out_a_population() -> None:
     whole = echoes * np.exp(log_size[:, :-1, None])
     for r in range(4):
         own = found.echoes[r] * np.exp(found.log_size[r, :-1, None])
-        assert own == pytest.approx(np.delete(whole, r, axis=0).mean(axis=0), rel=1e-9)
+        assert own == pytest.approx(np.delete(whole, r, axis=0).mean(axis=0), rel=1e-9, abs=0)
         own = found.traces[r] * np.exp(found.log_size[r])
         rest = np.delete(traces * np.exp(log_size), r, axis=0)
-        assert own == pytest.approx(rest.mean(axis=0), rel=1e-9)
+        assert own == pytest.approx(rest.mean(axis=0), rel=1e-9, abs=0)
 
 
 def test_values_of_single_populations() -> None:

@@ -82,7 +82,7 @@ def series(echoes: np.ndarray) -> PopulationResponses:
 )
 def test_rates_of_series(echoes, kept, rate) -> None:
     found = series(np.array(echoes)[:, None, None]).growth_rates(np.array([kept]))
-    assert found == pytest.approx(rate, rel=1e-9)
+    assert found == pytest.approx(rate, rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
