@@ -20,7 +20,7 @@ Powers = tuple[int, int, int]
 """(copy, j, k) of c_0^j c_copy^k."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Controls:
     """Exact moments, and the slopes of the functions that they correct.
 
@@ -37,7 +37,7 @@ class Controls:
     known: dict[Powers, np.ndarray]
     unit: float
     shares: list[np.ndarray] | None
-    _slopes: list[np.ndarray] = field(default_factory=list)
+    _slopes: list[np.ndarray] = field(default_factory=list, repr=False)
 
     def missed(self, walk: Walk, values: np.ndarray) -> np.ndarray:
         """Return what sites miss of averages, shape (functions, R), for values at all sites.
@@ -49,7 +49,8 @@ class Controls:
         exact = np.stack(list(self.known.values()))
         seen = off_means(walk.powers(list(self.known), self.unit), exact)
         wholes = [seen * share for share in self.shares]
-        self._slopes = self._slopes or list(map(regression, values[:, None], wholes))
+        if not self._slopes:
+            self._slopes.extend(map(regression, values[:, None], wholes))
         parts = zip(self._slopes, wholes, strict=True)
         return np.concatenate([slope @ whole.mean(axis=2) for slope, whole in parts])
 
@@ -59,6 +60,6 @@ class Controls:
         if not self._slopes:
             # Of all sites: slopes of a part of them leap with the drives, and no map converges.
             # They are 0 for powers that do not vary.
-            self._slopes = [regression(values, off_means(walk.powers(keys, self.unit), exact))]
+            self._slopes.append(regression(values, off_means(walk.powers(keys, self.unit), exact)))
         averages = walk.mean_powers(keys, self.unit)
         return self._slopes[0] @ (averages - exact.mean(axis=2))
