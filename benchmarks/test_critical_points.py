@@ -45,7 +45,7 @@ def test_a_point_on_common_sites(benchmark, record_property):
         for k in range(8)
     ]
     sites = CommonSites.draw(
-        lstm, "orthogonal", 10, settle=16, count=4096, rng=np.random.default_rng(0)
+        lstm, "orthogonal", 10, settle=16, count=4096, rngs=[np.random.default_rng(0)]
     )
     sites.rates(points[:1])
     began = time.process_time()

@@ -9,7 +9,6 @@ from rmt_jacobian.gaussian_panels import (
     REACH,
     Bends,
     PanelRule,
-    check_finite,
     normal_density,
     panel_ends,
 )
@@ -29,7 +28,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 class ManyAverages:
     """Averages, the estimates of their errors and those of the absolute values, shape (means,).
 
-    What the last panels hold counts as an error.
+    What the last panels hold counts as an error; it is infinite where a value is.
     """
 
     values: np.ndarray
@@ -48,11 +47,6 @@ def averages_at(function: Function, means: np.ndarray, std: float, bends: Bends)
         Shape (means,), and above 0.
     bends
         Of f, for all means, or for each in its row.
-
-    Raises
-    ------
-    ConvergenceError
-        If the function is not finite.
 
     Examples
     --------
@@ -90,10 +84,11 @@ def _on_panels(
         some = slice(start, start + _CHUNK)
         rule = PanelRule.on(left[some], right[some])
         values = function(rule.nodes, rows[some, None])
-        check_finite(values, rule.nodes)
-        values = values * normal_density(rule.nodes)
+        finite = np.isfinite(values)
+        values = np.where(finite, values, 0.0) * normal_density(rule.nodes)
         size = np.sum(rule.weights * np.abs(values), axis=1)
         beyond = np.where((left[some] <= -reach) | (right[some] >= reach), size, 0.0)
-        table.append([np.sum(rule.weights * values, axis=1), rule.errors(values) + beyond, size])
+        errors = np.where(finite.all(axis=1), rule.errors(values) + beyond, np.inf)
+        table.append([np.sum(rule.weights * values, axis=1), errors, size])
     parts = np.concatenate(table, axis=1)
     return np.array([np.bincount(rows, part, len(cuts)) for part in parts])

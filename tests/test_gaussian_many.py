@@ -28,3 +28,13 @@ def test_averages_keep_their_digits_where_the_kink_is_far():
     np.testing.assert_allclose(found.values[:2], tail, rtol=1e-11)
     np.testing.assert_allclose(found.values[2:], mean_of_ramp(means[2:], 1.0), rtol=1e-13)
     assert np.all(found.errors <= 1e-11 * found.sizes)
+
+
+def test_a_value_that_is_not_finite_spoils_the_means_that_see_it():
+    def ends(e):
+        return np.where(e > 30.0, np.inf, e)
+
+    found = averages_at(ends, np.array([1.0, 29.0]), 1.0, Bends.at([(30.0, 0.0)]))
+    assert abs(found.values[0] - 1.0) < 1e-13
+    assert found.errors[0] < 1e-12
+    assert np.isinf(found.errors[1])

@@ -25,6 +25,7 @@ from rmt_jacobian.mean_field.affine_moments import (
     stationary_second,
 )
 from rmt_jacobian.mean_field.bias_ladder import edge_of_biases
+from rmt_jacobian.mean_field.control_variates import Controls
 from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.memory import memory_powers
 from rmt_jacobian.mean_field.memory_outputs import (
@@ -36,7 +37,6 @@ from rmt_jacobian.mean_field.memory_outputs import (
     source_distance,
     source_product,
 )
-from rmt_jacobian.mean_field.population_controls import Controls
 from rmt_jacobian.mean_field.population_growth import still_rises
 from rmt_jacobian.mean_field.population_response import (
     PopulationResponses,

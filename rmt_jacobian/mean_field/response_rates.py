@@ -84,7 +84,7 @@ def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
 
     size = (N + 1) * K
     if size > _DENSE:
-        operator = LinearOperator((size, size), matvec=step, dtype=float)  # pyright: ignore
+        operator = LinearOperator((size, size), matvec=step, dtype=float)
         with contextlib.suppress(ArpackNoConvergence):
             return eigs(operator, k=4, v0=np.ones(size), return_eigenvectors=False)
     return np.linalg.eigvals(np.stack([step(unit) for unit in np.eye(size)], axis=1))

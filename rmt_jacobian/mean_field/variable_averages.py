@@ -5,7 +5,6 @@ steep on panels.  Where the means are many, as with frozen biases of many sites,
 interpolated.
 """
 
-import contextlib
 import math
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +14,6 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
 from rmt_jacobian.gaussian_many import ManyAverages, averages_at
 from rmt_jacobian.gaussian_panels import REACH
@@ -133,12 +131,12 @@ class VariableAverages:
         """Do the same for functions that bend, jump or are steep."""
         sides = tuple(self.in_normal_variables(side) for side in sides)
         variance, c = self.variance(law), law.correlation
+        if len(sides) == 2 and c == 1:
+            sides = (sp.Mul(*sides),)
         found, known = np.zeros(len(means)), np.zeros(len(means), dtype=bool)
-        if len(means) >= _SEVERAL and variance > 0:
-            with contextlib.suppress(ConvergenceError):  # one of them may be known all the same
-                many = self._of_many_means(symbol, sides, means, variance, c)
-                if many is not None:
-                    found, known = many.values, many.errors <= _EXACT * many.sizes
+        if len(sides) == 1 and len(means) >= _SEVERAL and variance > 0:
+            many = self._of_many_means(symbol, sides[0], means, variance)
+            found, known = many.values, many.errors <= _EXACT * many.sizes
         for i in np.flatnonzero(~known).tolist():
             mean = float(means[i])
             if len(sides) == 1:
@@ -148,19 +146,14 @@ class VariableAverages:
         return found
 
     def _of_many_means(
-        self, symbol: sp.Symbol, sides: tuple[sp.Expr, ...], means: np.ndarray, variance: float,
-        correlation: float,
-    ) -> ManyAverages | None:  # fmt: skip
-        """Return averages at all means, however large their errors are; None for true pairs."""
+        self, symbol: sp.Symbol, side: sp.Expr, means: np.ndarray, variance: float
+    ) -> ManyAverages:
+        """Return averages at all means together, however large their errors are."""
         std = math.sqrt(variance)
-        reach = (float(means.min()) + float(means.max())) / 2, float(np.ptp(means)) / 2
-        at = (reach[0], (std + reach[1] / REACH) ** 2)  # holds the ranges of all
-        if correlation == 1 and len(sides) == 2:
-            sides = (sp.Mul(*sides),)
-        if len(sides) == 1:
-            known = gaussian_function(sides[0], symbol, *at)
-            return averages_at(known.function, means, std, known.bends)
-        return None
+        middle, reach = (float(means.min()) + float(means.max())) / 2, float(np.ptp(means)) / 2
+        # Bends are sought where any of them reaches.
+        known = gaussian_function(side, symbol, middle, (std + reach / REACH) ** 2)
+        return averages_at(known.function, means, std, known.bends)
 
 
 def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:

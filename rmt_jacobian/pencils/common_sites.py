@@ -42,6 +42,7 @@ __all__ = [
     "Rates",
     "first_coefficients",
     "imposed",
+    "mean_and_error",
     "settling",
 ]
 
@@ -123,39 +124,31 @@ class CommonSites:
         settle: int,
         count: int,
         lead: int | None = None,
-        rng: np.random.Generator,
+        rngs: Sequence[np.random.Generator],
     ) -> "CommonSites":
-        """Draw a low-discrepancy population.
+        """Draw low-discrepancy populations.
 
         Parameters
         ----------
         cell, weights, steps
             The cell, the ensemble of every W, of which only the shape counts, and T.
         settle, count
-            Steps before the measurement, and the number of sites, best a power of 2.
+            Steps before the measurement, and the number of sites of each, best a power of 2.
         lead
             By default all of these steps.
-        rng
-            Of the scrambling.
+        rngs
+            Of the scrambling, one for each population.
         """
         lead = settle if lead is None else min(lead, settle)
         per_step, own = len(cell.gates) + int(reads_input(cell)), len(cell.gates) + 1
         total = settle + max(steps, _WINDOW)
-        z = low_discrepancy_normals(own + per_step * total, count, rng)
-        history = z[own:].reshape(total, per_step, 1, count)
+        dimensions = own + per_step * total
+        z = np.stack([low_discrepancy_normals(dimensions, count, rng) for rng in rngs], axis=1)
+        history = z[own:].reshape(total, per_step, len(rngs), count)
         # The measured steps matter most and get the most even dimensions.
         history = np.concatenate([history[total - settle :], history[: total - settle]])
         s_1 = first_coefficients(cell, weights)
-        return cls(cell, steps, s_1, history, z[1:own, None], z[:1], settle, lead)
-
-    @classmethod
-    def beside(cls, each: Sequence["CommonSites"]) -> "CommonSites":
-        """Return populations of one kind as one."""
-        parts = (
-            np.concatenate([getattr(one, name) for one in each], axis=-2)
-            for name in ("normals", "biases", "memory")
-        )
-        return replace(each[0], **dict(zip(("normals", "biases", "memory"), parts, strict=True)))
+        return cls(cell, steps, s_1, history, z[1:own], z[0], settle, lead)
 
     @property
     def count(self) -> int:
@@ -173,7 +166,7 @@ class CommonSites:
         Parameters
         ----------
         points
-            Where; several populations are measured at one.
+            Where; several populations are measured at one, and give one number each.
         spread
             Whether to measure that; nan where not.
         """
@@ -366,3 +359,14 @@ def settling(kept: float, *, frozen: bool = False) -> int:
         return _SHORTEST if kept <= 0 else longest
     needed = math.log(_FORGOTTEN) / math.log(kept)
     return int(min(longest, 2 ** math.ceil(math.log2(max(_SHORTEST, needed)))))
+
+
+def mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Return the mean over populations and its standard error.
+
+    Examples
+    --------
+    >>> mean_and_error(np.array([1.0, 3.0]))
+    (2.0, 1.0)
+    """
+    return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))

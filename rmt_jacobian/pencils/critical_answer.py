@@ -13,6 +13,7 @@ from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
 from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.factors import independent_products
+from rmt_jacobian.pencils.common_sites import CommonSites, mean_and_error
 from rmt_jacobian.pencils.critical_descent import Start
 from rmt_jacobian.pencils.critical_search import CriticalSearch
 from rmt_jacobian.pencils.critical_surface import Optimality
@@ -21,7 +22,6 @@ from rmt_jacobian.pencils.initialization_report import (
     report_on,
     settled_replicates,
 )
-from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = ["critical_report", "populations_at", "rescaled_report"]
@@ -33,7 +33,7 @@ _ROUNDS = 6
 _PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
 
 
-def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Seed) -> Replicates:
+def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Seed) -> CommonSites:
     """Return populations that are settled where a start has come to.
 
     Raises
@@ -55,7 +55,7 @@ def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Se
 
 
 def critical_report(
-    start: Start, optimality: Optimality, populations: Replicates, *, weights: WeightsChoice
+    start: Start, optimality: Optimality, populations: CommonSites, *, weights: WeightsChoice
 ) -> InitializationReport | None:
     r"""Make the growth rate of a minimum 1 and report its variance; None if the point is lost.
 
@@ -67,7 +67,7 @@ def critical_report(
     search, cell = start.search, start.search.cell
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates(parameters, spread=False).growth))
+        return float(np.mean(populations.rates([parameters], spread=False).growth))
 
     vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0)
     exact = _is_exact(search)
@@ -79,7 +79,7 @@ def critical_report(
         return None
     parameters = search.at(vector)
     report = report_on(populations, "critical", parameters, weights=weights, remark=start.remark)
-    rates = populations.rates(parameters)
+    rates = populations.rates([parameters])
     excess = rates.growth - (0.0 if exact else np.mean(rates.growth))
     spread, error = mean_and_error(rates.spread - optimality.multiplier * excess)
     report = replace(
@@ -109,7 +109,7 @@ def rescaled_report(
     )
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates(parameters, spread=False).growth))
+        return float(np.mean(populations.rates([parameters], spread=False).growth))
 
     vector = _on_surface(search, start.first, start.moving, sampled)
     if vector is None:

@@ -10,10 +10,9 @@ from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.mean_field import has_frozen_bias
-from rmt_jacobian.pencils.common_sites import CommonSites, imposed, settling
+from rmt_jacobian.pencils.common_sites import CommonSites, imposed, mean_and_error, settling
 from rmt_jacobian.pencils.critical_search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.pencils.critical_surface import CriticalSurface, Optimality
-from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 from rmt_jacobian.pencils.usual_initializations import UsualInitialization
 
@@ -116,7 +115,7 @@ class Descent:
             settle = _UNKNOWN if kept is None else min(_LONGEST, settling(kept, frozen=frozen))
         sites = CommonSites.draw(
             self.cell, self.weights, self.steps, settle=settle,
-            count=_SITES[level], rng=spawn(self.seed, len(_SITES))[level],
+            count=_SITES[level], rngs=[spawn(self.seed, len(_SITES))[level]],
         )  # fmt: skip
         return CriticalSurface(search, sites)
 
@@ -172,11 +171,11 @@ class Descent:
 
         Where few sites carry most of it, a descent finds where its own have none of them.
         """
-        populations = Replicates.draw(
-            self.cell, self.weights, self.steps, settle=_UNKNOWN, count=_SITES[-1],
-            replicates=_ELSEWHERE, seed=spawn(self.seed, len(_SITES) + 1)[-1],
-        )  # fmt: skip
-        spread = populations.rates(start.search.at(start.reached)).spread
+        rngs = spawn(spawn(self.seed, len(_SITES) + 1)[-1], _ELSEWHERE)
+        populations = CommonSites.draw(
+            self.cell, self.weights, self.steps, settle=_UNKNOWN, count=_SITES[-1], rngs=rngs
+        )
+        spread = populations.rates([start.search.at(start.reached)]).spread
         mean, error = mean_and_error(spread)
         return mean + 2 * error
 

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmt_jacobian.arrays import Seed
+from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
-from rmt_jacobian.pencils.common_sites import Rates, imposed, settling
-from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
+from rmt_jacobian.pencils.common_sites import (
+    CommonSites,
+    Rates,
+    imposed,
+    mean_and_error,
+    settling,
+)
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 
 __all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
@@ -111,7 +116,7 @@ def initialization_report(
 
 
 def report_on(
-    populations: Replicates,
+    populations: CommonSites,
     name: str,
     parameters: Parameters,
     *,
@@ -119,7 +124,7 @@ def report_on(
     remark: str = "",
 ) -> InitializationReport:
     """Return the report of populations that have been drawn."""
-    rates, steps = populations.rates(parameters), populations.sites.steps
+    rates, steps = populations.rates([parameters]), populations.steps
     logarithm, error = mean_and_error(rates.growth)
     growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
     variance, variance_error = mean_and_error(np.expm1(rates.spread))
@@ -148,7 +153,7 @@ def settled_replicates(
     steps: int,
     sites: int = _SITES,
     seed: Seed = 0,
-) -> tuple[Replicates, bool]:
+) -> tuple[CommonSites, bool]:
     """Return populations that settle for as long as it takes, and whether they do.
 
     The memory of a site tells how long that is; then the time is doubled until the variance of the
@@ -156,13 +161,12 @@ def settled_replicates(
     """
     frozen = has_frozen_bias(parameters)
 
-    def drawn(settle: int, count: int) -> Replicates:
-        return Replicates.draw(
-            cell, weights, steps, settle=settle, count=count, replicates=_REPLICATES, seed=seed
-        )
+    def drawn(settle: int, count: int) -> CommonSites:
+        rngs = spawn(seed, _REPLICATES)
+        return CommonSites.draw(cell, weights, steps, settle=settle, count=count, rngs=rngs)
 
     def checked(settle: int, count: int = _CHECKED) -> Rates:
-        return drawn(settle, count).rates(parameters, spread=False)
+        return drawn(settle, count).rates([parameters], spread=False)
 
     longest, settle, short = settling(1.0, frozen=frozen), _FIRST, checked(_FIRST)
     needed = settling(float(np.max(short.kept)), frozen=frozen)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Parameters, lstm, vanilla
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.pencils.common_sites import CommonSites
+from rmt_jacobian.pencils.common_sites import CommonSites, mean_and_error
 from rmt_jacobian.pencils.initialization_report import initialization_report
-from rmt_jacobian.pencils.replicates import Replicates, mean_and_error
 
 
 def _average(function: Any, mean: float, q: float) -> float:
@@ -83,10 +83,8 @@ def test_lstm_by_plain_simulation(forget: float) -> None:
     )
     rates = [_lstm_growth(p, 4000, 400, seed) for seed in range(4)]
     expected, noise = mean_and_error(np.array(rates))
-    populations = Replicates.draw(
-        lstm, "orthogonal", 5, settle=16, count=1024, replicates=8, seed=0
-    )
-    growth, error = mean_and_error(populations.rates(p).growth)
+    populations = CommonSites.draw(lstm, "orthogonal", 5, settle=16, count=1024, rngs=spawn(0, 8))
+    growth, error = mean_and_error(populations.rates([p]).growth)
     assert abs(growth - expected) < 4 * math.hypot(noise, error) + 1e-4
     assert math.hypot(noise, error) < 2e-3
 
@@ -96,7 +94,7 @@ def test_points_together_are_points_alone() -> None:
         Parameters.of(lstm, {"weight_std": s, "input_std": 1.0, "input_variance": 0.5})
         for s in (1.0, 1.5, 2.0)
     ]
-    sites = CommonSites.draw(lstm, "gaussian", 3, settle=16, count=64, rng=np.random.default_rng(1))
+    sites = CommonSites.draw(lstm, "gaussian", 3, settle=16, count=64, rngs=spawn(1, 1))
     together = sites.rates(points)
     alone = [sites.rates([p]) for p in points]
     for name in ("growth", "mean", "spread", "kept", "size"):
@@ -110,21 +108,22 @@ def test_populations_beside_each_other_are_populations_alone(count: int, bias_st
     p = Parameters.of(
         lstm, {"weight_std": 1.5, "input_std": 1.0, "bias_std": bias_std, "input_variance": 0.5}
     )
-    drawn = [
-        CommonSites.draw(lstm, "gaussian", 3, settle=16, count=count, rng=np.random.default_rng(k))
-        for k in range(3)
-    ]
-    together = Replicates(CommonSites.beside(drawn)).rates(p)
-    alone = [each.rates([p]) for each in drawn]
+
+    def drawn(rngs: list[np.random.Generator]) -> CommonSites:
+        return CommonSites.draw(lstm, "gaussian", 3, settle=16, count=count, rngs=rngs)
+
+    populations = drawn(spawn(0, 3))
+    together = populations.rates([p])
+    alone = [drawn([rng]).rates([p]) for rng in spawn(0, 3)]
     for name in ("growth", "mean", "spread", "kept", "size"):
         single = np.concatenate([getattr(each, name) for each in alone])
         assert getattr(together, name) == pytest.approx(single, rel=1e-12)
     assert len(set(together.growth)) == 3
-    growth = Replicates(CommonSites.beside(drawn)).rates(p, spread=False)
+    growth = populations.rates([p], spread=False)
     assert growth.growth == pytest.approx(together.growth, rel=1e-12)
     assert np.all(np.isnan(growth.spread))
 
 
 def test_unknown_weights() -> None:
     with pytest.raises(ParameterError, match="unknown weights"):
-        Replicates.draw(lstm, "unitary", 3, settle=16, count=64, replicates=2, seed=1)
+        CommonSites.draw(lstm, "unitary", 3, settle=16, count=64, rngs=spawn(1, 2))
