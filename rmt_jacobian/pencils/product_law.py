@@ -12,6 +12,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
+from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
@@ -26,6 +27,7 @@ __all__ = ["exact_moments", "singular_value_law"]
 _GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
 _UNRESOLVED = 10.0  # tolerances: mass of the bands of rare sites that are left as they are
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+_ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
 def singular_value_law(
@@ -61,7 +63,8 @@ def singular_value_law(
     steps
         T.
     sites
-        How many sites stand for the site law; the error falls about like one over it.
+        How many sites stand for the site law; the error falls about like one over it.  Where no W
+        spreads them there are 131,072 of them at least.
     seed
         Of the randomisation.
     squared
@@ -100,7 +103,6 @@ def singular_value_law(
     namespace(device)  # refuses a GPU that is not there before anything is solved
     rngs = spawn(seed, 1 + replicates)
     title = f"{cell.name}, {steps} steps" if progress else None
-    grain = _FEW_SITES / sites
     if state is None:
         state = untied_state(cell, parameters)
     else:
@@ -108,20 +110,25 @@ def singular_value_law(
     law = state.site_law
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
+        ensembles = weight_ensembles(parameters, histories[0].names, weights)
+        if sites < _ALONE and BlockChain.of(histories[0], ensembles).deterministic:
+            histories = [untied_history(state, steps, count=_ALONE, seed=rng) for rng in rngs]
         return block_singular_value_law(
             histories[0],
-            weight_ensembles(parameters, histories[0].names, weights),
+            ensembles,
             squared=squared,
             tolerance=tolerance,
             replicates=histories[1:],
             device=device,
-            grain=grain,
+            grain=_FEW_SITES / histories[0].count,
             progress=title,
         )
     if isinstance(weights, Mapping):
         weights = weights[parameters.groups[0][0]]
     random = ensemble(weights, parameters.only.weight_std)
 
+    sites = max(sites, _ALONE) if random.variance == 0 else sites
+    grain = _FEW_SITES / sites
     draw = _Draw(law, steps, sites, random, device)
     exact = draw.exact_moments()
     if exact is None:
@@ -183,7 +190,7 @@ class _Draw:
     def exact_moments(self) -> tuple[float, float] | None:
         """Return m_1 and m_2 of the recursion; None where it does not hold or leaves the range."""
         variance = self.law.parameters.only.weight_std**2
-        if variance == 0 or not math.isclose(self.random.variance, variance, rel_tol=1e-12):
+        if not math.isclose(self.random.variance, variance, rel_tol=1e-12):
             return None  # an ensemble of another scale: the site law is not that of its network
         exact = exact_moments(self.law, self.steps, self.random.s_1)
         return exact if min(exact) > 0 and math.isfinite(max(exact)) else None

@@ -19,7 +19,7 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.chain_table import tabulate
-from rmt_jacobian.pencils.site_table import of_sites_alone, site_table
+from rmt_jacobian.pencils.site_table import distance_to_sites, of_sites_alone, site_table
 
 __all__ = ["SingularValueLaw"]
 
@@ -219,16 +219,15 @@ class SingularValueLaw(Law):
         """
         if not self.replicates:
             return math.nan
-        probes = (np.arange(_PROBES) + 0.5) / _PROBES
-        probes = probes[probes > 1.01 * self.chain.lost]
-        s = np.exp(self._quantile_position(probes))
-        own, slope = self._below(np.log(s))
         others = self.replicates
         if self.calibration is not None and self.calibration.drawn is not self.chain:
             others = (*others, self.calibration.drawn)
         if self._smooth:
-            tables = [site_table(chain) for chain in others]
-            return max(float(np.max(np.abs(t.evaluate(np.log(s))[0] - own))) for t in tables)
+            return max(distance_to_sites(self.table, chain) for chain in (self.chain, *others))
+        probes = (np.arange(_PROBES) + 0.5) / _PROBES
+        probes = probes[probes > 1.01 * self.chain.lost]
+        s = np.exp(self._quantile_position(probes))
+        own, slope = self._below(np.log(s))
         start = self.table.self_energies(np.log(s))  # other draws differ little
         return max(float(np.max(_difference(chain, s, start, own, slope))) for chain in others)
 

@@ -24,9 +24,9 @@ from rmt_jacobian.pencils.chain_panels import Node, Panel, Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.ensembles import OrthogonalWeights
 
-__all__ = ["of_sites_alone", "site_table"]
+__all__ = ["distance_to_sites", "of_sites_alone", "site_table"]
 
-_MOST = 64  # panels
+_MOST = 64  # panels of the same mass
 _ATOM = 1e-9  # half of the relative width in which the mass of an atom is put
 _MANY = 8  # sites that agree, from which on they are an atom
 _NOTHING = 1e-12  # mass that rounding leaves
@@ -60,24 +60,57 @@ def site_table(chain: Chain) -> Table:
     >>> below.round(3), density.round(2)
     (array([0.25, 0.5 ]), array([1., 1.]))
     """
-    values, shares = _singular_values(chain)
-    lost = max(0.0, 1.0 - float(shares[values > 0].sum()))
-    if not np.any(values > 0):
+    drawn = _Drawn.of(chain)
+    if not drawn.positions.size:
         raise HypothesisError(
             "the product is 0, as with weight_std = 0, and so are all of its singular values: "
             "there is no density"
         )
-    positions, masses = _grouped(np.log(values[values > 0]), shares[values > 0])
-    positions, below, atoms = _steps(positions, masses, lost, _MANY / len(values))
-    # Every panel holds about the same mass, and a few sites at least.
-    count = min(_MOST, len(positions) // _MANY + 2)
-    spread = np.linspace(0, len(positions) - 1, count).astype(int)
-    kept = np.unique(np.concatenate([spread, atoms]))
+    positions, below, atoms = _steps(drawn)
+    kept = np.unique(np.concatenate([_evenly(len(positions)), atoms]))
     positions, below = positions[kept], below[kept]
     density = PchipInterpolator(positions, below)(positions, 1)
     nodes = [_node(*values) for values in zip(positions, below, density, strict=True)]
     panels = tuple(_MonotonePanel(*pair) for pair in pairwise(nodes))
-    return Table(panels, _intervals(panels), lost)
+    return Table(panels, _intervals(panels), drawn.lost)
+
+
+def distance_to_sites(table: Table, chain: Chain) -> float:
+    """Return the largest difference of a distribution function from that of drawn sites."""
+    positions, below, _ = _steps(_Drawn.of(chain))
+    return float(np.max(np.abs(table.evaluate(positions)[0] - below), initial=0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """Log s of drawn sites in increasing order, the mass at each, that at 0, and their number."""
+
+    positions: np.ndarray
+    masses: np.ndarray
+    lost: float
+    count: int
+
+    @classmethod
+    def of(cls, chain: Chain) -> "_Drawn":
+        """Return those of a chain; sites that agree are one."""
+        values, shares = _singular_values(chain)
+        seen = values > 0
+        lost = max(0.0, 1.0 - float(shares[seen].sum()))
+        return cls(*_grouped(np.log(values[seen]), shares[seen]), lost, len(values))
+
+    @property
+    def below(self) -> np.ndarray:
+        """The distribution function, halfway up at every site."""
+        return self.lost + np.cumsum(self.masses) - self.masses / 2
+
+
+def _evenly(count: int) -> np.ndarray:
+    """Return places between which lies about the same mass, and towards both ends ever less."""
+    panels = max(1, min(_MOST, count // _MANY))
+    inside = np.linspace(0, count - 1, panels + 1).astype(int)
+    widest = (count - 1) // panels
+    near = _MANY * 2 ** np.arange(max(0, (widest // _MANY).bit_length() - 1))
+    return np.unique(np.concatenate([inside, near, count - 1 - near]))
 
 
 def _singular_values(chain: Chain) -> tuple[np.ndarray, np.ndarray]:
@@ -105,27 +138,26 @@ def _singular_values(chain: Chain) -> tuple[np.ndarray, np.ndarray]:
 
 def _grouped(positions: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return increasing positions that are apart by more than an atom is wide, and their masses."""
+    if not positions.size:
+        return positions, masses
     order = np.argsort(positions)
     positions, masses = positions[order], masses[order]
     starts = np.append(True, np.diff(positions) > 4 * _ATOM)
     return positions[starts], np.bincount(np.cumsum(starts) - 1, masses)
 
 
-def _steps(
-    positions: np.ndarray, masses: np.ndarray, lost: float, heavy: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _steps(drawn: _Drawn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return positions, the distribution function there, and which of them are ends of an atom.
 
     It is halfway up at a single site; an atom has a point on either side.
     """
-    reached = lost + np.cumsum(masses)
+    positions, masses = drawn.positions, drawn.masses
     # If all sites are the same, so few as they are, the law is an atom.
-    is_atom = (masses > heavy) | (len(positions) == 1)
-    sides = 1 + is_atom
-    index = np.repeat(np.arange(len(positions)), sides)
+    is_atom = (masses > _MANY / drawn.count) | (len(positions) == 1)
+    index = np.repeat(np.arange(len(positions)), 1 + is_atom)
     side = np.where(is_atom[index], np.append(-1, np.where(np.diff(index) == 0, 1, -1)), 0)
-    below = reached[index] - masses[index] * (1 - side) / 2
-    below[0], below[-1] = lost, 1.0
+    below = drawn.below[index] + masses[index] * side / 2
+    below[0], below[-1] = drawn.lost, 1.0
     return positions[index] + side * _ATOM, below, np.flatnonzero(side)
 
 
