@@ -80,7 +80,7 @@ class BivariateRule:
         return float(np.sum(self.weights * np.broadcast_to(values, self.weights.shape)))
 
 
-def normal_rule(mean: float, variance: float) -> NormalRule:
+def normal_rule(mean: float, variance: float, *, fineness: int = 1) -> NormalRule:
     r"""Return the trapezoidal rule for a Gaussian average.
 
     .. math:: E f(e) = \int f(\mu + \sqrt q z) \frac{e^{-z^2/2}}{\sqrt{2\pi}} dz
@@ -90,6 +90,8 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     ----------
     mean, variance
         Of the Gaussian variable; a variance of 0 gives the single node ``mean``.
+    fineness
+        By how much the nodes are closer together than it usually takes.
 
     Notes
     -----
@@ -110,9 +112,9 @@ def normal_rule(mean: float, variance: float) -> NormalRule:
     """
     std = _checked_std(mean, variance)
     if _is_sharp(mean, std):
-        standard = normal_rule(0.0, 1.0)
+        standard = normal_rule(0.0, 1.0, fineness=fineness)
         return NormalRule(mean + std * standard.nodes, standard.weights)
-    return NormalRule(*_sinh_rule(np.array(mean), std, _SPACING))
+    return NormalRule(*_sinh_rule(np.array(mean), std, _SPACING, fineness))
 
 
 def bivariate_rule(mean: float, variance: float, correlation: float) -> BivariateRule:
@@ -181,13 +183,15 @@ def _outer_spacing(mean: float, correlation: float, own_std: float) -> float:
     return _SPACING * min(1.0, (1 + smoothing) / (1 + centre))
 
 
-def _sinh_rule(mean: np.ndarray, std: float, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+def _sinh_rule(
+    mean: np.ndarray, std: float, spacing: float, fineness: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Return nodes and weights for Gaussian variables of given means; nodes along the last axis."""
     if std == 0.0:
         return mean[..., None], np.ones((*mean.shape, 1))
     low, high = np.arcsinh(mean - _REACH * std), np.arcsinh(mean + _REACH * std)
     width = std / np.sqrt(1 + mean * mean)  # of the Gaussian, seen in t
-    needed = np.max((high - low) / np.minimum(spacing, _RESOLUTION * width))
+    needed = fineness * np.max((high - low) / np.minimum(spacing, _RESOLUTION * width))
     count = 2 * math.ceil(needed / 2)  # even, so that every other node keeps both ends
     t = low[..., None] + (high - low)[..., None] * np.arange(count + 1) / count
     nodes = np.sinh(t)

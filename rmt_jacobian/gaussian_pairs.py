@@ -288,12 +288,5 @@ def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float)
 
 
 def _seen_together(one: GaussianFunction, two: GaussianFunction, c: float) -> Bends:
-    """Return the bends of f, and those of g seen from e_1: smoothed by what e_2 has of its own."""
-    own, turns = one.bends, two.bends
-    if not c:
-        return own
-    positions = one.mean + (turns.positions - one.mean) / c
-    softness = np.where(np.isfinite(turns.scales), turns.scales, 0.0)
-    scales = np.hypot(softness, one.std * math.sqrt((1 - c) * (1 + c))) / abs(c)
-    scales = np.where(scales > 0, scales, np.inf)
-    return Bends(np.concatenate([own.positions, positions]), np.concatenate([own.scales, scales]))
+    """Return the bends of f, and those of g seen from e_1."""
+    return one.bends.beside(two.bends.seen_through(np.array([one.mean]), one.std, c))

@@ -80,6 +80,34 @@ class Bends:
         positions = (np.broadcast_to(self.positions, shape) - means[:, None]) / std
         return Bends(positions, np.broadcast_to(self.scales, shape) / std)
 
+    def seen_through(self, means: np.ndarray, std: float, correlation: float) -> "Bends":
+        """Return those of a function of e_2, averaged for given e_1: shape (means, bends).
+
+        What e_2 has of its own smooths them.
+
+        Parameters
+        ----------
+        means, std, correlation
+            Of the two variables.
+        """
+        c, shape = correlation, (len(means), self.positions.shape[-1])
+        if not c:
+            return Bends(np.zeros((len(means), 0)), np.zeros((len(means), 0)))
+        positions = np.broadcast_to(self.positions, shape)
+        softness = np.where(np.isfinite(self.scales), self.scales, 0.0)
+        scales = np.hypot(softness, std * math.sqrt((1 - c) * (1 + c))) / abs(c)
+        scales = np.broadcast_to(np.where(scales > 0, scales, np.inf), shape)
+        return Bends(means[:, None] + (positions - means[:, None]) / c, scales)
+
+    def beside(self, others: "Bends") -> "Bends":
+        """Return both, shape (means, bends)."""
+        means = max(math.prod(each.positions.shape[:-1]) for each in (self, others))
+        parts = [
+            np.broadcast_to(part, (means, part.shape[-1]))
+            for part in (self.positions, others.positions, self.scales, others.scales)
+        ]
+        return Bends(np.concatenate(parts[:2], axis=1), np.concatenate(parts[2:], axis=1))
+
 
 @dataclass(frozen=True)
 class PanelAverage:

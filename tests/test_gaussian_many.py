@@ -1,9 +1,11 @@
 """Averages at many means against closed forms."""
 
+import mpmath
 import numpy as np
+import pytest
 from scipy.stats import norm
 
-from rmt_jacobian.gaussian_many import averages_at
+from rmt_jacobian.gaussian_many import PairOfFunctions, averages_at
 from rmt_jacobian.gaussian_panels import Bends
 
 KINK = Bends.at([(0.0, np.inf)])
@@ -38,3 +40,62 @@ def test_a_value_that_is_not_finite_spoils_the_means_that_see_it():
     assert abs(found.values[0] - 1.0) < 1e-13
     assert found.errors[0] < 1e-12
     assert np.isinf(found.errors[1])
+
+
+def step(e):
+    return 1.0 * (e > 0)
+
+
+@pytest.mark.parametrize("correlation", [-0.9, -0.3, 0.0, 0.5, 0.99])
+def test_pairs_of_steps_are_the_probability_of_a_quadrant(correlation):
+    std = 1.5
+    means = np.linspace(-2.0, 3.0, 11)
+    pair = PairOfFunctions(step, step, (KINK, KINK), (-2.0, 3.0), std, correlation)
+    found = pair.averages(means)
+    rest = mpmath.sqrt(1 - mpmath.mpf(correlation) ** 2)
+    known = [
+        float(
+            mpmath.quad(
+                lambda z, m=m: mpmath.npdf(z) * mpmath.ncdf((m / std + correlation * z) / rest),
+                [-m / std, -m / std + 1, -m / std + 3, 15],
+            )
+        )
+        for m in means
+    ]
+    np.testing.assert_allclose(found.values, known, rtol=1e-10)
+    assert np.all(found.errors <= 1e-9 * found.sizes)
+
+
+@pytest.mark.parametrize(
+    ("mean", "correlation"), [(0.4, -0.6), (-1.5, 0.999), (-3.0, 0.3), (1.0, -0.9999)]
+)
+def test_pairs_of_a_ramp_and_a_saturating_function(mean, correlation):
+    pair = PairOfFunctions(
+        ramp, np.tanh, (KINK, Bends.at([(0.0, 1.0)])), (-3.0, 1.0), 0.8, correlation
+    )
+    found = pair.averages(np.array([mean]))
+    own = mpmath.sqrt(1 - mpmath.mpf(correlation) ** 2) * 0.8
+
+    def inner(e):
+        centre = mean + correlation * (e - mean)
+        around = [centre + k * own for k in range(-9, 10, 3)]
+        return (
+            e
+            * mpmath.npdf(e, mean, 0.8)
+            * mpmath.quad(
+                lambda other: mpmath.tanh(other) * mpmath.npdf(other, centre, own), around
+            )
+        )
+
+    with mpmath.workdps(20):
+        known = mpmath.quad(inner, [0, 0.5, 1, 2, 4, 8])
+    assert found.values[0] == pytest.approx(float(known), rel=1e-10, abs=0)
+    assert found.errors[0] <= 1e-9 * found.sizes[0]
+
+
+def test_pairs_whose_average_comes_from_the_tail_say_so():
+    pair = PairOfFunctions(ramp, ramp, (KINK, KINK), (-7.0, 1.0), 1.0, -0.5)
+    found = pair.averages(np.array([-7.0, 1.0]))
+    assert not found.errors[0] <= 1e-6 * found.sizes[0]
+    assert found.errors[1] <= 1e-10 * found.sizes[1]
+    assert pair.largest == pytest.approx(found.sizes[1], rel=1e-3)

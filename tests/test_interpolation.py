@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, ndtr
 
-from rmt_jacobian.interpolation import interpolated
+from rmt_jacobian.interpolation import Interpolant, interpolated
 
 RNG = np.random.default_rng(0)
 
@@ -54,3 +54,41 @@ def test_small_values_keep_their_digits() -> None:
     places = np.linspace(-6, 6, 20_000)
     found = interpolated(lambda x: np.exp(-8 * x), places, tolerance=1e-12)
     assert found == pytest.approx(np.exp(-8 * places), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high"),
+    [
+        (expit, -30.0, 30.0),
+        (lambda x: ndtr(40 * (x - 1.3)), -1.0, 3.0),
+        (lambda x: np.exp(-(x**2)) * np.sin(3 * x), -5.0, 6.0),
+        (np.ones_like, 2.0, 2.0),
+    ],
+)
+def test_interpolant_is_as_good_as_it_says(function, low: float, high: float) -> None:
+    found = Interpolant.of(lambda x: (function(x), 0 * x), low, high, tolerance=1e-13)
+    x = RNG.uniform(low, high, (50, 40))
+    values, errors = found.with_errors(x)
+    assert values.shape == x.shape
+    assert np.array_equal(values, found(x))
+    rounding = 2e-13 * np.abs(function(x))  # of places, where the function is steep
+    assert np.all(np.abs(values - function(x)) <= errors + rounding)
+    assert np.all(errors <= 1e-11 * np.abs(function(x)).max())
+
+
+def test_interpolant_keeps_the_errors_of_its_function() -> None:
+    found = Interpolant.of(lambda x: (x, np.where(x < 0, 0.1, 0.0)), -1.0, 1.0, tolerance=1e-9)
+    assert found.with_errors(np.array([-0.5]))[1][0] >= 0.1
+
+
+def test_interpolant_ends_where_the_function_is_noise() -> None:
+    noise = np.random.default_rng(1)
+    calls = []
+
+    def noisy(x):
+        calls.append(len(x))
+        return np.exp(x) * (1 + 1e-11 * noise.standard_normal(len(x))), 0 * x
+
+    found = Interpolant.of(noisy, 0.0, 1.0, tolerance=1e-14)
+    assert sum(calls) < 1000
+    assert found(np.array([0.3]))[0] == pytest.approx(np.exp(0.3), rel=1e-10)

@@ -27,6 +27,7 @@ from rmt_jacobian.gaussian_panels import Bends
 
 __all__ = [
     "HARD",
+    "bends_along",
     "bends_in",
     "drawn_deviation",
     "is_gentle",
@@ -189,6 +190,22 @@ def bends_in(expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: floa
     array([0.54930614, 0.        ])
     """
     return _bends_of_range(expression, symbol, *_range_of(mean, variance))
+
+
+def bends_along(expression: sp.Expr, symbol: sp.Symbol, mean: float, variance: float) -> Bends:
+    """Return the bends in one of several variables, of functions that read no other.
+
+    Examples
+    --------
+    >>> a, b = sp.symbols("a b", real=True)
+    >>> bends_along(relu(a - 1) * sp.tanh(a * b), a, 0.0, 1.0).positions
+    array([1.])
+    """
+    places: list[tuple[float, float]] = []
+    for turn in _turns(in_pieces(expression)):
+        if turn.argument.free_symbols == {symbol}:
+            places += _places(turn, symbol, mean, variance)
+    return Bends.at(places)
 
 
 def _range_of(mean: float, variance: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ by Hermite series where those converge (:mod:`rmt_jacobian.gaussian_pairs`).
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, reduce
+from functools import cache, lru_cache
 from itertools import permutations
 from typing import NamedTuple, TypeAlias
 
@@ -16,12 +16,16 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import array_function
+from rmt_jacobian.cells.activations import in_pieces
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.gaussian import bivariate_rule, normal_rule
 from rmt_jacobian.gaussian_nested import Level, nested_average
 from rmt_jacobian.gaussian_pairs import GaussianFunction, pair_average
-from rmt_jacobian.gaussian_panels import panel_average
+from rmt_jacobian.gaussian_panels import PROMISE, panel_average
+from rmt_jacobian.gaussian_products import Axis, product_average
 from rmt_jacobian.mean_field.bends import (
+    HARD,
+    bends_along,
     bends_in,
     is_gentle,
     is_smooth,
@@ -47,10 +51,6 @@ Laws: TypeAlias = Mapping[sp.Symbol, tuple[float, float]]
 """Independent Gaussian variables and their means and variances."""
 
 _REMEMBERED = 4096  # averages
-# The graded rule converges exponentially: its error is about the square of what half of the nodes
-# miss.
-_HALVED = 1e-5
-_MOST_NODES = 40_000_000
 _CANCELLED = 1e-10  # relative, of sums that vanish
 
 # Several expressions are averaged over one law.
@@ -292,11 +292,30 @@ def joint_average(expression: sp.Expr, laws: Laws) -> float:
         mean = shift + sum(p * laws[each][0] for p, each in zip(weights, symbols, strict=True))
         variance = sum(p * p * laws[each][1] for p, each in zip(weights, symbols, strict=True))
         return expression_average(alone, u, mean, variance)
-    if is_smooth(expression):
-        value, halved, size = _on_graded_nodes(expression, symbols, laws)
-        if is_gentle(expression) or abs(halved - value) <= _HALVED * size:
-            return value
+    if axes := _axes(expression, symbols, laws):
+        found = product_average(_quiet(array_function(symbols, expression)), axes)
+        if found is None and is_smooth(expression):
+            raise HypothesisError(
+                f"{len(symbols)} variables are entangled in an average, more than can be "
+                "integrated over"
+            )
+        if found and (is_gentle(expression) or found.error <= PROMISE * found.size):
+            return found.value
     return _nested(expression, symbols, laws)
+
+
+def _axes(expression: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: Laws) -> list[Axis] | None:
+    """Return the variables with their bends; None where a kink or a jump mixes them."""
+    hard = [each.args[0].free_symbols for each in in_pieces(expression).atoms(*HARD)]
+    if any(len(read & set(symbols)) > 1 for read in hard):
+        return None
+    kinked = set().union(*hard)
+    axes = []
+    for symbol in symbols:
+        mean, variance = map(float, laws[symbol])
+        bends = bends_along(expression, symbol, mean, variance) if symbol in kinked else None
+        axes.append(Axis(mean, variance, bends))
+    return axes
 
 
 @cache
@@ -319,24 +338,6 @@ def _of_one_sum(
             shift = float(argument.subs(dict.fromkeys(symbols, 0)))
             return alone, u, tuple(float(slope) for slope in slopes), shift
     return None
-
-
-def _on_graded_nodes(
-    expression: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: Laws
-) -> tuple[float, float, float]:
-    """Return the average on all nodes and on half of them each, and that of the absolute value."""
-    rules = [_normal_rule(*laws[symbol]) for symbol in symbols]
-    if math.prod(rule.nodes.size for rule in rules) > _MOST_NODES:
-        raise HypothesisError(
-            f"{len(symbols)} variables are entangled in an average, more than can be integrated "
-            "over"
-        )
-    axes = np.meshgrid(*(rule.nodes for rule in rules), indexing="ij")
-    values = _quiet(array_function(symbols, expression))(*axes) + 0 * axes[0]
-    weights = reduce(np.multiply.outer, (rule.weights for rule in rules))
-    half = (slice(None, None, 2),) * len(symbols)
-    halved = float(np.sum(weights[half] * values[half]) / np.sum(weights[half]))
-    return float(np.sum(weights * values)), halved, float(np.sum(weights * np.abs(values)))
 
 
 def _nested(expression: sp.Expr, symbols: tuple[sp.Symbol, ...], laws: Laws) -> float:

@@ -15,7 +15,8 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.gaussian import BivariateRule, NormalRule, bivariate_rule, normal_rule
-from rmt_jacobian.gaussian_many import ManyAverages, averages_at
+from rmt_jacobian.gaussian_many import ManyAverages, PairOfFunctions, averages_at
+from rmt_jacobian.gaussian_pairs import GaussianFunction
 from rmt_jacobian.gaussian_panels import REACH
 from rmt_jacobian.interpolation import interpolated
 from rmt_jacobian.mean_field.bends import is_gentle
@@ -28,6 +29,8 @@ from rmt_jacobian.mean_field.quadrature import (
 __all__ = ["VariableAverages", "VariableLaw"]
 
 _SEVERAL, _EXACT = 8, 1e-11  # means that are taken together, and the errors that they may have
+_EXACT_PAIR = 1e-9  # of two networks, where f, g and the density are all steep
+_NEGLIGIBLE = 1e-26  # error of a moment beside the largest, of which the root loses no digit
 _MANY, _BETWEEN = 256, 1e-12  # means beyond which averages are interpolated, and how well
 
 
@@ -104,8 +107,12 @@ class VariableAverages:
     ) -> np.ndarray:
         """Return the averages of f, or of f(1) g(2), at all means: shape (R or 1, biases)."""
         means, places = np.unique(law.means, return_inverse=True)
-        taken = self._on_nodes if all(map(is_gentle, sides)) else self._on_panels
-        averages = partial(taken, symbol, law, sides)
+        if all(map(is_gentle, sides)):
+            averages = partial(self._on_nodes, symbol, law, sides)
+        else:
+            sides = self._on_one_variable(law, sides)
+            pair = self._pair_of_functions(symbol, law, sides, means)
+            averages = partial(self._on_panels, symbol, law, sides, pair)
         many = len(means) > _MANY and law.variance > 0
         values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
         return values[places].reshape(law.means.shape)
@@ -125,18 +132,30 @@ class VariableAverages:
         along = [len(row) for pair in pairs for row in pair.second]
         return _sums([pair.weights for pair in pairs], values * np.repeat(own, along))
 
-    def _on_panels(
-        self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
-    ) -> np.ndarray:
-        """Do the same for functions that bend, jump or are steep."""
+    def _on_one_variable(self, law: VariableLaw, sides: tuple[sp.Expr, ...]) -> tuple[sp.Expr, ...]:
+        """Write functions of normal variables, and one function of networks that are one."""
         sides = tuple(self.in_normal_variables(side) for side in sides)
+        return (sp.Mul(*sides),) if len(sides) == 2 and law.correlation == 1 else sides
+
+    def _on_panels(
+        self,
+        symbol: sp.Symbol,
+        law: VariableLaw,
+        sides: tuple[sp.Expr, ...],
+        pair: PairOfFunctions | None,
+        means: np.ndarray,
+    ) -> np.ndarray:
+        """Average functions that bend, jump or are steep."""
         variance, c = self.variance(law), law.correlation
-        if len(sides) == 2 and c == 1:
-            sides = (sp.Mul(*sides),)
         found, known = np.zeros(len(means)), np.zeros(len(means), dtype=bool)
-        if len(sides) == 1 and len(means) >= _SEVERAL and variance > 0:
-            many = self._of_many_means(symbol, sides[0], means, variance)
-            found, known = many.values, many.errors <= _EXACT * many.sizes
+        if len(means) >= _SEVERAL and variance > 0 and (pair or len(sides) == 1):
+            if pair:
+                many = pair.averages(means)
+                enough = np.maximum(_EXACT_PAIR * many.sizes, _NEGLIGIBLE * pair.largest)
+            else:
+                many = self._of_many_means(symbol, sides[0], means, variance)
+                enough = _EXACT * many.sizes
+            found, known = many.values, many.errors <= enough
         for i in np.flatnonzero(~known).tolist():
             mean = float(means[i])
             if len(sides) == 1:
@@ -145,15 +164,32 @@ class VariableAverages:
                 found[i] = pair_expression_average(*sides, symbol, mean, variance, c)
         return found
 
+    def _pair_of_functions(
+        self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
+    ) -> PairOfFunctions | None:
+        """Return both functions where averages over two networks are asked for at many means."""
+        variance, c = self.variance(law), law.correlation
+        if len(sides) == 1 or abs(c) == 1 or not variance or len(means) < _SEVERAL:
+            return None
+        one, two = (self._seen_from_all(symbol, side, means, variance) for side in sides)
+        ends = float(means.min()), float(means.max())
+        bends, std = (one.bends, two.bends), math.sqrt(variance)
+        return PairOfFunctions(one.function, two.function, bends, ends, std, c)
+
     def _of_many_means(
         self, symbol: sp.Symbol, side: sp.Expr, means: np.ndarray, variance: float
     ) -> ManyAverages:
         """Return averages at all means together, however large their errors are."""
-        std = math.sqrt(variance)
+        known = self._seen_from_all(symbol, side, means, variance)
+        return averages_at(known.function, means, math.sqrt(variance), known.bends)
+
+    @staticmethod
+    def _seen_from_all(
+        symbol: sp.Symbol, side: sp.Expr, means: np.ndarray, variance: float
+    ) -> GaussianFunction:
+        """Return a function whose bends are sought where any of the means reaches."""
         middle, reach = (float(means.min()) + float(means.max())) / 2, float(np.ptp(means)) / 2
-        # Bends are sought where any of them reaches.
-        known = gaussian_function(side, symbol, middle, (std + reach / REACH) ** 2)
-        return averages_at(known.function, means, std, known.bends)
+        return gaussian_function(side, symbol, middle, (math.sqrt(variance) + reach / REACH) ** 2)
 
 
 def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
