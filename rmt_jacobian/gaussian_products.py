@@ -8,7 +8,7 @@ end there (:mod:`rmt_jacobian.gaussian_panels`).  Variables that are not resolve
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -22,11 +22,11 @@ from rmt_jacobian.gaussian_panels import (
     panel_ends,
 )
 
-__all__ = ["Axis", "ProductAverage", "product_average"]
+__all__ = ["MOST_NODES", "Axis", "ProductAverage", "product_average"]
 
 _AIM = 1e-10  # error of an axis, in units of the average of the absolute value
 _ROUNDS = 3  # of twice as many nodes along the axes that need them
-_MOST_NODES = 40_000_000
+MOST_NODES = 40_000_000
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Axis:
 
 
 def product_average(
-    function: Callable[..., np.ndarray], axes: Sequence[Axis]
+    function: Callable[..., np.ndarray], axes: Sequence[Axis], *, most_nodes: int = MOST_NODES
 ) -> ProductAverage | None:
     """Return the average of a function of all variables; None where it takes too many nodes.
 
@@ -101,6 +101,8 @@ def product_average(
         Of arrays that broadcast, one for each axis.
     axes
         The variables, which are independent.
+    most_nodes
+        Of all axes together.
 
     Examples
     --------
@@ -113,15 +115,16 @@ def product_average(
     found = None
     for _ in range(_ROUNDS):
         shape = tuple(axis.rule[0].size for axis in axes)
-        if math.prod(shape) > _MOST_NODES:
+        if math.prod(shape) > most_nodes:
             return found
         nodes = np.meshgrid(*(axis.rule[0] for axis in axes), indexing="ij", sparse=True)
-        values = np.broadcast_to(function(*nodes), shape)
-        value, size = (float(_contracted(each, axes, None)) for each in (values, np.abs(values)))
-        errors = [
-            axis.error(np.asarray(_contracted(values, axes, k)), size)
-            for k, axis in enumerate(axes)
-        ]
+        with np.errstate(all="ignore"):  # what is not finite has no error that is small enough
+            values = np.broadcast_to(function(*nodes), shape)
+            weights = [axis.rule[1] for axis in axes]
+            size = float(reduce(np.matmul, reversed(weights), np.abs(values)))
+            marginals = _marginals(values, weights)
+            value = float(marginals[0] @ weights[0])
+            errors = [axis.error(each, size) for axis, each in zip(axes, marginals, strict=True)]
         found = ProductAverage(value, math.fsum(errors), size)
         fine = [error <= _AIM * size for error in errors]
         if all(fine) or not np.all(np.isfinite(errors)):
@@ -133,9 +136,13 @@ def product_average(
     return found
 
 
-def _contracted(values: np.ndarray, axes: Sequence[Axis], left: int | None) -> np.ndarray:
-    """Average over all variables but one."""
-    for k in reversed(range(len(axes))):
-        if k != left:
-            values = np.tensordot(values, axes[k].rule[1], axes=(k, 0))
-    return values
+def _marginals(values: np.ndarray, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return averages over all variables but one, for each; the whole array is read twice."""
+    found = []
+    for k in reversed(range(len(weights))):
+        left = values  # over the variables up to this one
+        for own in weights[:k]:
+            left = (own @ left.reshape(len(own), -1)).reshape(left.shape[1:])
+        found.append(left)
+        values = values @ weights[k]
+    return found[::-1]

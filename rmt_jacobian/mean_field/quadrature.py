@@ -22,7 +22,7 @@ from rmt_jacobian.gaussian import bivariate_rule, normal_rule
 from rmt_jacobian.gaussian_nested import Level, nested_average
 from rmt_jacobian.gaussian_pairs import GaussianFunction, pair_average
 from rmt_jacobian.gaussian_panels import PROMISE, panel_average
-from rmt_jacobian.gaussian_products import Axis, product_average
+from rmt_jacobian.gaussian_products import MOST_NODES, Axis, product_average
 from rmt_jacobian.mean_field.bends import (
     HARD,
     bends_along,
@@ -51,6 +51,7 @@ Laws: TypeAlias = Mapping[sp.Symbol, tuple[float, float]]
 """Independent Gaussian variables and their means and variances."""
 
 _REMEMBERED = 4096  # averages
+_MOST_BESIDE_KINKS = 4_000_000  # nodes, beyond which nested panels or points are as good
 _CANCELLED = 1e-10  # relative, of sums that vanish
 
 # Several expressions are averaged over one law.
@@ -293,8 +294,10 @@ def joint_average(expression: sp.Expr, laws: Laws) -> float:
         variance = sum(p * p * laws[each][1] for p, each in zip(weights, symbols, strict=True))
         return expression_average(alone, u, mean, variance)
     if axes := _axes(expression, symbols, laws):
-        found = product_average(_quiet(array_function(symbols, expression)), axes)
-        if found is None and is_smooth(expression):
+        smooth = is_smooth(expression)
+        most = MOST_NODES if smooth else _MOST_BESIDE_KINKS
+        found = product_average(array_function(symbols, expression), axes, most_nodes=most)
+        if found is None and smooth:
             raise HypothesisError(
                 f"{len(symbols)} variables are entangled in an average, more than can be "
                 "integrated over"
