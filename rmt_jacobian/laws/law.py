@@ -5,7 +5,7 @@ has a generic implementation here, which a law overrides where it knows a closed
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,11 +15,12 @@ from numpy.typing import ArrayLike
 
 from rmt_jacobian.arrays import generator
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.laws.near_zero import r_transform_near_zero, s_transform_near_zero
 from rmt_jacobian.laws.self_energy import self_energy_by_differences
 from rmt_jacobian.laws.solution import LawSolution
-from rmt_jacobian.laws.spectral import antiderivative
+from rmt_jacobian.laws.spectral import antiderivative, integral
 
 __all__ = ["Law"]
 
@@ -36,7 +37,7 @@ class _Piece(NamedTuple):
     high: float = 0.0
 
 
-class Law(ABC):
+class Law(Manners):
     r"""A probability law on the line: intervals with a density, and atoms.
 
     Methods of one argument take scalars or arrays and return the same shape; nan stays nan.
@@ -240,6 +241,17 @@ class Law(ABC):
                 np.pi
             )
         return float(total)
+
+    def _continuous_part(
+        self, function: Callable[[np.ndarray], np.ndarray], low: float, high: float
+    ) -> float:
+        total = 0.0
+        for k, ends in enumerate(self.support_intervals()):
+            start, end = self._angle(k, np.clip([low, high], *ends))
+            total += integral(
+                lambda t, k=k: self._mass_rate(k, t) * function(self._point(k, t)), start, end
+            )
+        return total
 
     def _point(self, k: int, angle: np.ndarray) -> np.ndarray:
         low, high = self.support_intervals()[k]

@@ -10,13 +10,16 @@ from collections.abc import Callable
 import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy.fft import dct
+from scipy.integrate import quad_vec
 
 from rmt_jacobian.errors import ConvergenceError
 
-__all__ = ["antiderivative"]
+__all__ = ["antiderivative", "integral"]
 
 _TAIL = 1e-13
 _SIZES = tuple(2**k for k in range(5, 15))
+_SMOOTH = 128  # nodes that resolve what is smooth
+_DIGITS, _ENOUGH = 1e-10, 1e-6  # of an integral over what is not, aimed at and put up with
 
 
 def antiderivative(function: Callable[[np.ndarray], np.ndarray]) -> Chebyshev:
@@ -42,15 +45,53 @@ def antiderivative(function: Callable[[np.ndarray], np.ndarray]) -> Chebyshev:
     2.0
     """
     for size in _SIZES:
-        nodes = np.pi / 2 * (1 + np.cos(np.pi * (np.arange(size) + 0.5) / size))
-        coefficients = np.asarray(dct(function(nodes), type=2)) / size
-        coefficients[0] /= 2
-        largest = np.max(np.abs(coefficients))
-        if np.max(np.abs(coefficients[-size // 8 :])) <= _TAIL * largest:
-            kept = np.flatnonzero(np.abs(coefficients) > _TAIL / 100 * largest)
-            length = kept[-1] + 1 if kept.size else 1
-            return Chebyshev(coefficients[:length], domain=[0, np.pi]).integ(lbnd=0)
+        found = _series(function, size)
+        if found is not None:
+            return found.integ(lbnd=0)
     raise ConvergenceError(
         f"{_SIZES[-1]} nodes do not resolve the density; split its interval where it is not "
         "smooth, or give the law a cdf of its own"
     )
+
+
+def _series(function: Callable[[np.ndarray], np.ndarray], size: int) -> Chebyshev | None:
+    """Return the series on so many nodes; None where they do not resolve the function."""
+    nodes = np.pi / 2 * (1 + np.cos(np.pi * (np.arange(size) + 0.5) / size))
+    coefficients = np.asarray(dct(function(nodes), type=2)) / size
+    coefficients[0] /= 2
+    largest = np.max(np.abs(coefficients))
+    if not np.max(np.abs(coefficients[-size // 8 :])) <= _TAIL * largest:
+        return None
+    kept = np.flatnonzero(np.abs(coefficients) > _TAIL / 100 * largest)
+    length = kept[-1] + 1 if kept.size else 1
+    return Chebyshev(coefficients[:length], domain=[0, np.pi])
+
+
+def integral(function: Callable[[np.ndarray], np.ndarray], start: float, end: float) -> float:
+    r"""Integrate a function on :math:`[0, \pi]` between two angles, whether it is smooth or not.
+
+    Raises
+    ------
+    ConvergenceError
+        If the integral is infinite, or not known to six digits.
+
+    Examples
+    --------
+    >>> round(integral(np.sin, 0.0, np.pi), 12), round(integral(lambda t: abs(t - 1), 0.0, 2.0), 9)
+    (2.0, 1.0)
+    """
+    if not end > start:
+        return 0.0
+    with np.errstate(all="ignore"):
+        found = _series(function, _SMOOTH)
+        if found is not None:
+            whole = found.integ(lbnd=0)
+            return float(whole(end) - whole(start))
+        scalar = lambda t: float(function(np.array([t]))[0])  # noqa: E731
+        value, error = quad_vec(scalar, start, end, epsabs=0.0, epsrel=_DIGITS, limit=500)[:2]
+    if not error <= _ENOUGH * max(abs(value), 1e-300):
+        raise ConvergenceError(
+            f"an integral against a law is {value:.6g} with an error of {error:.1g}: it may be "
+            "infinite, or turn too fast"
+        )
+    return float(value)

@@ -15,6 +15,8 @@ import numpy as np
 
 __all__ = ["Node", "Panel", "Table"]
 
+_GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
+
 
 @dataclass(frozen=True)
 class Node:
@@ -88,6 +90,12 @@ class Panel:
             for node, x in ((self.left, start), (self.right, end))
         ]
         return start, length, _quintic(*values)
+
+    def nodes(self, low: float = -math.inf, high: float = math.inf) -> tuple[Any, Any]:
+        """Return nodes in x and weights of integrals over what lies between two values of log s."""
+        ends = np.clip([low, high], self.left.position, self.right.position)
+        start, end = (float(self.variable(position)) for position in ends)
+        return start + (end - start) * (_GAUSS + 1) / 2, (end - start) * _GAUSS_WEIGHTS / 2
 
     def _derivatives(self, node: Node, x: float, length: float) -> tuple[float, float, float]:
         """Return the distribution function and its two derivatives in x / length."""

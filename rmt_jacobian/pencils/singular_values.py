@@ -305,22 +305,33 @@ class SingularValueLaw(Law):
         exact = chain_moments(self.chain, order)[-1]
         return abs(self._integral(lambda s: s ** (2 * order)) - exact) <= _TAIL * exact
 
-    def _integral(self, function: Any) -> Any:
-        """Integrate a function of s against the table; the part below the first node is a power."""
+    def _continuous_part(self, function: Any, low: float, high: float) -> float:
+        low, high = max(low, 0.0), max(high, 0.0)
+        if self.squared:
+            low, high = math.sqrt(low), math.sqrt(high)
+        return float(self._integral(lambda s: function(self._outward(s)), low, high))
+
+    def _integral(self, function: Any, low: float = 0.0, high: float = math.inf) -> Any:
+        """Integrate a function of s against the table; the part below the first node is a power.
+
+        Between two points, by default over all.
+        """
         first, power = self.table.nodes[0], self.table.first_power
         total = 0.0
         if power:
-            t = (_GAUSS + 1) / 2
-            s = math.exp(first.position) * t ** (1 / power)
-            total = total + self.table.tail * np.sum(_GAUSS_WEIGHTS / 2 * function(s), axis=-1)
+            least = math.exp(first.position)
+            start, end = (min(each / least, 1.0) ** power for each in (low, high))
+            t = start + (end - start) * (_GAUSS + 1) / 2
+            s = least * t ** (1 / power)
+            weight = self.table.tail * (end - start) * _GAUSS_WEIGHTS / 2
+            total = total + np.sum(weight * function(s), axis=-1)
+        ends = [math.log(each) if each > 0 else -math.inf for each in (low, high)]
         for panel in self.table.panels:
-            start, length, _ = panel.polynomial
-            x = start + length * (_GAUSS + 1) / 2
+            x, weight = panel.nodes(*ends)
             position = panel.position(x)
             _, slope = panel.evaluate(position)
             speed = 1.0 if panel.edge is None else 2 * np.abs(x)
-            weight = _GAUSS_WEIGHTS / 2 * length * slope * speed
-            total = total + np.sum(weight * function(np.exp(position)), axis=-1)
+            total = total + np.sum(weight * slope * speed * function(np.exp(position)), axis=-1)
         return total
 
     def _cauchy_above(self, z: np.ndarray) -> np.ndarray:
