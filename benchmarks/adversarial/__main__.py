@@ -37,9 +37,11 @@ def main() -> int:
     seeds = range(options.first, options.first + options.points)
     outcomes: list[Outcome] = []
     with ProcessPoolExecutor(options.workers) as pool:
-        tasks = [pool.submit(checked, seed) for seed in seeds]
+        tasks = {pool.submit(checked, seed): seed for seed in seeds}
         for task in tqdm(as_completed(tasks), total=len(tasks), disable=not sys.stderr.isatty()):
-            outcomes.append(task.result())
+            error = task.exception()
+            failed = Outcome(tasks[task], "crashed", f"{type(error).__name__}: {error}")
+            outcomes.append(failed if error else task.result())
             if options.log:
                 with options.log.open("a") as file:
                     file.write(f"{outcomes[-1]}\n")

@@ -224,12 +224,14 @@ class SingularValueLaw(Law):
             others = (*others, self.calibration.drawn)
         if self._smooth:
             return max(distance_to_sites(self.table, chain) for chain in (self.chain, *others))
-        probes = (np.arange(_PROBES) + 0.5) / _PROBES
-        probes = probes[probes > 1.01 * self.chain.lost]
+        lost = self.chain.lost
+        at_zero = max(abs(chain.lost - lost) for chain in others)
+        probes = lost + (1 - lost) * (np.arange(_PROBES) + 0.5) / _PROBES
         s = np.exp(self._quantile_position(probes))
         own, slope = self._below(np.log(s))
         start = self.table.self_energies(np.log(s))  # other draws differ little
-        return max(float(np.max(_difference(chain, s, start, own, slope))) for chain in others)
+        gaps = [float(np.max(_difference(chain, s, start, own, slope))) for chain in others]
+        return max(at_zero, *gaps)
 
     @cached_property
     def moment_errors(self) -> tuple[float, float]:

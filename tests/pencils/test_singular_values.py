@@ -358,3 +358,16 @@ def test_kinds_of_biases_and_inputs_of_a_state() -> None:
         law(biased, replace(biased, bias_kind="frozen"))
     with pytest.raises(ParameterError, match="tanh inputs"):
         law(plain, replace(plain, input_kind="tanh"))
+
+
+def test_the_error_estimate_of_a_law_that_is_almost_all_atom() -> None:
+    values = {"weight_std": 1.19, "input_std": 1.44, "bias_mean": -6.0, "input_variance": 0.59}
+    cell = cell_named("vanilla:hard_tanh")
+    law = singular_value_law(
+        cell, Parameters.of(cell, values), weights="gaussian", steps=1, sites=256, replicates=2
+    )
+    ((place, mass),) = law.atoms()
+    assert place == 0.0
+    assert mass > 0.99
+    others = [chain.lost for chain in law.replicates]
+    assert max(abs(mass - other) for other in others) <= law.error_estimate < 0.02
