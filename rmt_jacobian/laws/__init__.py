@@ -2,6 +2,7 @@
 
 from rmt_jacobian.laws.affine import Affine
 from rmt_jacobian.laws.empirical import Empirical
+from rmt_jacobian.laws.fit import Fit
 from rmt_jacobian.laws.free_poisson import FreePoisson
 from rmt_jacobian.laws.free_product import FreeProduct
 from rmt_jacobian.laws.free_sum import FreeSum
@@ -21,6 +22,7 @@ from rmt_jacobian.laws.transformed import FromRTransform, FromSTransform
 __all__ = [
     "Affine",
     "Empirical",
+    "Fit",
     "FreePoisson",
     "FreeProduct",
     "FreeSum",

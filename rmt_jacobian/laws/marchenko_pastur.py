@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.laws.checks import positive
+from rmt_jacobian.laws.fit import Fit, spectra_of
 from rmt_jacobian.laws.law import Law
 
 __all__ = ["MarchenkoPastur"]
@@ -59,6 +60,40 @@ class MarchenkoPastur(Law):
     def __post_init__(self) -> None:
         positive("ratio", self.ratio)
         positive("scale", self.scale)
+
+    @classmethod
+    def fit(cls, values: ArrayLike) -> "Fit[MarchenkoPastur]":
+        r"""Fit ratio and scale to the eigenvalues of sample covariance matrices.
+
+        .. math:: \text{scale} = m_1, \qquad
+                  \text{ratio} = \frac{m_2 / m_1^2 - 1}{1 + 1/N} \pm \frac{2 \, \text{ratio}}{N}
+
+        Parameters
+        ----------
+        values
+            Eigenvalues of :math:`G G^T`, zeros included, shape (samples, N) or (N,).
+
+        Notes
+        -----
+        The errors, and the bias of 1/N that is taken off, assume independent real Gaussian entries.
+
+        References
+        ----------
+        Z. D. Bai and J. W. Silverstein (2004), CLT for linear spectral statistics of
+        large-dimensional sample covariance matrices.
+
+        Examples
+        --------
+        >>> g = np.random.default_rng(0).standard_normal((200, 400)) * np.sqrt(3 / 400)
+        >>> print(MarchenkoPastur.fit(np.linalg.eigvalsh(g @ g.T)))
+        MarchenkoPastur: ratio = 0.493591 +- 0.0049, scale = 2.99818 +- 0.015
+        """
+        spectra, samples, width = spectra_of(values, least=-1e-9 * float(np.max(np.abs(values))))
+        scale = float(spectra.mean())
+        ratio = float(np.mean(spectra**2) / scale**2 - 1) / (1 + 1 / width)
+        of_scale = scale * math.sqrt(2 * ratio / samples) / width
+        errors = {"ratio": 2 * ratio / (width * math.sqrt(samples)), "scale": of_scale}
+        return Fit(cls(ratio, scale), errors)
 
     @property
     def edge_exponent_at_zero(self) -> float | None:

@@ -4,8 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rmt_jacobian.laws.checks import positive
+from rmt_jacobian.laws.fit import Fit, spectra_of
 from rmt_jacobian.laws.law import Law
 from rmt_jacobian.laws.self_energy import self_energy_by_differences
 
@@ -61,6 +63,31 @@ class QuarterCircle(Law):
     def edge_exponent_at_zero(self) -> float | None:
         """The exponent 0: the density at 0 is neither 0 nor infinite."""
         return 0.0
+
+    @classmethod
+    def fit(cls, values: ArrayLike) -> "Fit[QuarterCircle]":
+        r"""Fit the radius to the singular values of square matrices.
+
+        .. math:: r = 2 \sqrt{m_2} \pm \frac{r}{\sqrt 2 N}
+
+        Parameters
+        ----------
+        values
+            Shape (samples, N) or (N,).
+
+        Notes
+        -----
+        The error assumes independent real Gaussian entries.
+
+        Examples
+        --------
+        >>> g = np.random.default_rng(0).standard_normal((300, 300)) / np.sqrt(300)
+        >>> print(QuarterCircle.fit(np.linalg.svd(g, compute_uv=False)))
+        QuarterCircle: radius = 2.00176 +- 0.0047
+        """
+        spectra, samples, width = spectra_of(values, least=0.0)
+        radius = 2 * math.sqrt(float(np.mean(spectra**2)))
+        return Fit(cls(radius), {"radius": radius / (width * math.sqrt(2 * samples))})
 
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the interval from 0 to the radius."""

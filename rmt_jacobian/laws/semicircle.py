@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from rmt_jacobian.errors import UndefinedTransformError
 from rmt_jacobian.laws.checks import finite, positive
+from rmt_jacobian.laws.fit import Fit, spectra_of
 from rmt_jacobian.laws.law import Law
 
 __all__ = ["Semicircle"]
@@ -53,6 +54,35 @@ class Semicircle(Law):
     def __post_init__(self) -> None:
         positive("radius", self.radius)
         finite("centre", self.centre)
+
+    @classmethod
+    def fit(cls, values: ArrayLike) -> "Fit[Semicircle]":
+        r"""Fit radius and centre to the eigenvalues of symmetric matrices.
+
+        .. math:: c = m_1 \pm \frac{r}{\sqrt 2 N}, \qquad
+                  r = 2 \sqrt{\frac{m_2 - m_1^2}{1 + 1/N}} \pm \frac r N
+
+        Parameters
+        ----------
+        values
+            Shape (samples, N) or (N,).
+
+        Notes
+        -----
+        The errors, and the bias of 1/N that is taken off, are those of the Gaussian orthogonal
+        ensemble, whose diagonal has twice the variance.
+
+        Examples
+        --------
+        >>> g = np.random.default_rng(0).standard_normal((300, 300)) / np.sqrt(600)
+        >>> print(Semicircle.fit(np.linalg.eigvalsh(g + g.T)))
+        Semicircle: radius = 1.99864 +- 0.0067, centre = -0.00296786 +- 0.0047
+        """
+        spectra, samples, width = spectra_of(values)
+        centre = float(spectra.mean())
+        radius = 2 * math.sqrt(float(np.mean((spectra - centre) ** 2)) / (1 + 1 / width))
+        error = radius / (width * math.sqrt(samples))
+        return Fit(cls(radius, centre), {"radius": error, "centre": error / math.sqrt(2)})
 
     def support_intervals(self) -> tuple[tuple[float, float], ...]:
         """Return the interval of the given centre and radius."""
