@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from rmt_jacobian import __version__
+from rmt_jacobian.cli.compare import compare_command
 from rmt_jacobian.cli.convolve import convolve_command
 from rmt_jacobian.cli.critical_init import critical_init_command
 from rmt_jacobian.cli.density import density_command
@@ -53,6 +54,7 @@ for _command in (
     phase_diagram_command,
     lyapunov_command,
     freeness_command,
+    compare_command,
     convolve_command,
     run_command,
     show_command,

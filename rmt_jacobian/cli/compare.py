@@ -1,0 +1,227 @@
+"""``rmt-jacobian compare``: singular values of one's own beside a law."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rmt_jacobian import __version__
+from rmt_jacobian.cli.options import (
+    WholeNumber,
+    describe,
+    json_option,
+    needs_parameters,
+    prepare_json,
+    read_cell_and_parameters,
+    say,
+    theory_weights_choice,
+    write_json,
+)
+from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rmt_jacobian.compare import SpectrumComparison
+    from rmt_jacobian.laws import Law
+
+__all__ = ["compare_command"]
+
+_KEY = "singular_values"  # what ``spectrum --out`` writes
+
+
+@click.command("compare")
+@click.argument("values", type=click.Path(path_type=Path))
+@click.option("--key", metavar="NAME", help="The array, in an .npz file of several.")
+@click.option(
+    "--law",
+    "notation",
+    metavar="LAW",
+    help="The law of the values, as in convolve: quarter-circle(2), marchenko-pastur(0.5), ...",
+)
+@click.option("--cell", metavar="CELL", help="Or the cell whose Jacobians they come from.")
+@needs_parameters
+@click.option(
+    "--steps", type=WholeNumber(min=1, max=10_000), default=1, show_default=True, metavar="T",
+    help="Of the product of Jacobians.",
+)  # fmt: skip
+@click.option("--weights", type=theory_weights_choice, default="gaussian", show_default=True)
+@click.option(
+    "--squared", is_flag=True, help="The values are squares, eigenvalues of J J^T: with --cell."
+)
+@click.option(
+    "--sites", type=WholeNumber(min=16, max=1_000_000), default=1024, show_default=True,
+    help="Low-discrepancy samples of the site variables.",
+)  # fmt: skip
+@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
+@click.option(
+    "--figure", type=click.Path(path_type=Path), help="Draw the law over a histogram of the values."
+)
+@json_option
+def compare_command(
+    values: Path,
+    key: str | None,
+    notation: str | None,
+    cell: str | None,
+    assignments: tuple[str, ...],
+    config: str | None,
+    inputs: str,
+    steps: int,
+    weights: Any,
+    squared: bool,
+    sites: int,
+    seed: int,
+    figure: Path | None,
+    json_path: str | None,
+) -> None:
+    """Compare singular values of your own with a law.
+
+    VALUES is an .npy or .npz file of shape (networks, N) or (N,), such as spectrum writes, or text
+    with one network in each line.  The law is that of --cell, or the one that --law writes out.
+    """
+    if (notation is None) == (cell is None):
+        raise ParameterError("give either --law or --cell")
+    if squared and cell is None:
+        raise ParameterError("--squared is for --cell: a --law is that of the values themselves")
+    prepare_json(json_path)
+    if figure is not None:
+        from rmt_jacobian.plotting import check_figure_path
+
+        check_figure_path(figure)
+    spectra = _read(values, key)
+
+    from rmt_jacobian.compare import compare_spectrum
+    from rmt_jacobian.laws import parse_law
+
+    settings: dict[str, Any] = {"values": str(values), "version": __version__}
+    states = 1
+    if cell is not None:
+        from rmt_jacobian.pencils import singular_value_law
+
+        found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+        law: Law = singular_value_law(
+            found_cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed,
+            squared=squared, progress=True,
+        )  # fmt: skip
+        states = len(found_cell.states)
+        title = f"{found_cell.name}, {weights} W, T = {steps}"
+        settings |= {
+            "cell": found_cell.name,
+            "parameters": parameters.named(),
+            "inputs": inputs,
+            "biases": parameters.bias_kind,
+            "weights": weights,
+            "steps": steps,
+            "squared": squared,
+            "sites": sites,
+            "seed": seed,
+        }
+        say(describe(found_cell, parameters), json_path)
+    else:
+        assert notation is not None
+        if assignments or config:
+            raise ParameterError("-p and --config are for --cell: a --law has its own numbers")
+        law, title = parse_law(notation), notation
+        settings["law"] = notation
+    comparison = compare_spectrum(law, spectra, label=title, states=states)
+    if figure is not None:
+        _draw(law, spectra, comparison, figure)
+    for line in _lines(law, spectra, comparison):
+        say(line, json_path)
+    if figure is not None:
+        say(f"wrote {figure}", json_path)
+    write_json(json_path, {**settings, **_results(law, spectra, comparison)})
+
+
+def _read(path: Path, key: str | None) -> "np.ndarray":
+    """Return spectra of shape (networks, N)."""
+    import numpy as np
+
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                found = file.get(_named(file.files, key))
+        elif path.suffix == ".npy":
+            found = np.load(path, allow_pickle=False)
+        else:
+            found = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=2)
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError) as error:
+        raise ParameterError(f"{path} holds no array of numbers: {error}") from error
+    if found is None:
+        raise ParameterError(
+            f"{path} does not hold one array, or none of that name: give its --key"
+        )
+    if found.dtype.kind not in "fiu" or found.ndim not in (1, 2) or not found.size:
+        raise ParameterError(
+            f"{path} must hold real numbers of shape (networks, N) or (N,), not {found.dtype} of "
+            f"shape {found.shape}"
+        )
+    spectra = np.atleast_2d(found.astype(float))
+    if not np.isfinite(spectra).all():
+        raise ParameterError(f"{path} holds values that are not finite: leave them out")
+    if np.any(spectra < 0):
+        raise ParameterError(
+            f"{path} holds values below 0, which singular values are not: take absolute values, "
+            "or compare eigenvalues in Python with compare_spectrum"
+        )
+    return spectra
+
+
+def _named(names: list[str], key: str | None) -> str:
+    if key is not None or _KEY in names or len(names) != 1:
+        return key or _KEY
+    return names[0]
+
+
+def _draw(law: "Law", spectra: "np.ndarray", comparison: "SpectrumComparison", path: Path) -> None:
+    import numpy as np
+
+    from rmt_jacobian.pencils import SingularValueLaw
+    from rmt_jacobian.plotting import overlay_figure, save_figure
+
+    of_jacobians = isinstance(law, SingularValueLaw)
+    if of_jacobians and law.squared:  # the same quantiles, and the same Kolmogorov distance
+        spectra, law = np.sqrt(spectra), law.roots()
+    drawn = overlay_figure(spectra, law, comparison.label, comparison=comparison)
+    if not of_jacobians:
+        (ax,) = drawn.axes
+        ax.set_xlabel(r"$\log_{10} s$" if "log" in ax.get_ylabel() else "$s$")
+    save_figure(drawn, path)
+
+
+def _lines(law: "Law", spectra: "np.ndarray", found: "SpectrumComparison") -> list[str]:
+    import numpy as np
+
+    percent = f"{100 * found.quantile:g} % null"
+    rows = [f"{'':<18}{'values':>12}{'law':>12}"]
+    for p in (0.05, 0.5, 0.95):
+        rows.append(f"quantile {p:<9}{np.quantile(spectra, p):>12.6g}{float(law.ppf(p)):>12.6g}")
+    for name, order in (("mean", 1), ("mean square", 2)):
+        moment = float(law.expect(lambda x, n=order: x**n))
+        rows.append(f"{name:<18}{float(np.mean(spectra**order)):>12.6g}{moment:>12.6g}")
+    return [
+        *rows,
+        f"KS {found.ks:.3g} ({percent} {found.ks_null:.3g}): {found.verdict}",
+        f"Wasserstein-1 {found.wasserstein:.3g} ({percent} {found.wasserstein_null:.3g})",
+    ]
+
+
+def _results(law: "Law", spectra: "np.ndarray", found: "SpectrumComparison") -> dict[str, Any]:
+    import numpy as np
+
+    return {
+        "networks": found.samples,
+        "width": found.width,
+        "mean": float(np.mean(spectra)),
+        "mean_square": float(np.mean(spectra**2)),
+        "law_mean": law.expect(),
+        "law_mean_square": law.expect(lambda x: x**2),
+        "ks": found.ks,
+        "ks_null": found.ks_null,
+        "wasserstein": found.wasserstein,
+        "wasserstein_null": found.wasserstein_null,
+        "quantile": found.quantile,
+        "verdict": found.verdict,
+    }
