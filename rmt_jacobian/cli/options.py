@@ -4,6 +4,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -215,9 +216,28 @@ def describe(cell: "Cell", parameters: "Parameters") -> str:
 
 
 def prepare_json(path: str | None) -> None:
-    """Refuse a path that could not be written later."""
+    """Refuse a path that could not be written later, and files of the command that are one."""
+    _check_distinct()
     if path not in (None, "-"):
         check_writable(path)
+
+
+def _check_distinct() -> None:
+    """Refuse one name for two files that the running command reads or writes."""
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return
+    known: dict[Path, str] = {}
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name or "")
+        is_file = isinstance(parameter.type, click.Path) or parameter.name == "json_path"
+        if not is_file or value in (None, "-"):
+            continue
+        option = isinstance(parameter, click.Option)
+        name = parameter.opts[0] if option else parameter.human_readable_name
+        other = known.setdefault(Path(value).resolve(), name)
+        if other != name:
+            raise ParameterError(f"{other} and {name} are the same file, {value}: name another")
 
 
 def write_json(path: str | None, content: Mapping[str, Any]) -> None:

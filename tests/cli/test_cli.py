@@ -338,3 +338,27 @@ def test_values_below_rounding_are_said_to_be_noise(run):
     assert len(lines) == 1
     assert lines[0].startswith("rmt-jacobian: ")
     assert "--log" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (("spectrum", "vanilla", "--out", "x.npz", "--json", "./x.npz"), "--out and --json"),
+        (("density", "vanilla", "--figure", "x.png", "--json", "x.png"), "--figure and --json"),
+        (
+            ("mean-field", "vanilla", "--config", "c.toml", "--json", "c.toml"),
+            "--config and --json",
+        ),
+        (("compare", "x.npz", "--law", "semicircle(2)", "--json", "x.npz"), "VALUES and --json"),
+        (("run", "s.toml", "--store", "store", "--json", "s.toml"), "SPEC.toml and --json"),
+    ],
+)
+def test_files_of_one_name_are_refused_before_any_work(
+    arguments, names, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_info:
+        main(arguments)
+    assert exit_info.value.code == 2
+    assert f"{names} are the same file" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
