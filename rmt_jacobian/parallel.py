@@ -8,7 +8,7 @@ from typing import TypeVar
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.counts import check_counts
 
 __all__ = ["map_samples"]
 
@@ -46,8 +46,8 @@ def map_samples(
     >>> list(map_samples(lambda k: k * k, [1, 2, 3], workers=2))
     [1, 4, 9]
     """
-    if workers is not None and workers < 1:
-        raise ParameterError(f"workers must be a whole number above 0, not {workers}")
+    if workers is not None:
+        check_counts(workers=workers)
     silent = progress is None
     bar = tqdm(total=len(tasks), desc=progress, unit="sample", disable=silent, mininterval=0.5)
     with (

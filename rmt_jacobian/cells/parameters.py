@@ -142,7 +142,12 @@ class Parameters:
         ParameterError
             If a name is unknown, a value is out of its domain, or one is missing.
         """
-        given = _numbers({**(named or {}), **keywords})
+        if not isinstance(cell, Cell):
+            raise ParameterError(
+                f"the first argument is a cell, not {cell!r}: rmt_jacobian.cell_named finds one by "
+                "its name"
+            )
+        given = _numbers({**_named(named), **keywords})
         _refuse_unknown(
             cell.name, {each.name: _fields(each) for each in cell.preactivations}, given
         )
@@ -158,6 +163,31 @@ class Parameters:
             if field not in _fields(each)
         )
         return cls(groups, values["input_variance"], input_kind, bias_kind, absent)
+
+    def check_cell(self, cell: Cell) -> None:
+        """Refuse a cell of other preactivations.
+
+        Raises
+        ------
+        ParameterError
+            That names both.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import gru, vanilla
+        >>> Parameters.of(vanilla).check_cell(gru)
+        Traceback (most recent call last):
+        rmt_jacobian.errors.ParameterError: these parameters are of another cell, with the
+            preactivations recurrent; gru has update, reset, candidate: make them with
+            Parameters.of(gru, ...)
+        """
+        own, wanted = [name for name, _ in self.groups], [each.name for each in cell.preactivations]
+        if own != wanted:
+            raise ParameterError(
+                f"these parameters are of another cell, with the preactivations {', '.join(own)}; "
+                f"{cell.name} has {', '.join(wanted)}: make them with "
+                f"Parameters.of({cell.name}, ...)"
+            )
 
     def __getitem__(self, name: str) -> PreactivationParameters:
         return dict(self.groups)[name]
@@ -193,7 +223,7 @@ class Parameters:
         rmt_jacobian.errors.ParameterError: no parameter 'update.weigth_std': did you mean
             update.weight_std?
         """
-        given = _numbers({**(named or {}), **values})
+        given = _numbers({**_named(named), **values})
         _refuse_unknown("", self._fields, given)
         input_variance = given.pop("input_variance", self.input_variance)
         groups = []
@@ -226,6 +256,15 @@ class Parameters:
             if f"{name}.{key}" not in self.absent
         }
         return {**values, "input_variance": self.input_variance}
+
+
+def _named(given: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Return what a user has given by name, which must have names."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ParameterError(
+            f"parameters are given by name, as {{'weight_std': 2}} or weight_std=2, not {given!r}"
+        )
+    return given or {}
 
 
 def _numbers(given: Mapping[str, float]) -> dict[str, float]:

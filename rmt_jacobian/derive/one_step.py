@@ -5,11 +5,11 @@ from functools import cache
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.closed_paths import closed_words
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.jacobian import jacobian_polynomial, weight_cumulants
 from rmt_jacobian.derive.quantities import AverageBook
-from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import Word, diagonal_trace, mixed_moment
 
 __all__ = ["ONE_STEP_HYPOTHESES", "one_step_moment", "one_step_variance"]
@@ -60,8 +60,7 @@ def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivat
     >>> one_step_moment(minimalrnn, 1).text()
     'E_A2 + E_B2*sigma_w**2'
     """
-    if k < 1:
-        raise ParameterError(f"the order of a moment must be a whole number above 0, not {k}")
+    check_counts({"the order of a moment": k})
     J = jacobian_polynomial(cell)
     cumulants, symbols = weight_cumulants(cell, k)
     letters = dict(J.letters)

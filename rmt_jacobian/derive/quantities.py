@@ -9,7 +9,7 @@ import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import Sites
 
@@ -211,13 +211,8 @@ def unused_name(name: str, taken: Iterable[sp.Symbol]) -> str:
 
 def checked_steps(steps: int | None) -> int:
     """Return the number of steps, or raise :class:`ParameterError` if it is none."""
-    try:
-        whole = index(steps)  # pyright: ignore[reportArgumentType]
-    except TypeError:
-        whole = 0
-    if whole < 1:
-        raise ParameterError(f"steps must be a whole number above 0, not {steps}")
-    return whole
+    check_counts(steps=steps)
+    return index(steps)  # pyright: ignore[reportArgumentType]
 
 
 def weight_std_symbol(cell: Cell, preactivation: str) -> tuple[sp.Symbol, WeightStd]:

@@ -5,10 +5,11 @@ from functools import cache
 import sympy as sp
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES, one_step_moment
 from rmt_jacobian.derive.quantities import Quantity, Steps, steps_symbol
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.freeprob import boxtimes_power_moments
 
 __all__ = ["s_transform_moment", "s_transform_variance"]
@@ -65,9 +66,8 @@ def s_transform_moment(cell: Cell, k: int) -> Derivation:
             f"cell {cell.name!r} has {len(cell.states)} states: the blocks of successive Jacobians "
             "are not free of each other; for numbers use rmt_jacobian.pencils.product_moments_of"
         )
+    check_counts({"the order of a moment": k})
     one_step = [one_step_moment(cell, order) for order in range(1, k + 1)]
-    if not one_step:
-        raise ParameterError(f"the order of a moment must be a whole number above 0, not {k}")
     names = sp.symbols(f"m_1:{k + 1}", positive=True)
     powered = boxtimes_power_moments(names, steps_symbol)[-1]
     values = {name: moment.expression for name, moment in zip(names, one_step, strict=True)}

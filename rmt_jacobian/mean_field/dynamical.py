@@ -151,6 +151,7 @@ def tied_steady_state(
     """
     _check(cell, lags, sites, replicates, start_variance, tolerance, longest_period)
     check_inputs(inputs)
+    parameters.check_cell(cell)
     counter = LapCounter.of(cell.name, shown=progress)
     problem = _Problem(cell, parameters, inputs, float(start_variance), counter)
     try:

@@ -354,6 +354,7 @@ def fixed_points(cell: Cell, parameters: Parameters) -> tuple[FixedPoint, ...]:
     [0.0, 0.0, 0.0] False
     [3.419018, 0.379891, 0.923638] False
     """
+    parameters.check_cell(cell)
     full = MomentMap(cell, parameters)
     thinned = MomentMap(cell, parameters, thinned=True)
     found = []

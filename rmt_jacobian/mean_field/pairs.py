@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.counts import check_counts
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.population_sites import PopulationSites
@@ -224,8 +225,7 @@ class PairState:
         return self._known_rates[steps]
 
     def _rates(self, steps: int) -> np.ndarray:
-        if steps < 1:
-            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+        check_counts(steps=steps)
         state = self.state
         model = state.model
         if isinstance(model, AffineSites) and not model.steps_are_known:

@@ -219,6 +219,7 @@ def solve_site_law(
     :cite:t:`Chen2018`, eqs. (6)-(7), (21)-(24); Poole et al. (2016) for the vanilla network.
     """
     single_site(cell)
+    parameters.check_cell(cell)
     if _frozen(parameters):
         raise HypothesisError(
             f"cell {cell.name!r}: the moments of the state close only if biases are redrawn at "

@@ -70,6 +70,7 @@ def trajectory(
     True
     """
     single_site(cell)
+    parameters.check_cell(cell)
     if not (start_variance > 0 and -1 <= start_correlation <= 1):
         raise ParameterError("the start needs a variance above 0 and a correlation in [-1, 1]")
     for sigma_12 in input_correlations:

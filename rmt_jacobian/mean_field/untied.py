@@ -8,6 +8,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.population_sites import PopulationSites
@@ -161,8 +162,7 @@ class UntiedState:
         seed
             Of the population; by default that of the state.
         """
-        if steps < 1:
-            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+        check_counts(steps=steps)
         count = self.count if count is None else count
         rng = spawn(self.seed if seed is None else seed, 1)[0]
         drive = draw_drive(
@@ -246,6 +246,7 @@ def solve_untied_state(
     InfeasibleError
         If there is no stationary state, because a state grows for ever.
     """
+    parameters.check_cell(cell)
     if count < 2:
         raise ParameterError(f"the number of sites must be at least 2, not {count}")
     if tolerance is not None and not 0 < tolerance < 1:

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.counts import check_counts
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.critical_answer import (
     critical_report,
     populations_at,
@@ -198,8 +199,7 @@ def critical_point(
     >>> found.free, round(found.report.growth_rate, 6)
     (('candidate.weight_std',), 1.0)
     """
-    if steps < 1:
-        raise ParameterError(f"steps must be a whole number above 0, not {steps}")
+    check_counts(steps=steps)
     search = CriticalSearch.of(cell, fixed, free)
     known = usual_initializations(cell, search.base.input_variance, steps)
     starts = starts_of(search, known, seed)

@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from rmt_jacobian.arrays import Device, Seed, array_namespace, generator, on_device
 from rmt_jacobian.cells import compile_cell
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, stationary_states
 from rmt_jacobian.mean_field.bends import drawn_deviation
@@ -159,7 +160,7 @@ def drawn_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) -> SiteHis
     (3, 16)
     """
     rng = generator(seed)
-    check_counts(steps, count)
+    check_counts({"the number of sites": count}, steps=steps)
     return _history(law, rng.random((count, 2 * steps + 1)), rng)
 
 
@@ -189,7 +190,7 @@ def low_discrepancy_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) 
     True
     """
     rng = generator(seed)
-    check_counts(steps, count)
+    check_counts({"the number of sites": count}, steps=steps)
     return _history(law, scrambled_sobol(2 * steps + 1, count, rng), rng)
 
 
@@ -207,12 +208,6 @@ def scrambled_sobol(dimensions: int, count: int, rng: np.random.Generator) -> np
 def clipped(uniform: np.ndarray) -> np.ndarray:
     """Keep numbers off 0 and 1, whose quantiles are infinite; they are 2^-30 apart or less."""
     return np.clip(uniform, 2.0**-32, 1 - 2.0**-32)
-
-
-def check_counts(steps: int, count: int) -> None:
-    for name, value in (("steps", steps), ("the number of sites", count)):
-        if value != int(value) or value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
 
 
 def _history(law: SiteLaw, uniform: np.ndarray, rng: np.random.Generator) -> SiteHistory:

@@ -25,12 +25,12 @@ from scipy.special import ndtri
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.cells import array_function
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.mean_field import SiteLaw
 from rmt_jacobian.mean_field.averages import site_terms
 from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.pencils.sites import (
     SiteHistory,
-    check_counts,
     clipped,
     scrambled_sobol,
     site_paths,
@@ -199,7 +199,7 @@ def window_sites(law: SiteLaw, steps: int, count: int, seed: Seed = 0) -> SiteHi
     True
     """
     rng = generator(seed)
-    check_counts(steps, count)
+    check_counts({"the number of sites": count}, steps=steps)
     extra = math.ceil(_SHARE * count)
     plain = clipped(scrambled_sobol(2 * steps + 1, count, rng))
     other = clipped(scrambled_sobol(2 * steps + 2, extra, rng))

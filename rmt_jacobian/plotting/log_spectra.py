@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import LogSpectra
 
@@ -36,8 +37,7 @@ def plot_log_singular_values(
     ParameterError
         If bins is below 1, or no value is finite and resolved.
     """
-    if bins < 1:
-        raise ParameterError(f"bins must be a whole number above 0, not {bins}")
+    check_counts(bins=bins)
     zeros = np.isneginf(found.values)
     shown = found.exponents[found.resolved & ~zeros]
     if not shown.size:

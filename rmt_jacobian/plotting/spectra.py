@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rmt_jacobian.compare import SpectrumComparison, compare_spectrum
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 
 __all__ = ["DrawableLaw", "overlay_figure", "plot_law", "plot_singular_values", "spectrum_figure"]
@@ -81,8 +82,7 @@ def plot_singular_values(
     values = np.atleast_2d(np.asarray(values, dtype=float))
     if not (values.size and np.isfinite(values).all() and (values >= 0).all()):
         raise ParameterError("singular values must be finite numbers >= 0, at least one of them")
-    if bins < 1:
-        raise ParameterError(f"bins must be a whole number above 0, not {bins}")
+    check_counts(bins=bins)
     if symmetric and log:
         raise ParameterError("a symmetric spectrum has no logarithm: use log=False")
     above = values[values > _ROUNDING * values.max(axis=-1, keepdims=True)]

@@ -10,6 +10,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 
 __all__ = ["Crew", "LentExecutor", "Processes", "ThisProcess", "crew_of", "is_loss"]
@@ -180,8 +181,7 @@ def crew_of(executor: Any | None, workers: int | None) -> Crew:
         lend = getattr(executor, "get_executor", None)
         return LentExecutor(executor if lend is None else lend())
     count = (os.cpu_count() or 1) if workers is None else workers
-    if count < 1:
-        raise ParameterError(f"workers must be a whole number above 0, not {workers}")
+    check_counts(workers=count)
     return ThisProcess() if count == 1 else Processes(count)
 
 

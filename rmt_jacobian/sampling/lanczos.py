@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 
 __all__ = ["Tridiagonal", "lanczos_recurrences"]
@@ -104,8 +105,7 @@ def lanczos_recurrences(
     >>> found.steps, found.exhausted, round(float(found.diagonal.sum()), 12)
     (3, True, 7.0)
     """
-    if steps < 1:
-        raise ParameterError(f"Lanczos steps must be a whole number above 0, not {steps}")
+    check_counts({"Lanczos steps": steps})
     lengths = _lengths(start)
     if not (np.isfinite(lengths).all() and (lengths > 0).all()):
         raise ParameterError("Lanczos needs vectors that are finite and not 0: draw others")

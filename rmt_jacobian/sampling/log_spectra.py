@@ -7,7 +7,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
 from rmt_jacobian.sampling.memory import check_memory
@@ -99,8 +99,7 @@ def sample_log_singular_values(
     >>> bool((found.errors < 1e-8 * np.abs(found.values)).all())
     True
     """
-    if samples < 1:
-        raise ParameterError(f"samples must be a whole number above 0, not {samples}")
+    check_counts(samples=samples)
     checked_weights(weights)
     namespace(device)  # refused here rather than in every sample
     if device == "cpu":

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
@@ -170,9 +171,7 @@ def sample_lyapunov(
     transient = steps // 10 if transient is None else transient
     most = len(cell.states) * width
     exponents = most if exponents is None else exponents
-    for name, value in (("steps", steps), ("samples", samples), ("width", width)):
-        if value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+    check_counts(steps=steps, samples=samples, width=width)
     if transient < 0:
         raise ParameterError(f"transient must be a whole number >= 0, not {transient}")
     if not 1 <= exponents <= most:

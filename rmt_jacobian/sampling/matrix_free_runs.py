@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Precision, Seed, array_namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.parallel import map_samples
@@ -209,9 +210,7 @@ def sample_matrix_free(
     """
     if lanczos_vectors is None:
         lanczos_vectors = vectors if lanczos_steps else 0
-    for name, value in (("samples", samples), ("vectors", vectors), ("steps", steps)):
-        if value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+    check_counts(samples=samples, vectors=vectors, steps=steps)
     if lanczos_steps < 0:
         raise ParameterError(f"Lanczos steps must be a whole number >= 0, not {lanczos_steps}")
     least = min(1, lanczos_steps)

@@ -16,6 +16,7 @@ from rmt_jacobian.cells import (
     StepDerivatives,
     compile_cell,
 )
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling.ensembles import (
     UndrawnMatrix,
@@ -96,10 +97,9 @@ def run_network(
     >>> [len(step.gates) for step in run]
     [4, 4]
     """
-    for name, value in (("width", width), ("steps", steps)):
-        if value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+    check_counts(width=width, steps=steps)
     checked_weights(weights)
+    parameters.check_cell(cell)
     if tied and not matrices:
         raise ParameterError("a tied network needs its W at every step: leave matrices=True")
     random = array_generator(rng, device, dtype)

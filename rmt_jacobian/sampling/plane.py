@@ -7,6 +7,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, Seed, checked_precision, namespace, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.eigenvalues import jacobian_eigenvalues
@@ -80,9 +81,7 @@ def sample_eigenvalues(
     namespace(device)  # refused here rather than in every sample
     if dynamics == "fixed-point" and (device, dtype) != ("cpu", "float64"):
         raise ParameterError("fixed points are found on device 'cpu' in float64: leave both out")
-    for name, value in (("width", width), ("samples", samples)):
-        if value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+    check_counts(width=width, samples=samples)
 
     def one(rng: np.random.Generator) -> np.ndarray:
         if dynamics == "fixed-point":

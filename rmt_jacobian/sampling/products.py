@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import blas
 
 from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling.network import NetworkStep
 
@@ -39,8 +40,8 @@ def jacobian_products(
     ParameterError
         If a number of steps is below 1, or the run is shorter than the largest of them.
     """
-    if min(at_steps) < 1:
-        raise ParameterError(f"steps must be whole numbers above 0, not {min(at_steps)}")
+    for steps in at_steps:
+        check_counts(steps=steps)
     parts: list[list[Any]] | None = None
     t = 0
     for t, step in enumerate(run, start=1):

@@ -17,6 +17,7 @@ from rmt_jacobian.arrays import (
     to_numpy,
 )
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
@@ -77,6 +78,12 @@ class _Setting:
     tied: bool
     device: Device | ModuleType = "cpu"
     dtype: Precision = "float64"
+
+    def __post_init__(self) -> None:
+        self.parameters.check_cell(self.cell)
+        check_counts(width=self.width)
+        for steps in self.steps:
+            check_counts(steps=steps)
 
     def workers(self, wanted: int | None) -> int | None:
         """Return how many networks run at a time: one on a GPU, which each fills by itself."""
@@ -261,8 +268,7 @@ def sample_singular_values(
     >>> values.shape
     (2, 8)
     """
-    if samples < 1:
-        raise ParameterError(f"samples must be a whole number above 0, not {samples}")
+    check_counts(samples=samples)
     setting = _Setting(
         cell, parameters, checked_weights(weights), width, (steps,), tied,
         device, checked_precision(dtype),

@@ -7,7 +7,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.mean_field import site_law
 from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.parallel import map_samples
@@ -73,9 +73,7 @@ def sample_correlations(
     (2, 5)
     """
     single_site(cell)
-    for name, value in (("width", width), ("samples", samples)):
-        if value < 1:
-            raise ParameterError(f"{name} must be a whole number above 0, not {value}")
+    check_counts(width=width, samples=samples)
     state_std = math.sqrt(site_law(cell, parameters).state_variance)
 
     def one(rng: np.random.Generator) -> np.ndarray:
