@@ -70,3 +70,11 @@ def test_whole_numbers_of_numpy_are_counts() -> None:
 def test_other_slips(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         call()
+
+
+def test_what_would_take_minutes_is_refused_with_another_way() -> None:
+    law = rj.singular_value_law(rj.minimalrnn, MINIMAL, steps=2, sites=64, **GAUSSIAN)
+    with pytest.raises(ParameterError, match=r"beyond the order 64.*expect"):
+        law.moment(1000)
+    by_table = law.expect(lambda s: s**40)
+    assert by_table == pytest.approx(law.moment(40), rel=1e-3)

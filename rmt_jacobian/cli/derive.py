@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["derive_command"]
 
+_HIGHEST = 8  # order, which takes half a minute
+
 
 @click.command("derive")
 @cell_argument()
@@ -129,6 +131,11 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
     if steps == 1:
         if moment is None:
             return derive.one_step_variance(cell)
+        if moment > _HIGHEST:
+            raise ParameterError(
+                f"moment {moment} of one step takes minutes, five times as many as the one before: "
+                "numbers of any order come from law.moment(2 * k) of rmt_jacobian.singular_value_law"
+            )
         return derive.one_step_moment(cell, moment)
     if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
         raise HypothesisError(

@@ -28,6 +28,7 @@ _FEW_SITES = 8  # a band of no more of them at an end of the support may be thei
 _PROBES = 24  # quantiles at which replicates are compared
 _TAIL = 1e-3  # share of a moment that the table may miss
 _ASIDE = (1e-5, 1e-4, 1e-3)  # relative distances from an atom where the cdf beside it is taken
+_HIGHEST = 64  # order of a moment, whose time grows like its third or fourth power
 _STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
@@ -291,6 +292,11 @@ class SingularValueLaw(Law):
         order = n if self.squared else n / 2
         if self.calibration is not None and order in (1, 2):
             return self.calibration.mean if order == 1 else self.calibration.second_moment
+        if order > _HIGHEST:
+            raise ParameterError(
+                f"moments of J J^T beyond the order {_HIGHEST} take minutes as power series: "
+                "law.expect(lambda x: x**n) integrates the table, to its tolerance"
+            )
         if order == int(order):
             return chain_moments(self.chain, int(order))[-1]
         if not self.resolves(math.ceil(order)):

@@ -167,6 +167,7 @@ BAD = [
     (["derive", "minimalrnn"], "--moment"),
     (["derive", "minimalrnn", "--moment", "2", "--variance"], "either"),
     (["derive", "minimalrnn", "--moment", "0"], "x>=1"),
+    (["derive", "minimalrnn", "--moment", "9"], "takes minutes"),
     (["derive", "minimalrnn", "--moment", "3", "--steps", "4"], "--route s-transform"),
     (["derive", "minimalrnn", "--variance", "--steps", "0"], "whole number above 0"),
     (["derive", "minimalrnn", "--variance", "--steps", "many"], "whole number above 0"),
