@@ -134,7 +134,7 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
         if moment > _HIGHEST:
             raise ParameterError(
                 f"moment {moment} of one step takes minutes, five times as many as the one before: "
-                "numbers of any order come from law.moment(2 * k) of rmt_jacobian.singular_value_law"
+                "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
             )
         return derive.one_step_moment(cell, moment)
     if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
