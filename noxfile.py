@@ -5,7 +5,9 @@ the tool, for instance ``nox -s tests -- -m "not slow" tests/freeprob``.
 """
 
 import atexit
+import os
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -19,6 +21,7 @@ nox.options.sessions = ["lint", "types", "layers", "docs", "tests"]  # the tests
 ROOT = Path(__file__).parent
 NOTEBOOK_TIMEOUT = 600  # seconds for one cell
 # Two processes with two BLAS threads each wait for one another most of the time on two cores.
+PYTHONS = ("3.11", "3.12", "3.13")
 KERNELS = ("Haswell", "SkylakeX", "Zen")  # of OpenBLAS, which differ in the last bits
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -113,6 +116,40 @@ def processors(session: nox.Session) -> None:
         session.log(" ".join(f"{name}={value}" for name, value in environment.items()))
         options = ["-n", "2", "-q", "-p", "no:benchmark"]
         python(session, "-m", "pytest", *options, *session.posargs, env=environment)
+
+
+@nox.session
+def pythons(session: nox.Session) -> None:
+    """Run the fast tests on every supported Python that is found, each in a fresh environment."""
+    options = ["-n", "2", "-q", "-p", "no:benchmark", "-m", "not slow"]
+    missing = []
+    for version in PYTHONS:
+        found = interpreter(version)
+        if found is None:
+            missing.append(version)
+            continue
+        folder = ROOT / ".cache" / "pythons" / version
+        session.run(found, "-m", "venv", "--clear", str(folder), external=True)
+        own = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+        session.run(own, "-m", "pip", "install", "-q", "-e", ".[test]", external=True)
+        session.run(own, "-m", "pytest", *options, *session.posargs, external=True,
+                    env=ONE_BLAS_THREAD)  # fmt: skip
+    if missing:
+        session.error(f"no interpreter was found for Python {', '.join(missing)}: install them")
+
+
+def interpreter(version: str) -> str | None:
+    """Return a Python of that version, on the path or among those of pyenv; None without one."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    known = sorted(versions.glob(f"{version}.*/bin/python"))
+    for command in (sys.executable, f"python{version}", *map(str, reversed(known))):
+        if shutil.which(command) is None:
+            continue
+        asked = [command, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if said.stdout.strip() == version:
+            return command
+    return None
 
 
 @nox.session

@@ -178,7 +178,7 @@ class Parameters:
         >>> Parameters.of(vanilla).check_cell(gru)
         Traceback (most recent call last):
         rmt_jacobian.errors.ParameterError: these parameters are of another cell, with the
-            preactivations recurrent; gru has update, reset, candidate: make them with
+            preactivations candidate; gru has update, reset, candidate: make them with
             Parameters.of(gru, ...)
         """
         own, wanted = [name for name, _ in self.groups], [each.name for each in cell.preactivations]
