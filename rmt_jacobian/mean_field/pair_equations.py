@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.pairs import PairState, drives_of
 from rmt_jacobian.mean_field.replicated import Image, Replicated, solve_replicated
 from rmt_jacobian.mean_field.site_models import SiteModel, more_points
@@ -20,6 +21,7 @@ __all__ = ["pair_state", "solve_pair_state"]
 _APART = 0.9  # where an orbit starts that leaves c = 1
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
 _MOST_TURNS = 3  # from products to distances or back
+_HIDDEN = 3.0  # errors of a correlation by which it may be 1
 _POOR = 0.1  # error of a correlation that tells nothing of where to look with more sites
 _STEPS_UP, _MOST_AT_ONCE = 4, 16  # times the sites
 _MANY = 2**18  # points beyond which an orbit that does not settle has no end
@@ -71,15 +73,29 @@ def solve_pair_state(
         same = PairState(state, 1.0, tuple(squares))
         if start_correlation is not None or not np.any(squares) or same.chi <= 1:
             return Solution(same, True, 0.0, 1)
-        return _apart(state)
-    return _PairEquations(state, input_correlation).solved(start)
+        return _apart(state, 1.0)
+    found = _PairEquations(state, input_correlation).solved(start)
+    if not found.converged or not _may_have_met(found.value) or _attracting(found).converged:
+        return found
+    return _apart(state, input_correlation)
 
 
-def _apart(state: UntiedState) -> Solution[PairState]:
+def _may_have_met(pair: PairState) -> bool:
+    """Whether the networks are one within the error of their correlations.
+
+    Where they meet a jump they part at once: they are not one, however close.
+    """
+    if parted_by_jumps(pair.state.cell, pair.state.parameters):
+        return False
+    known = zip(pair.correlations, pair.correlation_errors, strict=True)
+    return all(1 - c <= _HIDDEN * error for c, error in known)
+
+
+def _apart(state: UntiedState, input_correlation: float) -> Solution[PairState]:
     """Return where two networks settle that see the same and part."""
     model = state.model.rough()
     while True:  # few sites may see the networks meet where they part slowly
-        found = _attracting(_PairEquations(state, 1.0).solved(_APART, model))
+        found = _attracting(_PairEquations(state, input_correlation).solved(_APART, model))
         finer = None if found.converged else model.refined(_MOST_AT_ONCE)
         if finer is None:
             return found

@@ -51,7 +51,7 @@ from rmt_jacobian.mean_field.symmetry import SignFlip, sign_flip
 __all__ = ["PopulationSites"]
 
 _ROUGHEST, _SMOOTH, _WATCHFUL, _FINEST = 128, 512, 4096, 2**16  # sites of a population
-_FORGOTTEN = 1e-5  # of the shape of the first memory
+_FORGOTTEN = 1e-5  # of the first memory, or of its shape where its moments are imposed
 _SHORTEST, _LONGEST = 8, 512  # steps of settling
 _GAUSSIAN = 2048  # steps of settling for which a memory is Gaussian
 _FIRST = 32  # steps before it is seen how much the memory keeps
@@ -76,6 +76,11 @@ class PopulationSites(Population, SiteModel):
     @property
     def points(self) -> int:  # noqa: D102
         return self.count * REPLICATES
+
+    @property
+    def unforgotten(self) -> float:  # noqa: D102
+        # A mean that is off by a share is off by twice that in a square.
+        return 2 * _FORGOTTEN if self.cell.memory and not self.closes else 0.0
 
     def steps(self, drives: Drives, *, growth: bool = False) -> int:  # noqa: D102
         if growth:
@@ -239,10 +244,12 @@ class PopulationSites(Population, SiteModel):
         needed = math.log(_FORGOTTEN) / math.log(kept) if kept > 0 else 0.0
         if self.closes and needed > _GAUSSIAN:
             return _FIRST  # a sum of so many parts is Gaussian, which is how the memory starts
-        return int(min(_LONGEST, max(_SHORTEST, len(self.cell.states), math.ceil(needed))))
+        # States without memory read what others were a step before.
+        delay = len(self.cell.states) - len(self.cell.memory)
+        return int(min(_LONGEST, max(_SHORTEST, len(self.cell.states), math.ceil(needed) + delay)))
 
     def _kept_shape(self, drives: Drives) -> float:
-        """Return what a step keeps of the shape of the memory, beyond the moments imposed."""
+        """Return what a step keeps of the memory, or of its shape where moments are imposed."""
         memory, update = self.cell.memory, affine_memory(self.cell)
         if self.closes and update is not None:
             fresh = self.fresh(Drives(drives.variances))
@@ -255,7 +262,7 @@ class PopulationSites(Population, SiteModel):
         slopes = walk.derivatives()[0].state
         sizes = [[math.sqrt(np.mean(np.square(slopes.get((i, j), 0.0)))) for j in memory]
                  for i in memory]  # fmt: skip
-        return float(np.max(np.abs(np.linalg.eigvals(sizes)))) ** 2
+        return float(np.max(np.abs(np.linalg.eigvals(sizes))))  # of its mean
 
     def refuse_growth(self, drives: Drives) -> None:
         """Refuse a memory whose second moment grows for ever.

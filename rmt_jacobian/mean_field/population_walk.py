@@ -373,7 +373,8 @@ def _mixed(own: np.ndarray, fresh: np.ndarray, correlation: float) -> np.ndarray
 def _rearranged(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Return values, shape (..., R, sites), at places of their own in each population."""
     places = (order + np.arange(len(order))[:, None] * order.shape[1]).ravel()
-    return values.reshape(*values.shape[:-2], -1).take(places, axis=-1).reshape(values.shape)
+    flat = values.reshape(*values.shape[:-2], order.size)  # of any number of rows, none included
+    return flat.take(places, axis=-1).reshape(values.shape)
 
 
 def _order(keys: Sequence[np.ndarray]) -> np.ndarray:

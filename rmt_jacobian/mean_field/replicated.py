@@ -52,13 +52,13 @@ class Replicated:
     amplification
         1 / (1 - J), by which an error of the map becomes one of its fixed point.
     bias
-        The most that all samples may miss.
+        The most that all samples may miss, one for all numbers or one for each.
     """
 
     samples: np.ndarray
     exact_error: np.ndarray
     amplification: np.ndarray | None = None
-    bias: float = 0.0
+    bias: float | np.ndarray = 0.0
 
     @property
     def mean(self) -> np.ndarray:

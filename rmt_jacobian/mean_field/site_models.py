@@ -111,6 +111,11 @@ class SiteModel(ABC):
     def points(self) -> int:
         """How many points or sites an average is taken over."""
 
+    @property
+    def unforgotten(self) -> float:
+        """The share of a moment by which the start of the sites may still be seen."""
+        return 0.0
+
     def steps(self, drives: Drives, *, growth: bool = False) -> int:
         """Return for how many steps they are run, for an average or for a growth rate."""
         del drives, growth

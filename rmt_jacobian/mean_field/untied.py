@@ -349,7 +349,9 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             keeps=keeps if cell.memory else None,
         )  # fmt: skip
         whole = Replicated(
-            found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
+            found.value.samples[:, owners],
+            np.asarray(found.value.exact_error)[owners],
+            bias=model.unforgotten * np.abs(found.value.mean[owners]),
         )
         solution = found.of((whole, model))
         reached = _relative_error(parameters, whole)

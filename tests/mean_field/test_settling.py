@@ -1,0 +1,95 @@
+"""Populations of sites that nothing is known of: how they settle, meet and part."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
+from rmt_jacobian.mean_field import pair_state, untied_state
+
+x = sp.Symbol("x", real=True)
+s, t, u = sp.symbols("s t u", real=True)
+e, f, g = sp.symbols("e f g", real=True)
+
+CHAIN = Cell(
+    "chain",
+    (s, t, u),
+    x,
+    (Preactivation("g1", e, u), Preactivation("g2", f, u)),
+    (sp.tanh(s) / 2 + hard_tanh(f), s / 2 + t / 2, t),
+)
+PARTING = Cell(
+    "parting",
+    (s,),
+    x,
+    (Preactivation("g1", e, s), Preactivation("g2", f, s)),
+    (sp.tanh(s) / 2 + hard_tanh(f) + 0 * e,),
+)
+UNREAD = Cell(
+    "unread",
+    (s,),
+    x,
+    (Preactivation("g1", e, s), Preactivation("g2", f, s), Preactivation("g3", g, sp.tanh(s))),
+    (sigmoid(e) * sigmoid(g),),
+)
+
+
+def test_a_mean_that_settles_is_not_left_half_way() -> None:
+    """A saturated gate: the sites have one fixed point, which plain iteration finds."""
+    values = {
+        "g1.weight_std": 0.943, "g1.input_std": 0.11, "g1.bias_mean": -15.0, "g1.bias_std": 0.83,
+        "g2.weight_std": 0.675, "g2.input_std": 0.0, "g2.bias_mean": -15.0, "input_variance": 0.65,
+    }  # fmt: skip
+    state = untied_state(CHAIN, Parameters.of(CHAIN, values, bias_kind="frozen"))
+    known = -1.0
+    for _ in range(200):
+        known = math.tanh(known) / 2 - 1
+    for square, error in zip(state.source_squares, state.samples.errors, strict=True):
+        assert 0 < error < 1e-4 * square
+        assert abs(square - known**2) <= error
+
+
+def test_networks_that_part_slowly_are_not_taken_for_one() -> None:
+    """Just above criticality; see what a population of sites written out does."""
+    values = {
+        "g1.weight_std": 1.155, "g1.input_std": 0.0, "g2.weight_std": 1.065, "g2.input_std": 0.0,
+        "g2.bias_std": 0.316, "input_variance": 0.1,
+    }  # fmt: skip
+    parameters = Parameters.of(PARTING, values, bias_kind="redrawn")
+    pair = pair_state(untied_state(PARTING, parameters), 0.0)
+    rng, sites, steps = np.random.default_rng(5), 60_000, 600
+    states = rng.standard_normal((2, sites))
+    seen = []
+    for step in range(steps):
+        square, product = np.mean(states**2), np.mean(states[0] * states[1])
+        c = product / square
+        a, b = rng.standard_normal((2, sites))
+        drive = np.sqrt(square) * np.stack([a, c * a + np.sqrt(max(1 - c * c, 0.0)) * b])
+        states = np.tanh(states) / 2 + np.clip(
+            1.065 * drive + 0.316 * rng.standard_normal(sites), -1, 1
+        )
+        if step >= steps // 2:
+            q = 1.065**2 * square + 0.316**2
+            seen.append((1.065**2 * product + 0.316**2) / q)
+    found, error = pair.correlations[1], pair.correlation_errors[1]
+    scatter = np.std(np.array(seen).reshape(10, -1).mean(axis=1)) / math.sqrt(10)
+    assert found < 0.99
+    assert abs(found - np.mean(seen)) < 4 * math.hypot(error / 2, scatter) + 1e-3
+    assert pair.chi < 1
+
+
+def test_a_gate_that_nothing_reads_may_have_the_only_random_bias() -> None:
+    values = {
+        "g1.weight_std": 0.27, "g1.input_std": 0.0, "g2.weight_std": 1.06, "g2.input_std": 0.44,
+        "g2.bias_std": 0.2, "g3.weight_std": 0.0, "g3.input_std": 0.0, "input_variance": 0.44,
+    }  # fmt: skip
+    state = untied_state(UNREAD, Parameters.of(UNREAD, values, bias_kind="frozen"))
+    # s = sigmoid(e) / 2 with e normal of variance 0.27^2 E[s^2]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    square = 0.0
+    for _ in range(100):
+        gate = 1 / (1 + np.exp(-0.27 * math.sqrt(square) * nodes))
+        square = float(weights @ gate**2 / weights.sum()) / 4
+    assert state.source_squares[0] == pytest.approx(square, rel=2e-3)
