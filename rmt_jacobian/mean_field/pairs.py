@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.counts import check_counts
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.population_sites import PopulationSites
@@ -146,33 +145,26 @@ class PairState:
             model = finer
 
     def _passed_on(self, rate: Callable[[Drives], np.ndarray]) -> np.ndarray:
-        """Return what the errors of squares and products do to a growth rate, shape (R,).
-
-        By differences to one side: they scale errors alone.
-        """
+        """Return what the errors of squares and products do to a growth rate, shape (R,)."""
         state, owners = self.state, np.array(distinct_sources(self.state.cell))
         means = (np.array(state.source_squares), np.array(self.source_products))
         total = np.zeros(max(len(state.samples.samples), len(self._product_samples)))
-        here = None
         for which, known in enumerate((state.samples.samples, self._product_samples)):
             for owner in sorted(set(owners)):
                 alike = owners == owner
                 spread = known[:, alike][:, 0] - known[:, alike][:, 0].mean()
-                width = _STEP * abs(means[0][alike][0])
+                width, ends = _STEP * abs(means[0][alike][0]), []
                 if not np.any(spread) or width == 0:
                     continue
-                if here is None:
-                    here = float(rate(self._drives_at(*means)).mean())
-                moved = [mean + width * alike * (which == k) for k, mean in enumerate(means)]
-                there = float(rate(self._drives_at(*moved)).mean())
-                total = total + (there - here) / width * spread
+                for sign in (1, -1):
+                    at = [mean + sign * width * alike * (which == k)
+                          for k, mean in enumerate(means)]  # fmt: skip
+                    if self.samples is None:  # two networks that see the same
+                        at[1] = at[0]
+                    there = drives_of(state, at[0], self.input_correlation, at[1])
+                    ends.append(float(rate(there).mean()))
+                total = total + (ends[0] - ends[1]) / (2 * width) * spread
         return total
-
-    def _drives_at(self, squares: np.ndarray, products: np.ndarray) -> Drives:
-        alike = self.samples is None  # two networks that see the same
-        return drives_of(
-            self.state, squares, self.input_correlation, squares if alike else products
-        )
 
     @property
     def _product_samples(self) -> np.ndarray:
@@ -232,7 +224,8 @@ class PairState:
         return self._known_rates[steps]
 
     def _rates(self, steps: int) -> np.ndarray:
-        check_counts(steps=steps)
+        if steps < 1:
+            raise ParameterError(f"steps must be a whole number above 0, not {steps}")
         state = self.state
         model = state.model
         if isinstance(model, AffineSites) and not model.steps_are_known:
