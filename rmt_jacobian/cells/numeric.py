@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import sympy as sp
+from sympy.simplify.cse_main import tree_cse
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.cells.activations import array_erf, in_pieces, stable_sigmoid
@@ -70,10 +71,21 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
                 name: _elementary(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
             }
             names.update(_COMPOSED)
-            compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=True)
+            compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=_shared)
         return compiled[xp](*arrays)
 
     return evaluate
+
+
+def _shared(expression: sp.Expr) -> tuple[list[tuple[sp.Symbol, sp.Expr]], sp.Expr]:
+    """Name what occurs several times; equal parts of sums and products are left alone.
+
+    ``sympy.cse`` (1.14) looks for these too, and takes ``relu(b + c - 1/2)`` for
+    ``relu(b (c - 1/2))`` where ``2 c - 1`` occurs elsewhere.
+    """
+    names = sp.numbered_symbols("_shared", cls=sp.Dummy)
+    replacements, (reduced,) = tree_cse([expression], names)
+    return replacements, reduced
 
 
 def _elementary(xp: Any, name: str) -> Callable[..., Any]:

@@ -126,9 +126,16 @@ class PopulationResponses:
             rise = np.log(last) - np.log(first) - fall
         return np.where(last > 0, np.exp(rise / (self.steps - late)), 0.0)
 
-    def growth_rates(self, kept: np.ndarray) -> np.ndarray:
-        """Return the growth rate of each population, of which the memory keeps so much: (R,)."""
-        return np.array([leading_rate(each, k) for each, k in zip(self._series, kept, strict=True)])
+    def growth_rates(self, kept: np.ndarray, *, cancels: bool = False) -> np.ndarray:
+        """Return the growth rate of each population, of which the memory keeps so much: (R,).
+
+        For ``cancels`` see :func:`.leading_rate`.
+        """
+        rates = [
+            leading_rate(each, k, cancels=cancels)
+            for each, k in zip(self._series, kept, strict=True)
+        ]
+        return np.array(rates)
 
     @property
     def _series(self) -> np.ndarray:

@@ -348,9 +348,11 @@ class PopulationSites(Population, SiteModel):
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
-        rates = whole.shortened(each.reliable).growth_rates(tail)
-        # What the most retentive sites keep is the least that is left in the end.
-        found = of_one_sign(np.where(np.abs(rates) < kept, kept, rates))
+        cancels = not self.frozen and affine_memory(self.cell) is not None
+        rates = whole.shortened(each.reliable).growth_rates(tail, cancels=cancels)
+        if not cancels:  # what the most retentive sites keep is the least that is left in the end
+            rates = np.where(np.abs(rates) < kept, kept, rates)
+        found = of_one_sign(rates)
         return found if self.frozen else pseudo_values(found)
 
     def _responses(self, drives: Drives, steps: int) -> PopulationResponses:

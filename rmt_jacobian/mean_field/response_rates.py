@@ -13,15 +13,24 @@ __all__ = ["leading_rate"]
 _ROUNDING = 1e-9  # relative, of eigenvalues
 _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _LOST = 1e-12  # relative, of a response
+_ALIKE = 0.05  # relative, of what the memory keeps and the end of a series
 _DENSE = 300  # size up to which all eigenvalues are found
 _LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
 
 
-def leading_rate(series: np.ndarray, kept: float) -> float:
+def leading_rate(series: np.ndarray, kept: float, *, cancels: bool = False) -> float:
     r"""Return the leading growth rate of a response series R_n, n = 1, ..., N: (N, K, K).
 
     It goes on as :math:`R_{N + m} = R_N (\pm \kappa)^m`, kappa being what the memory keeps, signed
     as the last two show.  A pair of complex rates stands for its modulus.
+
+    Parameters
+    ----------
+    series, kept
+        R_n and kappa.
+    cancels
+        Whether kappa is one number for all sites: it is no rate itself then, where the series goes
+        on with it, as what comes back by W undoes it.
     """
     alive = np.any(series != 0, axis=(0, 2)) & np.any(series != 0, axis=(0, 1))
     series = series[:, alive][:, :, alive]
@@ -45,9 +54,17 @@ def leading_rate(series: np.ndarray, kept: float) -> float:
     real = np.abs(np.imag(values)) <= _ROUNDING * np.abs(leading)
     if np.any(real & equal):
         leading = np.max(np.real(values[real & equal]))
-    if abs(leading) < kept:
+    if abs(leading) < kept and not (cancels and _goes_on(scaled, kept / unit, len(series))):
         return kept
     return float(np.real(leading) if np.isreal(leading) else abs(leading))
+
+
+def _goes_on(series: np.ndarray, kept: float, steps: int) -> bool:
+    """Whether a series falls by what the memory keeps at its end, and none of it is lost."""
+    if len(series) < max(steps, 2):
+        return False
+    before, last = np.abs(series[-2:]).max(axis=(1, 2))
+    return bool(abs(last - kept * before) <= _ALIKE * kept * before)
 
 
 def _largest_positive(series: np.ndarray, kept: float) -> float:

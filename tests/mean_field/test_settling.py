@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import sympy as sp
 
+from benchmarks.adversarial.grammar import Point
+from benchmarks.adversarial.simulation import Growth, Simulation
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
 from rmt_jacobian.mean_field import pair_state, untied_state
 
@@ -93,3 +95,31 @@ def test_a_gate_that_nothing_reads_may_have_the_only_random_bias() -> None:
         gate = 1 / (1 + np.exp(-0.27 * math.sqrt(square) * nodes))
         square = float(weights @ gate**2 / weights.sum()) / 4
     assert state.source_squares[0] == pytest.approx(square, rel=2e-3)
+
+
+def test_feedback_may_bring_a_slope_below_what_the_memory_keeps() -> None:
+    """One memory and one gate that reads it a step late, beside a population written out."""
+    cell = Cell(
+        "feedback", (s, t), x, (Preactivation("g1", e, sp.tanh(t)),),
+        (s * sigmoid(e) + x * (1 - sigmoid(e)), s),
+    )  # fmt: skip
+    values = {
+        "weight_std": 0.6, "input_std": 0.0, "bias_mean": 0.54, "bias_std": 0.0,
+        "input_variance": 0.27,
+    }  # fmt: skip
+    parameters = Parameters.of(cell, values, bias_kind="redrawn")
+    pair = pair_state(untied_state(cell, parameters), -0.6)
+    assert pair.chi < pair.kept * (1 - 2e-3)
+    simulation = Simulation(Point(0, "plain", cell, parameters, -0.6), 16_384, seed=1)
+    change, sizes = Growth(simulation, 1), []
+    for step in range(260):
+        simulation.draw()
+        if step == 60:
+            change = Growth(simulation, 1)
+        growth = change.step()
+        if step >= 90:
+            sizes.append(math.log(growth))
+        simulation.step()
+    error = np.std(np.array(sizes).reshape(10, -1).mean(axis=1)) / math.sqrt(10)
+    assert abs(math.log(pair.chi) - np.mean(sizes)) < 4 * error + 5e-4
+    assert abs(math.log(pair.kept) - np.mean(sizes)) > 10 * error + 2e-3
