@@ -26,6 +26,7 @@ __all__ = ["Outcome", "check"]
 # Standard errors beyond which a simulation is repeated with more sites, and in the end believed.
 _DOUBT = 4.0
 _SIZES = ((4096, 160), (32_768, 320), (262_144, 480))  # sites and recorded steps
+_TREND = 2.0  # standard errors by which a slope moves with the number of sites
 _RESOLUTION = 5e-4  # relative; a population of M sites has a bias of order 1/M
 _SLOWEST = 60  # seconds of the processor
 _LONGEST = 4000  # steps of settling
@@ -154,7 +155,7 @@ def _comes_near(claim: Claim, measured: Measured, fewer: Measured | None) -> boo
     """Whether a slope comes nearer with the number of sites, as rates that coincide do."""
     if fewer is None or claim.name not in ("chi", "chi1"):
         return False
-    moved = abs(measured.value - fewer.value) > _DOUBT * math.hypot(measured.error, fewer.error)
+    moved = abs(measured.value - fewer.value) > _TREND * math.hypot(measured.error, fewer.error)
     return moved and abs(measured.value - claim.value) < abs(fewer.value - claim.value)
 
 
