@@ -81,7 +81,7 @@ def _shared(expression: sp.Expr) -> tuple[list[tuple[sp.Symbol, sp.Expr]], sp.Ex
     """Name what occurs several times; equal parts of sums and products are left alone.
 
     ``sympy.cse`` (1.14) looks for these too, and takes ``relu(b + c - 1/2)`` for
-    ``relu(b (c - 1/2))`` where ``2 c - 1`` occurs elsewhere.
+    ``relu(b (c - 1/2))`` beside a product ``(2 c - 1) / 2`` that is not multiplied out.
     """
     names = sp.numbered_symbols("_shared", cls=sp.Dummy)
     replacements, (reduced,) = tree_cse([expression], names)
