@@ -61,3 +61,8 @@ def xp(request: pytest.FixtureRequest) -> Any:
     if request.param == "array_api_strict":
         return array_api_strict
     return _cupy_or_skip()
+
+
+# Comparisons are relative unless a test names an absolute tolerance: the 1e-12 that pytest allows
+# by itself decides those of small numbers.
+type(pytest.approx(1.0)).DEFAULT_ABSOLUTE_TOLERANCE = 0.0
