@@ -24,9 +24,15 @@ import numpy as np
 
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.gaussian_nested import Level, nested_average
-from rmt_jacobian.gaussian_panels import Bends, PanelRule, panel_average, standard_panels
+from rmt_jacobian.gaussian_panels import (
+    Average,
+    Bends,
+    PanelRule,
+    panel_average,
+    standard_panels,
+)
 
-__all__ = ["GaussianFunction", "HermiteSeries", "PairAverage", "pair_average"]
+__all__ = ["GaussianFunction", "HermiteSeries", "pair_average"]
 
 _TERMS = (32, 128, 512, 1024, 4096)
 _FIRST, _LAST = 128, 1024  # fewer where c is small, more where panels are many
@@ -40,15 +46,6 @@ _AIM, _ENOUGH = 1e-12, 1e-10
 _FORGOTTEN, _FALLING = 1e-8, 1e-6
 _ROUNDING = 1e-15
 _LARGEST = (2 * math.pi) ** -0.25  # of the polynomials times the root of the density
-
-
-@dataclass(frozen=True)
-class PairAverage:
-    """An average, the estimate of its error, and the average of the absolute value."""
-
-    value: float
-    error: float
-    size: float
 
 
 @dataclass(frozen=True)
@@ -215,7 +212,7 @@ class GaussianFunction:
         return found[0], found[-1]
 
 
-def pair_average(one: GaussianFunction, two: GaussianFunction, correlation: float) -> PairAverage:
+def pair_average(one: GaussianFunction, two: GaussianFunction, correlation: float) -> Average:
     """Return E[f(e_1) g(e_2)] for two Gaussian variables of equal law.
 
     Raises
@@ -234,21 +231,17 @@ def pair_average(one: GaussianFunction, two: GaussianFunction, correlation: floa
     return _by_series(one, two, correlation) or _by_panels(one, two, correlation)
 
 
-def _of_one_variable(
-    one: GaussianFunction, two: GaussianFunction, correlation: float
-) -> PairAverage:
+def _of_one_variable(one: GaussianFunction, two: GaussianFunction, correlation: float) -> Average:
     """Return the average for two variables of which one follows from the other."""
 
     def product(e: np.ndarray) -> np.ndarray:
         return one.function(e) * two.function(one.mean + correlation * (e - one.mean))
 
     found = panel_average(product, one.mean, one.variance, _seen_together(one, two, correlation))
-    return PairAverage(found.value, found.error, found.size)
+    return Average(found.value, found.error, found.size)
 
 
-def _by_series(
-    one: GaussianFunction, two: GaussianFunction, correlation: float
-) -> PairAverage | None:
+def _by_series(one: GaussianFunction, two: GaussianFunction, correlation: float) -> Average | None:
     """Return the average with as many terms as it takes; None where it takes too many."""
     share, best = 0.0, None  # of the functions, beyond the terms
     most = math.inf if max(len(one.edges), len(two.edges)) > _MANY else _LAST
@@ -261,7 +254,7 @@ def _by_series(
             break
         value, error = left[0].product(right[0], correlation)
         size, doubt = left[1].product(right[1], correlation)
-        found = PairAverage(value, error, max(abs(value), size - doubt))
+        found = Average(value, error, max(abs(value), size - doubt))
         if best is None or found.error < best.error:
             best = found
         share = math.sqrt(left[0].share_of_rest * right[0].share_of_rest)
@@ -270,7 +263,7 @@ def _by_series(
     return best if best and best.error <= _ENOUGH * best.size else None
 
 
-def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float) -> PairAverage:
+def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float) -> Average:
     """Return the average over panels of e_2 for every e_1."""
     mean, std, c = one.mean, one.std, correlation
     own_std = std * math.sqrt((1 - c) * (1 + c))
@@ -284,7 +277,7 @@ def _by_panels(one: GaussianFunction, two: GaussianFunction, correlation: float)
         Level(own, lambda e: Bends.none(), mean + std * two.edges),
     ]
     found = nested_average(lambda e, other: one.function(e) * two.function(other), levels)
-    return PairAverage(found.value, found.error, found.size)
+    return Average(found.value, found.error, found.size)
 
 
 def _seen_together(one: GaussianFunction, two: GaussianFunction, c: float) -> Bends:

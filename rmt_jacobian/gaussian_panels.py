@@ -20,6 +20,7 @@ __all__ = [
     "PROMISE",
     "REACH",
     "WIDTH",
+    "Average",
     "Bends",
     "PanelAverage",
     "PanelRule",
@@ -110,12 +111,18 @@ class Bends:
 
 
 @dataclass(frozen=True)
-class PanelAverage:
-    """An average, the estimate of its error, that of the absolute value, and ends of panels."""
+class Average:
+    """An average, the estimate of its error, and the average of the absolute value."""
 
     value: float
     error: float
     size: float
+
+
+@dataclass(frozen=True)
+class PanelAverage(Average):
+    """An average on panels, with their ends."""
+
     edges: np.ndarray
 
 

@@ -16,26 +16,18 @@ from rmt_jacobian.gaussian import normal_rule
 from rmt_jacobian.gaussian_panels import (
     REACH,
     WIDTH,
+    Average,
     Bends,
     PanelRule,
     normal_density,
     panel_ends,
 )
 
-__all__ = ["MOST_NODES", "Axis", "ProductAverage", "product_average"]
+__all__ = ["MOST_NODES", "Axis", "product_average"]
 
 _AIM = 1e-10  # error of an axis, in units of the average of the absolute value
 _ROUNDS = 3  # of twice as many nodes along the axes that need them
 MOST_NODES = 40_000_000
-
-
-@dataclass(frozen=True)
-class ProductAverage:
-    """An average, the estimate of its error, and the average of the absolute value."""
-
-    value: float
-    error: float
-    size: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ class Axis:
 
 def product_average(
     function: Callable[..., np.ndarray], axes: Sequence[Axis], *, most_nodes: int = MOST_NODES
-) -> ProductAverage | None:
+) -> Average | None:
     """Return the average of a function of all variables; None where it takes too many nodes.
 
     Parameters
@@ -125,7 +117,7 @@ def product_average(
             marginals = _marginals(values, weights)
             value = float(marginals[0] @ weights[0])
             errors = [axis.error(each, size) for axis, each in zip(axes, marginals, strict=True)]
-        found = ProductAverage(value, math.fsum(errors), size)
+        found = Average(value, math.fsum(errors), size)
         fine = [error <= _AIM * size for error in errors]
         if all(fine) or not np.all(np.isfinite(errors)):
             break

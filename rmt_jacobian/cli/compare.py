@@ -1,5 +1,8 @@
 """``rmt-jacobian compare``: singular values of one's own beside a law."""
 
+import warnings
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +11,7 @@ import click
 from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_command"]
 
+_OF_A_CELL = (
+    "assignments", "config", "inputs", "biases", "steps", "weights", "squared", "sites", "seed",
+)  # fmt: skip
 _KEY = "singular_values"  # what ``spectrum --out`` writes
 
 
@@ -81,8 +88,8 @@ def compare_command(
     """
     if (notation is None) == (cell is None):
         raise ParameterError("give either --law or --cell")
-    if squared and cell is None:
-        raise ParameterError("--squared is for --cell: a --law is that of the values themselves")
+    if cell is None:
+        _refuse_options_of_a_cell()
     prepare_json(json_path)
     if figure is not None:
         from rmt_jacobian.plotting import check_figure_path
@@ -106,10 +113,7 @@ def compare_command(
         states = len(found_cell.states)
         title = f"{found_cell.name}, {weights} W, T = {steps}"
         settings |= {
-            "cell": found_cell.name,
-            "parameters": parameters.named(),
-            "inputs": inputs,
-            "biases": parameters.bias_kind,
+            **cell_settings(found_cell, parameters),
             "weights": weights,
             "steps": steps,
             "squared": squared,
@@ -119,13 +123,11 @@ def compare_command(
         say(describe(found_cell, parameters), json_path)
     else:
         assert notation is not None
-        if assignments or config:
-            raise ParameterError("-p and --config are for --cell: a --law has its own numbers")
         law, title = parse_law(notation), notation
         settings["law"] = notation
     comparison = compare_spectrum(law, spectra, label=title, states=states)
     if figure is not None:
-        _draw(law, spectra, comparison, figure)
+        _draw(law, spectra, comparison, states, figure)
     for line in _lines(law, spectra, comparison):
         say(line, json_path)
     if figure is not None:
@@ -133,22 +135,44 @@ def compare_command(
     write_json(json_path, {**settings, **_results(law, spectra, comparison)})
 
 
+def _refuse_options_of_a_cell() -> None:
+    """Refuse options that say something of a cell, where a law is given."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in _OF_A_CELL and source is click.core.ParameterSource.COMMANDLINE:
+            raise ParameterError(
+                f"{parameter.opts[0]} is for --cell: a --law is that of the values themselves"
+            )
+
+
 def _read(path: Path, key: str | None) -> "np.ndarray":
     """Return spectra of shape (networks, N)."""
-    import numpy as np
-
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                found = file.get(_named(file.files, key))
-        elif path.suffix == ".npy":
-            found = np.load(path, allow_pickle=False)
-        else:
-            found = np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=2)
+        found = _loaded(path, key)
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ParameterError(f"{path} holds no array of numbers: {error}") from error
+    return _checked(path, found)
+
+
+def _loaded(path: Path, key: str | None) -> "np.ndarray | None":
+    """Return the array of a file; None where an archive does not tell which."""
+    import numpy as np
+
+    if path.suffix not in (".npy", ".npz"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a file without numbers
+            return np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=2)
+    with path.open("rb") as stream:  # which NumPy leaves open where an archive is torn
+        found = np.load(stream, allow_pickle=False)
+        return found if isinstance(found, np.ndarray) else found.get(_named(found.files, key))
+
+
+def _checked(path: Path, found: "np.ndarray | None") -> "np.ndarray":
+    import numpy as np
+
     if found is None:
         raise ParameterError(
             f"{path} does not hold one array, or none of that name: give its --key"
@@ -175,16 +199,20 @@ def _named(names: list[str], key: str | None) -> str:
     return names[0]
 
 
-def _draw(law: "Law", spectra: "np.ndarray", comparison: "SpectrumComparison", path: Path) -> None:
+def _draw(
+    law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", states: int, path: Path
+) -> None:
     import numpy as np
 
+    from rmt_jacobian.compare import compare_spectrum
     from rmt_jacobian.pencils import SingularValueLaw
     from rmt_jacobian.plotting import overlay_figure, save_figure
 
     of_jacobians = isinstance(law, SingularValueLaw)
-    if of_jacobians and law.squared:  # the same quantiles, and the same Kolmogorov distance
+    if of_jacobians and law.squared:  # the singular values are drawn
         spectra, law = np.sqrt(spectra), law.roots()
-    drawn = overlay_figure(spectra, law, comparison.label, comparison=comparison)
+        found = compare_spectrum(law, spectra, label=found.label, states=states)
+    drawn = overlay_figure(spectra, law, found.label, comparison=found)
     if not of_jacobians:
         (ax,) = drawn.axes
         ax.set_xlabel(r"$\log_{10} s$" if "log" in ax.get_ylabel() else "$s$")

@@ -9,6 +9,7 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -107,10 +108,7 @@ def density_command(
         device=device,
     )
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "biases": parameters.bias_kind,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "steps": steps,
         "squared": squared,

@@ -9,6 +9,7 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     device_option,
     dtype_option,
@@ -160,10 +161,7 @@ def eigenvalues_command(
         save_figure(eigenvalue_figure(law, values.ravel(), title), figure)
         say(f"wrote {figure}", json_path)
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "biases": parameters.bias_kind,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "dynamics": dynamics,
         "disks": [list(circle) for circle in circles],

@@ -8,6 +8,7 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -79,10 +80,7 @@ def freeness_command(
     for note in notes:
         say(note, json_path)
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "biases": parameters.bias_kind,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "steps": steps,
         "width": width,

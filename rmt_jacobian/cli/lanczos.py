@@ -10,6 +10,7 @@ from rmt_jacobian.cli.allocation import keep_freed_memory
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     device_option,
     dtype_option,
@@ -183,9 +184,7 @@ def lanczos_command(
         save_figure(lanczos_figure(sample.spectrum, title, law=law), figure)
         say(f"wrote {figure}", json_path)
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "steps": steps,
         "width": width,

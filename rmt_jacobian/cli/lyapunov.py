@@ -10,6 +10,7 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -136,10 +137,7 @@ def lyapunov_command(
     for line in [*found.lines(), *([f"wrote {figure}"] if figure else [])]:
         say(line, json_path)
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "biases": parameters.bias_kind,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "width": width,
         "seed": seed,

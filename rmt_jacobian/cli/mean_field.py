@@ -7,6 +7,7 @@ import click
 
 from rmt_jacobian.cli.options import (
     cell_argument,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -98,10 +99,7 @@ def mean_field_command(
             json_path,
         )
     header = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
-        "biases": parameters.bias_kind,
+        **cell_settings(found_cell, parameters),
         "input_correlation": input_correlation,
         "steps": steps,
         "tolerance": tolerance,

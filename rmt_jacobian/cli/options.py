@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WholeNumber",
     "cell_argument",
+    "cell_settings",
     "describe",
     "device_option",
     "dtype_option",
@@ -206,6 +207,16 @@ def read_cell_and_parameters(
         bias_kind=chosen_biases(),
     )
     return found, parameters
+
+
+def cell_settings(cell: "Cell", parameters: "Parameters") -> dict[str, Any]:
+    """Return what a file says of the cell and its parameters, as all commands write it."""
+    return {
+        "cell": cell.name,
+        "parameters": parameters.named(),
+        "inputs": parameters.input_kind,
+        "biases": parameters.bias_kind,
+    }
 
 
 def describe(cell: "Cell", parameters: "Parameters") -> str:

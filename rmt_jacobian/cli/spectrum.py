@@ -11,6 +11,7 @@ from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
     cell_argument,
+    cell_settings,
     describe,
     json_option,
     needs_parameters,
@@ -109,9 +110,7 @@ def spectrum_command(
         **({} if log else {"dtype": dtype}),
     )
     settings = {
-        "cell": found_cell.name,
-        "parameters": parameters.named(),
-        "inputs": inputs,
+        **cell_settings(found_cell, parameters),
         "weights": weights,
         "steps": steps,
         "width": width,

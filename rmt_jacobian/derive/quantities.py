@@ -209,10 +209,10 @@ def unused_name(name: str, taken: Iterable[sp.Symbol]) -> str:
     return name
 
 
-def checked_steps(steps: int | None) -> int:
+def checked_steps(steps: Any) -> int:
     """Return the number of steps, or raise :class:`ParameterError` if it is none."""
     check_counts(steps=steps)
-    return index(steps)  # pyright: ignore[reportArgumentType]
+    return index(steps)
 
 
 def weight_std_symbol(cell: Cell, preactivation: str) -> tuple[sp.Symbol, WeightStd]:

@@ -4,7 +4,6 @@ Moments are matched.  The eigenvalues of a matrix repel each other, so that a mo
 1/N and not like 1/sqrt(N); its scatter is that of linear statistics of Gaussian matrices.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,6 +15,8 @@ from rmt_jacobian.errors import ParameterError
 __all__ = ["Fit", "spectra_of"]
 
 L = TypeVar("L")
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -41,28 +42,28 @@ class Fit(Generic[L]):
         return f"{type(self.law).__name__}: {', '.join(named)}"
 
 
-def spectra_of(values: ArrayLike, *, least: float = -math.inf) -> tuple[np.ndarray, int, int]:
+def spectra_of(values: ArrayLike, *, positive: bool = False) -> tuple[np.ndarray, int, int]:
     """Return spectra of shape (samples, N), the number of samples and N.
 
     Parameters
     ----------
     values
         Shape (samples, N) or (N,); one row for each matrix.
-    least
-        What no value may be below.
+    positive
+        Whether no value may lie below 0, but for the rounding of the largest.
 
     Raises
     ------
     ParameterError
-        If there are fewer than two values in a row, some are not finite, or some lie below that.
+        If there are fewer than two values in a row, some are not finite or below what they may be.
     """
     spectra = np.atleast_2d(np.asarray(values, dtype=float))
     if spectra.ndim != 2 or spectra.shape[1] < 2 or not np.isfinite(spectra).all():
         raise ParameterError(
             "a law is fitted to finite values of shape (samples, N) or (N,), N at least 2"
         )
-    if np.any(spectra < least):
-        raise ParameterError(f"the spectra have values below {least:g}: the law has none")
+    if positive and spectra.min() < -_ROUNDING * np.abs(spectra).max():
+        raise ParameterError("the spectra have values below 0: the law has none")
     if np.ptp(spectra) == 0:
         raise ParameterError("all values are the same: no law of this shape fits them")
     return spectra, *spectra.shape

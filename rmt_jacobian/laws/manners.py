@@ -109,7 +109,7 @@ class Manners(ABC):
         Raises
         ------
         ConvergenceError
-            If the integral is infinite, or not known to six digits.
+            If the integral is infinite, or not known to six digits of that of \|f\|.
 
         Examples
         --------

@@ -88,7 +88,7 @@ class MarchenkoPastur(Law):
         >>> print(MarchenkoPastur.fit(np.linalg.eigvalsh(g @ g.T)))
         MarchenkoPastur: ratio = 0.493591 +- 0.0049, scale = 2.99818 +- 0.015
         """
-        spectra, samples, width = spectra_of(values, least=-1e-9 * float(np.max(np.abs(values))))
+        spectra, samples, width = spectra_of(values, positive=True)
         scale = float(spectra.mean())
         ratio = float(np.mean(spectra**2) / scale**2 - 1) / (1 + 1 / width)
         of_scale = scale * math.sqrt(2 * ratio / samples) / width

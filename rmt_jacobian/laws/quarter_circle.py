@@ -85,7 +85,7 @@ class QuarterCircle(Law):
         >>> print(QuarterCircle.fit(np.linalg.svd(g, compute_uv=False)))
         QuarterCircle: radius = 2.00176 +- 0.0047
         """
-        spectra, samples, width = spectra_of(values, least=0.0)
+        spectra, samples, width = spectra_of(values, positive=True)
         radius = 2 * math.sqrt(float(np.mean(spectra**2)))
         return Fit(cls(radius), {"radius": radius / (width * math.sqrt(2 * samples))})
 

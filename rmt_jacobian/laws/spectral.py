@@ -73,7 +73,7 @@ def integral(function: Callable[[np.ndarray], np.ndarray], start: float, end: fl
     Raises
     ------
     ConvergenceError
-        If the integral is infinite, or not known to six digits.
+        If the integral is infinite, or not known to six digits of that of the absolute value.
 
     Examples
     --------
@@ -87,9 +87,15 @@ def integral(function: Callable[[np.ndarray], np.ndarray], start: float, end: fl
         if found is not None:
             whole = found.integ(lbnd=0)
             return float(whole(end) - whole(start))
-        scalar = lambda t: float(function(np.array([t]))[0])  # noqa: E731
-        value, error = quad_vec(scalar, start, end, epsabs=0.0, epsrel=_DIGITS, limit=500)[:2]
-    if not error <= _ENOUGH * max(abs(value), 1e-300):
+
+        def with_size(t: float) -> np.ndarray:  # the error is relative to the larger of both
+            value = float(function(np.array([t]))[0])
+            return np.array([value, abs(value)])
+
+        (value, size), error = quad_vec(
+            with_size, start, end, epsabs=0.0, epsrel=_DIGITS, norm="max", limit=500
+        )[:2]
+    if not error <= _ENOUGH * size:
         raise ConvergenceError(
             f"an integral against a law is {value:.6g} with an error of {error:.1g}: it may be "
             "infinite, or turn too fast"

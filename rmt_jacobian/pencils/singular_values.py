@@ -19,6 +19,7 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_panels import Table
 from rmt_jacobian.pencils.chain_protocol import Chain
 from rmt_jacobian.pencils.chain_table import tabulate
+from rmt_jacobian.pencils.replicate_distance import distance_to_chain
 from rmt_jacobian.pencils.site_table import distance_to_sites, of_sites_alone, site_table
 
 __all__ = ["SingularValueLaw"]
@@ -27,9 +28,7 @@ _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved po
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
 _TAIL = 1e-3  # share of a moment that the table may miss
-_ASIDE = (1e-5, 1e-4, 1e-3)  # relative distances from an atom where the cdf beside it is taken
 _HIGHEST = 64  # order of a moment, whose time grows like its third or fourth power
-_STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
@@ -231,8 +230,7 @@ class SingularValueLaw(Law):
         s = np.exp(self._quantile_position(probes))
         own, slope = self._below(np.log(s))
         start = self.table.self_energies(np.log(s))  # other draws differ little
-        gaps = [float(np.max(_difference(chain, s, start, own, slope))) for chain in others]
-        return max(at_zero, *gaps)
+        return max(at_zero, *(distance_to_chain(chain, s, start, own, slope) for chain in others))
 
     @cached_property
     def moment_errors(self) -> tuple[float, float]:
@@ -369,41 +367,3 @@ class SingularValueLaw(Law):
         if np.all(np.imag(s) == 0):
             start = xp.asarray(self.table.self_energies(np.log(np.real(s))))
         return solve_chain(self.chain, points, start)
-
-
-def _difference(
-    chain: Chain, s: np.ndarray, start: np.ndarray, own: np.ndarray, slope: np.ndarray
-) -> np.ndarray:
-    """Return how far the cdf of the singular values of a chain is from given values at s.
-
-    At an atom the equation has no solution, and next to it only rounding decides on which side one
-    is.  There the cdf may have any value between those on both sides.
-    """
-    below, solved = _below(chain, s, start)
-    gap = np.abs(below - own)
-    at = ~solved | (slope > _STEEP)
-    if np.any(at):
-        low, high = (_beside(chain, s[at], start[at], sign) for sign in (-1, 1))
-        gap[at] = np.maximum(np.maximum(low - own[at], own[at] - high), 0.0)
-    return gap
-
-
-def _beside(chain: Chain, s: np.ndarray, start: np.ndarray, sign: int) -> np.ndarray:
-    """Return the cdf on one side of points that are not solved, as close to them as it is."""
-    below, solved = np.empty_like(s), np.zeros(s.shape, dtype=bool)
-    for distance in _ASIDE:
-        left = np.flatnonzero(~solved)
-        if len(left):
-            shifted = s[left] * (1 + sign * distance)
-            below[left], solved[left] = _below(chain, shifted, start[left])
-    if not np.all(solved):
-        raise ConvergenceError("a replicate was not solved: use other sites")
-    return below
-
-
-def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cdf of the singular values of a chain at s, and where it was solved."""
-    xp = chain.namespace
-    found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
-    potential = chain.potential(found.s, found.sigma, found.averages)
-    return 1 - to_numpy(xp.imag(potential)) / math.pi, to_numpy(found.converged)

@@ -363,3 +363,18 @@ def test_files_of_one_name_are_refused_before_any_work(
     assert exit_info.value.code == 2
     assert f"{names} are the same file" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["spectrum", "lanczos"])
+def test_files_say_whether_biases_were_frozen(command, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = {
+        "spectrum": ("--samples", "1", "--out", "x.npz"),
+        "lanczos": ("--samples", "1", "--vectors", "1"),
+    }[command]
+    for kind in ("frozen", "redrawn"):
+        with pytest.raises(SystemExit) as exit_info:
+            main([command, "minimalrnn", "-p", "bias_std=0.3", "--biases", kind, "--width", "16",
+                  *options, "--json", "x.json"])  # fmt: skip
+        assert exit_info.value.code == 0, capsys.readouterr().err
+        assert json.loads((tmp_path / "x.json").read_text())["biases"] == kind

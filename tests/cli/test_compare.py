@@ -93,11 +93,21 @@ def test_bad_input_is_one_line(capsys, gaussian, tmp_path):
     np.savez(tmp_path / "two.npz", a=values, b=values)
     (tmp_path / "words.txt").write_text("hello")
     (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "empty.txt").write_text("")
+    for name in ("torn.npz", "torn.npy"):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / "archive.npy").write_bytes((tmp_path / "two.npz").read_bytes())
     for arguments, message in [
         ((path,), "either --law or --cell"),
         ((path, *LAW, "--cell", "gru"), "either --law or --cell"),
         ((path, *LAW, "--squared"), "--squared is for --cell"),
-        ((path, *LAW, "-p", "weight_std=1"), "are for --cell"),
+        ((path, *LAW, "-p", "weight_std=1"), "-p is for --cell"),
+        ((path, *LAW, "--steps", 3), "--steps is for --cell"),
+        ((path, *LAW, "--biases", "frozen"), "--biases is for --cell"),
+        ((tmp_path / "torn.npz", *LAW), "no array of numbers"),
+        ((tmp_path / "torn.npy", *LAW), "no array of numbers"),
+        ((tmp_path / "empty.txt", *LAW), "real numbers"),
+        ((tmp_path / "archive.npy", *LAW), "--key"),
         ((path, "--law", "quarter-square(2)"), "law"),
         ((tmp_path / "missing.npy", *LAW), "cannot read"),
         ((tmp_path / "negative.npy", *LAW), "below 0"),

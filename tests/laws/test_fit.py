@@ -60,7 +60,8 @@ def test_several_matrices_have_smaller_errors() -> None:
     [
         (MarchenkoPastur, [1.0, np.nan], "finite values of shape"),
         (MarchenkoPastur, [1.0], "N at least 2"),
-        (MarchenkoPastur, [-1.0, 2.0], "values below"),
+        (MarchenkoPastur, [], "N at least 2"),
+        (MarchenkoPastur, [-1.0, 2.0], "values below 0"),
         (QuarterCircle, [-1.0, 2.0], "values below 0"),
         (Semicircle, [2.0, 2.0], "all values are the same"),
         (Semicircle, np.zeros((2, 2, 2)), "shape"),

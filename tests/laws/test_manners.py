@@ -58,6 +58,11 @@ def test_expectations_of_functions_with_kinks_and_poles() -> None:
     assert square == pytest.approx(known, rel=1e-6)
 
 
+def test_an_expectation_that_cancels_is_0_to_the_digits_of_its_parts() -> None:
+    assert Semicircle().expect(np.sign) == pytest.approx(0.0, abs=1e-9)
+    assert Semicircle().expect(lambda x: x * np.abs(x)) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_atoms_count_where_they_sit() -> None:
     law = MarchenkoPastur(ratio=4.0)  # an atom of 3/4 at 0
     assert law.expect(np.ones_like, ub=0.0) == pytest.approx(0.75, rel=1e-12)
