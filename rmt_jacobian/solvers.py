@@ -231,6 +231,7 @@ def fixed_point_from(
 
 
 _ORBIT_EXACT = 1e-13  # relative change of the largest component
+_ORBIT_ROUNDED = 1e-11  # the same, of an orbit that comes back
 _ORBIT_ROUNDS = 400
 _NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
 _DIFFERENCE = 1e-6  # relative, of the finite differences for it
@@ -268,9 +269,12 @@ def fixed_point_of_orbit(
 
     unit = max(float(np.max(np.abs(start), initial=0.0)), 1e-300)
     here, there = start, counted(start)
-    farthest = _ESCAPED * float(np.max(np.abs([start, there]), initial=1.0))
+    farthest, before = _ESCAPED * float(np.max(np.abs([start, there]), initial=1.0)), None
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
+        if before is not None and gap <= _ORBIT_ROUNDED:
+            if _orbit_gap(before, there, unit) <= gap / 2:  # to and fro around it, by rounding
+                return Solution(there, True, gap, calls)
         if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:
@@ -279,9 +283,9 @@ def fixed_point_of_orbit(
             ):
                 there = 0 * there
             return Solution(there, True, gap, calls)
-        here = there
+        before, here = here, there
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
-            here = _newton_step(counted, here, unit)
+            before, here = None, _newton_step(counted, here, unit)
         there = counted(here)
     gap = _orbit_gap(here, there, unit)
     return Solution(here, False, gap, calls, remedy)

@@ -168,3 +168,19 @@ def test_a_slow_orbit_of_several_variables_is_ended_by_newtons_method() -> None:
     found = fixed_point_of_orbit(lambda x: 1 + slopes * x, start)
     assert found.unwrap() == pytest.approx([1000, 100], rel=1e-9)
     assert found.iterations < 60
+
+
+def test_an_orbit_that_rounding_keeps_from_its_end_is_at_its_end() -> None:
+    # Rounding is that of sums of many numbers: the image hops to and fro around 1.
+    def image(x: np.ndarray) -> np.ndarray:
+        near = 1 + 0.2 * (x - 1)
+        return np.where(abs(near - 1) < 2e-13, np.where(x > 1, 1 - 1.2e-13, 1 + 1.2e-13), near)
+
+    found = fixed_point_of_orbit(image, np.array([2.0, 3.0]))
+    assert found.unwrap() == pytest.approx([1.0, 1.0], rel=1e-12)
+    assert found.iterations < 60  # and not all that are allowed
+
+
+def test_an_orbit_that_creeps_is_not_taken_for_one_that_comes_back() -> None:
+    found = fixed_point_of_orbit(lambda x: x + 1e-12, np.array([1.0]))
+    assert not found.converged

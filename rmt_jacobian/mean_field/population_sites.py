@@ -60,7 +60,9 @@ _SERIES, _LONGEST_SERIES = 16, 512  # steps of a response series
 _STARTS = 32  # steps of several short ones together
 _SPREAD = 2.5  # of frozen biases, where changes are followed
 _TRANSIENT = 3e-4  # of a growth rate, beyond which more steps are taken
-_ORDER, _FROZEN_ORDER = 6, 2  # of the moments that correct averages
+_ORDER, _FEW_ORDER = 6, 2  # of the moments that correct averages
+_TELLING = 20  # sites on which a moment rests that tell slopes in its powers
+_BLIND = 0.2  # of a square, where fewer do
 _NOTHING = 1e-80  # of a variance; its powers underflow
 _TRACE = 1e-180  # of a square; what is left of a state that has died out
 
@@ -77,10 +79,11 @@ class PopulationSites(Population, SiteModel):
     def points(self) -> int:  # noqa: D102
         return self.count * REPLICATES
 
-    @property
-    def unforgotten(self) -> float:  # noqa: D102
-        # A mean that is off by a share is off by twice that in a square.
-        return 2 * _FORGOTTEN if self.cell.memory and not self.closes else 0.0
+    def unseen(self, drives: Drives) -> float:  # noqa: D102
+        if self.cell.memory and not self.closes:
+            # A start of which a share is left in a mean leaves twice that in a square.
+            return 2 * _FORGOTTEN
+        return _BLIND if self._rests_on_few(drives) else 0.0
 
     def steps(self, drives: Drives, *, growth: bool = False) -> int:  # noqa: D102
         if growth:
@@ -222,17 +225,30 @@ class PopulationSites(Population, SiteModel):
             return {}
         known: dict[tuple[int, int, int], np.ndarray] = {}
         flip = sign_flip(self.cell, self.parameters) if len(others) > 1 else None
+        few = self._rests_on_few(drives)
         for copy, each in enumerate(others or [Drives(drives.variances)]):
             if copy and flip is not None:  # the second network of the other copy, turned
                 sign = flip.states[max(self.cell.memory)]
                 known |= {(2, j, k): value * sign**k for (_, j, k), value in known.items() if k}
                 continue
             fresh = self.fresh(each)
-            order = _FROZEN_ORDER if self.frozen else _ORDER
+            order = _FEW_ORDER if self.frozen or few else _ORDER
             powers = memory_powers(self.cell, fresh, order, paired=bool(others), unit=unit)
             known |= {(copy + bool(others), j, k): value for (j, k), value in powers.items()
                       if k or not copy}  # fmt: skip
         return known
+
+    def _rests_on_few(self, drives: Drives) -> bool:
+        """Whether the second moment of the only memory rests on fewer sites than tell its shape.
+
+        Slopes in high powers, taken where such sites are not, would be wrong by any factor.
+        """
+        if not self.closes or len(self.cell.memory) != 1 or self.frozen:
+            return False
+        unit, fresh = self._unit(drives), self.fresh(Drives(drives.variances))
+        powers = memory_powers(self.cell, fresh, 4, paired=False, unit=unit)
+        square, fourth = (float(powers[k, 0].mean()) for k in (2, 4))
+        return fourth > square**2 * self.points / _TELLING
 
     def settling(self, drives: Drives) -> int:
         """Return how many steps the memory of a site needs to forget its start."""

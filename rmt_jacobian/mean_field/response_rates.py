@@ -1,11 +1,10 @@
 """The leading growth rate of a response series."""
 
-import contextlib
 import math
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
+from rmt_jacobian.mean_field.smallest_roots import smallest_roots
 from rmt_jacobian.solvers import bracketed_root
 
 __all__ = ["leading_rate"]
@@ -14,7 +13,8 @@ _ROUNDING = 1e-9  # relative, of eigenvalues
 _INSIDE = 1e-12  # distance from the rate at which the series diverges, relative
 _LOST = 1e-12  # relative, of a response
 _ALIKE = 0.05  # relative, of what the memory keeps and the end of a series
-_DENSE = 300  # size up to which all eigenvalues are found
+_RIM = 0.1  # within the circle outside of which there is no rate, but for rounding
+_DENSE = 64  # size up to which all eigenvalues are found
 _LEAST, _HUGE, _LARGEST = 1e-300, 1e300, 600.0
 
 
@@ -90,18 +90,24 @@ def _largest_positive(series: np.ndarray, kept: float) -> float:
 
 
 def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
-    """Return eigenvalues of the step from v(t - 1), ..., v(t - N) and the tail to the next."""
+    r"""Return eigenvalues of the step from v(t - 1), ..., v(t - N) and the tail to the next.
+
+    Of many steps the largest alone, one over the roots of
+    :math:`\det((1 - \kappa z)(1 - \sum R_n z^n) - \kappa z^{N + 1} R_N)`.
+    """
     N, K = series.shape[:2]
+    size = (N + 1) * K
+    if size > _DENSE:
+        whole = np.concatenate([np.eye(K)[None], -series, np.zeros((1, K, K))])
+        whole[1:] -= kept * whole[:-1]
+        whole[-1] -= kept * series[-1]
+        roots = smallest_roots(whole, 1 - _RIM)  # series are scaled so that no value is above 1
+        if roots is not None:
+            return 1 / roots
     rows = np.concatenate([np.moveaxis(series, 0, 1).reshape(K, N * K), kept * series[-1]], axis=1)
 
     def step(x: np.ndarray) -> np.ndarray:
-        x = np.ravel(x)
         tail = kept * x[N * K :] + x[(N - 1) * K : N * K]
         return np.concatenate([rows @ x, x[: (N - 1) * K], tail])
 
-    size = (N + 1) * K
-    if size > _DENSE:
-        operator = LinearOperator((size, size), matvec=step, dtype=float)
-        with contextlib.suppress(ArpackNoConvergence):
-            return eigs(operator, k=4, v0=np.ones(size), return_eigenvectors=False)
     return np.linalg.eigvals(np.stack([step(unit) for unit in np.eye(size)], axis=1))

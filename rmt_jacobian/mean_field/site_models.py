@@ -111,9 +111,9 @@ class SiteModel(ABC):
     def points(self) -> int:
         """How many points or sites an average is taken over."""
 
-    @property
-    def unforgotten(self) -> float:
-        """The share of a moment by which the start of the sites may still be seen."""
+    def unseen(self, drives: Drives) -> float:
+        """Return the share of a moment that no scatter of the sites tells."""
+        del drives
         return 0.0
 
     def steps(self, drives: Drives, *, growth: bool = False) -> int:
@@ -253,8 +253,9 @@ class AffineSites(SiteModel):
         return fresh, self.model.second(fresh)
 
     def _fresh(self, drives: Drives, model: AffineModel | None = None) -> FreshVariables:
+        biases = self.model.frozen.values  # the same in another model of this cell
         return (model or self.model).fresh(
-            drives.variances, drives.correlations, drives.input_correlation
+            drives.variances, drives.correlations, drives.input_correlation, biases
         )
 
     def refuse_growth(self, drives: Drives) -> None:  # noqa: D102

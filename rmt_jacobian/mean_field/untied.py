@@ -348,16 +348,17 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             image_of(model), begin[first], rough=rough, near=near, remedy=remedy,
             keeps=keeps if cell.memory else None,
         )  # fmt: skip
+        means = found.value.mean[owners]
+        drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(means, 0.0)))))
         whole = Replicated(
             found.value.samples[:, owners],
             np.asarray(found.value.exact_error)[owners],
-            bias=model.unforgotten * np.abs(found.value.mean[owners]),
+            bias=model.unseen(drives) * np.abs(means),
         )
         solution = found.of((whole, model))
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
             return solution
-        drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(whole.mean, 0.0)))))
         finer = more_points(model, reached, aim, accepted, steps=model.steps(drives))
         if finer is None and reached <= accepted:
             return solution

@@ -50,7 +50,7 @@ class StepDiagonals:
         state, gate, source_state, source_gate = (_transposed(m) for m in self.matrices)
         return StepDiagonals(state, source_state, gate, source_gate)
 
-    def cut(self, sites: slice) -> "StepDiagonals":
+    def cut(self, sites: Any) -> "StepDiagonals":
         """Return the same at some of the sites."""
 
         def part(entry: Any) -> Any:
@@ -297,6 +297,23 @@ class BlockHistory:
             )
             for cut in cuts
         ]
+
+    def thinned(self, sites: int) -> "BlockHistory":
+        """Return all sites that some W reaches and the first ``sites`` others, for all of these."""
+        xp = array_namespace(self.weights)
+        reached = xp.zeros(self.weights.shape, dtype=bool)
+        for entry in (e for step in self.diagonals for row in step.gate for e in row):
+            if entry is not None:
+                reached = reached | (xp.asarray(entry) != 0)
+        kept = xp.concat([xp.nonzero(reached)[0], xp.nonzero(~reached)[0][:sites]])
+        weights = self.weights[kept]
+        few = ~reached[kept]
+        quiet = xp.sum(self.weights[~reached]) / xp.sum(weights[few]) if bool(xp.any(few)) else 1.0
+        return replace(
+            self,
+            diagonals=tuple(step.cut(kept) for step in self.diagonals),
+            weights=xp.where(few, quiet * weights, weights),
+        )
 
     def on(self, device: Device | ModuleType) -> "BlockHistory":
         """Return the same with all arrays on a device; see :func:`.namespace`."""

@@ -1,7 +1,7 @@
 """The law of the singular values of a T-step product of any cell in its stationary state."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -14,6 +14,7 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
+from rmt_jacobian.pencils.block_sites import BlockHistory
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
@@ -64,7 +65,7 @@ def singular_value_law(
         T.
     sites
         How many sites stand for the site law; the error falls about like one over it.  Where no W
-        spreads them there are 131,072 of them at least.
+        spreads them there are 131,072 of them at least, and all of so many that it spreads.
     seed
         Of the randomisation.
     squared
@@ -111,8 +112,10 @@ def singular_value_law(
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         ensembles = weight_ensembles(parameters, histories[0].names, weights)
-        if sites < _ALONE and BlockChain.of(histories[0], ensembles).deterministic:
+        if sites < _ALONE and _stands_still(histories[0], ensembles):
             histories = [untied_history(state, steps, count=_ALONE, seed=rng) for rng in rngs]
+            if not _stands_still(histories[0], ensembles):  # a few sites that W spreads
+                histories = [history.thinned(sites) for history in histories]
         return block_singular_value_law(
             histories[0],
             ensembles,
@@ -143,6 +146,11 @@ def singular_value_law(
     return SingularValueLaw(
         found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
     )
+
+
+def _stands_still(history: BlockHistory, ensembles: Sequence[BiInvariant]) -> bool:
+    """Whether no W spreads any of the sites."""
+    return BlockChain.of(history, ensembles).deterministic
 
 
 def _refuse_another(state: UntiedState, cell: Cell, parameters: Parameters) -> None:

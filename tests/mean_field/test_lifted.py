@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import sympy as sp
 from scipy.integrate import dblquad, quad
@@ -112,3 +113,37 @@ def test_what_turns_as_it_falls_falls_by_its_modulus() -> None:
 def test_functions_of_memory_are_not_lifted() -> None:
     leaky = Cell("leaky", (s,), x, (Preactivation("g", e, sp.tanh(s)),), (s / 2 + e / 2,))
     assert lifted_cell(leaky) is None
+
+
+def test_one_step_beside_frozen_biases_of_two_gates() -> None:
+    """Averages of slopes and of squares need different states, and the same values of biases."""
+    a, b = sp.symbols("a b", real=True)
+    bump = sp.exp(-(f**2) / 2)
+    cell = Cell(
+        "gates", (a, b), x,
+        (Preactivation("keep", e, sp.tanh(b)), Preactivation("write", f, a - b / 2)),
+        (a * sigmoid(e) + (1 - sigmoid(e)) * bump, sigmoid(e)),
+    )  # fmt: skip
+    keep = {"keep.weight_std": 1.0, "keep.input_std": 0.6, "keep.bias_std": 0.7}
+    write = {"write.weight_std": 0.7, "write.input_std": 1.2, "write.bias_std": 0.4}
+    means = {"keep.bias_mean": 2.0, "write.bias_mean": 2.0, "input_variance": 0.7}
+    parameters = Parameters.of(cell, keep | write | means, bias_kind="frozen")
+    found = untied_mean_field(cell, parameters).growth_rate(1)
+
+    rng, sites = np.random.default_rng(0), 2**17
+    biases = [0.7 * rng.standard_normal(sites), 0.4 * rng.standard_normal(sites)]
+    h, v, shown = np.zeros(sites), np.zeros(sites), []
+    for step in range(160):
+        q = np.mean(np.tanh(v) ** 2) + 0.36 * 0.7, 0.49 * np.mean((h - v / 2) ** 2) + 1.44 * 0.7
+        E, F = (
+            2 + z + math.sqrt(k) * rng.standard_normal(sites)
+            for z, k in zip(biases, q, strict=True)
+        )
+        g, w = 1 / (1 + np.exp(-E)), np.exp(-(F**2) / 2)
+        if step >= 80:  # E|J v|^2 of a unit vector v over both states
+            by_keep = np.mean((g * (1 - g) * (h - w)) ** 2 + (g * (1 - g)) ** 2)
+            by_write = 0.49 * np.mean(((1 - g) * F * w) ** 2) * (1 + 1 / 4)
+            shown.append((np.mean(g**2) + by_keep * np.mean(np.cosh(v) ** -4) + by_write) / 2)
+        h, v = h * g + (1 - g) * w, g
+    # 80 steps of 2^17 sites, whose biases scatter by 1/sqrt(2^17)
+    assert found == pytest.approx(np.mean(shown), rel=4 / math.sqrt(sites))

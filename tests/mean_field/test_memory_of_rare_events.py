@@ -1,0 +1,48 @@
+"""A memory that hangs on events which no population of sites meets."""
+
+import math
+
+import pytest
+import sympy as sp
+
+from rmt_jacobian.cells import Cell, Parameters, Preactivation
+from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.mean_field import untied_state
+
+s, e1, e2, x = sp.symbols("s e1 e2 x", real=True)
+BUMP = Cell(
+    "bump",
+    states=(s,),
+    input=x,
+    preactivations=(Preactivation("drive", e1, s), Preactivation("read", e2, sp.tanh(s))),
+    updates=(3 * s / 5 + 2 * sp.exp(-(e1**2) / 2) / 5,),
+)
+"""The memory is written where the drive, of mean 8, comes near 0."""
+
+
+def at(mean: float) -> Parameters:
+    drive = {"drive.weight_std": 0.1, "drive.input_std": 1.3, "drive.bias_mean": mean}
+    read = {"read.weight_std": 1.0, "read.input_std": 0.0}
+    return Parameters.of(BUMP, drive | read | {"input_variance": 1})
+
+
+def square(mean: float) -> float:
+    """E[s^2] where what the state adds to the drive is nothing: E[exp(-e^2 k/2)] in closed form."""
+    first, second = (
+        math.exp(-k * mean**2 / (2 * (1 + k * 1.69))) / math.sqrt(1 + k * 1.69) for k in (1, 2)
+    )
+    return (0.16 * second + 2 * 0.24 * first * first) / (1 - 0.36)
+
+
+def test_it_is_not_0_and_not_said_to_be_known_well() -> None:
+    with pytest.raises(ConvergenceError, match=r"the error is 0\.2 where 0\.01 is wanted"):
+        untied_state(BUMP, at(8.0))
+    found = untied_state(BUMP, at(8.0), tolerance=0.5)
+    read = found.preactivation_variances[1]
+    # tanh(s)^2 / s^2 is between 0.95 and 1 for s <= 2/5, what one event writes
+    assert 0.9 * square(8.0) < read < 1.1 * square(8.0)
+
+
+def test_where_sites_meet_the_events_it_is_known() -> None:
+    found = untied_state(BUMP, at(2.0))
+    assert 0.8 * square(2.0) < found.preactivation_variances[1] < square(2.0)
