@@ -272,9 +272,8 @@ def fixed_point_of_orbit(
     farthest, before = _ESCAPED * float(np.max(np.abs([start, there]), initial=1.0)), None
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
-        if before is not None and gap <= _ORBIT_ROUNDED:
-            if _orbit_gap(before, there, unit) <= gap / 2:  # to and fro around it, by rounding
-                return Solution(there, True, gap, calls)
+        if gap <= _ORBIT_ROUNDED and _comes_back(before, there, gap, unit):
+            return Solution(there, True, gap, calls)
         if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:
@@ -289,6 +288,11 @@ def fixed_point_of_orbit(
         there = counted(here)
     gap = _orbit_gap(here, there, unit)
     return Solution(here, False, gap, calls, remedy)
+
+
+def _comes_back(before: np.ndarray | None, there: np.ndarray, gap: float, unit: float) -> bool:
+    """Whether an orbit goes to and fro around its end, by rounding."""
+    return before is not None and _orbit_gap(before, there, unit) <= gap / 2
 
 
 def _orbit_gap(here: np.ndarray, there: np.ndarray, unit: float) -> float:
