@@ -12,8 +12,8 @@ from rmt_jacobian.mean_field.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.pairs import PairState, drives_of
 from rmt_jacobian.mean_field.replicated import Image, Replicated, solve_replicated
 from rmt_jacobian.mean_field.site_models import SiteModel, more_points
-from rmt_jacobian.mean_field.symmetry import sign_flip
-from rmt_jacobian.mean_field.untied import UntiedState, distinct_sources, not_met
+from rmt_jacobian.mean_field.symmetry import distinct_sources, sign_flip
+from rmt_jacobian.mean_field.untied import UntiedState, not_met
 from rmt_jacobian.solvers import Solution
 
 __all__ = ["pair_state", "solve_pair_state"]
@@ -204,7 +204,7 @@ class _PairEquations:
             hidden = bool(np.any(found.value.errors > _POOR * squares))  # where it is, by noise
             finer = more_points(
                 model, reached, aim, state.accepted, steps=steps,
-                at_once=_STEPS_UP if hidden else _MOST_AT_ONCE,
+                at_once=_STEPS_UP if hidden else _MOST_AT_ONCE, runs=found.iterations,
             )  # fmt: skip
             if finer is None and reached <= state.accepted:
                 return result

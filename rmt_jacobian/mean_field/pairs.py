@@ -13,9 +13,9 @@ from rmt_jacobian.mean_field.jumps import has_jumps
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width
 from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
+from rmt_jacobian.mean_field.symmetry import distinct_sources
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
-    distinct_sources,
     fresh_variances,
     not_met,
 )

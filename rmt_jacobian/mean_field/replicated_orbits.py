@@ -19,6 +19,8 @@ _DEAD = 1e-12  # of the start; a vector that small has died
 _CLOSE = 1e-9  # relative
 _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
 _MOST_TURNS, _NEWTON_EVERY = 60, 4
+_CRAWL, _SKEW = 1.1, 1e6  # growth of a direction that is slow; condition of directions
+_HALVINGS = 4  # of a step that doubles x
 _SLOWEST = 1 / 32  # share of the way of a step
 _ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
 
@@ -90,13 +92,17 @@ def _on_the_way(x: np.ndarray, there: np.ndarray, share: float) -> np.ndarray:
 
 
 def _newton(image: Image, x: np.ndarray, *, slow: bool = False) -> tuple[np.ndarray | None, int]:
-    """Return the step of Newton's method where the orbit contracts and the step helps."""
+    """Return the step of Newton's method where the orbit contracts and the step helps.
+
+    Where it leaves a fixed point slowly, return a long step in the direction in which it does.
+    """
     slopes = slopes_of(image, x)
     there = image(x).mean(axis=0)
     calls = 2 * len(x) + 1
     inverted = inverse(slopes)
     if inverted is None or repels(slopes, slow=slow):
-        return None, calls
+        moved, used = _along(image, x, there - x, slopes)
+        return moved, calls + used
     moved = x + inverted @ (there - x)
     estimates = image(moved)
     if not np.all(np.isfinite(estimates)):
@@ -104,3 +110,27 @@ def _newton(image: Image, x: np.ndarray, *, slow: bool = False) -> tuple[np.ndar
     gap = np.abs(estimates.mean(axis=0) - moved)
     better = np.max(gap - noise_of(estimates)) < np.max(np.abs(there - x))
     return (moved if better else None), calls + 1
+
+
+def _along(
+    image: Image, x: np.ndarray, gap: np.ndarray, slopes: np.ndarray
+) -> tuple[np.ndarray | None, int]:
+    """Return a point farther in the direction that grows slowly, and how often the map was asked.
+
+    It is no farther than the orbit still goes on from there in the same direction.
+    """
+    if not np.all(np.isfinite(slopes)):
+        return None, 0
+    values, vectors = np.linalg.eig(slopes)
+    k = int(np.argmax(values.real))
+    if values[k].imag or not 1 <= values[k].real <= _CRAWL or np.linalg.cond(vectors) > _SKEW:
+        return None, 0
+    reading = np.linalg.inv(vectors)[k].real  # of how far a vector goes in that direction
+    way = float(reading @ gap) * vectors[:, k].real
+    way = way * np.max(np.abs(x)) / max(float(np.max(np.abs(way))), 1e-300)
+    for halving in range(_HALVINGS):
+        there = x + way / 2**halving
+        onward = reading @ (image(there).mean(axis=0) - there)
+        if onward * (reading @ way) > 0:
+            return there, halving + 1
+    return None, _HALVINGS

@@ -130,6 +130,7 @@ def more_points(
     *,
     steps: int = 1,
     at_once: int = 16,
+    runs: int = 1,
 ) -> SiteModel | None:
     """Return a model that may meet an aim, or else an error that is accepted; None where none can.
 
@@ -146,6 +147,8 @@ def more_points(
         For which the points are run.
     at_once
         The most by which their number grows.
+    runs
+        How many averages it took: what takes long is tried where it is likely to do.
     """
     needed = _factor(reached, aim)
     quick = 2 ** math.floor(math.log2(max(1.0, _WORK / (model.points * steps))))
@@ -155,13 +158,11 @@ def more_points(
     least = _factor(reached, accepted)
     if model.refined(needed) is not None:
         return model.refined(min(needed, max(quick, _SPARE * least), at_once))
-    factor = min(least, at_once)
-    while factor > 1:
-        finer = model.refined(factor)
-        if finer is not None:
-            return finer if least <= _HOPEFUL * factor else None
-        factor //= 2
-    return None
+    most = next((f for f in _FACTORS if f <= least and model.refined(f) is not None), 1)
+    brief = model.points * steps * runs <= _WORK
+    if most == 1 or least > most * (_HOPEFUL if brief else _SPARE):
+        return None
+    return model.refined(min(most, at_once))
 
 
 def _factor(reached: float, wanted: float) -> int:
@@ -169,7 +170,8 @@ def _factor(reached: float, wanted: float) -> int:
     return 2 ** max(1, math.ceil(math.log2(reached / wanted)))
 
 
-_HOPEFUL = 64
+_FACTORS = tuple(2**k for k in range(20, 0, -1))
+_HOPEFUL = 64  # times fewer points than may be needed, as errors fall in jumps
 _SPARE = 2  # times the points that may do: a second run costs more than they
 _WORK = 1e7  # points times steps, of an average that a second or so allows
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set

@@ -1,4 +1,4 @@
-"""Exact symmetries of a cell under changes of sign."""
+"""Exact symmetries of a cell: changes of sign, and sources that are one."""
 
 import itertools
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
 
-__all__ = ["SignFlip", "sign_flip"]
+__all__ = ["SignFlip", "distinct_sources", "sign_flip"]
 
 _MOST_SYMBOLS = 12  # whose signs are tried
 
@@ -81,3 +81,19 @@ def _checked(
             return None
     sources = tuple(parity(source) if source != 0 else 1 for source in cell.sources)
     return SignFlip(states, gates, sources, x) if 0 not in sources else None
+
+
+def distinct_sources(cell: Cell) -> list[int]:
+    """Return a number for each preactivation, the same where the sources are.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru
+    >>> distinct_sources(gru)
+    [0, 0, 1]
+    """
+    seen: list[object] = []
+    for source in cell.sources:
+        if source not in seen:
+            seen.append(source)
+    return [seen.index(source) for source in cell.sources]

@@ -22,11 +22,11 @@ from rmt_jacobian.mean_field.site_law import (
 from rmt_jacobian.mean_field.site_models import AffineSites, Drives, SiteModel, more_points
 from rmt_jacobian.mean_field.site_paths import draw_drive, run_sites
 from rmt_jacobian.mean_field.sites import Sites
+from rmt_jacobian.mean_field.symmetry import distinct_sources
 from rmt_jacobian.solvers import Solution, first_bounded
 
 __all__ = [
     "UntiedState",
-    "distinct_sources",
     "fresh_variances",
     "has_frozen_bias",
     "solve_untied_state",
@@ -37,6 +37,7 @@ __all__ = [
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _ROUNDING = 1e-13  # relative, of moments that close
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
+_NOTHING = 1e-12  # of a variance that should be 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,7 +360,9 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         reached = _relative_error(parameters, whole)
         if not found.converged or reached <= aim:
             return solution
-        finer = more_points(model, reached, aim, accepted, steps=model.steps(drives))
+        finer = more_points(
+            model, reached, aim, accepted, steps=model.steps(drives), runs=found.iterations
+        )
         if finer is None and reached <= accepted:
             return solution
         if finer is None:
@@ -381,21 +384,6 @@ def _relative_error(parameters: Parameters, squares: Replicated) -> float:
         parameters.groups, squares.mean, squares.errors, strict=True
     ):
         q = group.preactivation_variance(max(0.0, float(square)), parameters.input_variance)
-        found.append(group.weight_std**2 * float(error) / q if q > 0 else 0.0)
+        missed = group.weight_std**2 * (float(error) + max(0.0, -float(square)))
+        found.append(missed / q if q > 0 else math.inf if missed > _NOTHING else 0.0)
     return max(found)
-
-
-def distinct_sources(cell: Cell) -> list[int]:
-    """Return a number for each preactivation, the same where the sources are.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import gru
-    >>> distinct_sources(gru)
-    [0, 0, 1]
-    """
-    seen: list[object] = []
-    for source in cell.sources:
-        if source not in seen:
-            seen.append(source)
-    return [seen.index(source) for source in cell.sources]
