@@ -115,7 +115,7 @@ class Descent:
             settle = _UNKNOWN if kept is None else min(_LONGEST, settling(kept, frozen=frozen))
         sites = CommonSites.draw(
             self.cell, self.weights, self.steps, settle=settle,
-            count=_SITES[level], rngs=[spawn(self.seed, len(_SITES))[level]],
+            count=_SITES[level], lead=_LONGEST, rngs=[spawn(self.seed, len(_SITES))[level]],
         )  # fmt: skip
         return CriticalSurface(search, sites)
 
