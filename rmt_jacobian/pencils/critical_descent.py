@@ -23,7 +23,8 @@ OPEN = 3e-4
 """A predicted fall of log m_2 / m_1^2 below which a point counts as a minimum."""
 _SCATTERED = 1  # further starts for each set of values that are not free
 _SITES = (256, 1024, 4096)  # of every descent, of those followed, and where these are too few
-_ITERATIONS, _FALL = (12, 20, 8), (3e-3, 3e-5, 3e-5)  # of these descents
+_ITERATIONS, _FALL = (6, 20, 8), (3e-3, 3e-5, 3e-5)  # of these descents
+_BEHIND = 0.3  # of log m_2 / m_1^2: starts that are farther from the best go no further
 _ELSEWHERE = 4  # populations that show whether they are too few
 _OPTIMISM = 0.02  # of the logarithm of the spread, on sites that were descended on
 FOLLOWED = 2
@@ -133,7 +134,11 @@ class Descent:
             self.tick()
         if all(each.vector is None for each in tried):
             raise _infeasible(tried)
-        return tried
+        best = min(each.spread for each in tried)
+        return [
+            (self._descended(each, 0) or each) if each.spread < best + _BEHIND else each
+            for each in tried
+        ]
 
     def followed(self, tried: Sequence[Start]) -> tuple[Start, Optimality] | None:
         """Return the best, and what it is; None if none is critical on the sites of here."""

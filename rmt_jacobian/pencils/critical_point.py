@@ -36,6 +36,7 @@ __all__ = [
 
 _AT_END = 1e-6
 _FOLLOWED = (1, 16)  # times as long, until a critical point holds
+_LASTS = 0.99  # of a square, which a step keeps
 
 
 @dataclass(frozen=True)
@@ -247,7 +248,9 @@ def _settled(
     descent: Descent, tried: Sequence[Start], seed: Seed
 ) -> tuple[Start, Optimality, InitializationReport]:
     """Return the best of the starts that stay critical where the states are followed for longer."""
-    for longer in _FOLLOWED:
+    best = min(tried, key=lambda each: each.spread)
+    # States that remember for hundreds of steps have not settled in a few: a pass that is lost.
+    for longer in _FOLLOWED[1:] if best.kept > _LASTS else _FOLLOWED:
         found = replace(descent, settle=longer * descent.settle).followed(tried)
         if found is None:
             continue
