@@ -21,6 +21,7 @@ __all__ = [
     "fixed_point_from",
     "fixed_point_of_orbit",
     "roots_in",
+    "without_dead",
 ]
 
 Value = TypeVar("Value")
@@ -236,7 +237,7 @@ _ORBIT_ROUNDS = 400
 _NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
 _DIFFERENCE = 1e-6  # relative, of the finite differences for it
 _ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
-_DEAD = 1e-12  # of the start; a vector that small has died
+_DEAD = 1e-12  # of the start; what is so small has died
 
 
 def fixed_point_of_orbit(
@@ -277,17 +278,30 @@ def fixed_point_of_orbit(
         if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:
-            if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(
-                counted(0 * there)
-            ):
-                there = 0 * there
-            return Solution(there, True, gap, calls)
+            return Solution(without_dead(counted, there, unit), True, gap, calls)
         before, here = here, there
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
             before, here = None, _newton_step(counted, here, unit)
         there = counted(here)
     gap = _orbit_gap(here, there, unit)
     return Solution(here, False, gap, calls, remedy)
+
+
+def without_dead(
+    image: Callable[[np.ndarray], np.ndarray], x: np.ndarray, unit: float
+) -> np.ndarray:
+    """Return x with 0 for what has died out: components that are tiny, and stay at 0.
+
+    Examples
+    --------
+    >>> without_dead(lambda x: x / 2 + [0, 1], np.array([1e-20, 2.0]), 1.0)
+    array([0., 2.])
+    """
+    dead = (np.abs(x) <= _DEAD * unit) & (x != 0)
+    if not np.any(dead):
+        return x
+    there = np.where(dead, 0.0, x)
+    return x if np.any(np.atleast_2d(image(there))[:, dead]) else there
 
 
 def _comes_back(before: np.ndarray | None, there: np.ndarray, gap: float, unit: float) -> bool:

@@ -11,7 +11,7 @@ from rmt_jacobian.mean_field.replicated_images import (
     repels,
     slopes_of,
 )
-from rmt_jacobian.solvers import Solution, fixed_point_of_orbit
+from rmt_jacobian.solvers import Solution, fixed_point_of_orbit, without_dead
 
 __all__ = ["followed"]
 
@@ -20,6 +20,7 @@ _CLOSE = 1e-9  # relative
 _STRAIGHT, _FARTHEST = 0.9, 0.25  # cosine of a turn; relative length of a step
 _MOST_TURNS, _NEWTON_EVERY = 60, 4
 _CRAWL, _SKEW = 1.1, 1e6  # growth of a direction that is slow; condition of directions
+_SHARES = (1.0, 0.5)  # of a step of Newton's method that are tried
 _HALVINGS = 4  # of a step that doubles x
 _SLOWEST = 1 / 32  # share of the way of a step
 _ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
@@ -56,8 +57,12 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
             return Solution(x, False, np.inf, calls, remedy)
         there, noise = estimates.mean(axis=0), noise_of(estimates)
         gap = there - x
-        if np.max(np.abs(there), initial=0.0) <= _DEAD * unit and not np.any(image(0 * x)):
+        alive = without_dead(image, there, unit)
+        if not np.any(alive) and not np.any(image(alive)):
             return Solution(0 * x, True, 0.0, calls)
+        if np.any(alive != there):
+            x, before, stride = alive, 0 * gap, 1.0
+            continue
         felt = float(np.max(noise, initial=0.0))  # by all, as each feeds on the others
         if turn and np.all(np.abs(gap) <= felt + _CLOSE * np.abs(x) + _DEAD * unit):
             return Solution(there, True, float(np.max(np.abs(gap), initial=0.0)), calls)
@@ -103,13 +108,13 @@ def _newton(image: Image, x: np.ndarray, *, slow: bool = False) -> tuple[np.ndar
     if inverted is None or repels(slopes, slow=slow):
         moved, used = _along(image, x, there - x, slopes)
         return moved, calls + used
-    moved = x + inverted @ (there - x)
-    estimates = image(moved)
-    if not np.all(np.isfinite(estimates)):
-        return None, calls + 1
-    gap = np.abs(estimates.mean(axis=0) - moved)
-    better = np.max(gap - noise_of(estimates)) < np.max(np.abs(there - x))
-    return (moved if better else None), calls + 1
+    for share in _SHARES:
+        moved = x + share * (inverted @ (there - x))
+        estimates, calls = image(moved), calls + 1
+        gap = np.abs(estimates.mean(axis=0) - moved)
+        if np.max(gap - noise_of(estimates)) < np.max(np.abs(there - x)):  # never if not finite
+            return moved, calls
+    return None, calls
 
 
 def _along(
@@ -122,12 +127,14 @@ def _along(
     if not np.all(np.isfinite(slopes)):
         return None, 0
     values, vectors = np.linalg.eig(slopes)
-    k = int(np.argmax(values.real))
-    if values[k].imag or not 1 <= values[k].real <= _CRAWL or np.linalg.cond(vectors) > _SKEW:
+    k = int(np.argmax(np.real(values)))
+    growth = complex(values[k])
+    if growth.imag or not 1 <= growth.real <= _CRAWL or np.linalg.cond(vectors) > _SKEW:
         return None, 0
-    reading = np.linalg.inv(vectors)[k].real  # of how far a vector goes in that direction
-    way = float(reading @ gap) * vectors[:, k].real
+    reading = np.real(np.linalg.inv(vectors)[k])  # of how far a vector goes in that direction
+    way = float(reading @ gap) * np.real(vectors[:, k])
     way = way * np.max(np.abs(x)) / max(float(np.max(np.abs(way))), 1e-300)
+    way = way if way @ x > 0 else way / 2  # never to 0 at once
     for halving in range(_HALVINGS):
         there = x + way / 2**halving
         onward = reading @ (image(there).mean(axis=0) - there)

@@ -130,7 +130,7 @@ def _turns(values: np.ndarray) -> np.ndarray:
 
 def _newton(coefficients: np.ndarray, start: complex) -> complex | None:
     """Return a root next to a point, where D'/D = tr(P^-1 P')."""
-    order, z = np.arange(len(coefficients)), complex(start)
+    order, z, last = np.arange(len(coefficients)), complex(start), math.inf
     for _ in range(_STEPS):
         with np.errstate(over="ignore", invalid="ignore"):
             powers = z**order

@@ -11,6 +11,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field.affine_moments import is_frozen
+from rmt_jacobian.mean_field.dead_sources import grow_again
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
 from rmt_jacobian.mean_field.site_law import (
@@ -37,6 +38,10 @@ __all__ = [
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _ROUNDING = 1e-13  # relative, of moments that close
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
+_SLOWLY = (
+    "what has died out here would grow again, so slowly that noise hides where it ends: ask for a "
+    "smaller tolerance"
+)
 _NOTHING = 1e-12  # of a variance that should be 0
 
 
@@ -349,6 +354,11 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             image_of(model), begin[first], rough=rough, near=near, remedy=remedy,
             keeps=keeps if cell.memory else None,
         )  # fmt: skip
+        if found.converged and grow_again(image_of(model), found.value.mean):
+            if near is None:
+                return replace(found.of((found.value, model)), converged=False, remedy=_SLOWLY)
+            rough, near = image_of(model), None  # few sites may see die out what does not
+            continue
         means = found.value.mean[owners]
         drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(means, 0.0)))))
         whole = Replicated(

@@ -1,7 +1,7 @@
 """The law of the singular values of a T-step product of any cell in its stationary state."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -148,7 +148,7 @@ def singular_value_law(
     )
 
 
-def _stands_still(history: BlockHistory, ensembles: Sequence[BiInvariant]) -> bool:
+def _stands_still(history: BlockHistory, ensembles: Mapping[str, BiInvariant]) -> bool:
     """Whether no W spreads any of the sites."""
     return BlockChain.of(history, ensembles).deterministic
 

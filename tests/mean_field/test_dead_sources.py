@@ -1,0 +1,68 @@
+"""Sources that few sites see die out, and that live."""
+
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+from scipy.optimize import brentq
+
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, sigmoid
+from rmt_jacobian.mean_field import untied_state
+from rmt_jacobian.mean_field.dead_sources import grow_again
+
+s, t, v, e, f, x = sp.symbols("s t v e f x", real=True)
+ECHO = Cell(
+    "echo", (s, t, v), x,
+    (Preactivation("echo", e, sp.tanh(v)), Preactivation("gate", f, s - v / 2)),
+    (sp.Rational(9, 10) * s + relu(f - sp.Rational(1, 2)) / 10, 2 * e,
+     sp.tanh(2 * e) * sigmoid(f)),
+)  # fmt: skip
+"""No input reaches the echo: its variance is 0, or whatever the gate lets through."""
+
+
+def normal_nodes(variance: float) -> tuple[np.ndarray, np.ndarray]:
+    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
+    return math.sqrt(variance) * nodes, weights / weights.sum()
+
+
+def echo_variance(weight: float, gate: float) -> float:
+    """Solve q = w^2 E tanh(tanh(2 e) sigmoid(f))^2, where q is not 0."""
+    F, p = normal_nodes(gate)
+    g = 1 / (1 + np.exp(-F))
+
+    def gap(log_q: float) -> float:
+        E, w = normal_nodes(math.exp(log_q))
+        found = w @ np.tanh(np.tanh(2 * E)[:, None] * g) ** 2 @ p
+        return math.log(weight**2 * found) - log_q
+
+    return math.exp(brentq(gap, -20, 0))
+
+
+def variances(weight: float) -> tuple[float, ...]:
+    echo = {"echo.weight_std": weight, "echo.input_std": 0.0}
+    gate = {"gate.weight_std": 0.23, "gate.input_std": 0.37, "input_variance": 1.0}
+    state = untied_state(ECHO, Parameters.of(ECHO, echo | gate), tolerance=0.3)
+    return state.preactivation_variances
+
+
+@pytest.mark.parametrize("weight", [0.987, 0.99, 1.0])
+def test_an_echo_that_grows_by_little_lives(weight: float) -> None:
+    q, of_gate = variances(weight)
+    assert q == pytest.approx(echo_variance(weight, of_gate), rel=0.3)  # the tolerance
+    assert q > 0
+
+
+@pytest.mark.parametrize("weight", [0.5, 0.9, 0.95, 0.97, 0.98])
+def test_an_echo_that_falls_beside_a_gate_that_lives_is_0(weight: float) -> None:
+    q, of_gate = variances(weight)
+    assert q == 0
+    assert of_gate > 0.1
+
+
+def test_two_that_feed_each_other_may_grow_together_alone() -> None:
+    def image(y: np.ndarray) -> np.ndarray:
+        return np.array([[2.2 * y[1], 0.5 * y[0] * (1 - y[0]), 0.3]])
+
+    assert grow_again(image, np.array([0.0, 0.0, 0.3]))
+    assert not grow_again(lambda y: 0.9 * image(y), np.array([0.0, 0.0, 0.27]))
