@@ -81,7 +81,12 @@ def _predicted(before: tuple[float, Any], now: tuple[float, Any], t: float) -> A
 
 
 def descend(
-    chain: Chain, *, least: float, unresolved: float, ratio: float = 10.0
+    chain: Chain,
+    *,
+    least: float,
+    unresolved: float,
+    tolerated: float = 0.0,
+    ratio: float = 10.0,
 ) -> list[ChainSolution]:
     r"""Follow the solution down the imaginary axis, where it is purely imaginary.
 
@@ -94,6 +99,8 @@ def descend(
     unresolved
         The descent also ends where :math:`\tau(m^2 / (m^2 + J J^T))` is this close to the mass
         at 0.
+    tolerated
+        The same where the descent stops short: what is below is then left out.
     ratio
         Of the first neighbouring moduli; later steps are as long as they can be.
 
@@ -113,6 +120,9 @@ def descend(
         s = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
         return newton(chain, s, start, tolerance=LOOSE, max_sweeps=max_sweeps)
 
+    def left(at: float, found: ChainSolution) -> float:
+        return -math.exp(at) * float(xp.imag(found.symmetric[0])) - lost
+
     position, stride = math.log(_far(chain)), math.log(ratio)
     far = xp.full((1,), 1j * math.exp(position), dtype=xp.complex128)
     here = solved(position, chain.leading(far), max_sweeps=200)
@@ -123,6 +133,8 @@ def descend(
         found = solved(there, here.sigma if before is None else _predicted(before, now, there))
         if not bool(found.converged[0]):
             stride, before = stride / 4, None
+            if stride < _LEAST and left(position, here) <= tolerated:
+                break
             if stride < _LEAST:
                 raise ConvergenceError(
                     f"the Dyson equation was not solved at s = {math.exp(there):.3g}i: "
@@ -132,8 +144,7 @@ def descend(
         stride *= _GROWTH if found.sweeps <= _EASY else 1.0
         before, here, position = now, found, there
         rungs.append(here)
-        share = -math.exp(position) * float(xp.imag(here.symmetric[0]))
-        if share - lost < unresolved:
+        if left(position, here) < unresolved:
             break
     return rungs
 
