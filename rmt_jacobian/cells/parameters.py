@@ -198,6 +198,22 @@ class Parameters:
         ((_, group),) = self.groups
         return group
 
+    def is_frozen(self, k: int) -> bool:
+        """Whether the bias of the k-th preactivation varies over sites and not in time."""
+        return self.bias_kind == "frozen" and self.groups[k][1].bias_std > 0
+
+    @property
+    def has_frozen_bias(self) -> bool:
+        """Whether some bias of a site stays what it is.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import vanilla
+        >>> Parameters.of(vanilla, {"bias_std": 0.1}, bias_kind="frozen").has_frozen_bias
+        True
+        """
+        return any(self.is_frozen(k) for k in range(len(self.groups)))
+
     @cached_property
     def inputs(self) -> InputLaw:
         """The law of the input of one site."""

@@ -66,7 +66,6 @@ def mean_field_command(
 
     from rmt_jacobian.mean_field import (
         has_closed_site,
-        has_frozen_bias,
         mean_field,
         untied_mean_field,
     )
@@ -92,7 +91,7 @@ def mean_field_command(
             "infinite. Gradients see no jumps: --steps T gives their growth.",
             json_path,
         )
-    if has_frozen_bias(parameters) and results["chi1"] >= 1 and steps is None:
+    if parameters.has_frozen_bias and results["chi1"] >= 1 and steps is None:
         say(
             "Slopes are those in the end, when the few sites whose frozen biases let them never "
             "forget dominate: --steps T gives the growth over T steps.",

@@ -63,7 +63,6 @@ from rmt_jacobian.mean_field.summary import (
 from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
-    has_frozen_bias,
     solve_untied_state,
     untied_state,
 )
@@ -110,7 +109,6 @@ __all__ = [
     "gru_zero_growth",
     "gru_zero_spectrum",
     "has_closed_site",
-    "has_frozen_bias",
     "lstm_binary_forget",
     "lstm_zero_spectrum",
     "marginal_exponent",

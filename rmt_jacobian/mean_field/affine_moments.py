@@ -37,7 +37,6 @@ __all__ = [
     "FrozenBiases",
     "change_by_gates",
     "growth_of_memory",
-    "is_frozen",
     "kronecker",
     "memory_edge",
     "refuse_growth",
@@ -50,11 +49,6 @@ _ROUNDING = 1e-13  # of eigenvalues of matrices
 _TOO_SLOW = 1e-120  # what a step forgets; moments of what remembers longer overflow
 _FAR = 1e4  # deviations; what a frozen bias does at most
 _SCANNED = 12  # values of a bias in between
-
-
-def is_frozen(parameters: Parameters, k: int) -> bool:
-    """Whether the k-th bias varies over sites and not in time."""
-    return parameters.bias_kind == "frozen" and parameters.groups[k][1].bias_std > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +70,7 @@ class FrozenBiases:
     def of(cls, cell: Cell, parameters: Parameters, points: PointSets) -> "FrozenBiases":
         """Return nodes of a quadrature; low-discrepancy points where there are many biases."""
         K = len(cell.gates)
-        frozen = [k for k in range(K) if is_frozen(parameters, k)]
+        frozen = [k for k in range(K) if parameters.is_frozen(k)]
         gentle = all(is_gentle(each) for each in (*cell.updates, *cell.sources))
         rules = []
         for k in frozen:
@@ -245,7 +239,7 @@ def stationary_second(update: Table, fresh: FreshVariables) -> np.ndarray:
 def memory_edge(cell: Cell, parameters: Parameters, update: Table, fresh: FreshVariables) -> float:
     """Return the most that an affine memory keeps of a squared change, over all frozen biases."""
     K, m = len(cell.gates), len(update)
-    frozen = [k for k in range(K) if is_frozen(parameters, k)]
+    frozen = [k for k in range(K) if parameters.is_frozen(k)]
     slopes = tuple(entry for row in update for entry in row[1:])
     symbols = {symbol for slope in slopes for symbol in slope.free_symbols}
     frozen = [k for k in frozen if cell.gates[k] in symbols]
@@ -269,7 +263,7 @@ def refuse_growth(cell: Cell, parameters: Parameters, update: Table, fresh: Fres
     InfeasibleError
         If it does, at all sites or at those of some frozen biases.
     """
-    frozen = [k for k in range(len(cell.gates)) if is_frozen(parameters, k)]
+    frozen = [k for k in range(len(cell.gates)) if parameters.is_frozen(k)]
     plain = replace(fresh, biases=None, _known={})
     if reason := growth_of_memory(update, plain):
         raise InfeasibleError(reason)

@@ -32,7 +32,7 @@ def grow_again(image: Image, squares: np.ndarray) -> bool:
     dead = squares <= 0
     if not np.any(dead):
         return False
-    here, product = _LITTLE * dead, 1.0
+    here, product, noise = _LITTLE * dead, 1.0, 0.0
     for turn in range(_ROUNDS):
         estimates = image(np.where(dead, here, squares))[:, dead]
         there, before = estimates.mean(axis=0), float(np.max(here))
@@ -43,6 +43,6 @@ def grow_again(image: Image, squares: np.ndarray) -> bool:
             product *= size / before
         here = np.zeros(len(squares))
         here[dead] = _LITTLE * np.maximum(there, 0.0) / size
-    noise = float(np.max(noise_of(estimates), initial=0.0)) / size
+        noise = float(np.max(noise_of(estimates), initial=0.0)) / size
     counted = _ROUNDS - _ROUNDS // 2
     return product ** (1 / counted) > 1 + _HIDDEN * noise + _ROUNDING

@@ -10,7 +10,7 @@ import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.affine import affine_memory
-from rmt_jacobian.mean_field.affine_moments import is_frozen, stationary_second
+from rmt_jacobian.mean_field.affine_moments import stationary_second
 from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
@@ -82,7 +82,7 @@ def memory_moments(
     0.317897
     """
     update = affine_memory(cell)
-    if update is None or any(is_frozen(parameters, k) for k in range(len(cell.gates))):
+    if update is None or any(parameters.is_frozen(k) for k in range(len(cell.gates))):
         return None
     fresh = FreshVariables(cell, parameters, variances, correlations, input_correlation)
     second = stationary_second(update, fresh).mean(axis=(0, 1))

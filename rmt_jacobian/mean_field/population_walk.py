@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, array_function
 from rmt_jacobian.mean_field.affine import affine_memory, affine_part
-from rmt_jacobian.mean_field.affine_moments import is_frozen, memory_edge, stationary_second
+from rmt_jacobian.mean_field.affine_moments import memory_edge, stationary_second
 from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.coordinates import along_sums, gate_sums, lasting_memory
 from rmt_jacobian.mean_field.factors import entangles
@@ -63,7 +63,7 @@ class Population:
         cell = self.cell
         read = {symbol for each in (*cell.updates, *cell.sources) for symbol in each.free_symbols}
         return [k for k, gate in enumerate(cell.gates)
-                if gate in read and is_frozen(self.parameters, k)]  # fmt: skip
+                if gate in read and self.parameters.is_frozen(k)]  # fmt: skip
 
     @property
     def closes(self) -> bool:

@@ -184,7 +184,7 @@ def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
     >>> has_closed_site(gru, Parameters.of(gru))
     False
     """
-    if not is_single_site(cell) or _frozen(parameters):
+    if not is_single_site(cell) or parameters.has_frozen_bias:
         return False
     form = affine_form(cell)
     return (
@@ -192,10 +192,6 @@ def has_closed_site(cell: Cell, parameters: Parameters) -> bool:
         and cell.input not in form.update[0][1].free_symbols
         and bool(cell.updates[0].is_polynomial(cell.input))
     )
-
-
-def _frozen(parameters: Parameters) -> bool:
-    return parameters.bias_kind == "frozen" and any(g.bias_std > 0 for _, g in parameters.groups)
 
 
 def solve_site_law(
@@ -220,7 +216,7 @@ def solve_site_law(
     """
     single_site(cell)
     parameters.check_cell(cell)
-    if _frozen(parameters):
+    if parameters.has_frozen_bias:
         raise HypothesisError(
             f"cell {cell.name!r}: the moments of the state close only if biases are redrawn at "
             'every step; use untied_state, or bias_kind "redrawn"'

@@ -15,7 +15,6 @@ from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.affine_moments import (
     AffineModel,
     growth_of_memory,
-    is_frozen,
     refuse_growth,
 )
 from rmt_jacobian.mean_field.affine_response import AffineResponses
@@ -199,7 +198,7 @@ class AffineSites(SiteModel):
         lifted = lifted_cell(cell)
         if lifted is None:
             return None
-        whole, frozen = lifted.cell, any(is_frozen(parameters, k) for k in range(len(cell.gates)))
+        whole, frozen = lifted.cell, any(parameters.is_frozen(k) for k in range(len(cell.gates)))
         # A few points for each value of the biases would not do: moments are not linear in them.
         if frozen and entangles(whole, (*whole.updates, *whole.sources)):
             return None

@@ -16,7 +16,6 @@ from scipy.special import ndtr
 from scipy.stats import qmc
 
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
-from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.bends import drawn_deviation
 from rmt_jacobian.mean_field.low_discrepancy import low_discrepancy_normals, normal_quantiles
 from rmt_jacobian.mean_field.memory import MemoryMoments, memory_moments
@@ -25,7 +24,6 @@ from rmt_jacobian.mean_field.sites import Sites
 __all__ = [
     "Drive",
     "draw_drive",
-    "is_frozen",
     "low_discrepancy_normals",
     "reads_input",
     "run_sites",
@@ -83,7 +81,7 @@ def draw_drive(
     site runs on its own.
     """
     per_step = len(cell.gates) + int(reads_input(cell))
-    frozen = [k for k in range(len(cell.gates)) if is_frozen(parameters, k)]
+    frozen = [k for k in range(len(cell.gates)) if parameters.is_frozen(k)]
     biases = np.zeros((len(cell.gates), count))
     if len(cell.memory) == 1 and not frozen:
         settling, memory = _ranked(per_step, settle, rng)
@@ -137,7 +135,7 @@ def run_sites(
     std = [drawn_deviation(cell, variance, group.bias_mean)
            for variance, (_, group) in zip(variances, parameters.groups, strict=True)]  # fmt: skip
     run = _Run(cell, parameters, np.array(std), drive.biases)
-    frozen = any(is_frozen(parameters, k) for k in range(len(cell.gates)))
+    frozen = any(parameters.is_frozen(k) for k in range(len(cell.gates)))
     known = None if frozen else memory_moments(cell, parameters, tuple(float(v) for v in variances))
     states = _settled(run, drive, known)
     sites = []
@@ -190,7 +188,7 @@ class _Run:
         gates = []
         for k, (_, group) in enumerate(self.parameters.groups):
             e = group.bias_mean + self.std[k] * normals[k]
-            if biased and is_frozen(self.parameters, k):
+            if biased and self.parameters.is_frozen(k):
                 e = e + group.bias_std * self.biases[k]
             gates.append(e)
         inputs = self.parameters.inputs

@@ -10,7 +10,6 @@ from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import InfeasibleError, ParameterError
-from rmt_jacobian.mean_field.affine_moments import is_frozen
 from rmt_jacobian.mean_field.dead_sources import grow_again
 from rmt_jacobian.mean_field.population_sites import PopulationSites
 from rmt_jacobian.mean_field.replicated import Replicated, half_width, solve_replicated
@@ -29,7 +28,6 @@ from rmt_jacobian.solvers import Solution, first_bounded
 __all__ = [
     "UntiedState",
     "fresh_variances",
-    "has_frozen_bias",
     "solve_untied_state",
     "untied_state",
 ]
@@ -210,11 +208,6 @@ def fresh_variances(parameters: Parameters, squares: tuple[float, ...]) -> list[
         group.preactivation_variance(square, parameters.input_variance)
         for group, square in zip(groups, squares, strict=True)
     ]
-
-
-def has_frozen_bias(parameters: Parameters) -> bool:
-    """Whether some bias of a site stays what it is."""
-    return any(is_frozen(parameters, k) for k in range(len(parameters.groups)))
 
 
 def solve_untied_state(

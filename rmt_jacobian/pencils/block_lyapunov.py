@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import PairState, UntiedState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field import PairState, UntiedState, untied_state
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_wave import BlockWave, LongBlockChain
 from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
@@ -119,7 +119,7 @@ def _long_chain(
 
 def _typical_exponent(state: UntiedState, largest: float) -> float:
     """Return where the bulk ends: below the largest exponent if frozen biases set that."""
-    if not has_frozen_bias(state.parameters):
+    if not state.parameters.has_frozen_bias:
         return largest
     growth = PairState(state, 1.0, state.source_squares).growth_rate(_TYPICAL)
     return math.log(growth) / 2 if growth > 0 else -math.inf
@@ -131,7 +131,7 @@ def _kept(state: UntiedState) -> float:
     With frozen biases in its gates the sites that never forget set the limit, 1, though there are
     next to none of them: what counts for a law of all sites is the mean over a number of steps.
     """
-    if not has_frozen_bias(state.parameters):
+    if not state.parameters.has_frozen_bias:
         return PairState(state, 1.0, state.source_squares).kept
     history = state.history(_TYPICAL, count=_TYPICAL_SITES)
     states = len(state.cell.states)

@@ -21,9 +21,8 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
-from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.affine import affine_memory
-from rmt_jacobian.mean_field.site_paths import is_frozen, low_discrepancy_normals, reads_input
+from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals, reads_input
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import ensemble
 from rmt_jacobian.pencils.site_recursion import (
@@ -240,11 +239,11 @@ class _Run:
             return np.array([[[getattr(g, name)] for g in row] for row in groups], dtype=float)
 
         self.weight, self.input, self.mean = map(table, ("weight_std", "input_std", "bias_mean"))
-        frozen = np.array([[[is_frozen(p, k)] for k in range(len(p.groups))] for p in points])
+        frozen = np.array([[[p.is_frozen(k)] for k in range(len(p.groups))] for p in points])
         self.shift = table("bias_std") * frozen
         variance = np.array([[[each.input_variance]] for each in points])
         self.fixed = self.input**2 * variance + (table("bias_std") * ~frozen) ** 2
-        self.frozen = any(has_frozen_bias(each) for each in points)
+        self.frozen = any(each.has_frozen_bias for each in points)
         self.rows = max(len(points), sites.populations)
         self.states = [np.zeros((self.rows, sites.count)) for _ in sites.cell.states]
         self.started = False
@@ -349,7 +348,7 @@ def first_coefficients(cell: Cell, weights: WeightsChoice) -> tuple[float, ...]:
 def imposed(cell: Cell, parameters: Parameters) -> bool:
     """Whether a memory can be given its stationary moments: one affine state, its gates fresh."""
     known = affine_memory(cell)
-    return known is not None and len(cell.memory) == 1 and not has_frozen_bias(parameters)
+    return known is not None and len(cell.memory) == 1 and not parameters.has_frozen_bias
 
 
 def settling(kept: float, *, frozen: bool = False) -> int:

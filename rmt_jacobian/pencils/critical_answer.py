@@ -10,7 +10,7 @@ import numpy as np
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.mean_field import PairState, has_frozen_bias, untied_state
+from rmt_jacobian.mean_field import PairState, untied_state
 from rmt_jacobian.mean_field.affine import affine_form
 from rmt_jacobian.mean_field.factors import independent_products
 from rmt_jacobian.pencils.common_sites import CommonSites, mean_and_error
@@ -133,7 +133,7 @@ def _is_exact(search: CriticalSearch) -> bool:
     together = max(len(factor.free_symbols & random) for factor in factors)
     # Cells without memory may keep any variance at a critical point, so that none is found.
     closed = bool(cell.memory) and affine_form(cell) is not None
-    return closed and together <= 2 and not has_frozen_bias(search.base)
+    return closed and together <= 2 and not search.base.has_frozen_bias
 
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.pencils.common_sites import CommonSites, imposed, mean_and_error, settling
 from rmt_jacobian.pencils.critical_search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.pencils.critical_surface import CriticalSurface, Optimality
@@ -112,7 +111,7 @@ class Descent:
         """Return growth and spread on the sites of a level, settled for a given memory."""
         settle = self.settle
         if not imposed(self.cell, search.base):
-            frozen = has_frozen_bias(search.base)
+            frozen = search.base.has_frozen_bias
             settle = _UNKNOWN if kept is None else min(_LONGEST, settling(kept, frozen=frozen))
         sites = CommonSites.draw(
             self.cell, self.weights, self.steps, settle=settle,

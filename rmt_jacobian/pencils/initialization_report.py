@@ -7,7 +7,6 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field import has_frozen_bias
 from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.pencils.common_sites import (
     CommonSites,
@@ -159,7 +158,7 @@ def settled_replicates(
     The memory of a site tells how long that is; then the time is doubled until the variance of the
     states and the growth rate stay the same within their errors.
     """
-    frozen = has_frozen_bias(parameters)
+    frozen = parameters.has_frozen_bias
 
     def drawn(settle: int, count: int) -> CommonSites:
         rngs = spawn(seed, _REPLICATES)

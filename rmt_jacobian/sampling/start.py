@@ -7,7 +7,6 @@ from rmt_jacobian.arrays import ArrayGenerator, Random, array_generator, to_nump
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field import (
     UntiedState,
-    has_frozen_bias,
     stationary_states,
     untied_state,
 )
@@ -52,7 +51,7 @@ def starting_states(
         # The network settles by itself from there on.
         states = _drawn(state, width, random)
         tied_wait = max(tied_wait, _MEMORIES * state.settle)
-        if has_frozen_bias(parameters):
+        if parameters.has_frozen_bias:
             untied_wait = max(untied_wait, state.settle)
     else:
         states = [stationary_states(law, width, random)]
