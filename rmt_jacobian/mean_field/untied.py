@@ -40,6 +40,7 @@ _SLOWLY = (
     "what has died out here would grow again, so slowly that noise hides where it ends: ask for a "
     "smaller tolerance"
 )
+_MORE = 16  # times the sites, where so few see die out what does not
 _NOTHING = 1e-12  # of a variance that should be 0
 
 
@@ -341,16 +342,19 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
 
     remedy = "try another start_variance or smaller weight_std"
     aim, accepted = _SHARE * (tolerance or _AIM), tolerance or _ACCEPTED
-    near, rough, slopes_known = None, image_of(model.rough()), False
+    near, rough, slopes_known = None, model.rough(), False
     while True:
         found = solve_replicated(
-            image_of(model), begin[first], rough=rough, near=near, remedy=remedy,
+            image_of(model), begin[first], rough=image_of(rough), near=near, remedy=remedy,
             keeps=keeps if cell.memory else None,
         )  # fmt: skip
-        if found.converged and grow_again(image_of(model), found.value.mean):
-            if near is None:
+        died = (found.value.mean <= 0) & (begin[first] > 0)
+        if found.converged and grow_again(image_of(model), found.value.mean, died):
+            # Few sites may see die out what does not.
+            finer = model if rough is not model else model.refined(_MORE)
+            if finer is None:
                 return replace(found.of((found.value, model)), converged=False, remedy=_SLOWLY)
-            rough, near = image_of(model), None  # few sites may see die out what does not
+            model, rough, near = finer, finer, None
             continue
         means = found.value.mean[owners]
         drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(means, 0.0)))))
@@ -371,7 +375,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, accepted))
         if not slopes_known:  # an error of theirs is of second order: few points tell enough
-            rough, slopes_known = image_of(model), reached <= accepted
+            rough, slopes_known = model, reached <= accepted
         model, near = finer, found.value.mean
 
 

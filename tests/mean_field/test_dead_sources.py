@@ -64,5 +64,13 @@ def test_two_that_feed_each_other_may_grow_together_alone() -> None:
     def image(y: np.ndarray) -> np.ndarray:
         return np.array([[2.2 * y[1], 0.5 * y[0] * (1 - y[0]), 0.3]])
 
-    assert grow_again(image, np.array([0.0, 0.0, 0.3]))
-    assert not grow_again(lambda y: 0.9 * image(y), np.array([0.0, 0.0, 0.27]))
+    died = np.array([True, True, False])
+    assert grow_again(image, np.array([0.0, 0.0, 0.3]), died)
+    assert not grow_again(lambda y: 0.9 * image(y), np.array([0.0, 0.0, 0.27]), died)
+
+
+def test_who_starts_at_0_asks_for_0() -> None:
+    echo = {"echo.weight_std": 1.2, "echo.input_std": 0.0}
+    gate = {"gate.weight_std": 0.23, "gate.input_std": 0.37, "input_variance": 1.0}
+    state = untied_state(ECHO, Parameters.of(ECHO, echo | gate), start_variance=(0.0, 1.0))
+    assert state.preactivation_variances[0] == 0
