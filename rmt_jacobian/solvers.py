@@ -274,7 +274,7 @@ def fixed_point_of_orbit(
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
         if gap <= _ORBIT_ROUNDED and _comes_back(before, there, gap, unit):
-            return Solution(there, True, gap, calls)
+            return Solution(without_dead(counted, there, unit), True, gap, calls)
         if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:

@@ -152,9 +152,11 @@ def _is_unseen(
         return measured[variance].value <= _GONE < claimed[variance]
     own = measured[claim.name]
     if claim.name == "chi" and not any(claimed[name] for name in claimed if name[:2] == "q "):
-        # Networks that have died out count as equal; while they die at a kink, they are not.
+        # Networks that have died out count as equal, chi = chi1; while they die at a kink, they
+        # are not.
         alike = measured.get("chi1", own)
-        return abs(own.value - alike.value) > _APART * alike.value
+        apart = abs(own.value - alike.value) > _APART * alike.value
+        return apart and abs(claim.value - claimed["chi1"]) <= _APART * claimed["chi1"]
     # What takes several steps has a rate that is a root of how rare it is.
     events = abs(claim.value) ** (delay if claim.name.startswith("chi") else 1)
     return max(own.value, own.error) <= _LITTLE * events <= _LITTLE * _UNSEEN

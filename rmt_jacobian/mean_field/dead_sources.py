@@ -6,8 +6,7 @@ from rmt_jacobian.mean_field.replicated_images import Image, noise_of
 
 __all__ = ["grow_again"]
 
-_LITTLE = 1e-6  # mean square of a source that is started again
-_ROUNDS = 8  # images, in which it turns to the direction that grows most
+_LITTLE = 1e-12  # mean square of a source that is started again
 _HIDDEN = 3.0  # standard errors by which growth must stand out
 _ROUNDING = 1e-9
 
@@ -33,17 +32,13 @@ def grow_again(image: Image, squares: np.ndarray, died: np.ndarray) -> bool:
     """
     if not np.any(died):
         return False
-    here, product, noise = _LITTLE * died, 1.0, 0.0
-    for turn in range(_ROUNDS):
-        estimates = image(np.where(died, here, squares))[:, died]
-        there, before = estimates.mean(axis=0), float(np.max(here))
-        size = float(np.max(there, initial=0.0))
-        if not 0 < size < np.inf:
-            return False
-        if turn >= _ROUNDS // 2:  # an even number of times: sources that feed each other take turns
-            product *= size / before
-        here = np.zeros(len(squares))
-        here[died] = _LITTLE * np.maximum(there, 0.0) / size
-        noise = float(np.max(noise_of(estimates), initial=0.0)) / size
-    counted = _ROUNDS - _ROUNDS // 2
-    return product ** (1 / counted) > 1 + _HIDDEN * noise + _ROUNDING
+    columns = [
+        image(np.where(died, 0.0, squares) + _LITTLE * (np.arange(len(squares)) == j))[:, died]
+        for j in np.flatnonzero(died)
+    ]
+    slopes = np.stack(columns, axis=2) / _LITTLE
+    if not np.all(np.isfinite(slopes)):
+        return False
+    growth = np.abs(np.linalg.eigvals(slopes)).max(axis=1)  # of each estimate
+    noise = float(noise_of(growth[:, None])[0])
+    return float(growth.mean()) > 1 + _HIDDEN * noise + _ROUNDING

@@ -14,7 +14,13 @@ from rmt_jacobian.mean_field.affine_moments import stationary_second
 from rmt_jacobian.mean_field.factors import lost_power
 from rmt_jacobian.mean_field.fresh import FreshVariables
 
-__all__ = ["MemoryMoments", "memory_moments", "memory_powers"]
+__all__ = [
+    "MemoryMoments",
+    "forgotten_power",
+    "memory_moments",
+    "memory_powers",
+    "relative_kurtosis",
+]
 
 _NO_SPREAD = 1e-24  # of a variance, relative to the largest
 
@@ -141,6 +147,21 @@ def memory_powers(
                 found[k, j] = found[j, k]
     del found[0, 0]
     return found
+
+
+def forgotten_power(cell: Cell, fresh: FreshVariables, power: int) -> np.ndarray:
+    """Return 1 - E[a^n] of the only memory; its n-th moment is finite where that is positive."""
+    ((_, a),) = affine_memory(cell)  # pyright: ignore[reportGeneralTypeIssues]
+    return fresh.product(lost_power(a, power), sp.S.One)
+
+
+def relative_kurtosis(cell: Cell, fresh: FreshVariables, unit: float) -> float:
+    """Return E[c^4] / E[c^2]^2 of the only memory; 0 where the fourth moment is infinite."""
+    if float(np.min(forgotten_power(cell, fresh, 4))) <= 0:
+        return 0.0
+    powers = memory_powers(cell, fresh, 4, paired=False, unit=unit)
+    square, fourth = (float(powers[k, 0].mean()) for k in (2, 4))
+    return fourth / square**2 if square > 0 else 0.0
 
 
 @cache

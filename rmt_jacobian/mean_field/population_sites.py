@@ -27,7 +27,7 @@ from rmt_jacobian.mean_field.affine_moments import (
 from rmt_jacobian.mean_field.bias_ladder import edge_of_biases
 from rmt_jacobian.mean_field.control_variates import Controls
 from rmt_jacobian.mean_field.jumps import parted_by_jumps
-from rmt_jacobian.mean_field.memory import memory_powers
+from rmt_jacobian.mean_field.memory import forgotten_power, memory_powers, relative_kurtosis
 from rmt_jacobian.mean_field.memory_outputs import (
     WHOLE,
     Comparison,
@@ -225,30 +225,30 @@ class PopulationSites(Population, SiteModel):
             return {}
         known: dict[tuple[int, int, int], np.ndarray] = {}
         flip = sign_flip(self.cell, self.parameters) if len(others) > 1 else None
-        few = self._rests_on_few(drives)
+        # Slopes in high powers, taken where the sites on which these rest are not, are anything.
+        few = self.frozen or self._rests_on_few(drives) or self._has_heavy_tail(drives)
         for copy, each in enumerate(others or [Drives(drives.variances)]):
             if copy and flip is not None:  # the second network of the other copy, turned
                 sign = flip.states[max(self.cell.memory)]
                 known |= {(2, j, k): value * sign**k for (_, j, k), value in known.items() if k}
                 continue
             fresh = self.fresh(each)
-            order = _FEW_ORDER if self.frozen or few else _ORDER
+            order = _FEW_ORDER if few else _ORDER
             powers = memory_powers(self.cell, fresh, order, paired=bool(others), unit=unit)
             known |= {(copy + bool(others), j, k): value for (j, k), value in powers.items()
                       if k or not copy}  # fmt: skip
         return known
 
     def _rests_on_few(self, drives: Drives) -> bool:
-        """Whether the second moment of the only memory rests on fewer sites than tell its shape.
-
-        Slopes in high powers, taken where such sites are not, would be wrong by any factor.
-        """
+        """Whether the second moment of the only memory rests on few sites, which may be missing."""
         if not self.closes or len(self.cell.memory) != 1 or self.frozen:
             return False
-        unit, fresh = self._unit(drives), self.fresh(Drives(drives.variances))
-        powers = memory_powers(self.cell, fresh, 4, paired=False, unit=unit)
-        square, fourth = (float(powers[k, 0].mean()) for k in (2, 4))
-        return fourth > square**2 * self.points / _TELLING
+        fresh = self.fresh(Drives(drives.variances))
+        return relative_kurtosis(self.cell, fresh, self._unit(drives)) > self.points / _TELLING
+
+    def _has_heavy_tail(self, drives: Drives) -> bool:
+        fresh = self.fresh(Drives(drives.variances))
+        return float(np.min(forgotten_power(self.cell, fresh, _ORDER))) <= 0
 
     def settling(self, drives: Drives) -> int:
         """Return how many steps the memory of a site needs to forget its start."""

@@ -98,9 +98,8 @@ def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
     N, K = series.shape[:2]
     size = (N + 1) * K
     if size > _DENSE:
-        whole = np.concatenate([np.eye(K)[None], -series, np.zeros((1, K, K))])
-        whole[1:] -= kept * whole[:-1]
-        whole[-1] -= kept * series[-1]
+        whole = np.concatenate([np.eye(K)[None], -series])
+        whole[1:] -= kept * whole[:-1]  # the power N + 1 cancels
         roots = smallest_roots(whole, 1 - _RIM)  # series are scaled so that no value is above 1
         if roots is not None:
             return 1 / roots

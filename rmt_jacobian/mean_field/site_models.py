@@ -166,10 +166,11 @@ def more_points(
 
 def _factor(reached: float, wanted: float) -> int:
     """Return how many times the points leave an error that is wanted, a power of 2."""
-    return 2 ** max(1, math.ceil(math.log2(reached / wanted)))
+    return 2 ** max(1, math.ceil(math.log2(min(reached / wanted, _HOPELESS))))
 
 
 _FACTORS = tuple(2**k for k in range(20, 0, -1))
+_HOPELESS = 2.0**30
 _HOPEFUL = 64  # times fewer points than may be needed, as errors fall in jumps
 _SPARE = 2  # times the points that may do: a second run costs more than they
 _WORK = 1e7  # points times steps, of an average that a second or so allows

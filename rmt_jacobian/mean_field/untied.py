@@ -37,8 +37,8 @@ _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
 _ROUNDING = 1e-13  # relative, of moments that close
 _SHARE = 0.5  # of the tolerance, for what else depends on the state
 _SLOWLY = (
-    "what has died out here would grow again, so slowly that noise hides where it ends: ask for a "
-    "smaller tolerance"
+    "what has died out here would grow again, so slowly that noise hides where it ends: take other "
+    "weights, or start_variance = 0 for the state in which it is dead"
 )
 _MORE = 16  # times the sites, where so few see die out what does not
 _NOTHING = 1e-12  # of a variance that should be 0
@@ -356,6 +356,8 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
                 return replace(found.of((found.value, model)), converged=False, remedy=_SLOWLY)
             model, rough, near = finer, finer, None
             continue
+        if not found.converged:
+            return found.of((found.value, model))
         means = found.value.mean[owners]
         drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(means, 0.0)))))
         whole = Replicated(
@@ -365,7 +367,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         )
         solution = found.of((whole, model))
         reached = _relative_error(parameters, whole)
-        if not found.converged or reached <= aim:
+        if reached <= aim:
             return solution
         finer = more_points(
             model, reached, aim, accepted, steps=model.steps(drives), runs=found.iterations

@@ -11,7 +11,7 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from rmt_jacobian.arrays import Device, array_namespace, on_device
+from rmt_jacobian.arrays import Device, array_namespace, on_device, taken
 from rmt_jacobian.cells import Cell, StepDerivatives
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.pencils.block_rank import lost_share
@@ -299,21 +299,36 @@ class BlockHistory:
         ]
 
     def thinned(self, sites: int) -> "BlockHistory":
-        """Return all sites that some W reaches and the first ``sites`` others, for all of these."""
+        """Return the rare sites by which W reads or writes, and the first others, for all of these.
+
+        Parameters
+        ----------
+        sites
+            How many others.
+        """
         xp = array_namespace(self.weights)
-        reached = xp.zeros(self.weights.shape, dtype=bool)
-        for entry in (e for step in self.diagonals for row in step.gate for e in row):
-            if entry is not None:
-                reached = reached | (xp.asarray(entry) != 0)
-        kept = xp.concat([xp.nonzero(reached)[0], xp.nonzero(~reached)[0][:sites]])
-        weights = self.weights[kept]
-        few = ~reached[kept]
-        quiet = xp.sum(self.weights[~reached]) / xp.sum(weights[few]) if bool(xp.any(few)) else 1.0
+        rare = self._rare("gate") | self._rare("source_state")
+        others = xp.nonzero(~rare)[0]
+        if not bool(xp.any(rare)) or others.shape[0] <= sites:
+            return self
+        kept = xp.concat([xp.nonzero(rare)[0], others[:sites]])
+        weights = taken(self.weights, kept)
+        few = ~taken(rare, kept)
+        share = xp.sum(xp.where(rare, 0.0, self.weights)) / xp.sum(xp.where(few, weights, 0.0))
         return replace(
             self,
             diagonals=tuple(step.cut(kept) for step in self.diagonals),
-            weights=xp.where(few, quiet * weights, weights),
+            weights=xp.where(few, share * weights, weights),
         )
+
+    def _rare(self, name: str) -> Any:
+        """Return at which sites a matrix is not 0 at some step, where these are the fewer."""
+        xp = array_namespace(self.weights)
+        some = xp.zeros_like(self.weights)
+        for entry in (e for step in self.diagonals for row in getattr(step, name) for e in row):
+            some = some if entry is None else some + xp.astype(entry + 0 * some != 0, some.dtype)
+        found = some > 0
+        return found & (xp.sum(xp.astype(found, xp.int64)) < self.count // 2)
 
     def on(self, device: Device | ModuleType) -> "BlockHistory":
         """Return the same with all arrays on a device; see :func:`.namespace`."""

@@ -213,7 +213,7 @@ class Descent:
         if len(vector) > 1:
             vector = surface.descended(vector, _ITERATIONS[level], _FALL[level])
         kept = float(surface.measured(vector[None])[2][0])
-        from_spread = before if level == 0 else start.from_spread
+        from_spread = start.from_spread if math.isfinite(start.from_spread) else before
         return replace(
             start,
             vector=vector,

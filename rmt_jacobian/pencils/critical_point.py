@@ -49,7 +49,8 @@ class TriedStart:
         Where it began.
     at_start, found
         m_2 / m_1^2 - 1 where the growth rate was made 1 first, and after the descent from there, on
-        the few sites of the search; infinite where the growth rate could not be made 1.
+        the few sites of the search, which is left off early where others are far ahead; infinite
+        where the growth rate could not be made 1.
     remark
         What the name leaves out.
     """

@@ -14,7 +14,6 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
-from rmt_jacobian.pencils.block_sites import BlockHistory
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
@@ -28,6 +27,7 @@ __all__ = ["exact_moments", "singular_value_law"]
 _GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
 _UNRESOLVED = 10.0  # tolerances: mass of the bands of rare sites that are left as they are
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+_STILL = 1 << 12  # sites that no W spreads, beside rare ones that it does
 _ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
@@ -65,7 +65,8 @@ def singular_value_law(
         T.
     sites
         How many sites stand for the site law; the error falls about like one over it.  Where no W
-        spreads them there are 131,072 of them at least, and all of so many that it spreads.
+        spreads them there are 131,072 of them at least; where it spreads only a few of these, they
+        and 4,096 of the others.
     seed
         Of the randomisation.
     squared
@@ -112,10 +113,13 @@ def singular_value_law(
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         ensembles = weight_ensembles(parameters, histories[0].names, weights)
-        if sites < _ALONE and _stands_still(histories[0], ensembles):
+        grain = _FEW_SITES / sites
+        if sites < _ALONE and BlockChain.of(histories[0], ensembles).deterministic:
             histories = [untied_history(state, steps, count=_ALONE, seed=rng) for rng in rngs]
-            if not _stands_still(histories[0], ensembles):  # a few sites that W spreads
-                histories = [history.thinned(sites) for history in histories]
+            chains = [BlockChain.of(history, ensembles) for history in histories]
+            if not chains[0].deterministic:  # a few sites are spread by some W
+                histories = [chain.sites.thinned(max(sites, _STILL)) for chain in chains]
+            grain = _FEW_SITES / _ALONE
         return block_singular_value_law(
             histories[0],
             ensembles,
@@ -123,7 +127,7 @@ def singular_value_law(
             tolerance=tolerance,
             replicates=histories[1:],
             device=device,
-            grain=_FEW_SITES / histories[0].count,
+            grain=grain,
             progress=title,
         )
     if isinstance(weights, Mapping):
@@ -146,11 +150,6 @@ def singular_value_law(
     return SingularValueLaw(
         found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
     )
-
-
-def _stands_still(history: BlockHistory, ensembles: Mapping[str, BiInvariant]) -> bool:
-    """Whether no W spreads any of the sites."""
-    return BlockChain.of(history, ensembles).deterministic
 
 
 def _refuse_another(state: UntiedState, cell: Cell, parameters: Parameters) -> None:

@@ -69,6 +69,14 @@ def test_two_that_feed_each_other_may_grow_together_alone() -> None:
     assert not grow_again(lambda y: 0.9 * image(y), np.array([0.0, 0.0, 0.27]), died)
 
 
+@pytest.mark.parametrize(("gains", "grows"), [((3, 3, 0.1), False), ((10, 0.5, 0.3), True)])
+def test_a_ring_of_three_grows_by_the_product_of_its_gains(gains, grows) -> None:
+    def image(y: np.ndarray) -> np.ndarray:
+        return np.array([[gains[0] * y[2], gains[1] * y[0], gains[2] * y[1]]])
+
+    assert grow_again(image, np.zeros(3), np.ones(3, dtype=bool)) == grows
+
+
 def test_who_starts_at_0_asks_for_0() -> None:
     echo = {"echo.weight_std": 1.2, "echo.input_std": 0.0}
     gate = {"gate.weight_std": 0.23, "gate.input_std": 0.37, "input_variance": 1.0}

@@ -2,12 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import untied_state
+from rmt_jacobian.mean_field.population_sites import PopulationSites
+from rmt_jacobian.mean_field.site_models import Drives
 
 s, e1, e2, x = sp.symbols("s e1 e2 x", real=True)
 BUMP = Cell(
@@ -46,3 +49,35 @@ def test_it_is_not_0_and_not_said_to_be_known_well() -> None:
 def test_where_sites_meet_the_events_it_is_known() -> None:
     found = untied_state(BUMP, at(2.0))
     assert 0.8 * square(2.0) < found.preactivation_variances[1] < square(2.0)
+
+
+def test_a_start_from_which_memory_grows_is_left_for_a_smaller_one() -> None:
+    """s' = s e / 2 + cos(e) / 5 has no second moment where the variance of e is above 4."""
+    cell = Cell(
+        "turning", (s,), x, (Preactivation("g", e1, s * sp.tanh(s)),),
+        (s * e1 / 2 + sp.cos(e1) / 5,),
+    )  # fmt: skip
+    point = {"weight_std": 3, "input_std": 0.3, "input_variance": 1}
+    found = untied_state(cell, Parameters.of(cell, point))
+    assert 0 < found.source_squares[0] < 0.01
+
+
+@pytest.mark.parametrize("q", [1.8, 2.4, 3.2])
+def test_moments_that_are_infinite_correct_nothing(q: float) -> None:
+    """E a^4 = 3 q^2 / 16 and E a^6 = 15 q^3 / 64 are at least 1 from q = 2.3 and 1.6 on."""
+    cell = Cell(
+        "heavy", (s,), x, (Preactivation("g", e1, sp.tanh(s)),), (s * e1 / 2 + sp.cos(e1) / 5,)
+    )
+    model = PopulationSites(
+        cell, Parameters.of(cell, {"weight_std": 1, "input_std": 1, "input_variance": 1}), seed=0
+    )
+    ours = model.squares(Drives((q,)))[:, 0]
+    rng, states, found = np.random.default_rng(0), np.zeros(2**16), []
+    for step in range(260):
+        drive = math.sqrt(q) * rng.standard_normal(states.shape)
+        states = states * drive / 2 + np.cos(drive) / 5
+        if step >= 60:
+            found.append(np.mean(np.tanh(states) ** 2))
+    error = math.hypot(np.std(ours) / math.sqrt(7), 1e-2 * np.mean(found))
+    assert abs(np.mean(ours) - np.mean(found)) < 4 * error
+    assert error < 0.1 * np.mean(found)

@@ -37,7 +37,7 @@ def test_two_sources_that_feed_each_other_with_a_delay() -> None:
     assert image.calls < 150
 
 
-def test_an_orbit_does_not_leap_over_its_end() -> None:
+def test_an_orbit_ends_at_the_first_of_two_ends_far_apart() -> None:
     """x -> x + x (a - x)(b - x)(c - x) / 10 has ends at a and c: from below b it is a."""
     image = Noisy(lambda x: x + x * (0.3 - x) * (0.45 - x) * (0.6 - x) / 3, 1, noise=1e-6)
     found = followed(image, np.array([0.02]), "", slow=True)

@@ -13,7 +13,7 @@ from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import PairState, critical_initialization, site_law, untied_state
 from rmt_jacobian.pencils import critical_point, product_moments_of, weight_ensembles
-from rmt_jacobian.pencils.critical_descent import OPEN
+from rmt_jacobian.pencils.critical_descent import OPEN, Descent, starts_of
 from rmt_jacobian.pencils.critical_point import initialization_report
 from rmt_jacobian.pencils.critical_search import CriticalSearch
 from rmt_jacobian.pencils.critical_surface import Slopes, _updated
@@ -440,3 +440,14 @@ def test_the_curvature_after_a_step_is_that_of_the_lagrangian_along_it() -> None
     found = _updated(np.eye(3), move, at(here), there)
     assert found @ move == pytest.approx((F - mu * G) @ move, rel=1e-9)
     assert np.linalg.eigvalsh(found).min() > 0
+
+
+def test_a_start_keeps_where_it_began_however_often_it_is_followed() -> None:
+    search = CriticalSearch.of(gru, {"input_variance": 1.0}, ("weight_std", "bias_mean"))
+    start = starts_of(search, [], seed=0)[0]
+    descent = Descent(gru, "orthogonal", 3, np.random.SeedSequence(0))
+    (found,) = descent.begun([start])
+    surface = descent.surface(start.search, 0, found.kept)
+    at_first = surface.value(surface.projected(found.first))[1]
+    assert found.from_spread == pytest.approx(at_first, abs=0.05)  # settled for another memory
+    assert found.spread < found.from_spread / 2
