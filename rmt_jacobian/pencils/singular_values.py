@@ -27,6 +27,7 @@ __all__ = ["SingularValueLaw"]
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
+_LEAST = math.log(np.finfo(float).tiny)  # of log s
 _TAIL = 1e-3  # share of a moment that the table may miss
 _HIGHEST = 64  # order of a moment, whose time grows like its third or fourth power
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
@@ -227,9 +228,12 @@ class SingularValueLaw(Law):
         lost = self.chain.lost
         at_zero = max(abs(chain.lost - lost) for chain in others)
         probes = lost + (1 - lost) * (np.arange(_PROBES) + 0.5) / _PROBES
-        s = np.exp(self._quantile_position(probes))
-        own, slope = self._below(np.log(s))
-        start = self.table.self_energies(np.log(s))  # other draws differ little
+        position = self._quantile_position(probes)
+        position = position[position > _LEAST]  # beyond the range of numbers no draw is solved
+        if not position.size:
+            return at_zero
+        s, (own, slope) = np.exp(position), self._below(position)
+        start = self.table.self_energies(position)  # other draws differ little
         return max(at_zero, *(distance_to_chain(chain, s, start, own, slope) for chain in others))
 
     @cached_property
