@@ -273,7 +273,8 @@ def fixed_point_of_orbit(
     farthest, before = _ESCAPED * float(np.max(np.abs([start, there]), initial=1.0)), None
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
-        if gap <= _ORBIT_ROUNDED and _comes_back(before, there, gap, unit):
+        nothing = float(np.max(np.abs([here, there]), initial=0.0)) <= _DEAD * unit
+        if (nothing or gap <= _ORBIT_ROUNDED) and _comes_back(before, there, gap, unit):
             return Solution(without_dead(counted, there, unit), True, gap, calls)
         if not np.max(np.abs(there), initial=0.0) <= farthest or farthest == math.inf:
             return Solution(here, False, math.inf, calls, remedy)

@@ -181,6 +181,12 @@ def test_an_orbit_that_rounding_keeps_from_its_end_is_at_its_end() -> None:
     assert found.iterations < 60  # and not all that are allowed
 
 
+def test_an_orbit_that_dies_into_rounding_is_at_its_end() -> None:
+    found = fixed_point_of_orbit(lambda x: np.where(x > 4e-17, x / 3, 5e-17), np.array([1.0]))
+    assert found.unwrap() == pytest.approx([0.0], abs=1e-12)
+    assert found.iterations < 90
+
+
 def test_an_orbit_that_creeps_is_not_taken_for_one_that_comes_back() -> None:
     found = fixed_point_of_orbit(lambda x: x + 1e-12, np.array([1.0]))
     assert not found.converged
