@@ -158,10 +158,11 @@ def more_points(
     if model.refined(needed) is not None:
         return model.refined(min(needed, max(quick, _SPARE * least), at_once))
     most = next((f for f in _FACTORS if f <= least and model.refined(f) is not None), 1)
-    brief = model.points * steps * runs <= _WORK
-    if most == 1 or least > most * (_HOPEFUL if brief else _SPARE):
+    work = model.points * steps * runs
+    if most == 1 or least > most * (_HOPEFUL if work <= _WORK else _SPARE):
         return None
-    return model.refined(min(most, at_once))
+    factor = min(most, at_once)
+    return model.refined(factor) if work * factor <= _MOST_WORK else None
 
 
 def _factor(reached: float, wanted: float) -> int:
@@ -173,6 +174,7 @@ _FACTORS = tuple(2**k for k in range(20, 0, -1))
 _HOPELESS = 2.0**30
 _HOPEFUL = 64  # times fewer points than may be needed, as errors fall in jumps
 _SPARE = 2  # times the points that may do: a second run costs more than they
+_MOST_WORK = 1e9  # of all averages together, about a minute
 _WORK = 1e7  # points times steps, of an average that a second or so allows
 _ROUGHEST, _FINEST = 256, 2**17  # points of a set
 
