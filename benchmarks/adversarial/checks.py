@@ -34,6 +34,7 @@ _FALLS, _TURNS, _TOGETHER = 0.97, 3, 1e-5  # of distances from window to window;
 _WINDOW, _LATER = 40, 600  # steps of a mean, and steps after which it is taken once more
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
 _LITTLE, _UNSEEN = 1e-9, 1e-8  # what is met of events that may add so much, at most
+_CREEPS = 2e-3  # of a correlation, in one step
 _APART = 0.01  # of two slopes that are one where networks are equal
 _DRIFT = 0.1  # of a window of steps, beyond which it is no noise
 _EVEN = 0.02  # share of the sites on which a growth rate must rest
@@ -149,7 +150,9 @@ def _is_unseen(
     """Whether a number rests on events that so many sites never meet, or its variance does."""
     variance = f"q {claim.name[2:]}"
     if claim.name.startswith("c ") and variance in measured:
-        return measured[variance].value <= _GONE < claimed[variance]
+        # A correlation that falls by less a step is still on its way when the others have settled.
+        creeps = abs(1 - claimed.get("chi", 0.0)) <= _CREEPS
+        return creeps or measured[variance].value <= _GONE < claimed[variance]
     own = measured[claim.name]
     if claim.name == "chi" and not any(claimed[name] for name in claimed if name[:2] == "q "):
         # Networks that have died out count as equal, chi = chi1; while they die at a kink, they
