@@ -34,6 +34,7 @@ from rmt_jacobian.mean_field.bends import (
 )
 from rmt_jacobian.mean_field.factors import with_all_digits
 from rmt_jacobian.mean_field.jumps import jumps_of
+from rmt_jacobian.mean_field.kinked_sums import along_one_sum
 
 __all__ = [
     "Laws",
@@ -304,6 +305,8 @@ def joint_average(expression: sp.Expr, laws: Laws) -> float:
             )
         if found and (is_gentle(expression) or found.error <= PROMISE * found.size):
             return found.value
+    elif turned := along_one_sum(expression, laws):
+        return joint_average(*turned)
     return _nested(expression, symbols, laws)
 
 
