@@ -348,23 +348,21 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             image_of(model), begin[first], rough=image_of(rough), near=near, remedy=remedy,
             keeps=keeps if cell.memory else None,
         )  # fmt: skip
+        whole = Replicated(
+            found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
+        )
         died = (found.value.mean <= 0) & (begin[first] > 0)
         if found.converged and grow_again(image_of(model), found.value.mean, died):
             # Few sites may see die out what does not.
             finer = model if rough is not model else model.refined(_MORE)
             if finer is None:
-                return replace(found.of((found.value, model)), converged=False, remedy=_SLOWLY)
+                return replace(found.of((whole, model)), converged=False, remedy=_SLOWLY)
             model, rough, near = finer, finer, None
             continue
         if not found.converged:
-            return found.of((found.value, model))
-        means = found.value.mean[owners]
-        drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(means, 0.0)))))
-        whole = Replicated(
-            found.value.samples[:, owners],
-            np.asarray(found.value.exact_error)[owners],
-            bias=model.unseen(drives) * np.abs(means),
-        )
+            return found.of((whole, model))
+        drives = Drives(tuple(fresh_variances(parameters, tuple(np.maximum(whole.mean, 0.0)))))
+        whole = replace(whole, bias=model.unseen(drives) * np.abs(whole.mean))
         solution = found.of((whole, model))
         reached = _relative_error(parameters, whole)
         if reached <= aim:
