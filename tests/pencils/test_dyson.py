@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rmt_jacobian.pencils.self_energy as self_energy
@@ -196,6 +196,7 @@ def test_the_density_has_mass_one(name: str) -> None:
 
 @given(st.integers(0, 10**6))
 @settings(max_examples=20)
+@example(163_827)
 def test_random_pencils(seed: int) -> None:
     pencil, x = random_pencil(seed), np.linspace(-5, 5, 9)
     above = solve(pencil, x + 1e-7j).unwrap()
@@ -211,9 +212,10 @@ def test_random_pencils(seed: int) -> None:
     regular = on.converged & (np.max(abs(on.g), axis=1) < 50)
     assert np.sum(regular) >= 7
     assert np.allclose(on.g[regular], above.g[regular], atol=2e-4)
-    far = solve(pencil, 1e6j * np.array([1, 2])).unwrap()
+    # So far that the constants of the pencil, thousands for some, are nothing beside it.
+    far = solve(pencil, 1e9j * np.array([1, 2])).unwrap()
     sloped = np.diag(pencil.slope) > 0
-    heights = np.array([[1e6j], [2e6j]])
+    heights = np.array([[1e9j], [2e9j]])
     assert np.allclose((far.g * heights)[:, sloped], 1 / np.diag(pencil.slope)[sloped], atol=1e-3)
 
 
