@@ -51,8 +51,8 @@ def along_one_sum(expression: sp.Expr, laws: Laws) -> tuple[sp.Expr, Laws] | Non
     direction = p * deviations / std
     others = sp.symbols(f"y1:{len(p)}", real=True, cls=sp.Dummy)
     turned = {
-        symbol: means[k]
-        + deviations[k] * direction[k] * (u - mean) / std
+        symbol: float(means[k])
+        + float(deviations[k] * direction[k] / std) * (u - mean)
         + sum(float(deviations[k] * basis[k, j + 1]) * y for j, y in enumerate(others))
         for k, symbol in enumerate(summed)
     }

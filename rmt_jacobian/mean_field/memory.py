@@ -88,7 +88,7 @@ def memory_moments(
     0.317897
     """
     update = affine_memory(cell)
-    if update is None or any(parameters.is_frozen(k) for k in range(len(cell.gates))):
+    if update is None or parameters.has_frozen_bias:
         return None
     fresh = FreshVariables(cell, parameters, variances, correlations, input_correlation)
     second = stationary_second(update, fresh).mean(axis=(0, 1))

@@ -205,6 +205,7 @@ class _PairEquations:
             finer = more_points(
                 model, reached, aim, state.accepted, steps=steps,
                 at_once=_STEPS_UP if hidden else _MOST_AT_ONCE, runs=found.iterations,
+                patient=state.tolerance is not None,
             )  # fmt: skip
             if finer is None and reached <= state.accepted:
                 return result

@@ -93,13 +93,13 @@ def _companion_values(series: np.ndarray, kept: float) -> np.ndarray:
     r"""Return eigenvalues of the step from v(t - 1), ..., v(t - N) and the tail to the next.
 
     Of many steps the largest alone, one over the roots of
-    :math:`\det((1 - \kappa z)(1 - \sum R_n z^n) - \kappa z^{N + 1} R_N)`.
+    :math:`\det(1 - \kappa z - \sum_{n \le N} (R_n - \kappa R_{n - 1}) z^n)` with :math:`R_0 = 0`.
     """
     N, K = series.shape[:2]
     size = (N + 1) * K
     if size > _DENSE:
         whole = np.concatenate([np.eye(K)[None], -series])
-        whole[1:] -= kept * whole[:-1]  # the power N + 1 cancels
+        whole[1:] -= kept * whole[:-1]  # what is beyond, the tail takes away
         roots = smallest_roots(whole, 1 - _RIM)  # series are scaled so that no value is above 1
         if roots is not None:
             return 1 / roots

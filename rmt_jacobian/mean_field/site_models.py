@@ -130,6 +130,7 @@ def more_points(
     steps: int = 1,
     at_once: int = 16,
     runs: int = 1,
+    patient: bool = False,
 ) -> SiteModel | None:
     """Return a model that may meet an aim, or else an error that is accepted; None where none can.
 
@@ -148,6 +149,8 @@ def more_points(
         The most by which their number grows.
     runs
         How many averages it took: what takes long is tried where it is likely to do.
+    patient
+        Whether to take more than about a minute.
     """
     needed = _factor(reached, aim)
     quick = 2 ** math.floor(math.log2(max(1.0, _WORK / (model.points * steps))))
@@ -162,7 +165,7 @@ def more_points(
     if most == 1 or least > most * (_HOPEFUL if work <= _WORK else _SPARE):
         return None
     factor = min(most, at_once)
-    return model.refined(factor) if work * factor <= _MOST_WORK else None
+    return model.refined(factor) if patient or work * factor <= _MOST_WORK else None
 
 
 def _factor(reached: float, wanted: float) -> int:
@@ -201,7 +204,7 @@ class AffineSites(SiteModel):
         lifted = lifted_cell(cell)
         if lifted is None:
             return None
-        whole, frozen = lifted.cell, any(parameters.is_frozen(k) for k in range(len(cell.gates)))
+        whole, frozen = lifted.cell, parameters.has_frozen_bias
         # A few points for each value of the biases would not do: moments are not linear in them.
         if frozen and entangles(whole, (*whole.updates, *whole.sources)):
             return None

@@ -135,7 +135,7 @@ def run_sites(
     std = [drawn_deviation(cell, variance, group.bias_mean)
            for variance, (_, group) in zip(variances, parameters.groups, strict=True)]  # fmt: skip
     run = _Run(cell, parameters, np.array(std), drive.biases)
-    frozen = any(parameters.is_frozen(k) for k in range(len(cell.gates)))
+    frozen = parameters.has_frozen_bias
     known = None if frozen else memory_moments(cell, parameters, tuple(float(v) for v in variances))
     states = _settled(run, drive, known)
     sites = []

@@ -239,7 +239,7 @@ def solve_untied_state(
         default 1, and less where an orbit that starts there escapes to infinity.
     tolerance
         The largest relative error of a variance q_k.  By default 1e-3 is aimed at, as far as a
-        second or so of work goes, and an error above 1e-2 is refused.
+        second or so of work goes, and an error above 1e-2 is refused, as is what takes minutes.
 
     Raises
     ------
@@ -368,8 +368,9 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         if reached <= aim:
             return solution
         finer = more_points(
-            model, reached, aim, accepted, steps=model.steps(drives), runs=found.iterations
-        )
+            model, reached, aim, accepted, steps=model.steps(drives), runs=found.iterations,
+            patient=tolerance is not None,
+        )  # fmt: skip
         if finer is None and reached <= accepted:
             return solution
         if finer is None:

@@ -134,10 +134,11 @@ class Descent:
         if all(each.vector is None for each in tried):
             raise _infeasible(tried)
         best = min(each.spread for each in tried)
-        return [
-            (self._descended(each, 0) or each) if each.spread < best + _BEHIND else each
-            for each in tried
-        ]
+        for k, each in enumerate(tried):
+            if each.spread < best + _BEHIND:
+                tried[k] = self._descended(each, 0) or each
+            self.tick()
+        return tried
 
     def followed(self, tried: Sequence[Start]) -> tuple[Start, Optimality] | None:
         """Return the best, and what it is; None if none is critical on the sites of here."""

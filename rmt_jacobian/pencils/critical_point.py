@@ -207,7 +207,7 @@ def critical_point(
     starts = starts_of(search, known, seed)
     of_search, of_answer = (np.random.SeedSequence((seed, k)) for k in range(2))
     with tqdm(
-        total=len(starts) + (FOLLOWED + 1) * len(_FOLLOWED) + 2 * len(known) + 1,
+        total=2 * len(starts) + (FOLLOWED + 1) * len(_FOLLOWED) + 2 * len(known) + 1,
         desc=f"{cell.name}, critical point", unit="stage", disable=not progress, delay=1,
     ) as bar:  # fmt: skip
         descent = Descent(cell, weights, steps, of_search, bar.update)

@@ -10,7 +10,7 @@ from rmt_jacobian.cells import Cell, Parameters, Preactivation
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import untied_state
 from rmt_jacobian.mean_field.population_sites import PopulationSites
-from rmt_jacobian.mean_field.site_models import Drives
+from rmt_jacobian.mean_field.site_models import Drives, more_points
 
 s, e1, e2, x = sp.symbols("s e1 e2 x", real=True)
 BUMP = Cell(
@@ -81,3 +81,13 @@ def test_moments_that_are_infinite_correct_nothing(q: float) -> None:
     error = math.hypot(np.std(ours) / math.sqrt(7), 1e-2 * np.mean(found))
     assert abs(np.mean(ours) - np.mean(found)) < 4 * error
     assert error < 0.1 * np.mean(found)
+
+
+def test_what_takes_minutes_is_for_those_who_name_a_tolerance() -> None:
+    model = PopulationSites(BUMP, at(2.0), count=4096, seed=0)
+    asked = {"reached": 0.1, "aim": 1e-3, "accepted": 1e-2, "steps": 500, "runs": 10}
+    assert more_points(model, **asked) is None
+    finer = more_points(model, **asked, patient=True)
+    assert finer is not None
+    assert finer.points == 16 * model.points
+    assert more_points(model, **(asked | {"runs": 1})) is not None
