@@ -29,7 +29,7 @@ def test_all_weights(benchmark, name):
 
 
 def test_all_biases_of_an_lstm(benchmark):
-    """Goal: under 40 s, all weights and biases free, T = 20; 20 s are wanted."""
+    """Goal: under 20 s, all weights and biases free, T = 20."""
     found = benchmark.pedantic(
         lambda: critical_point(lstm, {"input_variance": 1.0}, free=("weight_std", "bias_mean")),
         rounds=1,

@@ -133,7 +133,7 @@ class _PairEquations:
     @cached_property
     def owners(self) -> list[int]:
         """Which distinct source each preactivation reads."""
-        return distinct_sources(self.state.cell)
+        return list(distinct_sources(self.state.cell))
 
     @cached_property
     def first(self) -> list[int]:

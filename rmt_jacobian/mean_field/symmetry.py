@@ -83,17 +83,18 @@ def _checked(
     return SignFlip(states, gates, sources, x) if 0 not in sources else None
 
 
-def distinct_sources(cell: Cell) -> list[int]:
+@cache
+def distinct_sources(cell: Cell) -> tuple[int, ...]:
     """Return a number for each preactivation, the same where the sources are.
 
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
     >>> distinct_sources(gru)
-    [0, 0, 1]
+    (0, 0, 1)
     """
     seen: list[object] = []
     for source in cell.sources:
         if source not in seen:
             seen.append(source)
-    return [seen.index(source) for source in cell.sources]
+    return tuple(seen.index(source) for source in cell.sources)

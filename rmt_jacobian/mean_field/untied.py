@@ -325,7 +325,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
     """Find the fixed point of the map of the E[y_k^2]; equal sources are one unknown."""
     cell, parameters = model.cell, model.parameters
     begin = _in_each(start, cell)
-    owners = distinct_sources(cell)
+    owners = list(distinct_sources(cell))
     first = [owners.index(k) for k in range(max(owners, default=-1) + 1)]
 
     def image_of(points: SiteModel):

@@ -23,6 +23,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.mean_field.affine import affine_memory
 from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals, reads_input
+from rmt_jacobian.mean_field.symmetry import distinct_sources
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import ensemble
 from rmt_jacobian.pencils.site_recursion import (
@@ -45,7 +46,7 @@ __all__ = [
     "settling",
 ]
 
-_TOGETHER = 8192  # sites times points that are in the cache at a time
+_TOGETHER = 16384  # sites times points that are in the cache at a time
 _WINDOW = 16  # steps that a growth rate is averaged over, at least
 _EARLY = 4  # steps in each of which, and between which, a memory is given its moments
 _HUGE = 1e20  # a mean square of states that has no limit
@@ -177,6 +178,23 @@ class CommonSites:
         parts = [self._measured(points[k : k + together], spread=spread) for k in starts]
         return Rates.joined(parts, np.concatenate)
 
+    def settled_at(self, point: Parameters) -> "CommonSites":
+        """Return these sites with the memory that they have at a point when the lead begins.
+
+        Elsewhere the memory begins from there, its moments imposed, and has the lead to change.
+        """
+        early = self.settle - self.lead
+        if early <= 0 or not imposed(self.cell, point):
+            return self
+        with np.errstate(all="ignore"):
+            run = _Run(self, [point])
+            for t in range(early):
+                run.advance(run.imposed(t))
+        memory = run.states[self.cell.memory[0]]
+        if not np.isfinite(memory).all():
+            return self
+        return replace(self, normals=self.normals[early:], memory=memory, settle=self.lead)
+
     def _by_population(self, point: Parameters, together: int, *, spread: bool) -> Rates:
         parts = [
             replace(
@@ -199,10 +217,7 @@ class CommonSites:
             change, rates, steps, product = one, [], [], []
             measured = self.steps if spread or run.frozen else 1
             for t in range(len(self.normals)):
-                variables = run.variables(t)
-                if t < self.settle and (t < _EARLY or t % _EARLY == 0):
-                    run.impose(variables)
-                    variables = run.variables(t)
+                variables = run.imposed(t)
                 if t < self.settle - self.lead:
                     run.advance(variables)
                     continue
@@ -252,14 +267,17 @@ class _Run:
         """Return states, preactivations and input of step t."""
         cell, z = self.sites.cell, self.sites.normals[t]
         gates: list[np.ndarray] = []
-        for k, source in enumerate(cell.sources):
-            square: Any = 0.0
-            if source != 0:
+        squares: dict[int, Any] = {}
+        for k, (source, owner) in enumerate(zip(cell.sources, distinct_sources(cell), strict=True)):
+            if source == 0:
+                squares[owner] = 0.0
+            elif not self.started:  # nothing is known yet: the start of an orbit
+                squares[owner] = 1.0
+            elif owner not in squares:
                 arguments = (*cell.states, *cell.gates[:k])
                 y = array_function(arguments, source)(*self.states, *gates)
-                # At the very first step nothing is known yet: the start of an orbit.
-                square = mean(y * y) if self.started else 1.0
-            q = self.weight[:, k] ** 2 * square + self.fixed[:, k]
+                squares[owner] = mean(y * y)
+            q = self.weight[:, k] ** 2 * squares[owner] + self.fixed[:, k]
             e = self.mean[:, k] + np.sqrt(q) * z[k]
             if self.frozen:
                 e = e + self.shift[:, k] * self.sites.biases[k]
@@ -267,6 +285,14 @@ class _Run:
         inputs = self.points[0].inputs
         x = inputs.from_normal(z[len(gates)]) if len(z) > len(gates) else np.zeros(z.shape[1:])
         return self.states, gates, x
+
+    def imposed(self, t: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+        """Return the same, from a memory that was given its moments where it is time for that."""
+        variables = self.variables(t)
+        if t < self.sites.settle and (t < _EARLY or t % _EARLY == 0):
+            self.impose(variables)
+            return self.variables(t)
+        return variables
 
     def advance(self, variables: tuple[list[np.ndarray], list[np.ndarray], np.ndarray]) -> None:
         """Take the step."""

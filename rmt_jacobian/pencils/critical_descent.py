@@ -96,6 +96,9 @@ class Descent:
         Called once for every start that has come a stage further.
     settle
         Steps before growth is measured, where the moments of the memory are imposed.
+    anew
+        Whether an imposed memory takes all of these steps at every point of a descent, and not
+        only where the descent begins; slower, and needed where its law changes on the way.
     """
 
     cell: Cell
@@ -104,11 +107,19 @@ class Descent:
     seed: Seed
     tick: Callable[[], object] = lambda: None
     settle: int = _IMPOSED
+    anew: bool = False
 
     def surface(
-        self, search: CriticalSearch, level: int, kept: float | None = None
+        self,
+        search: CriticalSearch,
+        level: int,
+        kept: float | None = None,
+        near: np.ndarray | None = None,
     ) -> CriticalSurface:
-        """Return growth and spread on the sites of a level, settled for a given memory."""
+        """Return growth and spread on the sites of a level, settled for a given memory.
+
+        Near a point, if one is given: there the memory settles once for all.
+        """
         settle = self.settle
         if not imposed(self.cell, search.base):
             frozen = search.base.has_frozen_bias
@@ -117,6 +128,8 @@ class Descent:
             self.cell, self.weights, self.steps, settle=settle,
             count=_SITES[level], lead=_LONGEST, rngs=[spawn(self.seed, len(_SITES))[level]],
         )  # fmt: skip
+        if near is not None and not self.anew:
+            sites = sites.settled_at(search.at(near))
         return CriticalSurface(search, sites)
 
     def begun(self, starts: Sequence[Start]) -> list[Start]:
@@ -204,7 +217,7 @@ class Descent:
 
         None where these see no critical point nearby: few sites may, or states on their way.
         """
-        surface = self.surface(start.search, level, start.kept)
+        surface = self.surface(start.search, level, start.kept, start.reached)
         vector = surface.projected(start.reached)
         if vector is None and start.first is not None:  # fewer sites led it astray
             vector = surface.projected(start.first)
@@ -225,7 +238,7 @@ class Descent:
 
     def _judged(self, start: Start, level: int) -> tuple[Start, Optimality]:
         """Descend until the point is a minimum, or no further."""
-        surface = self.surface(start.search, level, start.kept)
+        surface = self.surface(start.search, level, start.kept, start.reached)
         vector, found = start.reached, surface.optimality(start.reached)
         for _ in range(_ROUNDS):
             if found.gain <= OPEN:

@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 _AT_END = 1e-6
-_FOLLOWED = (1, 16)  # times as long, until a critical point holds
+# Times as long as at first, and whether the memory settles anew at every point, until a critical
+# point holds.
+_FOLLOWED = ((1, False), (16, False), (16, True))
 _LASTS = 0.99  # of a square, which a step keeps
 
 
@@ -251,8 +253,9 @@ def _settled(
     """Return the best of the starts that stay critical where the states are followed for longer."""
     best = min(tried, key=lambda each: each.spread)
     # States that remember for hundreds of steps have not settled in a few: a pass that is lost.
-    for longer in _FOLLOWED[1:] if best.kept > _LASTS else _FOLLOWED:
-        found = replace(descent, settle=longer * descent.settle).followed(tried)
+    for longer, anew in _FOLLOWED[1:] if best.kept > _LASTS else _FOLLOWED:
+        way = replace(descent, settle=longer * descent.settle, anew=anew)
+        found = way.followed(tried)
         if found is None:
             continue
         populations = populations_at(

@@ -210,11 +210,13 @@ class CriticalSurface:
             if length < _STILL:
                 break
             there = self.projected(np.clip(here + move, *self.search.bounds.T), near=at)
-            if there is None or not self.value(there)[1] < at.spread:
+            # Slopes cost little more than the value, and most steps are kept.
+            now = at if there is None else self.slopes(there)
+            if there is None or not now.spread < at.spread:
                 radius = min(radius, length) / 4
                 continue
-            curved = _updated(curved, there - here, at, self.slopes(there))
-            fallen = at.spread - self.value(there)[1]
+            curved = _updated(curved, there - here, at, now)
+            fallen = at.spread - now.spread
             radius = min(_FARTHEST, max(radius, 2 * length))
             here = there
             if fallen < fall:

@@ -31,6 +31,7 @@ import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, array_function
+from rmt_jacobian.mean_field.symmetry import distinct_sources
 from rmt_jacobian.pencils.block_factors import added, times
 
 __all__ = ["Factors", "Growth", "SiteMatrices", "grown", "mean", "spread_of", "step_of"]
@@ -42,7 +43,10 @@ SiteMatrices: TypeAlias = dict[tuple[int, int], Any]
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """The diagonals of one step: those of every source, and of every new state, by component."""
+    """The diagonals of one step: those of every source, and of every new state, by component.
+
+    Equal sources are one object.
+    """
 
     sources: tuple[Row, ...]
     updates: tuple[Row, ...]
@@ -58,10 +62,12 @@ def _entries(cell: Cell) -> tuple[tuple[tuple[int, int, int], ...], sp.Tuple]:
         (1, 0, cell.state_derivatives),
         (1, d, cell.gate_derivatives),
     )
+    owners = distinct_sources(cell)
     found = [
         ((kind, i, shift + j), entry)
         for kind, shift, table in tables
         for i, row in enumerate(table)
+        if kind or owners.index(owners[i]) == i
         for j, entry in enumerate(row)
         if entry != 0
     ]
@@ -82,7 +88,9 @@ def step_of(
     count = len(places)
     for (kind, i, component), value in zip(places, values[:count], strict=True):
         rows[kind][i][component] = float(value) if isinstance(value, int) else value
-    return Factors(tuple(rows[0]), tuple(rows[1])), tuple(values[count:])
+    owners = distinct_sources(cell)
+    sources = tuple(rows[0][owners.index(owner)] for owner in owners)
+    return Factors(sources, tuple(rows[1])), tuple(values[count:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +125,17 @@ def grown(step: Factors, before: SiteMatrices, variances: Sequence[Any]) -> Grow
         The mean of W W^T for every preactivation, shape (..., 1).
     """
     states, d, parts = len(step.updates), dict(before), []
+    made: dict[int, tuple[dict[int, Any], Any, Any]] = {}
     for k, source in enumerate(step.sources):
         if not source:
             continue
-        passed = _row_of(source, d)
-        through = _along(source, passed)
+        if id(source) not in made:
+            passed = _row_of(source, d)
+            through = _along(source, passed)
+            made[id(source)] = passed, through, mean(through)
+        passed, through, average = made[id(source)]
         parts.append((states + k, source, passed, through))
-        d[states + k, states + k] = variances[k] * mean(through)
+        d[states + k, states + k] = variances[k] * average
     after: SiteMatrices = {}
     for i, row in enumerate(step.updates):
         half = _row_of(row, d)
@@ -156,14 +168,15 @@ def spread_of(
     delta: SiteMatrices = {(i, i): 1.0 for i in range(states)}
     for step, made in zip(reversed(steps), reversed(growth), strict=True):
         delta = _congruent(step.updates, delta, 1 / made.rate)
+        powers = {id(through): _two_powers(through) for *_, through in made.parts}
         for new, source, passed, through in reversed(made.parts):
             k = new - states
             beta = variances[k] * mean(delta.pop((new, new), 0.0))
             delta = {pair: entry for pair, entry in delta.items() if new not in pair}
             around = _along(_row_of(passed, delta), passed)
             mixed = 0.0 if around is None else mean(around)
-            square = mean(through * through) - (1 + s_1[k]) * mean(through) ** 2
-            total = total + 2 * beta * mixed + beta * beta * square
+            average, square = powers[id(through)]
+            total = total + 2 * beta * mixed + beta**2 * (square - (1 + s_1[k]) * average**2)
             for i, a in source.items():
                 for j, b in source.items():
                     if i <= j:
@@ -178,6 +191,11 @@ def mean(values: Any) -> Any:
     if not np.ndim(values):
         return values
     return np.add.reduce(values, axis=-1, keepdims=True) / values.shape[-1]
+
+
+def _two_powers(values: Any) -> tuple[Any, Any]:
+    """Return the means of values and of their squares."""
+    return mean(values), mean(values * values)
 
 
 def _row_of(row: Row, matrices: SiteMatrices) -> dict[int, Any]:

@@ -127,3 +127,33 @@ def test_populations_beside_each_other_are_populations_alone(count: int, bias_st
 def test_unknown_weights() -> None:
     with pytest.raises(ParameterError, match="unknown weights"):
         CommonSites.draw(lstm, "unitary", 3, settle=16, count=64, rngs=spawn(1, 2))
+
+
+@pytest.mark.parametrize(("forget", "moved"), [(1.0, 0.0), (3.0, 0.0), (3.0, 0.5)])
+def test_a_memory_that_has_settled_begins_where_it_was(forget: float, moved: float) -> None:
+    """Sites that settled at one point measure what whole ones do there, and nearby."""
+    one, other = (
+        Parameters.of(
+            lstm,
+            {"weight_std": 1.5, "forget.bias_mean": bias, "input_std": 0.6, "input_variance": 1.0},
+        )
+        for bias in (forget, forget + moved)
+    )
+    whole = CommonSites.draw(
+        lstm, "orthogonal", 10, settle=256, lead=64, count=1024, rngs=spawn(0, 1)
+    )
+    short = whole.settled_at(one)
+    assert len(whole.normals) - len(short.normals) == 192
+    a, b = whole.rates([other]), short.rates([other])
+    # What is left of the start of the lead, and its moments imposed once more.
+    left = np.sqrt(a.kept) ** 64 + 2e-3
+    assert abs(a.growth - b.growth) < left * 0.1
+    assert abs(a.spread - b.spread) < left
+
+
+def test_a_memory_that_is_not_imposed_settles_at_every_point() -> None:
+    point = Parameters.of(vanilla, weight_std=1.0, input_std=0.5, input_variance=1.0)
+    whole = CommonSites.draw(
+        vanilla, "gaussian", 3, settle=128, lead=64, count=64, rngs=spawn(0, 1)
+    )
+    assert whole.settled_at(point) is whole
