@@ -33,6 +33,7 @@ _REACHES = ((REACH, 2.0), (37.0, 0.5))
 _EXACT = 1e-12  # error in units of the average of the absolute value
 _PAIR_REACH = ((REACH, 0.5),)  # where f, G and the density may all be steep
 _PROBES = 17
+_ROUNDING = 1e-16  # of an average, in units of the average of the absolute value
 _BETWEEN = 1e-13  # last coefficients of interpolated averages, relative to all of them
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -138,7 +139,7 @@ class PairOfFunctions:
 
         def smoothed(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             found = averages_at(self.two, x, own_std, self.bends[1], far=False)
-            return found.values, found.errors
+            return found.values, found.errors + _ROUNDING * found.sizes
 
         further = REACH * self.std * abs(self.correlation)
         ends = self.means[0] - further, self.means[1] + further

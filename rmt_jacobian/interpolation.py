@@ -21,7 +21,10 @@ _TO_SERIES = chebyshev.chebfit(_NODES, np.eye(_DEGREE + 1), _DEGREE)
 
 
 def interpolated(
-    function: Callable[[np.ndarray], np.ndarray], places: np.ndarray, *, tolerance: float
+    function: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    places: np.ndarray,
+    *,
+    tolerance: float,
 ) -> np.ndarray:
     """Return a function at places, most of them by interpolation.
 
@@ -31,11 +34,12 @@ def interpolated(
     Parameters
     ----------
     function
-        Of an array of places of shape (n,), with one value for each.
+        Of an array of places of shape (n,): one value for each, and its size, in units of which
+        the value has rounding errors (the average of the absolute value, for an average).
     places
         Shape (n,), in any order.
     tolerance
-        Of the error, relative to the largest value in a panel.
+        Of the error, relative to the largest value or size in a panel.
 
     References
     ----------
@@ -46,7 +50,7 @@ def interpolated(
     >>> x, calls = np.linspace(-3, 3, 10_001), []
     >>> def counted(x):
     ...     calls.append(len(x))
-    ...     return np.tanh(4 * x)
+    ...     return np.tanh(4 * x), np.abs(x)
     >>> error = np.abs(interpolated(counted, x, tolerance=1e-10) - np.tanh(4 * x)).max()
     >>> bool(error < 1e-9), sum(calls) < 1000
     (True, True)
@@ -63,8 +67,10 @@ def interpolated(
         if not panels:
             break
         edges = np.array([panel[:2] for panel in panels])
-        series = _series(function(_nodes(edges).ravel()), len(panels))
-        converged, halves = _has_converged(series, tolerance), []
+        values, sizes = function(_nodes(edges).ravel())
+        series = _series(values, len(panels))
+        largest = sizes.reshape(len(panels), -1).max(axis=1)
+        converged, halves = _has_converged(series, tolerance, largest), []
         for (low, high, own), coefficients, done in zip(panels, series.T, converged, strict=True):
             here, middle = places[own], (low + high) / 2
             if done:
@@ -76,7 +82,7 @@ def interpolated(
         panels = halves
     own = np.concatenate(few)
     if own.size:
-        found[own] = function(places[own])
+        found[own] = function(places[own])[0]
     return found
 
 
@@ -100,8 +106,10 @@ def _last(series: np.ndarray) -> np.ndarray:
     return np.abs(series[-_SEEN:]).max(axis=0)
 
 
-def _has_converged(series: np.ndarray, tolerance: float) -> np.ndarray:
-    return _last(series) <= tolerance * np.abs(series).sum(axis=0)
+def _has_converged(
+    series: np.ndarray, tolerance: float, sizes: np.ndarray | float = 0.0
+) -> np.ndarray:
+    return _last(series) <= tolerance * np.maximum(np.abs(series).sum(axis=0), sizes)
 
 
 @dataclass(frozen=True)
@@ -136,7 +144,8 @@ class Interpolant:
         Parameters
         ----------
         function
-            Of an array of places of shape (n,): values, and their errors.
+            Of an array of places of shape (n,): values, and their errors, below which nothing is
+            told from noise.
         low, high
             The ends.
         tolerance
@@ -158,11 +167,11 @@ class Interpolant:
             size = np.abs(series).sum(axis=0)
             largest = max(largest, float(size.max()))
             nothing = size <= _NOTHING * largest
-            good = _has_converged(series, tolerance) | nothing
+            doubts = errors.reshape(len(panels), -1).max(axis=1)
+            good = _has_converged(series, tolerance) | nothing | (_last(series) <= doubts)
             good |= (_last(series) <= _LOUDEST * size) & (_last(series) > _SHRUNK * before)
             good |= panels[:, 1] - panels[:, 0] <= _NARROWEST * (high - low)
             good |= ~np.isfinite(size) | (count + len(panels) > _MOST_PANELS)
-            doubts = errors.reshape(len(panels), -1).max(axis=1)
             doubts = (
                 doubts
                 + np.abs(series[-_SEEN:]).sum(axis=0)

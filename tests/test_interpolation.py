@@ -17,7 +17,7 @@ class Counted:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         self.calls += len(x)
-        return self.function(x)
+        return self.function(x), np.zeros(len(x))
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,46 @@ def test_many_places_in_any_order(function, most: int, tolerance: float) -> None
 @pytest.mark.parametrize("count", [0, 1, 2, 25])
 def test_few_places_are_evaluated_themselves(count: int) -> None:
     places = RNG.standard_normal(count)
-    assert np.array_equal(interpolated(np.sin, places, tolerance=1e-3), np.sin(places))
+    assert np.array_equal(interpolated(Counted(np.sin), places, tolerance=1e-3), np.sin(places))
 
 
 def test_equal_places() -> None:
-    assert np.array_equal(interpolated(np.cos, np.full(99, 0.3), tolerance=1e-9),
+    assert np.array_equal(interpolated(Counted(np.cos), np.full(99, 0.3), tolerance=1e-9),
                           np.cos(np.full(99, 0.3)))  # fmt: skip
 
 
 def test_small_values_keep_their_digits() -> None:
     places = np.linspace(-6, 6, 20_000)
-    found = interpolated(lambda x: np.exp(-8 * x), places, tolerance=1e-12)
+    found = interpolated(Counted(lambda x: np.exp(-8 * x)), places, tolerance=1e-12)
     assert found == pytest.approx(np.exp(-8 * places), rel=1e-9)
+
+
+def test_what_is_noise_beside_its_size_is_not_resolved() -> None:
+    """E[sin(x + 50 z)] is 0 but for the rounding of an average of size 0.6."""
+    noise, calls = np.random.default_rng(1), []
+
+    def average(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        calls.append(len(x))
+        return 1e-16 * noise.standard_normal(len(x)), np.full(len(x), 0.6)
+
+    found = interpolated(average, np.linspace(-3, 3, 5000), tolerance=1e-12)
+    assert np.abs(found).max() < 1e-14
+    assert sum(calls) == 25
+
+
+def test_an_interpolant_is_as_good_as_the_values_are() -> None:
+    noise, calls = np.random.default_rng(2), []
+
+    def average(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        calls.append(len(x))
+        return np.cos(x) + 1e-6 * noise.uniform(-1, 1, len(x)), np.full(len(x), 1e-6)
+
+    found = Interpolant.of(average, -3.0, 3.0, tolerance=1e-13)
+    x = np.linspace(-3, 3, 333)
+    values, doubts = found.with_errors(x)
+    assert np.all(np.abs(values - np.cos(x)) <= 4 * doubts)
+    assert doubts.max() < 1e-5
+    assert sum(calls) < 200
 
 
 @pytest.mark.parametrize(

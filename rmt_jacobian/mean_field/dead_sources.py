@@ -9,10 +9,11 @@ __all__ = ["grow_again"]
 _LITTLE = 1e-12  # mean square of a source that is started again
 _HIDDEN = 3.0  # standard errors by which growth must stand out
 _ROUNDING = 1e-9
+_DUST = 1e-24  # of a mean square that is 0 but for rounding
 
 
 def grow_again(image: Image, squares: np.ndarray, died: np.ndarray) -> bool:
-    """Whether mean squares that are 0 at a fixed point grow from a little start.
+    """Whether mean squares that are 0 at a fixed point grow from a little start, or from nothing.
 
     Parameters
     ----------
@@ -32,8 +33,11 @@ def grow_again(image: Image, squares: np.ndarray, died: np.ndarray) -> bool:
     """
     if not np.any(died):
         return False
+    dead = np.where(died, 0.0, squares)
+    if np.any(image(dead)[:, died] > _DUST):  # a site that is never silent, however rare
+        return True
     columns = [
-        image(np.where(died, 0.0, squares) + _LITTLE * (np.arange(len(squares)) == j))[:, died]
+        image(dead + _LITTLE * (np.arange(len(squares)) == j))[:, died]
         for j in np.flatnonzero(died)
     ]
     slopes = np.stack(columns, axis=2) / _LITTLE

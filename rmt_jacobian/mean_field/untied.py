@@ -352,9 +352,11 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
             found.value.samples[:, owners], np.asarray(found.value.exact_error)[owners]
         )
         died = (found.value.mean <= 0) & (begin[first] > 0)
-        if found.converged and grow_again(image_of(model), found.value.mean, died):
+        seen = max(model, model.watchful(), key=lambda each: each.points) if any(died) else model
+        if found.converged and grow_again(image_of(seen), found.value.mean, died):
             # Few sites may see die out what does not.
-            finer = model if rough is not model else model.refined(_MORE)
+            known_so = seen is model and rough is model
+            finer = model.refined(_MORE) if known_so else seen
             if finer is None:
                 return replace(found.of((whole, model)), converged=False, remedy=_SLOWLY)
             model, rough, near = finer, finer, None

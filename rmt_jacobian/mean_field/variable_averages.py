@@ -107,6 +107,8 @@ class VariableAverages:
     ) -> np.ndarray:
         """Return the averages of f, or of f(1) g(2), at all means: shape (R or 1, biases)."""
         means, places = np.unique(law.means, return_inverse=True)
+        if not all(side.free_symbols for side in sides):  # each network has the same law
+            sides = (sp.Mul(*sides),)
         if all(map(is_gentle, sides)):
             averages = partial(self._on_nodes, symbol, law, sides)
         else:
@@ -114,13 +116,22 @@ class VariableAverages:
             pair = self._pair_of_functions(symbol, law, sides, means)
             averages = partial(self._on_panels, symbol, law, sides, pair)
         many = len(means) > _MANY and law.variance > 0
-        values = interpolated(averages, means, tolerance=_BETWEEN) if many else averages(means)
+        if many:
+            values = interpolated(averages, means, tolerance=_BETWEEN)
+        else:
+            values, _ = averages(means)
         return values[places].reshape(law.means.shape)
 
     def _on_nodes(
         self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
-    ) -> np.ndarray:
-        """Average over one variable, or one pair of them, of each mean: all nodes at once."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Average over one variable, or one pair of them, of each mean: all nodes at once.
+
+        Returns
+        -------
+        tuple
+            The averages, and those of the absolute value.
+        """
         functions = [array_function((symbol,), side) for side in sides]
         if len(functions) == 1:
             rules = [self.rule(symbol, law, mean) for mean in means.tolist()]
@@ -144,10 +155,11 @@ class VariableAverages:
         sides: tuple[sp.Expr, ...],
         pair: PairOfFunctions | None,
         means: np.ndarray,
-    ) -> np.ndarray:
-        """Average functions that bend, jump or are steep."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Average functions that bend, jump or are steep; also return about E|f|."""
         variance, c = self.variance(law), law.correlation
         found, known = np.zeros(len(means)), np.zeros(len(means), dtype=bool)
+        sizes = np.zeros(len(means))
         if len(means) >= _SEVERAL and variance > 0 and (pair or len(sides) == 1):
             if pair:
                 many = pair.averages(means)
@@ -156,13 +168,14 @@ class VariableAverages:
                 many = self._of_many_means(symbol, sides[0], means, variance)
                 enough = _EXACT * many.sizes
             found, known = many.values, many.errors <= enough
+            sizes = np.where(np.isfinite(many.sizes), many.sizes, 0.0)
         for i in np.flatnonzero(~known).tolist():
             mean = float(means[i])
             if len(sides) == 1:
                 found[i] = expression_average(sides[0], symbol, mean, variance)
             else:
                 found[i] = pair_expression_average(*sides, symbol, mean, variance, c)
-        return found
+        return found, sizes
 
     def _pair_of_functions(
         self, symbol: sp.Symbol, law: VariableLaw, sides: tuple[sp.Expr, ...], means: np.ndarray
@@ -198,8 +211,9 @@ def _together(function: Any, nodes: list[np.ndarray]) -> np.ndarray:
     return np.broadcast_to(function(at), at.shape)
 
 
-def _sums(weights: list[np.ndarray], values: np.ndarray) -> np.ndarray:
-    """Return the weighted sums of values at the nodes of many rules."""
+def _sums(weights: list[np.ndarray], values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted sums of values at the nodes of many rules, and of absolute values."""
     sizes = np.array([each.size for each in weights])
     weighted = values * np.concatenate([each.ravel() for each in weights])
-    return np.add.reduceat(weighted, np.cumsum(sizes) - sizes)
+    first = np.cumsum(sizes) - sizes
+    return np.add.reduceat(weighted, first), np.add.reduceat(np.abs(weighted), first)

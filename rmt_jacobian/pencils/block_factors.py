@@ -42,6 +42,8 @@ __all__ = [
     "unit",
 ]
 
+_LEAST = 2.0**-1022  # of numbers that have all their digits
+
 
 def times(a: Any, b: Any) -> Any:
     """Return a product; None is 0."""
@@ -78,9 +80,12 @@ def dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
 
 
 def reciprocal(pivot: Any) -> Any:
-    """Return 1/p, 0 where p vanishes: what does not vary says nothing of anything else."""
+    """Return 1/p, 0 where p vanishes: what does not vary says nothing of anything else.
+
+    Numbers below the least normal one count as 0: they have lost their digits, and 1/p overflows.
+    """
     xp = array_namespace(pivot)
-    moves = pivot != 0
+    moves = xp.abs(pivot) >= _LEAST
     return xp.where(moves, 1 / xp.where(moves, pivot, xp.ones_like(pivot)), xp.zeros_like(pivot))
 
 

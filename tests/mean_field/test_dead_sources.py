@@ -8,6 +8,7 @@ import sympy as sp
 from scipy.optimize import brentq
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, sigmoid
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import untied_state
 from rmt_jacobian.mean_field.dead_sources import grow_again
 
@@ -82,3 +83,61 @@ def test_who_starts_at_0_asks_for_0() -> None:
     gate = {"gate.weight_std": 0.23, "gate.input_std": 0.37, "input_variance": 1.0}
     state = untied_state(ECHO, Parameters.of(ECHO, echo | gate), start_variance=(0.0, 1.0))
     assert state.preactivation_variances[0] == 0
+
+
+RARE = Cell(
+    "rare", (s, t), x,
+    (Preactivation("one", e, s), Preactivation("gate", v, s), Preactivation("rare", f, s)),
+    (sp.tanh(sp.tanh(e / 4 + relu(f)) * sigmoid(v)) * sigmoid(v), s),
+)  # fmt: skip
+"""Silent but where a frozen bias lies above 0, which is so at one of 1,400 sites."""
+MEAN, STD, GATE = -1.786, 0.56, 0.6856
+
+
+def rare_square(weights: tuple[float, float, float]) -> float:
+    """Solve y = E tanh(tanh(e/4 + relu(f)) sigmoid(v))^2 sigmoid(v)^2 by nested quadrature."""
+    above, density = np.polynomial.legendre.leggauss(200)
+
+    def image(y: float) -> float:
+        E, a = normal_nodes(weights[0] ** 2 * y)
+        V, b = normal_nodes(weights[1] ** 2 * y + GATE**2)
+        q = STD**2 + weights[2] ** 2 * y
+        F = 3 * (above + 1) / 2  # beyond 3 the density is below 1e-16
+        c = 3 / 2 * density * np.exp(-((F - MEAN) ** 2) / (2 * q)) / math.sqrt(2 * math.pi * q)
+        g = 1 / (1 + np.exp(-V))
+        inner = np.tanh(E[:, None] / 4 + F[None, :])
+        values = np.tanh(inner[:, :, None] * g) ** 2 * g**2
+        silent = np.tanh(np.tanh(E / 4)[:, None] * g) ** 2 * g**2
+        below = 0.5 * math.erfc(MEAN / math.sqrt(2 * q))
+        return float(
+            np.einsum("efv,e,f,v", values, a, c, b) + below * np.einsum("ev,e,v", silent, a, b)
+        )
+
+    y = 1e-6
+    for _ in range(200):
+        y = image(y)
+    return y
+
+
+def test_a_source_that_one_site_in_a_thousand_keeps_alive() -> None:
+    weights = 1.2, 0.3146, 0.5541
+    values = {f"{k}.weight_std": w for k, w in zip(("one", "gate", "rare"), weights, strict=True)}
+    biases = {"gate.bias_std": GATE, "rare.bias_std": STD, "rare.bias_mean": MEAN}
+    point = Parameters.of(
+        RARE, values | biases | {"input_std": 0.0, "input_variance": 0.2}, bias_kind="frozen"
+    )
+    expected = rare_square(weights)
+    assert 1e-7 < expected < 1e-5
+    with pytest.raises(ConvergenceError, match="the error is"):
+        untied_state(RARE, point)
+    found = untied_state(RARE, point, tolerance=0.3)
+    assert found.source_squares[0] == pytest.approx(expected, rel=0.3)
+    assert abs(found.source_squares[0] - expected) < 4 * found.source_square_errors[0]
+
+
+def test_what_is_not_0_from_nothing_grows() -> None:
+    def image(y: np.ndarray) -> np.ndarray:  # one estimate of eight has met it
+        return np.where(np.arange(8) == 3, 1e-6, 0.0)[:, None] + 0.5 * y
+
+    assert grow_again(image, np.zeros(1), np.array([True]))
+    assert not grow_again(lambda y: 0.5 * np.tile(y, (8, 1)), np.zeros(1), np.array([True]))

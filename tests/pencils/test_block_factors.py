@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rmt_jacobian.pencils.block_factors import Factors
+from rmt_jacobian.pencils.block_factors import Factors, reciprocal
 
 # Variances before, and one (y, cost) after the other; signs are those on the imaginary axis.
 MIXED_FIRST = (  # a weak cost on a mixture correlates what a sharp one then parts
@@ -75,3 +75,9 @@ def test_the_variance_and_the_share_that_is_left() -> None:
     assert complex(seen.variance[0]) == pytest.approx(-1j * expected, rel=1e-12)
     assert complex(seen.inverse[0]) == pytest.approx(1 / (1 + 3.4e-15 * expected), rel=1e-12)
     assert factors.observed([-0.5, 1.0], None).factors is factors
+
+
+@pytest.mark.parametrize("pivot", [0.0, 5e-324, 1e-309, -1e-310j])
+def test_what_has_lost_its_digits_does_not_vary(pivot: complex) -> None:
+    with np.errstate(all="raise"):
+        assert reciprocal(np.array([pivot, 4.0])).tolist() == [0.0, 0.25]
