@@ -22,7 +22,7 @@ SAMPLED = {**GAUSSIAN, "width": 8, "samples": 2}
         lambda: rj.site_law(rj.minimalrnn, GRU),
         lambda: rj.untied_state(rj.lstm, GRU),
         lambda: rj.untied_mean_field(rj.gru, LSTM),
-        lambda: rj.lyapunov_exponents(rj.gru, LSTM, "gaussian", [0.5]),
+        lambda: rj.lyapunov_exponents(rj.gru, LSTM, weights="gaussian", quantiles=[0.5]),
         lambda: rj.fixed_points(rj.gru, LSTM),
         lambda: rj.tied_steady_state(rj.gru, LSTM),
         lambda: rj.verify(rj.minimalrnn, GRU),

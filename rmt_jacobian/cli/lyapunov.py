@@ -108,7 +108,9 @@ def lyapunov_command(
     quantiles = (np.arange(exponents or most) + 0.5) / most
     theory, missing = None, ""
     try:
-        theory = lyapunov_exponents(found_cell, parameters, ensemble_of(weights), quantiles)
+        theory = lyapunov_exponents(
+            found_cell, parameters, weights=ensemble_of(weights), quantiles=quantiles
+        )
     except (HypothesisError, ConvergenceError) as error:
         if theory_only:
             raise

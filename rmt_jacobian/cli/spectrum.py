@@ -237,7 +237,9 @@ def _limiting_exponents(
 
     quantiles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     try:
-        return lyapunov_exponents(cell, parameters, ensemble_of(weights), quantiles)
+        return lyapunov_exponents(
+            cell, parameters, weights=ensemble_of(weights), quantiles=quantiles
+        )
     except (HypothesisError, ConvergenceError) as error:
         click.echo(f"the figure has no law: {error}", err=True)
         return None

@@ -20,7 +20,7 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
+from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, untied_state
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of
 
@@ -265,8 +265,8 @@ def _spectra(
             label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
             try:
                 limit = singular_value_law(
-                    state.cell, state.parameters, weights=ensemble_of(found.weights), steps=T,
-                    state=state, sites=_SITES, tolerance=_TOLERANCE, replicates=0,
+                    UntiedLaw(state), weights=ensemble_of(found.weights), steps=T,
+                    sites=_SITES, tolerance=_TOLERANCE, replicates=0,
                 )  # fmt: skip
                 states = len(state.cell.states)
                 compared.append(compare_spectrum(limit, values, label=label, states=states))

@@ -1,5 +1,13 @@
 """Mean field: site laws, correlation maps, timescales, critical points; fixed points and phases."""
 
+from rmt_jacobian.mean_field.asking import (
+    Network,
+    Point,
+    cell_and_parameters,
+    law_of,
+    stationary,
+    untied_law_of,
+)
 from rmt_jacobian.mean_field.bifurcations import SaddleNode, saddle_node
 from rmt_jacobian.mean_field.binary_gates import (
     BinaryForget,
@@ -54,18 +62,21 @@ from rmt_jacobian.mean_field.slow_modes import (
     open_share,
     slow_share,
 )
+from rmt_jacobian.mean_field.stationary_law import StationaryLaw
 from rmt_jacobian.mean_field.summary import (
     MeanField,
     UntiedMeanField,
     mean_field,
     untied_mean_field,
 )
+from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
 from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     solve_untied_state,
     untied_state,
 )
+from rmt_jacobian.mean_field.untied_law import UntiedLaw
 from rmt_jacobian.mean_field.zero_spectra import (
     AtomsAndDisk,
     gru_zero_growth,
@@ -82,16 +93,23 @@ __all__ = [
     "FreeStepLaw",
     "GRUFixedPoint",
     "GRUPhase",
+    "LawAtRest",
     "MeanField",
+    "Network",
     "PairState",
+    "Point",
     "SaddleNode",
     "SiteLaw",
     "Sites",
+    "StationaryLaw",
+    "TiedLaw",
     "TiedSteadyState",
     "Trajectory",
+    "UntiedLaw",
     "UntiedMeanField",
     "UntiedState",
     "binary_open_share",
+    "cell_and_parameters",
     "critical_initialization",
     "feasible_preactivation_variances",
     "fixed_points",
@@ -109,6 +127,7 @@ __all__ = [
     "gru_zero_growth",
     "gru_zero_spectrum",
     "has_closed_site",
+    "law_of",
     "lstm_binary_forget",
     "lstm_zero_spectrum",
     "marginal_exponent",
@@ -123,11 +142,13 @@ __all__ = [
     "solve_site_law",
     "solve_untied_state",
     "stable_correlation",
+    "stationary",
     "stationary_states",
     "steps_are_free",
     "tied_steady_state",
     "timescale",
     "trajectory",
+    "untied_law_of",
     "untied_mean_field",
     "untied_state",
     "variance_slope",

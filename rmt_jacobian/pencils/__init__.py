@@ -12,7 +12,8 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_newton import ChainSolution
 from rmt_jacobian.pencils.critical_point import CriticalPoint, critical_point
 from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
-from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, EigenvalueSolution, eigenvalue_law
+from rmt_jacobian.pencils.eigenvalue_law import eigenvalue_law
+from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, EigenvalueSolution
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
     GaussianWeights,

@@ -8,9 +8,8 @@ from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed
-from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import PairState, UntiedState, untied_state
+from rmt_jacobian.mean_field import PairState, UntiedState
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_wave import BlockWave, LongBlockChain
 from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
@@ -43,8 +42,7 @@ def largest_exponent(state: UntiedState) -> float:
 
 
 def block_exponents(
-    cell: Cell,
-    parameters: Parameters,
+    state: UntiedState,
     weights: WeightsChoice,
     quantiles: np.ndarray,
     *,
@@ -57,8 +55,8 @@ def block_exponents(
 
     Parameters
     ----------
-    cell, parameters
-        Any cell, and its hyperparameters.
+    state
+        Of untied networks of any cell.
     weights
         One ensemble for all W, or one for each by the name of its preactivation.
     quantiles
@@ -73,9 +71,8 @@ def block_exponents(
     ConvergenceError
         If sites remember too many steps, or no wave is found.
     """
-    state = untied_state(cell, parameters)
     largest = largest_exponent(state)
-    if not any(group.weight_std > 0 for _, group in parameters.groups):
+    if not any(group.weight_std > 0 for _, group in state.parameters.groups):
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
     values, errors = np.full(quantiles.shape, largest), np.zeros(quantiles.shape)
     if not np.any(quantiles > 0):

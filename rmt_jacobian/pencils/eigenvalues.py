@@ -1,24 +1,21 @@
 r"""The limiting law of the eigenvalues of the Jacobian of one step, for any cell."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.arrays import Device, array_namespace, to_numpy
+from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.pencils.eigenvalue_level import zero_crossings
-from rmt_jacobian.pencils.eigenvalue_sites import Block, SiteProblem, TermValues, site_problem
+from rmt_jacobian.pencils.eigenvalue_sites import Block, SiteProblem, TermValues
 from rmt_jacobian.pencils.eigenvalue_solver import response, solve_block
 from rmt_jacobian.pencils.eigenvalue_support import Support, chunks
-from rmt_jacobian.pencils.ensembles import BiInvariant
 
-__all__ = ["EigenvalueLaw", "EigenvalueSolution", "eigenvalue_law"]
+__all__ = ["EigenvalueLaw", "EigenvalueSolution"]
 
 _ATOM_RADII = (1e-5, 1e-6)  # relative, of the circles on which the mass of an atom is read off
 _LIGHTEST = 1e-3  # mass of an atom that is looked for
@@ -344,55 +341,3 @@ def _shared(problem: SiteProblem) -> list[complex]:
     # One of many sites is no atom: it stands for a law that is spread out.
     kept = values[(mass > _LIGHTEST) & (sharing > 0.02 * len(own))]
     return [*kept.tolist()] if (np.abs(kept) < _SAME).any() else [0j, *kept.tolist()]
-
-
-def eigenvalue_law(
-    sites: Sites,
-    *,
-    weights: str | BiInvariant | Mapping[str, str | BiInvariant] = "gaussian",
-    grain: int = 8,
-    device: Device | ModuleType | None = None,
-) -> EigenvalueLaw:
-    r"""Return the law of the eigenvalues of the Jacobian of one step on given sites.
-
-    Parameters
-    ----------
-    sites
-        The joint law of all variables of a site, of any cell: drawn, or nodes of a quadrature.
-        4096 sites give the boundary of gated cells to a few thousandths.
-    weights
-        ``"gaussian"``, ``"orthogonal"`` or an ensemble that states its own scale; or one of them
-        for each preactivation by name.
-    grain
-        Least number of sites in a component of the support that :meth:`EigenvalueLaw.boundary`
-        returns.
-    device
-        Where the sites are moved to first: ``"cpu"`` or ``"gpu"``, or a namespace of the array API
-        standard; by default they stay where they are.  Sums over sites run there.
-
-    Notes
-    -----
-    Assumes W bi-invariant and free from the diagonals of the Jacobian.  With tied weights that is
-    what the dynamical mean field assumes of a state that the network has run to.
-
-    Raises
-    ------
-    ParameterError
-        If a name of an ensemble or of a preactivation is unknown.
-
-    References
-    ----------
-    :cite:t:`Can2020` for the support of GRU and LSTM with Gaussian weights; the rest is ours.
-
-    Examples
-    --------
-    >>> from rmt_jacobian.cells import Parameters, vanilla
-    >>> x = np.zeros(1)  # at its fixed point 0 the Jacobian is W itself
-    >>> sites = Sites.of(vanilla, Parameters.of(vanilla, weight_std=0.5, input_std=0,
-    ...                                         input_variance=1), [x], [x])
-    >>> law = eigenvalue_law(sites)
-    >>> round(law.spectral_radius, 12), round(float(law.density(0.2 + 0.1j)) * np.pi, 9)
-    (0.5, 4.0)
-    """
-    sites = sites if device is None else sites.on(device)
-    return EigenvalueLaw(site_problem(sites, weights), grain)

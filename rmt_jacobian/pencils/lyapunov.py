@@ -32,9 +32,15 @@ from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed, spawn
-from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import SiteLaw, free_step_law, steps_are_free, untied_state
+from rmt_jacobian.mean_field import (
+    Network,
+    Point,
+    SiteLaw,
+    free_step_law,
+    steps_are_free,
+    untied_law_of,
+)
 from rmt_jacobian.pencils.block_lyapunov import block_exponents
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
@@ -209,11 +215,11 @@ class Wave:
 
 
 def lyapunov_exponents(
-    cell: Cell,
-    parameters: Parameters,
+    network: Network,
+    parameters: Point = None,
+    *,
     weights: WeightsChoice,
     quantiles: ArrayLike,
-    *,
     draws: int | None = None,
     seed: Seed = 0,
 ) -> LyapunovExponents:
@@ -221,8 +227,9 @@ def lyapunov_exponents(
 
     Parameters
     ----------
-    cell, parameters
-        Any cell; its states may be passed on beside W.  With d states there are d N exponents.
+    network, parameters
+        A stationary law, from :func:`.stationary`; or any cell, by itself or by name, and its
+        hyperparameters.  States may be passed on beside W; with d of them there are d N exponents.
     weights
         ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale; or one for each
         preactivation by name.
@@ -255,18 +262,18 @@ def lyapunov_exponents(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
-    >>> found = lyapunov_exponents(minimalrnn, Parameters.of(minimalrnn), "gaussian",
-    ...                            [0.0, 0.4, 0.9], draws=2**17)
+    >>> found = lyapunov_exponents("minimalrnn", weights="gaussian",
+    ...                            quantiles=[0.0, 0.4, 0.9], draws=2**17)
     >>> found.exponents.round(1).tolist()
     [-0.0, -0.6, -3.6]
     """
     x = np.asarray(quantiles, dtype=float)
     if not np.all((x >= 0) & (x < 1)):
         raise ParameterError("quantiles must lie between 0 and 1, 1 excluded")
-    law = untied_state(cell, parameters).site_law
+    state = untied_law_of(network, parameters, what="the law of Lyapunov exponents").state
+    cell, parameters, law = state.cell, state.parameters, state.site_law
     if law is None:
-        flat = block_exponents(cell, parameters, weights, x.ravel(), draws=draws, seed=seed)
+        flat = block_exponents(state, weights, x.ravel(), draws=draws, seed=seed)
         exponents, errors = (values.reshape(x.shape) for values in flat)
         return LyapunovExponents(x, exponents, errors)
     if isinstance(weights, Mapping):

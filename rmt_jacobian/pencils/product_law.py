@@ -8,10 +8,8 @@ from types import ModuleType
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
-from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.derive import diagonal_valued_recursion
-from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import SiteLaw, UntiedState, untied_state
+from rmt_jacobian.mean_field import Network, Point, SiteLaw, untied_law_of
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
@@ -32,8 +30,8 @@ _ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
 def singular_value_law(
-    cell: Cell,
-    parameters: Parameters,
+    network: Network,
+    parameters: Point = None,
     *,
     weights: WeightsChoice,
     steps: int,
@@ -43,7 +41,6 @@ def singular_value_law(
     tolerance: float = 1e-6,
     replicates: int = 2,
     progress: bool = False,
-    state: UntiedState | None = None,
     device: Device | ModuleType = "cpu",
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product of Jacobians.
@@ -56,8 +53,9 @@ def singular_value_law(
 
     Parameters
     ----------
-    cell, parameters
-        Any cell, and its hyperparameters.
+    network, parameters
+        A stationary law, from :func:`.stationary`; or any cell, by itself or by name, and its
+        hyperparameters.
     weights
         ``"gaussian"``, ``"orthogonal"``, or an ensemble that states its own scale; or one for each
         preactivation by name.
@@ -77,8 +75,6 @@ def singular_value_law(
         Independent draws of the sites for the error estimate, which is computed when asked for.
     progress
         Whether to show a progress bar while the table is made.
-    state
-        The stationary state of this cell at these parameters, by default solved for.
     device
         Where the sites are when the Dyson equation is solved: ``"cpu"`` or ``"gpu"``, or a
         namespace of the array API standard.  They are drawn on the host, so that one seed means the
@@ -86,8 +82,8 @@ def singular_value_law(
 
     Raises
     ------
-    ParameterError
-        If the state is that of another cell, or of other parameters.
+    HypothesisError
+        If the stationary law is that of a network that keeps its weights.
 
     Notes
     -----
@@ -96,20 +92,16 @@ def singular_value_law(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import Parameters, vanilla
-    >>> law = singular_value_law(vanilla, Parameters.of(vanilla), weights="orthogonal", steps=2,
+    >>> law = singular_value_law("vanilla", {"weight_std": 1.2}, weights="orthogonal", steps=2,
     ...                          sites=128, squared=True)
     >>> bool(law.support()[1] > law.mean())
     True
     """
     namespace(device)  # refuses a GPU that is not there before anything is solved
     rngs = spawn(seed, 1 + replicates)
+    state = untied_law_of(network, parameters, what="the law of a product of Jacobians").state
+    cell, parameters, law = state.cell, state.parameters, state.site_law
     title = f"{cell.name}, {steps} steps" if progress else None
-    if state is None:
-        state = untied_state(cell, parameters)
-    else:
-        _refuse_another(state, cell, parameters)
-    law = state.site_law
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         ensembles = weight_ensembles(parameters, histories[0].names, weights)
@@ -150,24 +142,6 @@ def singular_value_law(
     return SingularValueLaw(
         found.chain, squared, tolerance, others, title, grain, teeth, calibration=found
     )
-
-
-def _refuse_another(state: UntiedState, cell: Cell, parameters: Parameters) -> None:
-    cell.refuse_another(state.cell, "the state")
-    here, there = parameters.named(), state.parameters.named()
-    other = [f"{name} = {there[name]:g}" for name in here if here[name] != there[name]]
-    if state.parameters.input_kind != parameters.input_kind:
-        other.append(f"{state.parameters.input_kind} inputs")
-    if state.parameters.bias_kind != parameters.bias_kind and _has_bias(parameters):
-        other.append(f"{state.parameters.bias_kind} biases")
-    if other:
-        raise ParameterError(
-            f"the state is that of {', '.join(other)}: solve for it at these parameters"
-        )
-
-
-def _has_bias(parameters: Parameters) -> bool:
-    return any(group.bias_std > 0 for _, group in parameters.groups)
 
 
 @dataclass(frozen=True)

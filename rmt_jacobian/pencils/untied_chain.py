@@ -85,11 +85,21 @@ class ProductMoments:
         T.
     mean, second_moment
         m_1 and m_2.
+    mean_error, second_moment_error
+        Half widths of 95 % intervals; 0 where they are exact, and nan where they are those of
+        given sites.
     """
 
     steps: int
     mean: float
     second_moment: float
+    mean_error: float = 0.0
+    second_moment_error: float = 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both are known to rounding."""
+        return self.mean_error == self.second_moment_error == 0
 
     @property
     def variance(self) -> float:
@@ -140,4 +150,4 @@ def product_moments_of(
         )
     with threadpool_limits(1):  # the arrays are small: threads would only wait for each other
         _, mean, second = chain_moments(chain, 2)
-    return ProductMoments(steps, mean, second)
+    return ProductMoments(steps, mean, second, float("nan"), float("nan"))

@@ -23,7 +23,7 @@ from rmt_jacobian.mean_field import (
     marginal_exponent,
     slow_share,
 )
-from rmt_jacobian.pencils.eigenvalues import eigenvalue_law
+from rmt_jacobian.pencils import eigenvalue_law
 from tests.ledger.gated import (
     average,
     dense_weights,

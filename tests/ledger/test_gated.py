@@ -15,7 +15,7 @@ from rmt_jacobian.pencils import (
     OrthogonalWeights,
     chain_moments,
 )
-from rmt_jacobian.pencils.eigenvalues import eigenvalue_law
+from rmt_jacobian.pencils import eigenvalue_law
 from tests.ledger.gated import (
     dense_weights,
     gru_jacobian,

@@ -58,7 +58,7 @@ def test_one_state_has_the_wave_of_its_own_equations(law):
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 def test_free_steps_have_the_law_of_newman(weights):
     p = Parameters.of(vanilla)
-    found, errors = block_exponents(vanilla, p, weights, QUANTILES)
+    found, errors = block_exponents(untied_state(vanilla, p), weights, QUANTILES)
     expected = free_step_exponents(vanilla, p, weights, QUANTILES)
     assert np.all(np.abs(found - expected) < 4 * errors + 1e-7)
     assert np.all(errors < 0.01)
@@ -67,7 +67,7 @@ def test_free_steps_have_the_law_of_newman(weights):
 def test_a_silent_lstm_has_one_finite_exponent_for_two():
     """h = tanh(c) / 2 follows c, and c' = (1/2 + W / 4) c with W of candidate.weight_std 3."""
     x = np.array([0.1, 0.3, 0.45, 0.5, 0.7])
-    found = lyapunov_exponents(lstm, Parameters.of(lstm), "gaussian", x)
+    found = lyapunov_exponents(lstm, Parameters.of(lstm), weights="gaussian", quantiles=x)
     assert np.all(found.exponents[3:] == -np.inf)
     for share, exponent in zip(2 * x[:3], found.exponents[:3], strict=True):
         mu = brentq(lambda mu, share=share: _constant_wave(mu, 0.5, 0.75) - share, 0.01, 0.81)
@@ -101,7 +101,7 @@ def test_exponents_are_those_of_sampled_networks(cell: Cell, weights: str):
     sampled = sample_lyapunov(cell, p, weights=weights, steps=200, width=width, samples=3)
     assert sampled.exponents.shape[1] == len(cell.states) * width
     places = (np.array([0.03, 0.2, 0.4, 0.6, 0.8, 0.9]) * sampled.exponents.shape[1]).astype(int)
-    found = lyapunov_exponents(cell, p, weights, sampled.quantiles[places])
+    found = lyapunov_exponents(cell, p, weights=weights, quantiles=sampled.quantiles[places])
     error = np.hypot(sampled.standard_error[places], found.errors)
     # The exponents of N sites differ from the limit by O(1/N), measured up to 2/N here.
     assert np.all(np.abs(sampled.mean[places] - found.exponents) < 4 * error + 4 / width)
@@ -110,18 +110,21 @@ def test_exponents_are_those_of_sampled_networks(cell: Cell, weights: str):
 def test_every_w_may_have_an_ensemble_of_its_own():
     p = Parameters.of(gru).with_values(input_std=1.0)
     x = np.array([0.5])
-    both = [lyapunov_exponents(gru, p, name, x, draws=2**14) for name in ("gaussian", "orthogonal")]
+    both = [
+        lyapunov_exponents(gru, p, weights=name, quantiles=x, draws=2**14)
+        for name in ("gaussian", "orthogonal")
+    ]
     mixed = {"update": "gaussian", "reset": "gaussian", "candidate": "orthogonal"}
-    between = lyapunov_exponents(gru, p, mixed, x, draws=2**14).exponents[0]
+    between = lyapunov_exponents(gru, p, weights=mixed, quantiles=x, draws=2**14).exponents[0]
     assert both[0].exponents[0] < between < both[1].exponents[0]
 
 
 def test_many_quantiles_are_interpolated():
     p, x = Parameters.of(minimalrnn), (np.arange(40) + 0.5) / 40
-    found, _ = block_exponents(minimalrnn, p, "gaussian", x, draws=2**13)
+    found, _ = block_exponents(untied_state(minimalrnn, p), "gaussian", x, draws=2**13)
     assert np.all(np.diff(found) < 0)
     places = [3, 21, 36]
-    direct, _ = block_exponents(minimalrnn, p, "gaussian", x[places], draws=2**13)
+    direct, _ = block_exponents(untied_state(minimalrnn, p), "gaussian", x[places], draws=2**13)
     assert found[places] == pytest.approx(direct, abs=3e-3)
 
 
@@ -133,7 +136,7 @@ def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
     largest = largest_exponent(untied_state(cell, p))
     if cell is minimalrnn:
         assert largest == pytest.approx(math.log(site_law(cell, p).chi1) / 2, abs=1e-3)
-    found, errors = block_exponents(cell, p, "gaussian", np.array([0.0, 2e-4]))
+    found, errors = block_exponents(untied_state(cell, p), "gaussian", np.array([0.0, 2e-4]))
     assert found[0] == largest
     assert errors[0] == 0
     assert found[1] == pytest.approx(largest, abs=4 * errors[1] + 5e-3)
@@ -145,7 +148,9 @@ def test_frozen_biases_leave_the_bulk_to_typical_sites():
               "input_variance": 0.8}  # fmt: skip
     p = Parameters.of(gru, values, bias_kind="frozen")
     x = np.array([0.1, 0.5, 0.9])
-    found, errors = block_exponents(gru, p, "gaussian", np.array([0.0, *x]), draws=2**14)
+    found, errors = block_exponents(
+        untied_state(gru, p), "gaussian", np.array([0.0, *x]), draws=2**14
+    )
     assert found[0] == pytest.approx(0.0, abs=1e-9)
     sampled = sample_lyapunov(gru, p, weights="gaussian", width=128, steps=300, seed=1)
     expected = np.quantile(sampled.exponents, 1 - x)
@@ -167,10 +172,10 @@ def test_shares_that_go_in_come_out():
 def test_no_weights_and_long_memory_are_refused():
     quiet = Parameters.of(gru).with_values(weight_std=0.0, input_std=1.0)
     with pytest.raises(ParameterError, match="weight_std"):
-        lyapunov_exponents(gru, quiet, "gaussian", [0.5])
+        lyapunov_exponents(gru, quiet, weights="gaussian", quantiles=[0.5])
     kept = Parameters.of(gru).with_values(weight_std=1e-3, input_std=1.0)
     with pytest.raises(ConvergenceError, match="sample"):
-        lyapunov_exponents(gru, kept, "gaussian", [0.5])
+        lyapunov_exponents(gru, kept, weights="gaussian", quantiles=[0.5])
     assert isinstance(untied_history(untied_state(gru, kept), 1, count=16), BlockHistory)
 
 

@@ -15,7 +15,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import Sites
-from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, eigenvalue_law
+from rmt_jacobian.pencils import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.pencils.ensembles import TransformWeights
 from tests.pencils.eigenvalue_cells import CELLS, TURNING, drawn_sites
 

@@ -58,7 +58,7 @@ def test_cells_without_memory_have_no_sampling_error(weights):
     log_s = np.array(v) + np.log((1 - x) / x) - 2 * math.log(1.6)  # of B^2, with orthogonal W
     if weights == "gaussian":
         log_s -= np.log(1 - x)
-    found = lyapunov_exponents(vanilla, p, weights, x)
+    found = lyapunov_exponents(vanilla, p, weights=weights, quantiles=x)
     assert found.exponents == pytest.approx(-log_s / 2, rel=1e-8)
     assert not found.errors.any()
 
@@ -69,7 +69,7 @@ def test_relu_has_two_slopes(weights):
     relu = vanilla_cell("relu")
     values = {"weight_std": 1.2, "input_std": 0.5, "bias_mean": 0.0, "input_variance": 0.5}
     x = np.array([0.0, 0.1, 0.3, 0.49, 0.5001, 0.8])
-    found = lyapunov_exponents(relu, Parameters.of(relu, values), weights, x)
+    found = lyapunov_exponents(relu, Parameters.of(relu, values), weights=weights, quantiles=x)
     alive = x[:4]
     # S of B^2 is v (1 - x) / x with v = 2 x / (1 - 2 x).
     log_s = np.log(2 * (1 - alive) / (1 - 2 * alive)) - 2 * math.log(1.2)
@@ -82,8 +82,8 @@ def test_relu_has_two_slopes(weights):
 def test_ensembles_that_state_their_own_scale_have_the_law_too():
     p = Parameters.of(vanilla, {"weight_std": 1.6, "input_std": 0.7, "bias_mean": 0.3,
                                 "input_variance": 0.9})  # fmt: skip
-    own = lyapunov_exponents(vanilla, p, OrthogonalWeights(2.4), QUANTILES)
-    named = lyapunov_exponents(vanilla, p, {"candidate": "orthogonal"}, QUANTILES)
+    own = lyapunov_exponents(vanilla, p, weights=OrthogonalWeights(2.4), quantiles=QUANTILES)
+    named = lyapunov_exponents(vanilla, p, weights={"candidate": "orthogonal"}, quantiles=QUANTILES)
     assert own.exponents == pytest.approx(named.exponents + math.log(1.5), rel=1e-12)
 
 
@@ -114,7 +114,9 @@ def test_gated_exponents_are_those_of_sampled_networks(weights):
     p, width = Parameters.of(minimalrnn), 96
     sampled = sample_lyapunov(minimalrnn, p, weights=weights, steps=300, width=width, samples=4)
     places = np.array([2, 12, 30, 48, 70, 86])
-    found = lyapunov_exponents(minimalrnn, p, weights, sampled.quantiles[places], draws=2**18)
+    found = lyapunov_exponents(
+        minimalrnn, p, weights=weights, quantiles=sampled.quantiles[places], draws=2**18
+    )
     error = np.hypot(sampled.standard_error[places], found.errors)
     # The exponents of N sites differ from the limit by O(1/N), measured 1.5/N in the bulk.
     assert np.all(np.abs(sampled.mean[places] - found.exponents) < 4 * error + 3 / width)
@@ -123,7 +125,9 @@ def test_gated_exponents_are_those_of_sampled_networks(weights):
 def test_finite_products_approach_the_wave():
     p = Parameters.of(minimalrnn)
     x = np.array([0.2, 0.5, 0.8])
-    limit = lyapunov_exponents(minimalrnn, p, "gaussian", x, draws=2**18).exponents
+    limit = lyapunov_exponents(
+        minimalrnn, p, weights="gaussian", quantiles=x, draws=2**18
+    ).exponents
     gaps = []
     for steps in (2, 8):
         law = singular_value_law(
@@ -136,9 +140,9 @@ def test_finite_products_approach_the_wave():
 
 def test_many_quantiles_are_interpolated():
     p, x = Parameters.of(minimalrnn), (np.arange(64) + 0.5) / 64
-    found = lyapunov_exponents(minimalrnn, p, "gaussian", x, draws=2**16)
+    found = lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=x, draws=2**16)
     places = [1, 20, 61]
-    direct = lyapunov_exponents(minimalrnn, p, "gaussian", x[places], draws=2**16)
+    direct = lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=x[places], draws=2**16)
     assert found.exponents[places] == pytest.approx(direct.exponents, abs=1e-3)
     assert np.all(np.diff(found.exponents) < 0)
 
@@ -151,13 +155,15 @@ def test_exponents_sum_to_the_logarithmic_determinant_of_one_step():
     direct, gate = sites.direct[0] ** 2, (p.only.weight_std * sites.gate[0]) ** 2
     y = brentq(lambda y: np.mean(gate / (direct + gate * y)) - 1, 1e-6, 1.0)
     expected = (np.mean(np.log(direct + gate * y)) - y) / 2
-    found = lyapunov_exponents(minimalrnn, p, "gaussian", x, draws=2**18)
+    found = lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=x, draws=2**18)
     assert found.exponents.mean() == pytest.approx(expected, abs=0.02)
 
 
 def test_largest_exponent_is_that_of_the_mean_growth():
     p = Parameters.of(minimalrnn)
-    found = lyapunov_exponents(minimalrnn, p, "orthogonal", [[0.0, 1e-5]], draws=2**17)
+    found = lyapunov_exponents(
+        minimalrnn, p, weights="orthogonal", quantiles=[[0.0, 1e-5]], draws=2**17
+    )
     largest = np.log(site_law(minimalrnn, p).chi1) / 2
     assert found.exponents.shape == (1, 2)
     assert found.exponents[0, 0] == largest
@@ -168,7 +174,9 @@ def test_largest_exponent_is_that_of_the_mean_growth():
 @pytest.mark.parametrize("x", [-0.1, 1.0, np.nan])
 def test_quantiles_out_of_range_are_refused(x):
     with pytest.raises(ParameterError, match="quantiles"):
-        lyapunov_exponents(minimalrnn, Parameters.of(minimalrnn), "gaussian", [0.5, x])
+        lyapunov_exponents(
+            minimalrnn, Parameters.of(minimalrnn), weights="gaussian", quantiles=[0.5, x]
+        )
 
 
 def test_no_weights_and_long_memory_are_refused():
@@ -177,4 +185,4 @@ def test_no_weights_and_long_memory_are_refused():
             minimalrnn, {**dict(minimalrnn.typical_parameters), "weight_std": weight_std}
         )
         with pytest.raises(error):
-            lyapunov_exponents(minimalrnn, p, "gaussian", [0.5])
+            lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=[0.5])

@@ -6,7 +6,7 @@ import pytest
 from rmt_jacobian.cells import Parameters, compile_cell, gru, lstm, minimalrnn
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Sites
-from rmt_jacobian.pencils.eigenvalues import eigenvalue_law
+from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.sampling import draw_weights, run_network
 from rmt_jacobian.sampling.eigenvalues import dense_jacobian, jacobian_eigenvalues
 from tests.pencils.eigenvalue_cells import CELLS, TURNING, drawn_sites

@@ -1,0 +1,177 @@
+"""How the stationary law of a site is asked for, by a user and by every other module.
+
+One question, three kinds of dynamics: weights that are drawn anew at every step, weights that are
+kept in time, and networks at rest.  Which equations give the law is decided by the cell.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, TypeAlias, get_args, overload
+
+from rmt_jacobian.cells import BiasKind, Cell, Parameters, cell_named
+from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.mean_field.dynamical import tied_steady_state
+from rmt_jacobian.mean_field.fixed_points import fixed_points
+from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw
+from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
+from rmt_jacobian.mean_field.untied import untied_state
+from rmt_jacobian.mean_field.untied_law import UntiedLaw
+
+__all__ = ["Network", "Point", "cell_and_parameters", "law_of", "stationary", "untied_law_of"]
+
+Network: TypeAlias = StationaryLaw | Cell | str
+"""Whose law is asked for: one that is known, or a cell, by itself or by its name."""
+Point: TypeAlias = Parameters | Mapping[str, float] | None
+"""Hyperparameters, or some of them by name; the cell's typical ones are the rest."""
+
+
+@overload
+def stationary(
+    cell: Cell | str, parameters: Point = None, *, dynamics: Literal["untied"] = "untied",
+    biases: BiasKind | None = None, tolerance: float | None = None,
+    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    progress: bool = False,
+) -> UntiedLaw: ...  # fmt: skip
+@overload
+def stationary(
+    cell: Cell | str, parameters: Point = None, *, dynamics: Literal["tied"],
+    biases: BiasKind | None = None, tolerance: float | None = None,
+    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    progress: bool = False,
+) -> TiedLaw: ...  # fmt: skip
+@overload
+def stationary(
+    cell: Cell | str, parameters: Point = None, *, dynamics: Literal["at_rest"],
+    biases: BiasKind | None = None, tolerance: float | None = None,
+    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    progress: bool = False,
+) -> LawAtRest: ...  # fmt: skip
+def stationary(
+    cell: Cell | str,
+    parameters: Point = None,
+    *,
+    dynamics: Dynamics = "untied",
+    biases: BiasKind | None = None,
+    tolerance: float | None = None,
+    start_variance: float | None = None,
+    sites: int = 16_384,
+    seed: int = 0,
+    progress: bool = False,
+) -> StationaryLaw:
+    """Return the stationary law of a site.
+
+    Parameters
+    ----------
+    cell
+        Any cell, or the name of one that comes with the package.
+    parameters
+        Its hyperparameters, or some of them by name; the rest are the cell's typical ones.
+    dynamics
+        ``"untied"``: W and V are drawn anew at every step; ``"tied"``: they are kept, as those of a
+        network that is trained; ``"at_rest"``: kept, with inputs that are constant, at a fixed
+        point, which is the one of the largest variance (``law.points`` has all).
+    biases
+        ``"frozen"`` or ``"redrawn"`` at every step; by default what the parameters say.  Networks
+        that keep their weights keep their biases.
+    tolerance
+        The largest relative error of a variance: met, or refused.
+    start_variance
+        Of the states at the start, which selects the law where there are several.
+    sites, seed
+        How many sites stand for a law that is no closed form, and what is random.
+    progress
+        Whether to show a progress bar where it takes more than two seconds.
+
+    Raises
+    ------
+    ConvergenceError
+        If none is found, or the tolerance is not met.
+    InfeasibleError
+        If states grow for ever.
+    HypothesisError
+        If biases are redrawn while weights are kept.
+
+    Examples
+    --------
+    >>> law = stationary("minimalrnn", {"weight_std": 3, "input_variance": 0.5})
+    >>> law
+    <untied minimalrnn: q update 16.25>
+    >>> round(law.growth_rate, 4), round(law.timescale, 2), law.exact
+    (1.0099, -101.01, ('variances', 'state_squares', 'growth_rate', 'timescale'))
+    """
+    cell, parameters = cell_and_parameters(cell, parameters)
+    if biases is not None:
+        if biases not in get_args(BiasKind):
+            raise ParameterError(f"biases must be 'frozen' or 'redrawn', not {biases!r}")
+        if biases == "redrawn" and dynamics != "untied":
+            raise HypothesisError(
+                "a network that keeps its weights keeps its biases: leave out biases='redrawn'"
+            )
+        parameters = replace(parameters, bias_kind=biases)
+    if dynamics == "untied":
+        return UntiedLaw(
+            untied_state(
+                cell, parameters, count=sites, seed=seed, start_variance=start_variance,
+                tolerance=tolerance,
+            )
+        )  # fmt: skip
+    if dynamics == "tied":
+        steady = tied_steady_state(
+            cell, parameters, sites=sites, tolerance=tolerance, seed=seed, progress=progress,
+            start_variance=1.0 if start_variance is None else start_variance,
+        )  # fmt: skip
+        steady.require_converged()
+        return TiedLaw(steady)
+    if dynamics == "at_rest":
+        points = fixed_points(cell, parameters)
+        return LawAtRest(points[-1], points)
+    raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
+
+
+def cell_and_parameters(cell: Cell | str, parameters: Point = None) -> tuple[Cell, Parameters]:
+    """Return a cell that may be named, and hyperparameters of which some may be given.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, or the parameters are of another cell.
+    """
+    cell = cell_named(cell)
+    if not isinstance(parameters, Parameters):
+        return cell, Parameters.of(cell, parameters)
+    parameters.check_cell(cell)
+    return cell, parameters
+
+
+def law_of(network: Network, parameters: Point = None) -> StationaryLaw:
+    """Return a law as it is, or that of an untied network of a cell.
+
+    Raises
+    ------
+    ParameterError
+        If hyperparameters are given beside a law, which has its own.
+    """
+    if not isinstance(network, StationaryLaw):
+        return stationary(network, parameters)
+    if parameters is not None:
+        raise ParameterError(
+            "the law has its own parameters: give the law alone, or a cell and parameters"
+        )
+    return network
+
+
+def untied_law_of(network: Network, parameters: Point = None, *, what: str) -> UntiedLaw:
+    """Return the same, for what is known of untied networks alone.
+
+    Raises
+    ------
+    HypothesisError
+        If the law is that of a network that keeps its weights.
+    """
+    law = law_of(network, parameters)
+    if not isinstance(law, UntiedLaw):
+        raise HypothesisError(
+            f"{what} is known for untied weights: take stationary(..., dynamics='untied'), "
+            f"not {law.dynamics!r}, or sample networks that keep their weights"
+        )
+    return law

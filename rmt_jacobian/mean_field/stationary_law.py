@@ -1,0 +1,97 @@
+"""The stationary law of one site: what every spectrum, average and timescale follows from."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import sympy as sp
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.sites import Sites
+
+__all__ = ["ROUNDED", "Dynamics", "StationaryLaw"]
+
+Dynamics: TypeAlias = Literal["untied", "tied", "at_rest"]
+ROUNDED = 1e-9  # relative: errors below it are those of quadratures and of rounding
+
+
+class StationaryLaw(ABC):
+    """The stationary law of the variables of one site.
+
+    Attributes
+    ----------
+    dynamics
+        ``"untied"``, ``"tied"`` or ``"at_rest"``.
+    """
+
+    dynamics: ClassVar[Dynamics]
+
+    @property
+    @abstractmethod
+    def cell(self) -> Cell:
+        """The cell."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """Its hyperparameters."""
+
+    @property
+    @abstractmethod
+    def variances(self) -> dict[str, float]:
+        """q_k of every preactivation over sites, around its bias mean."""
+
+    @property
+    @abstractmethod
+    def state_squares(self) -> dict[str, float]:
+        """E[s^2] of every state."""
+
+    @property
+    @abstractmethod
+    def errors(self) -> dict[str, Any]:
+        """Half widths of 95 % intervals, by the name of the number and that of its part."""
+
+    @abstractmethod
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:
+        """Return :meth:`average` and the half width of its 95 % interval."""
+
+    @abstractmethod
+    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:
+        """Return sites that stand for the law: the variables of one step, shape (count,)."""
+
+    def average(self, expression: sp.Expr) -> float:
+        """Return the average of an expression in the cell's symbols over the sites.
+
+        Parameters
+        ----------
+        expression
+            In ``cell.states`` before a step, ``cell.gates`` and ``cell.input``.
+        """
+        return self.average_with_error(expression)[0]
+
+    @property
+    def exact(self) -> tuple[str, ...]:
+        """The numbers that are closed forms or quadratures: known to rounding."""
+        return tuple(name for name, error in self.errors.items() if _is_rounding(error, self, name))
+
+    def __repr__(self) -> str:
+        """Say in one line what the law is of."""
+        variances = ", ".join(f"q {name} {q:.4g}" for name, q in self.variances.items())
+        return f"<{self.dynamics} {self.cell.name}: {variances}>"
+
+    def _by_preactivation(self, values: Any) -> dict[str, float]:
+        names = (each.name for each in self.cell.preactivations)
+        return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+    def _by_state(self, values: Any) -> dict[str, float]:
+        names = map(str, self.cell.states)
+        return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def _is_rounding(error: Any, law: StationaryLaw, name: str) -> bool:
+    value = getattr(law, name)
+    if isinstance(error, Mapping):
+        return all(error[k] <= ROUNDED * abs(value[k]) for k in error)
+    return not math.isfinite(value) or error <= ROUNDED * abs(value)

@@ -1,0 +1,148 @@
+"""The stationary laws of a site of networks that keep their weights: in motion and at rest."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy as sp
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.dynamical import TiedSteadyState
+from rmt_jacobian.mean_field.fixed_points import FixedPoint
+from rmt_jacobian.mean_field.replicated import half_width
+from rmt_jacobian.mean_field.sites import Sites
+from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw
+
+__all__ = ["LawAtRest", "TiedLaw"]
+
+_GROUPS = 8  # of sites, whose scatter is the error of an average over them
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TiedLaw(StationaryLaw):
+    r"""The law of a site of a network that keeps its weights, in its steady state.
+
+    Attributes
+    ----------
+    steady
+        The covariances in time that it is made of: :attr:`TiedSteadyState.lags`, ...
+
+    Notes
+    -----
+    Assumes N -> infinity, W Gaussian or orthogonal.
+    """
+
+    steady: TiedSteadyState
+
+    dynamics: ClassVar[Dynamics] = "tied"
+
+    @property
+    def cell(self) -> Cell:  # noqa: D102
+        return self.steady.cell
+
+    @property
+    def parameters(self) -> Parameters:  # noqa: D102
+        return self.steady.parameters
+
+    @property
+    def variances(self) -> dict[str, float]:  # noqa: D102
+        return self._by_preactivation(self.steady.preactivation_variances)
+
+    @property
+    def state_squares(self) -> dict[str, float]:  # noqa: D102
+        return self._by_state(self.steady.state_covariances[:, 0])
+
+    @property
+    def correlation_time(self) -> float:
+        """The lag at which the slowest state has lost all but 1/e of what fluctuates."""
+        return self.steady.correlation_time
+
+    @property
+    def errors(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "variances": self._by_preactivation(2 * self.steady.preactivation_errors[:, 0]),
+            "state_squares": self._by_state(2 * self.steady.state_errors[:, 0]),
+            "correlation_time": 2 * self.steady.correlation_time_error,
+        }
+
+    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:
+        """Return sites of one time slice: the first of those that the steady state was solved on.
+
+        Parameters
+        ----------
+        count
+            At most as many as :func:`stationary` was asked for.
+        seed
+            Is not read: the sites were drawn when the law was solved for.
+        """
+        del seed
+        return self.steady.sites(count)
+
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
+        values = self.steady.sites().values(sp.sympify(expression))
+        groups = np.array([part.mean() for part in np.array_split(values, _GROUPS)])
+        return float(values.mean()), float(half_width(groups))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LawAtRest(StationaryLaw):
+    """The law of a site of a network that keeps its weights and stands still.
+
+    Attributes
+    ----------
+    point
+        The fixed point.
+    points
+        All fixed points of the network, by increasing variance.
+
+    Notes
+    -----
+    Assumes inputs and biases that are constant in time, and N -> infinity.
+    """
+
+    point: FixedPoint
+    points: tuple[FixedPoint, ...]
+
+    dynamics: ClassVar[Dynamics] = "at_rest"
+
+    @property
+    def cell(self) -> Cell:  # noqa: D102
+        return self.point.cell
+
+    @property
+    def parameters(self) -> Parameters:  # noqa: D102
+        return self.point.parameters
+
+    @property
+    def variances(self) -> dict[str, float]:  # noqa: D102
+        return self._by_preactivation(self.point.variances)
+
+    @property
+    def state_squares(self) -> dict[str, float]:  # noqa: D102
+        return self._by_state([self.point.average(s**2) for s in self.cell.states])
+
+    @property
+    def spectral_radius(self) -> float:
+        """The radius that the eigenvalues of the Jacobian of a step fill."""
+        return self.point.spectral_radius
+
+    @property
+    def stable(self) -> bool:
+        """Whether small changes die out."""
+        return self.point.stable
+
+    @property
+    def errors(self) -> dict[str, Any]:  # noqa: D102
+        error = self.point.error
+        return {
+            "variances": {name: error * q for name, q in self.variances.items()},
+            "state_squares": {name: error * q for name, q in self.state_squares.items()},
+        }
+
+    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:  # noqa: D102
+        return self.point.sites(count, seed)
+
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
+        value = self.point.average(sp.sympify(expression))
+        return value, self.point.error * abs(value)

@@ -1,0 +1,162 @@
+"""The stationary law of a site whose weights are drawn anew at every step."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import sympy as sp
+
+from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.mean_field.correlation import timescale
+from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.pair_equations import pair_state
+from rmt_jacobian.mean_field.pairs import PairState
+from rmt_jacobian.mean_field.replicated import half_width
+from rmt_jacobian.mean_field.rounding import timescale_error
+from rmt_jacobian.mean_field.sites import Sites
+from rmt_jacobian.mean_field.stationary_law import ROUNDED, Dynamics, StationaryLaw
+from rmt_jacobian.mean_field.untied import UntiedState
+
+__all__ = ["UntiedLaw"]
+
+_POPULATIONS = 8  # whose scatter is the error of an average over sites
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class UntiedLaw(StationaryLaw):
+    r"""The law of a site of a network whose W and V are drawn anew at every step.
+
+    .. math:: q_k = \sigma_k^2 E[y_k^2] + \nu_k^2 R + \rho_k^2, \qquad e_k \sim N(\mu_k, q_k)
+
+    Attributes
+    ----------
+    state
+        The self-consistent state that it is made of.
+
+    Notes
+    -----
+    Assumes fresh weights and N -> infinity.  Frozen biases belong to the site.
+    """
+
+    state: UntiedState
+    _pairs: dict[float, PairState] = field(default_factory=dict)
+
+    dynamics: ClassVar[Dynamics] = "untied"
+
+    @property
+    def cell(self) -> Cell:  # noqa: D102
+        return self.state.cell
+
+    @property
+    def parameters(self) -> Parameters:  # noqa: D102
+        return self.state.parameters
+
+    @property
+    def variances(self) -> dict[str, float]:  # noqa: D102
+        return self._by_preactivation(self.state.preactivation_variances)
+
+    @property
+    def state_squares(self) -> dict[str, float]:  # noqa: D102
+        return self._by_state(self.state.state_squares)
+
+    @property
+    def growth_rate(self) -> float:
+        r"""The factor by which squared gradients grow a step in the end, chi_1.
+
+        Jumps of gates or activations, which no derivative sees, do not count.
+        """
+        return self.pair().gradient_growth
+
+    def growth_over(self, steps: int) -> float:
+        r"""Return :math:`m_1(T)^{1/T}`, the same over T steps from a random change of the states.
+
+        Parameters
+        ----------
+        steps
+            T.
+        """
+        return self.pair().growth_rate(steps)
+
+    @property
+    def timescale(self) -> float:
+        r""":math:`-1/\log\chi` of two networks that see the same, in steps."""
+        return timescale(self.pair().chi)
+
+    @property
+    def errors(self) -> dict[str, Any]:  # noqa: D102
+        same = self.pair()
+        return {
+            "variances": self._by_preactivation(self.state.preactivation_variance_errors),
+            "state_squares": self._by_state(self.state.state_square_errors),
+            "growth_rate": same.chi_error if math.isfinite(same.chi) else math.inf,
+            "timescale": timescale_error(self.timescale, 1 - same.chi, same.chi_error),
+        }
+
+    def pair(self, input_correlation: float = 1.0) -> PairState:
+        """Return the joint law of a site in two networks that share all weights.
+
+        Parameters
+        ----------
+        input_correlation
+            Sigma_12, that of their inputs; with 1 they see the same, and are the same.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.mean_field import stationary
+        >>> pair = stationary("minimalrnn").pair(0.5)
+        >>> round(pair.chi, 4), [round(c, 4) for c in pair.correlations]
+        (0.4243, [0.309])
+        """
+        if input_correlation not in self._pairs:
+            self._pairs[input_correlation] = (
+                PairState(self.state, 1.0, self.state.source_squares)
+                if input_correlation == 1
+                else pair_state(self.state, input_correlation)
+            )
+        return self._pairs[input_correlation]
+
+    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:  # noqa: D102
+        return self.state.history(1, count=count, seed=seed)[0]
+
+    def history(self, steps: int, count: int = 4096, seed: Seed = 0) -> list[Sites]:
+        """Return the variables of successive steps at the same sites.
+
+        Parameters
+        ----------
+        steps
+            T.
+        count, seed
+            How many sites, best a power of 2, and what they are drawn from.
+        """
+        return self.state.history(steps, count=count, seed=seed)
+
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:
+        """Return the average of an expression over sites, and the half width of its interval.
+
+        It is a quadrature where the expression reads preactivations and inputs alone and no bias is
+        frozen, or is a polynomial in the state of a cell whose moments close; else the mean over
+        independent populations of sites.
+        """
+        expression = sp.sympify(expression)
+        coefficients = self._closed(expression)
+        if coefficients is not None:
+            fresh = FreshVariables(self.cell, self.parameters, self.state.preactivation_variances)
+            parts = [float(fresh.average(each).mean()) * moment for each, moment in coefficients]
+            return math.fsum(parts), ROUNDED * math.fsum(map(abs, parts))
+        rngs = spawn(self.state.seed, _POPULATIONS)
+        count = max(self.state.count // _POPULATIONS, 2)
+        found = np.array([self.sites(count, rng).average(expression) for rng in rngs])
+        return float(found.mean()), float(half_width(found))
+
+    def _closed(self, expression: sp.Expr) -> list[tuple[sp.Expr, float]] | None:
+        """Return coefficients in gates and input, and the moments that they stand with."""
+        read = expression.free_symbols & set(self.cell.states)
+        if not read and not self.parameters.has_frozen_bias:
+            return [(expression, 1.0)] if self.state.is_exact else None
+        law = self.state.site_law
+        if law is None or not expression.is_polynomial(*self.cell.states):
+            return None
+        polynomial = sp.Poly(expression, *self.cell.states)
+        return [(c, law.state_moment(n) if n else 1.0) for (n,), c in polynomial.terms()]
