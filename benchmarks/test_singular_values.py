@@ -5,7 +5,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Parameters, minimalrnn
-from rmt_jacobian.compare import compare_spectrum
+from rmt_jacobian.comparison import compare_spectrum
 from rmt_jacobian.mean_field import site_law
 from rmt_jacobian.pencils import (
     GaussianWeights,

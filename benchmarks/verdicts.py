@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.cells import Parameters, cell_named
-from rmt_jacobian.compare import Comparison, Estimate, Verification, verify
+from rmt_jacobian.comparison import Comparison, Estimate, Verification, verify
 
 _SCORES = ("exact", "exact on sites", "paired")
 _ROUTES = ("printed", "s_transform", "exact", "paired")

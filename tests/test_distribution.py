@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import rmt_jacobian
-from rmt_jacobian.cells import Parameters, minimalrnn
+from rmt_jacobian.cells import minimalrnn
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
@@ -73,11 +73,11 @@ def test_what_is_installed_from_the_wheel_works(wheel: Path, tmp_path: Path) -> 
     run(*pip, cwd=tmp_path)
     program = (
         f"import sys; sys.path.insert(0, {str(target)!r}); import rmt_jacobian as rj; "
-        "print(rj.__file__, rj.site_law(rj.minimalrnn, rj.Parameters.of(rj.minimalrnn)).chi1); "
+        "print(rj.__file__, rj.stationary('minimalrnn').growth_rate); "
         "from rmt_jacobian.cli import main; main(['derive', 'vanilla', '--variance'])"
     )
     place, chi, *text = run("-P", "-c", program, cwd=tmp_path).split()
     assert Path(place).is_relative_to(target)
-    here = rmt_jacobian.site_law(minimalrnn, Parameters.of(minimalrnn)).chi1
+    here = rmt_jacobian.stationary(minimalrnn).growth_rate
     assert float(chi) == pytest.approx(here, rel=1e-12)
     assert text

@@ -159,7 +159,8 @@ def _is_unseen(
     if claim.name == "chi" and measured["size at kinks"].value <= _DEAD:
         # Networks that have died out count as equal; while they die at a kink, they are not.
         alike = measured.get("chi1", own)
-        return abs(own.value - alike.value) > _APART * alike.value
+        if abs(own.value - alike.value) > _APART * alike.value:
+            return True
     # What takes several steps has a rate that is a root of how rare it is.
     events = abs(claim.value) ** (delay if claim.name.startswith("chi") else 1)
     return max(own.value, own.error) <= _LITTLE * events <= _LITTLE * _UNSEEN

@@ -26,7 +26,7 @@ from rmt_jacobian.errors import ParameterError
 if TYPE_CHECKING:
     import numpy as np
 
-    from rmt_jacobian.compare import SpectrumComparison
+    from rmt_jacobian.comparison import SpectrumComparison
     from rmt_jacobian.laws import Law
 
 __all__ = ["compare_command"]
@@ -97,7 +97,7 @@ def compare_command(
         check_figure_path(figure)
     spectra = _read(values, key)
 
-    from rmt_jacobian.compare import compare_spectrum
+    from rmt_jacobian.comparison import compare_spectrum
     from rmt_jacobian.laws import parse_law
 
     settings: dict[str, Any] = {"values": str(values), "version": __version__}
@@ -171,26 +171,13 @@ def _loaded(path: Path, key: str | None) -> "np.ndarray | None":
 
 
 def _checked(path: Path, found: "np.ndarray | None") -> "np.ndarray":
-    import numpy as np
+    from rmt_jacobian.comparison import checked_values
 
     if found is None:
         raise ParameterError(
             f"{path} does not hold one array, or none of that name: give its --key"
         )
-    if found.dtype.kind not in "fiu" or found.ndim not in (1, 2) or not found.size:
-        raise ParameterError(
-            f"{path} must hold real numbers of shape (networks, N) or (N,), not {found.dtype} of "
-            f"shape {found.shape}"
-        )
-    spectra = np.atleast_2d(found.astype(float))
-    if not np.isfinite(spectra).all():
-        raise ParameterError(f"{path} holds values that are not finite: leave them out")
-    if np.any(spectra < 0):
-        raise ParameterError(
-            f"{path} holds values below 0, which singular values are not: take absolute values, "
-            "or compare eigenvalues in Python with compare_spectrum"
-        )
-    return spectra
+    return checked_values(found, str(path))
 
 
 def _named(names: list[str], key: str | None) -> str:
@@ -204,7 +191,7 @@ def _draw(
 ) -> None:
     import numpy as np
 
-    from rmt_jacobian.compare import compare_spectrum
+    from rmt_jacobian.comparison import compare_spectrum
     from rmt_jacobian.pencils import SingularValueLaw
     from rmt_jacobian.plotting import overlay_figure, save_figure
 

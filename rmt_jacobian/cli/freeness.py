@@ -60,7 +60,7 @@ def freeness_command(
     found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
 
     from rmt_jacobian.arrays import run_metadata
-    from rmt_jacobian.compare import freeness_of_cell
+    from rmt_jacobian.comparison import freeness_of_cell
 
     found = freeness_of_cell(
         found_cell,

@@ -26,7 +26,7 @@ from rmt_jacobian.cli.options import (
 if TYPE_CHECKING:
     import numpy as np
 
-    from rmt_jacobian.compare import LanczosComparison
+    from rmt_jacobian.comparison import LanczosComparison
     from rmt_jacobian.pencils import SingularValueLaw
     from rmt_jacobian.sampling import LanczosSpectrum, MatrixFreeMoments
 
@@ -134,7 +134,7 @@ def lanczos_command(
     if (with_law or figure) and not lanczos_steps:
         raise click.UsageError("--law and --figure need --lanczos-steps above 0")
 
-    from rmt_jacobian.compare import compare_lanczos
+    from rmt_jacobian.comparison import compare_lanczos
     from rmt_jacobian.pencils import singular_value_law
     from rmt_jacobian.plotting import check_figure_path, lanczos_figure, save_figure
     from rmt_jacobian.sampling import ensemble_of, sample_matrix_free

@@ -93,7 +93,7 @@ def verify_command(
     if samples < 2:
         raise ParameterError("--samples must be at least 2, or there is no standard error")
 
-    from rmt_jacobian.compare import to_json, to_markdown, to_text, verify
+    from rmt_jacobian.comparison import to_json, to_markdown, to_text, verify
     from rmt_jacobian.plotting import save_figure, verification_figure
 
     found = verify(

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Literal, TypeAlias, get_args, overload
 
 from rmt_jacobian.cells import BiasKind, Cell, Parameters, cell_named
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.counts import check_counts
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field.dynamical import tied_steady_state
 from rmt_jacobian.mean_field.fixed_points import fixed_points
 from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw
@@ -18,6 +19,8 @@ from rmt_jacobian.mean_field.untied import untied_state
 from rmt_jacobian.mean_field.untied_law import UntiedLaw
 
 __all__ = ["Network", "Point", "cell_and_parameters", "law_of", "stationary", "untied_law_of"]
+
+_SITES = 16_384
 
 Network: TypeAlias = StationaryLaw | Cell | str
 """Whose law is asked for: one that is known, or a cell, by itself or by its name."""
@@ -29,21 +32,21 @@ Point: TypeAlias = Parameters | Mapping[str, float] | None
 def stationary(
     cell: Cell | str, parameters: Point = None, *, dynamics: Literal["untied"] = "untied",
     biases: BiasKind | None = None, tolerance: float | None = None,
-    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    start_variance: float | None = None, sites: int | None = None, seed: int = 0,
     progress: bool = False,
 ) -> UntiedLaw: ...  # fmt: skip
 @overload
 def stationary(
     cell: Cell | str, parameters: Point = None, *, dynamics: Literal["tied"],
     biases: BiasKind | None = None, tolerance: float | None = None,
-    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    start_variance: float | None = None, sites: int | None = None, seed: int = 0,
     progress: bool = False,
 ) -> TiedLaw: ...  # fmt: skip
 @overload
 def stationary(
     cell: Cell | str, parameters: Point = None, *, dynamics: Literal["at_rest"],
     biases: BiasKind | None = None, tolerance: float | None = None,
-    start_variance: float | None = None, sites: int = 16_384, seed: int = 0,
+    start_variance: float | None = None, sites: int | None = None, seed: int = 0,
     progress: bool = False,
 ) -> LawAtRest: ...  # fmt: skip
 def stationary(
@@ -54,7 +57,7 @@ def stationary(
     biases: BiasKind | None = None,
     tolerance: float | None = None,
     start_variance: float | None = None,
-    sites: int = 16_384,
+    sites: int | None = None,
     seed: int = 0,
     progress: bool = False,
 ) -> StationaryLaw:
@@ -78,7 +81,8 @@ def stationary(
     start_variance
         Of the states at the start, which selects the law where there are several.
     sites, seed
-        How many sites stand for a law that is no closed form, and what is random.
+        How many sites stand for a law that is no closed form (16,384, or 8,192 of tied networks,
+        by default), and what is random.
     progress
         Whether to show a progress bar where it takes more than two seconds.
 
@@ -100,6 +104,8 @@ def stationary(
     (1.0099, -101.01, ('variances', 'state_squares', 'growth_rate', 'timescale'))
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    if sites is not None:
+        check_counts(sites=sites)
     if biases is not None:
         if biases not in get_args(BiasKind):
             raise ParameterError(f"biases must be 'frozen' or 'redrawn', not {biases!r}")
@@ -111,19 +117,22 @@ def stationary(
     if dynamics == "untied":
         return UntiedLaw(
             untied_state(
-                cell, parameters, count=sites, seed=seed, start_variance=start_variance,
+                cell, parameters, count=sites or _SITES, seed=seed, start_variance=start_variance,
                 tolerance=tolerance,
             )
         )  # fmt: skip
     if dynamics == "tied":
         steady = tied_steady_state(
-            cell, parameters, sites=sites, tolerance=tolerance, seed=seed, progress=progress,
+            cell, parameters, sites=sites or _SITES // 2, tolerance=tolerance, seed=seed,
+            progress=progress,
             start_variance=1.0 if start_variance is None else start_variance,
         )  # fmt: skip
         steady.require_converged()
         return TiedLaw(steady)
     if dynamics == "at_rest":
         points = fixed_points(cell, parameters)
+        if not points:
+            raise ConvergenceError("no fixed point was found: lower weight_std")
         return LawAtRest(points[-1], points)
     raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
 

@@ -81,11 +81,13 @@ class StationaryLaw(ABC):
         variances = ", ".join(f"q {name} {q:.4g}" for name, q in self.variances.items())
         return f"<{self.dynamics} {self.cell.name}: {variances}>"
 
-    def _by_preactivation(self, values: Any) -> dict[str, float]:
+    def by_preactivation(self, values: Any) -> dict[str, float]:
+        """Return one number for every preactivation by its name."""
         names = (each.name for each in self.cell.preactivations)
         return {name: float(value) for name, value in zip(names, values, strict=True)}
 
-    def _by_state(self, values: Any) -> dict[str, float]:
+    def by_state(self, values: Any) -> dict[str, float]:
+        """Return one number for every state by its name."""
         names = map(str, self.cell.states)
         return {name: float(value) for name, value in zip(names, values, strict=True)}
 

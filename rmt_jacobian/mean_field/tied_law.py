@@ -47,11 +47,11 @@ class TiedLaw(StationaryLaw):
 
     @property
     def variances(self) -> dict[str, float]:  # noqa: D102
-        return self._by_preactivation(self.steady.preactivation_variances)
+        return self.by_preactivation(self.steady.preactivation_variances)
 
     @property
     def state_squares(self) -> dict[str, float]:  # noqa: D102
-        return self._by_state(self.steady.state_covariances[:, 0])
+        return self.by_state(self.steady.state_covariances[:, 0])
 
     @property
     def correlation_time(self) -> float:
@@ -61,8 +61,8 @@ class TiedLaw(StationaryLaw):
     @property
     def errors(self) -> dict[str, Any]:  # noqa: D102
         return {
-            "variances": self._by_preactivation(2 * self.steady.preactivation_errors[:, 0]),
-            "state_squares": self._by_state(2 * self.steady.state_errors[:, 0]),
+            "variances": self.by_preactivation(2 * self.steady.preactivation_errors[:, 0]),
+            "state_squares": self.by_state(2 * self.steady.state_errors[:, 0]),
             "correlation_time": 2 * self.steady.correlation_time_error,
         }
 
@@ -116,11 +116,11 @@ class LawAtRest(StationaryLaw):
 
     @property
     def variances(self) -> dict[str, float]:  # noqa: D102
-        return self._by_preactivation(self.point.variances)
+        return self.by_preactivation(self.point.variances)
 
     @property
     def state_squares(self) -> dict[str, float]:  # noqa: D102
-        return self._by_state([self.point.average(s**2) for s in self.cell.states])
+        return self.by_state([self.point.average(s**2) for s in self.cell.states])
 
     @property
     def spectral_radius(self) -> float:

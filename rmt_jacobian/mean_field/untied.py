@@ -40,6 +40,7 @@ _SLOWLY = (
     "what has died out here would grow again, so slowly that noise hides where it ends: take other "
     "weights, or start_variance = 0 for the state in which it is dead"
 )
+_ENOUGH = 4  # times what is accepted: an error at which slopes do
 _MORE = 16  # times the sites, where so few see die out what does not
 _NOTHING = 1e-12  # of a variance that should be 0
 
@@ -378,7 +379,7 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         if finer is None:
             return replace(solution, converged=False, remedy=not_met(reached, accepted))
         if not slopes_known:  # an error of theirs is of second order: few points tell enough
-            rough, slopes_known = model, reached <= accepted
+            rough, slopes_known = model, reached <= _ENOUGH * accepted
         model, near = finer, found.value.mean
 
 

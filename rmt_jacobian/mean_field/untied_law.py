@@ -9,7 +9,6 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.mean_field.correlation import timescale
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
@@ -19,7 +18,7 @@ from rmt_jacobian.mean_field.sites import Sites
 from rmt_jacobian.mean_field.stationary_law import ROUNDED, Dynamics, StationaryLaw
 from rmt_jacobian.mean_field.untied import UntiedState
 
-__all__ = ["UntiedLaw"]
+__all__ = ["PairLaw", "UntiedLaw"]
 
 _POPULATIONS = 8  # whose scatter is the error of an average over sites
 
@@ -41,7 +40,7 @@ class UntiedLaw(StationaryLaw):
     """
 
     state: UntiedState
-    _pairs: dict[float, PairState] = field(default_factory=dict)
+    _pairs: dict[float, "PairLaw"] = field(default_factory=dict)
 
     dynamics: ClassVar[Dynamics] = "untied"
 
@@ -55,11 +54,11 @@ class UntiedLaw(StationaryLaw):
 
     @property
     def variances(self) -> dict[str, float]:  # noqa: D102
-        return self._by_preactivation(self.state.preactivation_variances)
+        return self.by_preactivation(self.state.preactivation_variances)
 
     @property
     def state_squares(self) -> dict[str, float]:  # noqa: D102
-        return self._by_state(self.state.state_squares)
+        return self.by_state(self.state.state_squares)
 
     @property
     def growth_rate(self) -> float:
@@ -67,7 +66,7 @@ class UntiedLaw(StationaryLaw):
 
         Jumps of gates or activations, which no derivative sees, do not count.
         """
-        return self.pair().gradient_growth
+        return self.pair().state.gradient_growth
 
     def growth_over(self, steps: int) -> float:
         r"""Return :math:`m_1(T)^{1/T}`, the same over T steps from a random change of the states.
@@ -77,24 +76,24 @@ class UntiedLaw(StationaryLaw):
         steps
             T.
         """
-        return self.pair().growth_rate(steps)
+        return self.pair().state.growth_rate(steps)
 
     @property
     def timescale(self) -> float:
         r""":math:`-1/\log\chi` of two networks that see the same, in steps."""
-        return timescale(self.pair().chi)
+        return self.pair().timescale
 
     @property
     def errors(self) -> dict[str, Any]:  # noqa: D102
-        same = self.pair()
+        same = self.pair().errors
         return {
-            "variances": self._by_preactivation(self.state.preactivation_variance_errors),
-            "state_squares": self._by_state(self.state.state_square_errors),
-            "growth_rate": same.chi_error if math.isfinite(same.chi) else math.inf,
-            "timescale": timescale_error(self.timescale, 1 - same.chi, same.chi_error),
+            "variances": self.by_preactivation(self.state.preactivation_variance_errors),
+            "state_squares": self.by_state(self.state.state_square_errors),
+            "growth_rate": same["chi"],
+            "timescale": same["timescale"],
         }
 
-    def pair(self, input_correlation: float = 1.0) -> PairState:
+    def pair(self, input_correlation: float = 1.0) -> "PairLaw":
         """Return the joint law of a site in two networks that share all weights.
 
         Parameters
@@ -106,14 +105,15 @@ class UntiedLaw(StationaryLaw):
         --------
         >>> from rmt_jacobian.mean_field import stationary
         >>> pair = stationary("minimalrnn").pair(0.5)
-        >>> round(pair.chi, 4), [round(c, 4) for c in pair.correlations]
-        (0.4243, [0.309])
+        >>> round(pair.chi, 4), round(pair.correlations["update"], 4)
+        (0.4243, 0.309)
         """
         if input_correlation not in self._pairs:
-            self._pairs[input_correlation] = (
+            self._pairs[input_correlation] = PairLaw(
+                self,
                 PairState(self.state, 1.0, self.state.source_squares)
                 if input_correlation == 1
-                else pair_state(self.state, input_correlation)
+                else pair_state(self.state, input_correlation),
             )
         return self._pairs[input_correlation]
 
@@ -160,3 +160,65 @@ class UntiedLaw(StationaryLaw):
             return None
         polynomial = sp.Poly(expression, *self.cell.states)
         return [(c, law.state_moment(n) if n else 1.0) for (n,), c in polynomial.terms()]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PairLaw:
+    r"""The joint law of a site in two networks that share W, V and b.
+
+    .. math:: q_k c_k = \sigma_k^2 E[y_k^{(1)} y_k^{(2)}] + \nu_k^2 R \Sigma_{12} + \rho_k^2
+
+    Attributes
+    ----------
+    law
+        That of each of them.
+    state
+        The self-consistent state of both.
+    """
+
+    law: UntiedLaw
+    state: PairState
+
+    @property
+    def input_correlation(self) -> float:
+        """Sigma_12."""
+        return self.state.input_correlation
+
+    @property
+    def correlations(self) -> dict[str, float]:
+        """c_k of every preactivation; 1 where it does not vary."""
+        return self.law.by_preactivation(self.state.correlations)
+
+    @property
+    def source_correlations(self) -> dict[str, float]:
+        """E[y_k y_k] in the two networks over E[y_k^2]."""
+        return self.law.by_preactivation(self.state.source_correlations)
+
+    @property
+    def chi(self) -> float:
+        r"""The slope of the correlation map: in the end :math:`c - c^*` falls by it a step.
+
+        Infinite where the networks see the same and meet a jump: they part faster than by any rate.
+        """
+        return self.state.chi
+
+    @property
+    def timescale(self) -> float:
+        r"""-1 / log \|chi\|, in steps; infinite on the order-chaos line."""
+        return self.state.timescale
+
+    @property
+    def errors(self) -> dict[str, Any]:
+        """Half widths of 95 % intervals, by the name of the number and that of its part."""
+        chi, error = self.state.chi, self.state.chi_error
+        return {
+            "correlations": self.law.by_preactivation(self.state.correlation_errors),
+            "source_correlations": self.law.by_preactivation(self.state.source_correlation_errors),
+            "chi": error,
+            "timescale": timescale_error(self.timescale, 1 - chi, error),
+        }
+
+    def __repr__(self) -> str:
+        """Say in one line how alike the networks become."""
+        correlations = ", ".join(f"c {name} {c:.4g}" for name, c in self.correlations.items())
+        return f"<two {self.law.cell.name}, inputs {self.input_correlation:g}: {correlations}>"

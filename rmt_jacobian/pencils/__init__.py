@@ -26,8 +26,10 @@ from rmt_jacobian.pencils.initialization_report import (
     initialization_report,
 )
 from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
+from rmt_jacobian.pencils.lyapunov_law import LyapunovLaw, lyapunov_law
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.product_law import exact_moments, singular_value_law
+from rmt_jacobian.pencils.product_moments import moments
 from rmt_jacobian.pencils.series import pencil_moments
 from rmt_jacobian.pencils.singular_values import SingularValueLaw
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites, low_discrepancy_sites
@@ -54,6 +56,7 @@ __all__ = [
     "LongBlockChain",
     "LongChain",
     "LyapunovExponents",
+    "LyapunovLaw",
     "OrthogonalWeights",
     "Pencil",
     "PencilSolution",
@@ -79,6 +82,8 @@ __all__ = [
     "log_potential",
     "low_discrepancy_sites",
     "lyapunov_exponents",
+    "lyapunov_law",
+    "moments",
     "pencil_moments",
     "product_moments_of",
     "singular_value_law",

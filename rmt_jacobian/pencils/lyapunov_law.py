@@ -239,7 +239,8 @@ def lyapunov_law(
     if not finite.any():
         raise HypothesisError("no exponent is finite: nothing is passed on; raise weight_std")
     if not finite.all():
-        between = np.linspace(*shares[[finite.sum() - 1, finite.sum()]], _FINER)
+        last = int(finite.sum()) - 1
+        between = np.linspace(shares[last], shares[last + 1], _FINER)
         rank = float(between[np.isfinite(known(between).exponents[1:])][-1])
         found = known(rank * shares)
     named = weights if isinstance(weights, str) else "given"

@@ -1,6 +1,7 @@
 """Figures of results: functions that take axes and return them, and whole figures.
 
-No function here touches pyplot, so none needs a display and none keeps global state.
+Functions here do not touch pyplot, so that none needs a display and none keeps global state; only
+:func:`plot` without axes draws where pyplot does.
 """
 
 from rmt_jacobian.plotting.can2020 import (
@@ -22,6 +23,7 @@ from rmt_jacobian.plotting.log_spectra import (
 )
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
+from rmt_jacobian.plotting.own_values import plot
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
 from rmt_jacobian.plotting.saving import check_figure_path, save_figure
 from rmt_jacobian.plotting.signal_propagation import chen2018_figure1
@@ -29,6 +31,7 @@ from rmt_jacobian.plotting.spectra import (
     DrawableLaw,
     overlay_figure,
     plot_law,
+    plot_overlay,
     plot_singular_values,
     spectrum_figure,
 )
@@ -48,6 +51,7 @@ __all__ = [
     "lyapunov_figure",
     "overlay_figure",
     "phase_diagram_figure",
+    "plot",
     "plot_covariances",
     "plot_eigenvalues",
     "plot_exponent_law",
@@ -58,6 +62,7 @@ __all__ = [
     "plot_law",
     "plot_log_singular_values",
     "plot_map",
+    "plot_overlay",
     "plot_ratio",
     "plot_second_moment",
     "plot_singular_values",

@@ -16,7 +16,7 @@ from matplotlib.ticker import (
     StrMethodFormatter,
 )
 
-from rmt_jacobian.compare import Comparison, Row, Verification, verdict_of_all
+from rmt_jacobian.comparison import Comparison, Row, Verification, verdict_of_all
 from rmt_jacobian.errors import ParameterError
 
 __all__ = ["plot_ratio", "plot_second_moment", "verification_figure"]
@@ -58,7 +58,7 @@ def plot_second_moment(found: Verification, weights: str, ax: Axes) -> Axes:
     Parameters
     ----------
     found
-        What :func:`~rmt_jacobian.compare.verify` returned.
+        What :func:`~rmt_jacobian.comparison.verify` returned.
     weights
         One of its ensembles.
     ax
@@ -139,7 +139,7 @@ def verification_figure(found: Verification) -> Figure:
     Examples
     --------
     >>> from rmt_jacobian.cells import Parameters, vanilla
-    >>> from rmt_jacobian.compare import verify
+    >>> from rmt_jacobian.comparison import verify
     >>> found = verify(vanilla, Parameters.of(vanilla), weights=["gaussian"], steps=[1, 2],
     ...                width=16, samples=4, workers=1)
     >>> len(verification_figure(found).axes)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from rmt_jacobian.compare import CorrelationPath, SampledPath, SignalPropagation
+from rmt_jacobian.comparison import CorrelationPath, SampledPath, SignalPropagation
 
 __all__ = ["chen2018_figure1"]
 
@@ -36,7 +36,7 @@ def chen2018_figure1(found: SignalPropagation) -> Figure:
     Parameters
     ----------
     found
-        What :func:`~rmt_jacobian.compare.signal_propagation` returned.
+        What :func:`~rmt_jacobian.comparison.signal_propagation` returned.
 
     Notes
     -----

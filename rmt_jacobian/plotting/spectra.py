@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rmt_jacobian.compare import SpectrumComparison, compare_spectrum
+from rmt_jacobian.comparison import SpectrumComparison, compare_spectrum
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 
@@ -210,6 +210,30 @@ def overlay_figure(
     """
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     ax = figure.subplots()
+    plot_overlay(values, law, ax, bins=bins, log=log, symmetric=symmetric, comparison=comparison)
+    ax.set_title(title)
+    return figure
+
+
+def plot_overlay(
+    values: np.ndarray,
+    law: DrawableLaw,
+    ax: Axes,
+    *,
+    bins: int = 60,
+    log: bool | None = None,
+    symmetric: bool = False,
+    comparison: SpectrumComparison | None = None,
+) -> Axes:
+    """Draw a law over a histogram of sampled singular values, with their distances.
+
+    Parameters
+    ----------
+    values, law, bins, log, symmetric, comparison
+        As in :func:`overlay_figure`.
+    ax
+        Where to draw.
+    """
     rows = np.atleast_2d(np.asarray(values, dtype=float))
     label = f"sampled, {rows.shape[0]} × {rows.shape[1]}"
     plot_singular_values(rows, ax, bins=bins, log=log, symmetric=symmetric, label=label)
@@ -224,8 +248,7 @@ def overlay_figure(
     found = comparison or compare_spectrum(law, rows)
     legend = ax.legend(title=_distances(found), title_fontsize="small", fontsize="small")
     legend.get_title().set_multialignment("left")
-    ax.set_title(title)
-    return figure
+    return ax
 
 
 def _highest_bar(

@@ -6,8 +6,7 @@ import sympy as sp
 
 import rmt_jacobian as rj
 from rmt_jacobian.cells import compile_cell, sigmoid
-from rmt_jacobian.compare import compare_spectrum
-from rmt_jacobian.pencils import product_moments_of
+from rmt_jacobian.comparison import compare_spectrum
 from rmt_jacobian.sampling import run_network
 
 # The definition, as a user would write it.
@@ -83,33 +82,32 @@ def test_a_drawn_network_obeys_the_equations() -> None:
 
 def test_untied_mean_field(by_hand: tuple) -> None:
     q, s, e = by_hand
-    found = rj.untied_mean_field(LEAKY, POINT)
+    found = rj.stationary(LEAKY, POINT)
     # Monte Carlo over 400 000 sites, correlated over a few steps: 0.3 % is some five errors.
-    assert list(found.preactivation_variances.values()) == pytest.approx(list(q), rel=3e-3)
+    assert list(found.variances.values()) == pytest.approx(list(q), rel=3e-3)
     a, b = diagonals(s, e)
     growth = np.mean(a**2) + sum(
         std**2 * np.mean(each**2) for std, each in zip((1, 1, 3), b, strict=True)
     )
-    assert found.chi1 == pytest.approx(growth, rel=3e-3)
+    assert found.growth_rate == pytest.approx(growth, rel=3e-3)
     # Two networks whose inputs differ come to differ.
-    apart = rj.untied_mean_field(LEAKY, POINT, input_correlation=0.5)
-    assert 0 < apart.correlations["candidate"] < 1
-    assert found.correlations["candidate"] == pytest.approx(1)
+    assert 0 < found.pair(0.5).correlations["candidate"] < 1
+    assert found.pair().correlations["candidate"] == pytest.approx(1)
 
 
 def test_moments_over_several_steps_against_networks() -> None:
-    state = rj.untied_state(LEAKY, POINT)
+    state = rj.stationary(LEAKY, POINT)
     sampled = rj.sample_moments(
         LEAKY, POINT, weights="gaussian", steps=(1, 4), width=200, samples=24, seed=1, workers=1
     )
     for k, steps in enumerate((1, 4)):
         values = sampled.mean[:, k]
         error = float(values.std(ddof=1)) / np.sqrt(len(values))
-        found = product_moments_of(state, "gaussian", steps)
+        found = rj.moments(state, weights="gaussian", steps=steps)
         # Four standard errors, and the 1 / N of the mean.
         assert found.mean == pytest.approx(values.mean(), abs=4 * error + found.mean / 200)
-    one = product_moments_of(state, "gaussian", 1)
-    assert one.mean == pytest.approx(rj.untied_mean_field(LEAKY, POINT).chi1, rel=2e-3)
+    one = rj.moments(state, weights="gaussian", steps=1)
+    assert one.mean == pytest.approx(state.growth_rate, rel=2e-3)
 
 
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
@@ -126,7 +124,7 @@ def test_law_of_four_steps_against_networks(weights: str) -> None:
 
 
 def test_law_of_eigenvalues_against_networks(by_hand: tuple) -> None:
-    law = rj.eigenvalue_law(rj.untied_state(LEAKY, POINT).history(1, count=4096)[0])
+    law = rj.eigenvalue_law(LEAKY, POINT)
     values = rj.sample_eigenvalues(
         LEAKY, POINT, weights="gaussian", dynamics="untied", width=300, samples=4, seed=0, workers=1
     )

@@ -7,7 +7,7 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn
 from rmt_jacobian.cli import main
-from rmt_jacobian.compare import ks_distance
+from rmt_jacobian.comparison import ks_distance
 from rmt_jacobian.laws import QuarterCircle
 from rmt_jacobian.sampling import sample_singular_values
 

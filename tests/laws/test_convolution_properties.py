@@ -9,7 +9,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmt_jacobian.compare import ks_distance
+from rmt_jacobian.comparison import ks_distance
 from rmt_jacobian.freeprob import (
     Diagonal,
     RDiagonal,

@@ -14,8 +14,8 @@ from rmt_jacobian.pencils import (
     GaussianWeights,
     OrthogonalWeights,
     chain_moments,
+    eigenvalue_law,
 )
-from rmt_jacobian.pencils import eigenvalue_law
 from tests.ledger.gated import (
     dense_weights,
     gru_jacobian,

@@ -15,7 +15,7 @@ from rmt_jacobian.cells import (
     lstm_cell,
     lstm_peephole,
 )
-from rmt_jacobian.compare import finite_size_null, ks_distance
+from rmt_jacobian.comparison import finite_size_null, ks_distance
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.pencils import (
     BlockChain,

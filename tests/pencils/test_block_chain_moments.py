@@ -20,7 +20,7 @@ from rmt_jacobian.cells import (
     lstm_cell,
     lstm_peephole,
 )
-from rmt_jacobian.compare import verify
+from rmt_jacobian.comparison import verify
 from rmt_jacobian.pencils import (
     BlockChain,
     BlockHistory,

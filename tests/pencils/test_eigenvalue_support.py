@@ -8,9 +8,9 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm
 from rmt_jacobian.mean_field import Sites
+from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.pencils.eigenvalue_level import LevelSet, zero_crossings
 from rmt_jacobian.pencils.eigenvalue_support import _encloses
-from rmt_jacobian.pencils import eigenvalue_law
 from tests.gauss_legendre import sigmoid, sigmoid_slope, tanh_slope
 
 PAIRS = list(product((1.0, 10.0), repeat=2))

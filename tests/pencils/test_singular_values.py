@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.sweep_singular_values import checked, mass_within
 from rmt_jacobian.cells import Parameters, cell_named, gru, minimalrnn, vanilla
-from rmt_jacobian.compare import finite_size_null, ks_distance
+from rmt_jacobian.comparison import finite_size_null, ks_distance
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.laws import FussCatalan, QuarterCircle
 from rmt_jacobian.mean_field import site_law, untied_state

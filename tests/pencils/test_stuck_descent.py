@@ -4,7 +4,7 @@ import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
-from rmt_jacobian.compare import finite_size_null, ks_distance
+from rmt_jacobian.comparison import finite_size_null, ks_distance
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.pencils.chain_continuation import descend

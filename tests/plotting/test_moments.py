@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.compare import Comparison, Estimate, Measured, Verification, verify
+from rmt_jacobian.comparison import Comparison, Estimate, Measured, Verification, verify
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.plotting import plot_ratio, plot_second_moment, verification_figure
 

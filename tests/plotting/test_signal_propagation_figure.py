@@ -1,6 +1,6 @@
 import pytest
 
-from rmt_jacobian.compare import SignalPropagation, signal_propagation
+from rmt_jacobian.comparison import SignalPropagation, signal_propagation
 from rmt_jacobian.plotting import chen2018_figure1
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rmt_jacobian.compare import compare_spectrum
+from rmt_jacobian.comparison import compare_spectrum
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import FreePoisson, MarchenkoPastur, PointMasses, QuarterCircle
 from rmt_jacobian.plotting import (

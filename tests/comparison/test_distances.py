@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 from rmt_jacobian.cells import Parameters, vanilla
-from rmt_jacobian.compare import (
+from rmt_jacobian.comparison import (
     compare_spectrum,
     finite_size_null,
     ks_distance,

@@ -6,7 +6,7 @@ import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla
-from rmt_jacobian.compare import SampledPath, signal_propagation
+from rmt_jacobian.comparison import SampledPath, signal_propagation
 from rmt_jacobian.errors import HypothesisError, ParameterError
 
 WIDTH, SAMPLES = 2048, 24

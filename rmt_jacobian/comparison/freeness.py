@@ -9,9 +9,9 @@ import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.compare.measured import Estimate
-from rmt_jacobian.compare.product_statistics import STATISTICS, statistics_of
-from rmt_jacobian.compare.rows import FAILS
+from rmt_jacobian.comparison.measured import Estimate
+from rmt_jacobian.comparison.product_statistics import STATISTICS, statistics_of
+from rmt_jacobian.comparison.rows import FAILS
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling import NetworkStep, Weights, checked_weights, run_network

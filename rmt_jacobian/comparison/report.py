@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from rmt_jacobian.arrays import run_metadata
-from rmt_jacobian.compare.formats import aligned, estimate, markdown_table, number, z_score
-from rmt_jacobian.compare.measured import WidthPair
-from rmt_jacobian.compare.moment_table import MOMENT_NOTE, count_of_moments, moment_table
-from rmt_jacobian.compare.rows import Comparison, Row
-from rmt_jacobian.compare.spectra import SpectrumComparison
-from rmt_jacobian.compare.verification import Verification
+from rmt_jacobian.comparison.formats import aligned, estimate, markdown_table, number, z_score
+from rmt_jacobian.comparison.measured import WidthPair
+from rmt_jacobian.comparison.moment_table import MOMENT_NOTE, count_of_moments, moment_table
+from rmt_jacobian.comparison.rows import Comparison, Row
+from rmt_jacobian.comparison.spectra import SpectrumComparison
+from rmt_jacobian.comparison.verification import Verification
 from rmt_jacobian.mean_field import UntiedState
 
 __all__ = ["to_json", "to_markdown", "to_text"]

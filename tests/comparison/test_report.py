@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.compare import compare_spectrum, to_json, to_markdown, to_text, verify
+from rmt_jacobian.comparison import compare_spectrum, to_json, to_markdown, to_text, verify
 from rmt_jacobian.laws import QuarterCircle
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmt_jacobian.compare.distances import (
+from rmt_jacobian.comparison.distances import (
     LineLaw,
     finite_size_null,
     ks_distance,

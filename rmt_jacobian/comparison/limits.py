@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
-from rmt_jacobian.compare.measured import Estimate
+from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.mean_field import UntiedState
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils import (

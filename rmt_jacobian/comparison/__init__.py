@@ -1,7 +1,7 @@
 """Theory against samples: rows, z-scores, verdicts and reports."""
 
-from rmt_jacobian.compare.diagonal_moments import DiagonalMoments, FreeMoments
-from rmt_jacobian.compare.distances import (
+from rmt_jacobian.comparison.diagonal_moments import DiagonalMoments, FreeMoments
+from rmt_jacobian.comparison.distances import (
     LineLaw,
     finite_size_null,
     ks_distance,
@@ -9,19 +9,20 @@ from rmt_jacobian.compare.distances import (
     wasserstein_distance,
     wasserstein_null,
 )
-from rmt_jacobian.compare.freeness import (
+from rmt_jacobian.comparison.freeness import (
     CellFreeness,
     FreenessRow,
     FreenessTest,
     freeness_of_cell,
     freeness_test,
 )
-from rmt_jacobian.compare.limits import LimitMoments, limit_moments
-from rmt_jacobian.compare.matrix_free import LanczosComparison, compare_lanczos
-from rmt_jacobian.compare.measured import Estimate, Measured, WidthPair
-from rmt_jacobian.compare.report import to_json, to_markdown, to_text
-from rmt_jacobian.compare.rows import Comparison, Row, verdict, verdict_of_all
-from rmt_jacobian.compare.signal_propagation import (
+from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
+from rmt_jacobian.comparison.matrix_free import LanczosComparison, compare_lanczos
+from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
+from rmt_jacobian.comparison.own_values import checked_values, compare
+from rmt_jacobian.comparison.report import to_json, to_markdown, to_text
+from rmt_jacobian.comparison.rows import Comparison, Row, verdict, verdict_of_all
+from rmt_jacobian.comparison.signal_propagation import (
     CorrelationPath,
     FixedPointCurve,
     SampledPath,
@@ -29,8 +30,8 @@ from rmt_jacobian.compare.signal_propagation import (
     Transition,
     signal_propagation,
 )
-from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
-from rmt_jacobian.compare.verification import (
+from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.comparison.verification import (
     EnsembleDifference,
     SCoefficientMeasurement,
     Verification,
@@ -60,6 +61,8 @@ __all__ = [
     "Transition",
     "Verification",
     "WidthPair",
+    "checked_values",
+    "compare",
     "compare_lanczos",
     "compare_spectrum",
     "finite_size_null",

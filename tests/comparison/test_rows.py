@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rmt_jacobian.compare import Comparison, Estimate, Measured, WidthPair, verdict
+from rmt_jacobian.comparison import Comparison, Estimate, Measured, WidthPair, verdict
 
 
 def measured(ratio=1.0, on_sites=5.0, ratio_error=0.002, sites_error=0.01):

@@ -8,7 +8,7 @@ from scipy.special import kolmogi
 from scipy.stats import uniform
 
 from rmt_jacobian.cells import Parameters, minimalrnn
-from rmt_jacobian.compare import compare_lanczos
+from rmt_jacobian.comparison import compare_lanczos
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import QuarterCircle
 from rmt_jacobian.pencils import singular_value_law

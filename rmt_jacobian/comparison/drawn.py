@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.compare.measured import Estimate, Measured, WidthPair
+from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
 from rmt_jacobian.sampling import (
     MomentSamples,
     PopulationMoments,

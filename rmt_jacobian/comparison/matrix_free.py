@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import kolmogi
 
-from rmt_jacobian.compare.distances import LineLaw
+from rmt_jacobian.comparison.distances import LineLaw
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import LanczosSpectrum, SmoothedSpectrum
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, minimalrnn, vanilla
-from rmt_jacobian.compare import (
+from rmt_jacobian.comparison import (
     DiagonalMoments,
     compare_spectrum,
     freeness_of_cell,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rmt_jacobian.compare.formats import estimate, number, z_score
-from rmt_jacobian.compare.rows import Comparison, Row
+from rmt_jacobian.comparison.formats import estimate, number, z_score
+from rmt_jacobian.comparison.rows import Comparison, Row
 
 __all__ = ["MOMENT_NOTE", "count_of_moments", "moment_table"]
 

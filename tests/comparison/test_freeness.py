@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.compare import DiagonalMoments, FreeMoments, freeness_of_cell, freeness_test
+from rmt_jacobian.comparison import DiagonalMoments, FreeMoments, freeness_of_cell, freeness_test
 from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import ParameterError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.compare.diagonal_moments import (
+from rmt_jacobian.comparison.diagonal_moments import (
     DiagonalMoments,
     FreeMoments,
     site_matrices,

@@ -8,11 +8,11 @@ import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, namespace
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.compare.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
-from rmt_jacobian.compare.limits import LimitMoments, limit_moments
-from rmt_jacobian.compare.measured import Estimate
-from rmt_jacobian.compare.rows import Comparison, Row
-from rmt_jacobian.compare.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
+from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
+from rmt_jacobian.comparison.measured import Estimate
+from rmt_jacobian.comparison.rows import Comparison, Row
+from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
     printed_second_moment,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rmt_jacobian.compare.measured import Measured
+from rmt_jacobian.comparison.measured import Measured
 from rmt_jacobian.sampling import Weights
 
 __all__ = ["AGREES", "FAILS", "Comparison", "Row", "verdict", "verdict_of_all"]

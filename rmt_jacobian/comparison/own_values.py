@@ -1,0 +1,88 @@
+"""Singular values that a user brings, beside a law."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmt_jacobian.comparison.distances import LineLaw
+from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.laws import parse_law
+
+__all__ = ["checked_values", "compare"]
+
+
+def compare(
+    values: ArrayLike,
+    law: LineLaw | str,
+    *,
+    label: str = "",
+    quantile: float = 0.99,
+    states: int = 1,
+) -> SpectrumComparison:
+    """Compare singular values with a law: distances, what chance allows, and a verdict.
+
+    Parameters
+    ----------
+    values
+        Shape (N,), or (networks, N).
+    law
+        Their law: one of this package, a frozen ``scipy.stats`` distribution, or its notation, such
+        as ``"quarter-circle(2)"``.
+    label
+        What was compared.
+    quantile
+        The share of right laws whose distances stay below the nulls.
+    states
+        d, the number of states of a site, where these are dN singular values of one network.
+
+    Raises
+    ------
+    ParameterError
+        If values are no real numbers, not finite or below 0, or the notation is not understood.
+
+    Examples
+    --------
+    >>> W = np.random.default_rng(0).standard_normal((200, 200)) / 200**0.5
+    >>> values = np.linalg.svd(W, compute_uv=False)
+    >>> compare(values, "quarter-circle(1)").verdict, compare(values, "quarter-circle(1.2)").verdict
+    ('agrees', 'fails')
+    """
+    known = parse_law(law) if isinstance(law, str) else law
+    name = label or (law if isinstance(law, str) else "")
+    checked = checked_values(values)
+    return compare_spectrum(known, checked, label=name, quantile=quantile, states=states)
+
+
+def checked_values(values: ArrayLike, name: str = "values") -> np.ndarray:
+    """Return singular values as an array of shape (networks, N).
+
+    Parameters
+    ----------
+    values
+        Shape (N,), or (networks, N).
+    name
+        What messages call them.
+
+    Raises
+    ------
+    ParameterError
+        If they are no real numbers, not finite, below 0, or of another shape.
+    """
+    try:
+        found = np.asarray(values)
+    except ValueError as error:
+        raise ParameterError(f"{name}: rows must have one length: {error}") from error
+    if found.dtype.kind not in "fiu" or found.ndim not in (1, 2) or not found.size:
+        raise ParameterError(
+            f"{name} must hold real numbers of shape (networks, N) or (N,), not {found.dtype} of "
+            f"shape {found.shape}"
+        )
+    spectra = np.atleast_2d(found.astype(float))
+    if not np.isfinite(spectra).all():
+        raise ParameterError(f"{name} holds values that are not finite: leave them out")
+    if np.any(spectra < 0):
+        raise ParameterError(
+            f"{name} holds values below 0, which singular values are not: take absolute values, "
+            "or compare eigenvalues with compare_spectrum"
+        )
+    return spectra
