@@ -7,7 +7,7 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, cell_named, lstm
 from rmt_jacobian.mean_field import PairState, untied_state
-from rmt_jacobian.pencils import critical_point, product_moments_of
+from rmt_jacobian.pencils import critical_initialization, product_moments_of
 from rmt_jacobian.pencils.common_sites import CommonSites
 
 CASES = {
@@ -24,14 +24,16 @@ CASES = {
 def test_all_weights(benchmark, name):
     """Goal: under 10 s on two cores, all weights free, T = 20."""
     cell, fixed = cell_named(name), {"input_variance": 1.0, **CASES[name]}
-    found = benchmark.pedantic(lambda: critical_point(cell, fixed), rounds=1)
+    found = benchmark.pedantic(lambda: critical_initialization(cell, fixed), rounds=1)
     assert found.minimum
 
 
 def test_all_biases_of_an_lstm(benchmark):
     """Goal: under 20 s, all weights and biases free, T = 20."""
     found = benchmark.pedantic(
-        lambda: critical_point(lstm, {"input_variance": 1.0}, free=("weight_std", "bias_mean")),
+        lambda: critical_initialization(
+            lstm, {"input_variance": 1.0}, free=("weight_std", "bias_mean")
+        ),
         rounds=1,
     )
     assert found.minimum

@@ -22,6 +22,7 @@ __all__ += ["__version__"]
 _FORMER = {  # name: where it is, and what to ask instead
     "MeanField": ("mean_field", "stationary(...)"),
     "SiteLaw": ("mean_field", "stationary(...)"),
+    "critical_point": ("pencils", "critical_initialization(...)"),
     "fixed_points": ("mean_field", "stationary(..., dynamics='at_rest').points"),
     "lyapunov_exponents": ("pencils", "lyapunov_law(...)"),
     "site_law": ("mean_field", "stationary(...)"),
@@ -29,6 +30,8 @@ _FORMER = {  # name: where it is, and what to ask instead
     "untied_mean_field": ("mean_field", "stationary(...) and its pair(...)"),
     "untied_state": ("mean_field", "stationary(...)"),
 }
+
+_RENAMED = {"critical_point": "critical_initialization"}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,7 +43,7 @@ def __getattr__(name: str) -> Any:
             DeprecationWarning,
             stacklevel=2,
         )
-        return getattr(import_module(f"{__name__}.{home}"), name)
+        return getattr(import_module(f"{__name__}.{home}"), _RENAMED.get(name, name))
     return _attached(name)
 
 

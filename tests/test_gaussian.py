@@ -3,8 +3,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.gaussian import bivariate_rule, normal_rule

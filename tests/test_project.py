@@ -1,7 +1,9 @@
 """What the files of the project promise about each other."""
 
 import ast
+import contextlib
 import importlib
+import io
 import pkgutil
 import re
 import subprocess
@@ -114,3 +116,20 @@ def test_readme_example_runs(capsys):
     exec(compile(block[1], "README.md", "exec"), {})  # our own file
     exact, free = capsys.readouterr().out.splitlines()[1].split()
     assert f"{float(exact):.2f} and {float(free):.2f}" in block[1]
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_on_asking_runs_line_by_line() -> None:
+    """Each block for itself, after the first; drawings go to axes that nobody shows."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    page = (ROOT / "docs" / "asking.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    names: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        for block in blocks:
+            exec(compile(block, "asking.md", "exec"), names)  # our own file
+    assert "minimalrnn" in printed.getvalue()
+    assert names["rj"].compare(names["values"], names["law"]).verdict == "agrees"  # pyright: ignore

@@ -1,6 +1,8 @@
 """Recurrent cells, one a file, as symbolic equations."""
 
+from collections.abc import Mapping
 from functools import partial
+from typing import TypeAlias
 
 from rmt_jacobian.cells.activations import (
     ACTIVATIONS,
@@ -31,11 +33,13 @@ __all__ = [
     "Cell",
     "CompiledCell",
     "Parameters",
+    "Point",
     "Preactivation",
     "PreactivationParameters",
     "StepDerivatives",
     "activation_named",
     "array_function",
+    "cell_and_parameters",
     "cell_named",
     "compile_cell",
     "derivative",
@@ -109,3 +113,28 @@ def cell_named(name: str | Cell) -> Cell:
         raise ParameterError(f"{plain} has no activation to choose: leave out {':' + activation!r}")
     activation = activation_name(activation)
     return _FACTORIES[plain](activation, name=f"{plain}:{activation}")
+
+
+Point: TypeAlias = Parameters | Mapping[str, float] | None
+"""Hyperparameters, or some of them by name; the cell's typical ones are the rest."""
+
+
+def cell_and_parameters(cell: Cell | str, parameters: Point = None) -> tuple[Cell, Parameters]:
+    """Return a cell that may be named, and hyperparameters of which some may be given.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, or the parameters are of another cell.
+
+    Examples
+    --------
+    >>> cell, parameters = cell_and_parameters("vanilla", {"weight_std": 1.5})
+    >>> cell.name, parameters.only.weight_std
+    ('vanilla', 1.5)
+    """
+    cell = cell_named(cell)
+    if not isinstance(parameters, Parameters):
+        return cell, Parameters.of(cell, parameters)
+    parameters.check_cell(cell)
+    return cell, parameters

@@ -104,9 +104,9 @@ def _of_one_preactivation(
         if not math.isfinite(values[name]):
             raise ParameterError(f"{name} must be a finite number, not {values[name]}")
 
-    from rmt_jacobian.mean_field import critical_initialization, site_law
+    from rmt_jacobian.mean_field import critical_weights, site_law
 
-    found = critical_initialization(cell, **values)
+    found = critical_weights(cell, **values)
     group = found.parameters.only
     achieved = site_law(cell, found.parameters, start_variance=found.state_variance)
     results = {
@@ -131,9 +131,9 @@ def _of_any_cell(
     seed: int,
     json_path: str | None,
 ) -> dict[str, Any]:
-    from rmt_jacobian.pencils import critical_point
+    from rmt_jacobian.pencils import critical_initialization
 
-    found = critical_point(
+    found = critical_initialization(
         cell,
         {"input_variance": 1.0, **values},
         weights=weights,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.product_statistics import STATISTICS, statistics_of
 from rmt_jacobian.comparison.rows import FAILS
@@ -237,8 +237,8 @@ def freeness_test(
 
 
 def freeness_of_cell(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     steps: int = 10,
@@ -270,6 +270,7 @@ def freeness_of_cell(
     >>> found.untied.verdict, found.tied.verdict
     ('free', 'neither')
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     checked_weights(weights)
     states = len(cell.states)
     if samples < 2 or steps < 2:

@@ -44,7 +44,7 @@ def compare(
     --------
     >>> W = np.random.default_rng(0).standard_normal((200, 200)) / 200**0.5
     >>> values = np.linalg.svd(W, compute_uv=False)
-    >>> compare(values, "quarter-circle(1)").verdict, compare(values, "quarter-circle(1.2)").verdict
+    >>> compare(values, "quarter-circle(2)").verdict, compare(values, "quarter-circle(2.4)").verdict
     ('agrees', 'fails')
     """
     known = parse_law(law) if isinstance(law, str) else law

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, namespace
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.measured import Estimate
@@ -108,8 +108,8 @@ class Verification:
 
 
 def verify(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Sequence[Weights] = ("gaussian", "orthogonal"),
     steps: Sequence[int] = (1, 2, 5, 10),
@@ -179,6 +179,7 @@ def verify(
     >>> found.rows[0].verdict
     'exact agrees, paired agrees, free steps agrees'
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
     if width < 2:

@@ -20,6 +20,9 @@ from rmt_jacobian.derive.printed import (
 )
 from rmt_jacobian.derive.s_transform_route import s_transform_moment, s_transform_variance
 
+mean, second_moment, variance = exact_mean, exact_second_moment, exact_variance
+"""Over T steps, by the route that is exact."""
+
 __all__ = [
     "LEDGER",
     "Derivation",
@@ -33,6 +36,7 @@ __all__ = [
     "exact_variance",
     "jacobian_polynomial",
     "ledger_markdown",
+    "mean",
     "one_step_moment",
     "one_step_variance",
     "printed_correlation_slope",
@@ -41,4 +45,6 @@ __all__ = [
     "printed_variance_slope_31",
     "s_transform_moment",
     "s_transform_variance",
+    "second_moment",
+    "variance",
 ]

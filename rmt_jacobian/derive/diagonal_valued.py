@@ -16,7 +16,7 @@ from typing import Any
 
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.linear_recursion import solve_triangular_recursion
 from rmt_jacobian.derive.moment_step import (
@@ -235,19 +235,20 @@ def _derivation(
 
 
 @cache
-def exact_mean(cell: Cell) -> Derivation:
+def exact_mean(cell: Cell | str) -> Derivation:
     r"""Derive m_1 over T steps, :math:`\chi_1^T`.
 
     References
     ----------
     :cite:t:`Chen2018`, below eq. (11).
     """
+    cell = cell_named(cell)
     symbols = diagonal_valued_recursion(cell).symbols
     return _derivation(cell, "mean of J J^T over T steps", growth_rate**steps_symbol, symbols)
 
 
 @cache
-def exact_second_moment(cell: Cell) -> Derivation:
+def exact_second_moment(cell: Cell | str) -> Derivation:
     """Derive m_2 over T steps in closed form, by the diagonal-valued route.
 
     Examples
@@ -257,6 +258,7 @@ def exact_second_moment(cell: Cell) -> Derivation:
     >>> round(exact_second_moment(minimalrnn).evaluate(parameters, steps=20), 6)
     77.705218
     """
+    cell = cell_named(cell)
     recursion = diagonal_valued_recursion(cell)
     return _derivation(
         cell, "moment 2 of J J^T over T steps, diagonal-valued route", recursion.closed_form,
@@ -265,8 +267,9 @@ def exact_second_moment(cell: Cell) -> Derivation:
 
 
 @cache
-def exact_variance(cell: Cell) -> Derivation:
+def exact_variance(cell: Cell | str) -> Derivation:
     """Derive m_2 - m_1^2 over T steps in closed form, by the diagonal-valued route."""
+    cell = cell_named(cell)
     recursion = diagonal_valued_recursion(cell)
     return _derivation(
         cell,

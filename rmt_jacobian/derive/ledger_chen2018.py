@@ -128,7 +128,7 @@ CHEN2018: tuple[LedgerEntry, ...] = (
         r"to the digits given: the line is at $\mu_b = 0.014$"),
     LedgerEntry("Algorithm 1", r"$\sigma_w^2 = \frac{1 - E[u^2]}{(Q^* + R) E[u'^2]}$,"
         r" $\;\sigma_b = 0$, $\;\sigma_v^2 = (q^* - \sigma_w^2 Q^*) / R$",
-        _MEAN_FIELD + "critical_initialization",
+        _MEAN_FIELD + "critical_weights",
         r"the stationary $q^*$ by bisection; norm of $J v$ in simulated networks", "holds"),
     LedgerEntry("Algorithm 1, domain", r"any $(q^*, \mu_b, R)$ is admitted",
         _MEAN_FIELD + "feasible_preactivation_variances",

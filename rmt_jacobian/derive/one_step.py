@@ -4,7 +4,7 @@ from functools import cache
 
 import sympy as sp
 
-from rmt_jacobian.cells import Cell
+from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.closed_paths import closed_words
 from rmt_jacobian.derive.derivation import Derivation
@@ -22,7 +22,7 @@ ONE_STEP_HYPOTHESES = (
 
 
 @cache
-def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivation:
+def one_step_moment(cell: Cell | str, k: int, *, independent: bool = False) -> Derivation:
     r"""Derive the k-th moment of J J^T for one step.
 
     .. math:: m_k = \frac1d \sum_i \tau\bigl( ((J J^T)^k)_{ii} \bigr)
@@ -60,6 +60,7 @@ def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivat
     >>> one_step_moment(minimalrnn, 1).text()
     'E_A2 + E_B2*sigma_w**2'
     """
+    cell = cell_named(cell)
     check_counts({"the order of a moment": k})
     J = jacobian_polynomial(cell)
     cumulants, symbols = weight_cumulants(cell, k)
@@ -90,7 +91,7 @@ def one_step_moment(cell: Cell, k: int, *, independent: bool = False) -> Derivat
 
 
 @cache
-def one_step_variance(cell: Cell, *, independent: bool = False) -> Derivation:
+def one_step_variance(cell: Cell | str, *, independent: bool = False) -> Derivation:
     r"""Derive the variance m_2 - m_1^2 of the spectrum of J J^T for one step.
 
     Examples
@@ -99,6 +100,7 @@ def one_step_variance(cell: Cell, *, independent: bool = False) -> Derivation:
     >>> one_step_variance(vanilla).text()
     '-E_B2**2*s_1*sigma_w**4 - E_B2**2*sigma_w**4 + E_B4*sigma_w**4'
     """
+    cell = cell_named(cell)
     mean = one_step_moment(cell, 1, independent=independent)
     square = one_step_moment(cell, 2, independent=independent)
     return Derivation(

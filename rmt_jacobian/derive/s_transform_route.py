@@ -4,7 +4,7 @@ from functools import cache
 
 import sympy as sp
 
-from rmt_jacobian.cells import Cell
+from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES, one_step_moment
@@ -26,7 +26,7 @@ def _hypotheses(cell: Cell) -> tuple[str, ...]:
 
 
 @cache
-def s_transform_moment(cell: Cell, k: int) -> Derivation:
+def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     r"""Derive the k-th moment of the T-step product from S-transforms, with T a symbol.
 
     .. math:: S_{J J^T}(z) = S_{J_1 J_1^T}(z)^T
@@ -61,6 +61,7 @@ def s_transform_moment(cell: Cell, k: int) -> Derivation:
     >>> s_transform_moment(vanilla, 1).text()
     '(E_B2*sigma_w**2)**T'
     """
+    cell = cell_named(cell)
     if len(cell.states) != 1:
         raise HypothesisError(
             f"cell {cell.name!r} has {len(cell.states)} states: the blocks of successive Jacobians "
@@ -84,7 +85,7 @@ def s_transform_moment(cell: Cell, k: int) -> Derivation:
 
 
 @cache
-def s_transform_variance(cell: Cell) -> Derivation:
+def s_transform_variance(cell: Cell | str) -> Derivation:
     r"""Derive the variance of J J^T over T steps from S-transforms.
 
     .. math:: m_2 - m_1^2 = \chi_1^{2T} \, T v_1 / \chi_1^2
@@ -98,6 +99,7 @@ def s_transform_variance(cell: Cell) -> Derivation:
     >>> round(variance.evaluate(Parameters.of(minimalrnn), weights="gaussian", steps=20), 4)
     65.4069
     """
+    cell = cell_named(cell)
     square, mean = s_transform_moment(cell, 2), s_transform_moment(cell, 1)
     names = m_1, m_2 = sp.symbols("m_1:3", positive=True)
     first, second = boxtimes_power_moments(names, steps_symbol)

@@ -3,6 +3,9 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from html import escape
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -155,3 +158,28 @@ class Manners(ABC):
             return -np.log(np.where((density > 0) & np.isfinite(density), density, 1.0))
 
         return self._continuous_part(surprise, -math.inf, math.inf)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the density of the law, and its atoms.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib; by default the present ones of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        # Drawing stands above the laws, and is loaded when it is asked for.
+        return import_module("rmt_jacobian.plotting").draw_law(self, ax)
+
+    def _repr_html_(self) -> str:
+        """Return a small table for a notebook: where the law lies."""
+        rows = [("median", f"{self.median():.6g}")]
+        rows += [(f"{share:.0%} inside", "{:.6g} to {:.6g}".format(*self.interval(share)))
+                 for share in (0.5, 0.95)]  # fmt: skip
+        rows += [(f"atom at {x:.6g}", f"mass {mass:.6g}") for x, mass in self.atoms()]
+        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
+        return f"<table><caption>{escape(repr(self))}</caption>{cells}</table>"

@@ -2,8 +2,6 @@
 
 from rmt_jacobian.mean_field.asking import (
     Network,
-    Point,
-    cell_and_parameters,
     law_of,
     stationary,
     untied_law_of,
@@ -22,7 +20,7 @@ from rmt_jacobian.mean_field.correlation import (
 )
 from rmt_jacobian.mean_field.criticality import (
     CriticalInitialization,
-    critical_initialization,
+    critical_weights,
     feasible_preactivation_variances,
     order_chaos_line,
 )
@@ -97,7 +95,6 @@ __all__ = [
     "MeanField",
     "Network",
     "PairState",
-    "Point",
     "SaddleNode",
     "SiteLaw",
     "Sites",
@@ -109,8 +106,7 @@ __all__ = [
     "UntiedMeanField",
     "UntiedState",
     "binary_open_share",
-    "cell_and_parameters",
-    "critical_initialization",
+    "critical_weights",
     "feasible_preactivation_variances",
     "fixed_points",
     "free_step_exponents",

@@ -4,11 +4,10 @@ One question, three kinds of dynamics: weights that are drawn anew at every step
 kept in time, and networks at rest.  Which equations give the law is decided by the cell.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args, overload
 
-from rmt_jacobian.cells import BiasKind, Cell, Parameters, cell_named
+from rmt_jacobian.cells import BiasKind, Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field.dynamical import tied_steady_state
@@ -18,14 +17,12 @@ from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
 from rmt_jacobian.mean_field.untied import untied_state
 from rmt_jacobian.mean_field.untied_law import UntiedLaw
 
-__all__ = ["Network", "Point", "cell_and_parameters", "law_of", "stationary", "untied_law_of"]
+__all__ = ["Network", "law_of", "stationary", "untied_law_of"]
 
 _SITES = 16_384
 
 Network: TypeAlias = StationaryLaw | Cell | str
 """Whose law is asked for: one that is known, or a cell, by itself or by its name."""
-Point: TypeAlias = Parameters | Mapping[str, float] | None
-"""Hyperparameters, or some of them by name; the cell's typical ones are the rest."""
 
 
 @overload
@@ -135,21 +132,6 @@ def stationary(
             raise ConvergenceError("no fixed point was found: lower weight_std")
         return LawAtRest(points[-1], points)
     raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
-
-
-def cell_and_parameters(cell: Cell | str, parameters: Point = None) -> tuple[Cell, Parameters]:
-    """Return a cell that may be named, and hyperparameters of which some may be given.
-
-    Raises
-    ------
-    ParameterError
-        If a name is unknown, or the parameters are of another cell.
-    """
-    cell = cell_named(cell)
-    if not isinstance(parameters, Parameters):
-        return cell, Parameters.of(cell, parameters)
-    parameters.check_cell(cell)
-    return cell, parameters
 
 
 def law_of(network: Network, parameters: Point = None) -> StationaryLaw:

@@ -15,7 +15,7 @@ from rmt_jacobian.solvers import roots_in
 
 __all__ = [
     "CriticalInitialization",
-    "critical_initialization",
+    "critical_weights",
     "feasible_preactivation_variances",
     "order_chaos_line",
 ]
@@ -43,7 +43,7 @@ class CriticalInitialization:
     state_variance: float
 
 
-def critical_initialization(
+def critical_weights(
     cell: Cell, *, preactivation_variance: float, bias_mean: float, input_variance: float
 ) -> CriticalInitialization:
     r"""Find the weight and input standard deviations at which gradients keep their norm.
@@ -82,7 +82,7 @@ def critical_initialization(
     Examples
     --------
     >>> from rmt_jacobian.cells import minimalrnn
-    >>> found = critical_initialization(
+    >>> found = critical_weights(
     ...     minimalrnn, preactivation_variance=20.0, bias_mean=4.0, input_variance=0.46)
     >>> round(found.parameters.only.weight_std**2, 2), round(found.parameters.only.input_std**2, 2)
     (37.04, 23.03)
@@ -90,7 +90,7 @@ def critical_initialization(
     For relu without bias it is the initialisation of He et al. (2015), which keeps every variance:
 
     >>> from rmt_jacobian.cells import vanilla_cell
-    >>> found = critical_initialization(
+    >>> found = critical_weights(
     ...     vanilla_cell("relu"), preactivation_variance=1.0, bias_mean=0.0, input_variance=0.5)
     >>> round(found.parameters.only.weight_std**2, 12), found.parameters.only.input_std
     (2.0, 0.0)
@@ -134,7 +134,7 @@ def feasible_preactivation_variances(
     Parameters
     ----------
     cell, bias_mean, input_variance
-        As in :func:`critical_initialization`.
+        As in :func:`critical_weights`.
     low, high
         Ends of the search; an interval that reaches one of them may go on beyond it.
     resolution

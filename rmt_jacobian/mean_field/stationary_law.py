@@ -9,9 +9,10 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.sites import Sites
 
-__all__ = ["ROUNDED", "Dynamics", "StationaryLaw"]
+__all__ = ["ROUNDED", "Dynamics", "StationaryLaw", "checked_expression"]
 
 Dynamics: TypeAlias = Literal["untied", "tied", "at_rest"]
 ROUNDED = 1e-9  # relative: errors below it are those of quadratures and of rounding
@@ -97,3 +98,28 @@ def _is_rounding(error: Any, law: StationaryLaw, name: str) -> bool:
     if isinstance(error, Mapping):
         return all(error[k] <= ROUNDED * abs(value[k]) for k in error)
     return not math.isfinite(value) or error <= ROUNDED * abs(value)
+
+
+def checked_expression(law: StationaryLaw, expression: Any) -> sp.Expr:
+    """Return an expression in the symbols of a cell, or a number as one.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else, or reads other symbols.
+    """
+    if isinstance(expression, int | float):
+        return sp.Float(expression)
+    if not isinstance(expression, sp.Expr):
+        raise ParameterError(
+            f"average takes a sympy expression in cell.states, cell.gates and cell.input, "
+            f"not {expression!r}"
+        )
+    unknown = expression.free_symbols - set(law.cell.site_symbols)
+    if unknown:
+        raise ParameterError(
+            f"{', '.join(sorted(map(str, unknown)))} is no variable of a site: {law.cell.name} has "
+            f"{', '.join(map(str, law.cell.site_symbols))}, as in cell.states, cell.gates and "
+            "cell.input"
+        )
+    return expression

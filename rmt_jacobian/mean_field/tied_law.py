@@ -12,7 +12,7 @@ from rmt_jacobian.mean_field.dynamical import TiedSteadyState
 from rmt_jacobian.mean_field.fixed_points import FixedPoint
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw
+from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw, checked_expression
 
 __all__ = ["LawAtRest", "TiedLaw"]
 
@@ -80,7 +80,7 @@ class TiedLaw(StationaryLaw):
         return self.steady.sites(count)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
-        values = self.steady.sites().values(sp.sympify(expression))
+        values = self.steady.sites().values(checked_expression(self, expression))
         groups = np.array([part.mean() for part in np.array_split(values, _GROUPS)])
         return float(values.mean()), float(half_width(groups))
 
@@ -144,5 +144,5 @@ class LawAtRest(StationaryLaw):
         return self.point.sites(count, seed)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
-        value = self.point.average(sp.sympify(expression))
+        value = self.point.average(checked_expression(self, expression))
         return value, self.point.error * abs(value)

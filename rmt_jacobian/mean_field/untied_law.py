@@ -15,7 +15,12 @@ from rmt_jacobian.mean_field.pairs import PairState
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.rounding import timescale_error
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.stationary_law import ROUNDED, Dynamics, StationaryLaw
+from rmt_jacobian.mean_field.stationary_law import (
+    ROUNDED,
+    Dynamics,
+    StationaryLaw,
+    checked_expression,
+)
 from rmt_jacobian.mean_field.untied import UntiedState
 
 __all__ = ["PairLaw", "UntiedLaw"]
@@ -139,7 +144,7 @@ class UntiedLaw(StationaryLaw):
         frozen, or is a polynomial in the state of a cell whose moments close; else the mean over
         independent populations of sites.
         """
-        expression = sp.sympify(expression)
+        expression = checked_expression(self, expression)
         coefficients = self._closed(expression)
         if coefficients is not None:
             fresh = FreshVariables(self.cell, self.parameters, self.state.preactivation_variances)

@@ -10,7 +10,7 @@ from rmt_jacobian.pencils.chain import ProductChain
 from rmt_jacobian.pencils.chain_continuation import solve_chain
 from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_newton import ChainSolution
-from rmt_jacobian.pencils.critical_point import CriticalPoint, critical_point
+from rmt_jacobian.pencils.critical_point import CriticalPoint, critical_initialization
 from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
 from rmt_jacobian.pencils.eigenvalue_law import eigenvalue_law
 from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, EigenvalueSolution
@@ -72,7 +72,7 @@ __all__ = [
     "block_singular_value_law",
     "calibrated",
     "chain_moments",
-    "critical_point",
+    "critical_initialization",
     "drawn_sites",
     "eigenvalue_law",
     "ensemble",

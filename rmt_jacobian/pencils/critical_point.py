@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.critical_answer import (
@@ -30,7 +30,7 @@ __all__ = [
     "CriticalPoint",
     "InitializationReport",
     "TriedStart",
-    "critical_point",
+    "critical_initialization",
     "initialization_report",
 ]
 
@@ -133,8 +133,8 @@ class CriticalPoint:
         return f"a minimum among critical points nearby{held}"
 
 
-def critical_point(
-    cell: Cell,
+def critical_initialization(
+    cell: Cell | str,
     fixed: Mapping[str, float],
     *,
     weights: str | BiInvariant = "orthogonal",
@@ -150,7 +150,7 @@ def critical_point(
     Parameters
     ----------
     cell
-        Any cell.
+        Any cell, by itself or by name.
     fixed
         Hyperparameters that stay, among them ``input_variance``.
     weights
@@ -198,11 +198,12 @@ def critical_point(
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> found = critical_point(gru, {"input_variance": 0.2, "update.bias_mean": 1.0,
+    >>> found = critical_initialization(gru, {"input_variance": 0.2, "update.bias_mean": 1.0,
     ...                              "update.weight_std": 0.5, "reset.weight_std": 0.5}, steps=3)
     >>> found.free, round(found.report.growth_rate, 6)
     (('candidate.weight_std',), 1.0)
     """
+    cell = cell_named(cell)
     check_counts(steps=steps)
     search = CriticalSearch.of(cell, fixed, free)
     known = usual_initializations(cell, search.base.input_variance, steps)

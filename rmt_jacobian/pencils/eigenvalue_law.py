@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from rmt_jacobian.arrays import Device, Seed
+from rmt_jacobian.cells import Point
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import Network, Point, Sites, law_of
+from rmt_jacobian.mean_field import Network, Sites, law_of
 from rmt_jacobian.pencils.eigenvalue_sites import site_problem
 from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw
 from rmt_jacobian.pencils.ensembles import BiInvariant
@@ -59,6 +60,7 @@ def eigenvalue_law(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from rmt_jacobian.cells import Parameters, vanilla
     >>> x = np.zeros(1)  # at its fixed point 0 the Jacobian is W itself
     >>> sites = Sites.of(vanilla, Parameters.of(vanilla, weight_std=0.5, input_std=0,

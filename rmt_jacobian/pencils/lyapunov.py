@@ -32,10 +32,10 @@ from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Point
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import (
     Network,
-    Point,
     SiteLaw,
     free_step_law,
     steps_are_free,

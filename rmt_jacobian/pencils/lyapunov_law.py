@@ -23,9 +23,10 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Point
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.laws.manners import Manners
-from rmt_jacobian.mean_field import Network, Point, untied_law_of
+from rmt_jacobian.mean_field import Network, untied_law_of
 from rmt_jacobian.pencils.lyapunov import LyapunovExponents, lyapunov_exponents
 from rmt_jacobian.pencils.untied_chain import WeightsChoice
 

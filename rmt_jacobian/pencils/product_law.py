@@ -8,8 +8,9 @@ from types import ModuleType
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
+from rmt_jacobian.cells import Point
 from rmt_jacobian.derive import diagonal_valued_recursion
-from rmt_jacobian.mean_field import Network, Point, SiteLaw, untied_law_of
+from rmt_jacobian.mean_field import Network, SiteLaw, untied_law_of
 from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
@@ -184,7 +185,9 @@ def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
+    >>> from rmt_jacobian.mean_field import untied_state
+    >>> from rmt_jacobian.mean_field import untied_state
     >>> law = untied_state(minimalrnn, Parameters.of(minimalrnn)).site_law
     >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]
     [0.9939, 20.1812]

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
-from rmt_jacobian.mean_field import Network, Point, SiteLaw, UntiedState, untied_law_of
+from rmt_jacobian.mean_field import Network, SiteLaw, UntiedState, untied_law_of
 from rmt_jacobian.pencils.ensembles import ensemble
 from rmt_jacobian.pencils.product_law import exact_moments
 from rmt_jacobian.pencils.untied_chain import ProductMoments, WeightsChoice, product_moments_of

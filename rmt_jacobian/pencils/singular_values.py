@@ -33,7 +33,7 @@ _HIGHEST = 64  # order of a moment, whose time grows like its third or fourth po
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(16)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SingularValueLaw(Law):
     r"""The law of the singular values s of :math:`J_T \cdots J_1`, or of their squares.
 
@@ -89,6 +89,12 @@ class SingularValueLaw(Law):
     teeth: float = 0.0
     source: "SingularValueLaw | None" = field(default=None, repr=False)
     calibration: Calibration | None = field(default=None, repr=False)
+
+    def __repr__(self) -> str:
+        """Say in one line of what the law is."""
+        sites, squared = self.chain.sites, "squared " * self.squared
+        steps = f"{sites.steps} step{'s' * (sites.steps > 1)}"
+        return f"<{squared}singular values of {steps} on {sites.count} sites>"
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:

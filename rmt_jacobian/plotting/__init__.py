@@ -23,7 +23,7 @@ from rmt_jacobian.plotting.log_spectra import (
 )
 from rmt_jacobian.plotting.lyapunov import lyapunov_figure, plot_exponents
 from rmt_jacobian.plotting.moments import plot_ratio, plot_second_moment, verification_figure
-from rmt_jacobian.plotting.own_values import plot
+from rmt_jacobian.plotting.own_values import draw_law, plot
 from rmt_jacobian.plotting.phases import phase_diagram_figure, plot_gru_phases
 from rmt_jacobian.plotting.saving import check_figure_path, save_figure
 from rmt_jacobian.plotting.signal_propagation import chen2018_figure1
@@ -45,6 +45,7 @@ __all__ = [
     "check_figure_path",
     "chen2018_figure1",
     "covariance_figure",
+    "draw_law",
     "eigenvalue_figure",
     "lanczos_figure",
     "log_spectrum_figure",

@@ -1,13 +1,21 @@
-"""Singular values that a user brings, drawn beside a law."""
+"""Laws by themselves, and singular values that a user brings beside a law."""
 
+import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.comparison import checked_values
-from rmt_jacobian.laws import parse_law
-from rmt_jacobian.plotting.spectra import DrawableLaw, plot_overlay
+from rmt_jacobian.laws import Law, parse_law
+from rmt_jacobian.laws.manners import Manners
+from rmt_jacobian.pencils import LyapunovLaw, SingularValueLaw
+from rmt_jacobian.plotting.laws import plot_law
+from rmt_jacobian.plotting.spectra import DrawableLaw, plot_law as plot_density, plot_overlay
 
-__all__ = ["plot"]
+__all__ = ["draw_law", "plot"]
+
+_POINTS = 800
+_SPREAD = 1e3  # between the quantiles of 5 % and 95 %, beyond which a law is drawn over log10 s
+_SEEN = 0.999  # of the mass is shown, where a law has a long tail
 
 
 def plot(
@@ -56,3 +64,56 @@ def _axes(ax: Axes | None) -> Axes:
     from matplotlib import pyplot as plt
 
     return plt.gca()
+
+
+def draw_law(law: Manners, ax: Axes | None = None) -> Axes:
+    """Draw the density of a law, and its atoms.
+
+    Parameters
+    ----------
+    law
+        Any law on the line: of the package's own, of singular values or of exponents.
+    ax
+        Where to draw; by default the present axes of pyplot.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from rmt_jacobian.laws import Semicircle
+    >>> draw_law(Semicircle(), Figure().subplots()).get_ylabel()
+    'density'
+    """
+    axes = _axes(ax)
+    if isinstance(law, LyapunovLaw):
+        return _draw_exponents(law, axes)
+    if isinstance(law, SingularValueLaw):
+        return _draw_singular_values(law, axes)
+    assert isinstance(law, Law)
+    return plot_law(law, axes)
+
+
+def _draw_exponents(law: LyapunovLaw, ax: Axes) -> Axes:
+    low = float(law.at(_SEEN * law.rank))
+    x = np.linspace(low, law.largest, _POINTS)
+    ax.plot(x, law.pdf(x), color="#0072b2", linewidth=1.4)
+    for _, mass in law.atoms():
+        ax.set_title(f"a share {mass:.3g} is minus infinity", fontsize="small")
+    ax.set_xlabel(r"Lyapunov exponent $\lambda$ / step")
+    ax.set_ylabel("density")
+    ax.set_ylim(0)
+    return ax
+
+
+def _draw_singular_values(law: SingularValueLaw, ax: Axes) -> Axes:
+    atom = sum(mass for _, mass in law.atoms())
+    low, high = (float(law.ppf(atom + (1 - atom) * p)) for p in (1 - _SEEN, _SEEN))
+    log = low > 0 and high > _SPREAD * low
+    ax.set_xlim(*((np.log10(low), np.log10(high)) if log else (0.0, 1.05 * high)))
+    plot_density(law, ax, log=log)
+    name = "s^2" if law.squared else "s"
+    ax.set_xlabel(rf"$\log_{{10}} {name}$" if log else f"${name}$")
+    ax.set_ylabel("density")
+    if atom:
+        ax.legend(fontsize="small")
+    ax.set_ylim(0)
+    return ax

@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
@@ -48,8 +48,8 @@ class LogSpectra:
 
 
 def sample_log_singular_values(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     steps: int,
@@ -99,6 +99,7 @@ def sample_log_singular_values(
     >>> bool((found.errors < 1e-8 * np.abs(found.values)).all())
     True
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     check_counts(samples=samples)
     checked_weights(weights)
     namespace(device)  # refused here rather than in every sample

@@ -12,7 +12,7 @@ from scipy.linalg import lapack
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
@@ -94,8 +94,8 @@ class _Setting:
 
 
 def sample_lyapunov(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     steps: int,
@@ -168,6 +168,7 @@ def sample_lyapunov(
     >>> found.exponents.shape, bool(np.all(found.exponents < 0.05))
     ((2, 16), True)
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     transient = steps // 10 if transient is None else transient
     most = len(cell.states) * width
     exponents = most if exponents is None else exponents

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Precision, Seed, array_namespace, spawn
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
@@ -139,8 +139,8 @@ class _Setting:
 
 
 def sample_matrix_free(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights = "fast-orthogonal",
     steps: int,
@@ -208,6 +208,7 @@ def sample_matrix_free(
     >>> bool(0 < found.spectrum.cdf(1.0) < 1)
     True
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     if lanczos_vectors is None:
         lanczos_vectors = vectors if lanczos_steps else 0
     check_counts(samples=samples, vectors=vectors, steps=steps)

@@ -10,10 +10,11 @@ import numpy as np
 from rmt_jacobian.arrays import ArrayGenerator, Device, Precision, Random, array_generator
 from rmt_jacobian.cells import (
     Cell,
-    Parameters,
+    Point,
     Preactivation,
     PreactivationParameters,
     StepDerivatives,
+    cell_and_parameters,
     compile_cell,
 )
 from rmt_jacobian.counts import check_counts
@@ -34,8 +35,8 @@ __all__ = ["NetworkStep", "run_network"]
 
 
 def run_network(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights = "gaussian",
     width: int,
@@ -97,6 +98,7 @@ def run_network(
     >>> [len(step.gates) for step in run]
     [4, 4]
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     check_counts(width=width, steps=steps)
     checked_weights(weights)
     parameters.check_cell(cell)

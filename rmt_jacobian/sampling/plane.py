@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, Seed, checked_precision, namespace, spawn
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
@@ -29,8 +29,8 @@ def checked_dynamics(dynamics: str) -> Dynamics:
 
 
 def sample_eigenvalues(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     dynamics: Dynamics = "tied",
@@ -75,6 +75,7 @@ def sample_eigenvalues(
     >>> values.shape
     (2, 16)
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     checked_weights(weights)
     checked_dynamics(dynamics)
     checked_precision(dtype)

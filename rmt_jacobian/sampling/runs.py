@@ -16,7 +16,7 @@ from rmt_jacobian.arrays import (
     spawn,
     to_numpy,
 )
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.parallel import map_samples
@@ -108,8 +108,8 @@ class _Sample:
 
 
 def sample_moments(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     steps: Sequence[int],
@@ -169,6 +169,7 @@ def sample_moments(
     >>> found.second_moment.shape
     (3, 2)
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     if samples < 2:
         raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
     if not steps:
@@ -235,8 +236,8 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
 
 
 def sample_singular_values(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point = None,
     *,
     weights: Weights,
     steps: int,
@@ -268,6 +269,7 @@ def sample_singular_values(
     >>> values.shape
     (2, 8)
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     check_counts(samples=samples)
     setting = _Setting(
         cell, parameters, checked_weights(weights), width, (steps,), tied,

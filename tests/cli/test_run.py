@@ -6,8 +6,7 @@ import os
 import pytest
 
 from rmt_jacobian.cli import main
-from rmt_jacobian.runs import execution, open_store
-from rmt_jacobian.runs import store as store_module
+from rmt_jacobian.runs import execution, open_store, store as store_module
 
 ENSEMBLE = 'cell = "vanilla"\nweights = "gaussian"\nsteps = 2\nwidth = 8\nsamples = 4\nseed = 2\n'
 SWEEP = (

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.optimize import brentq
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, sigmoid, vanilla

@@ -1,7 +1,6 @@
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.freeprob import multiply_series, power_of_series, revert_series

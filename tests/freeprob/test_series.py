@@ -3,8 +3,7 @@ from itertools import permutations
 
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.errors import ParameterError, UndefinedTransformError
 from rmt_jacobian.freeprob import (

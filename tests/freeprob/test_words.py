@@ -3,8 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.freeprob import (

@@ -6,8 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.comparison import ks_distance
 from rmt_jacobian.freeprob import (

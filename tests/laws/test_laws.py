@@ -5,8 +5,7 @@ import warnings
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError, UndefinedTransformError
 from rmt_jacobian.laws import (

@@ -22,7 +22,7 @@ from rmt_jacobian.derive import (
 from rmt_jacobian.errors import InfeasibleError
 from rmt_jacobian.freeprob import boxtimes_power_moments, s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
-    critical_initialization,
+    critical_weights,
     feasible_preactivation_variances,
     order_chaos_line,
     site_law,
@@ -366,7 +366,7 @@ def algorithm_1(q, bias_mean, R):
 
 def test_algorithm_1():
     q, bias_mean, R = 20.0, 4.0, 0.46
-    found = critical_initialization(
+    found = critical_weights(
         minimalrnn, preactivation_variance=q, bias_mean=bias_mean, input_variance=R
     )
     group = found.parameters.only
@@ -388,7 +388,7 @@ def test_algorithm_1_domain(q, bias_mean):
     _, input_weight_variance, _ = algorithm_1(q, bias_mean, 0.46)
     assert input_weight_variance < -0.1
     with pytest.raises(InfeasibleError, match="input_std"):
-        critical_initialization(
+        critical_weights(
             minimalrnn, preactivation_variance=q, bias_mean=bias_mean, input_variance=0.46
         )
     intervals = feasible_preactivation_variances(
@@ -397,7 +397,7 @@ def test_algorithm_1_domain(q, bias_mean):
     for edge in (left for left, _ in intervals if left > 1e-3):
         assert algorithm_1(1.01 * edge, bias_mean, 0.46)[1] > 0
         with pytest.raises(InfeasibleError) as refusal:
-            critical_initialization(
+            critical_weights(
                 minimalrnn,
                 preactivation_variance=0.99 * edge,
                 bias_mean=bias_mean,

@@ -3,13 +3,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.cells import Cell, Parameters, cell_named, minimalrnn, vanilla
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import (
-    critical_initialization,
+    critical_weights,
     feasible_preactivation_variances,
     order_chaos_line,
     site_law,
@@ -57,7 +56,7 @@ def test_critical_points_are_critical(cell: Cell, q: float, bias_mean: float, R:
     expected, slope = by_brute_force(cell, q, bias_mean, R)
 
     def solve():
-        return critical_initialization(
+        return critical_weights(
             cell, preactivation_variance=q, bias_mean=bias_mean, input_variance=R
         )
 
@@ -99,16 +98,14 @@ def test_points_that_repel_the_variance_are_not_offered(bias_mean: float) -> Non
     assert margin > 0.1
     assert slope > 1.003
     with pytest.raises(InfeasibleError):
-        critical_initialization(
+        critical_weights(
             minimalrnn, preactivation_variance=2.0, bias_mean=bias_mean, input_variance=0.46
         )
 
 
 def test_the_message_names_values_that_work() -> None:
     with pytest.raises(InfeasibleError, match=r"between 14\.29\d* and 10000"):
-        critical_initialization(
-            minimalrnn, preactivation_variance=1.0, bias_mean=0.0, input_variance=0.46
-        )
+        critical_weights(minimalrnn, preactivation_variance=1.0, bias_mean=0.0, input_variance=0.46)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +113,7 @@ def test_the_message_names_values_that_work() -> None:
 )
 def test_infeasible_points(q: float, bias_mean: float) -> None:
     with pytest.raises(InfeasibleError):
-        critical_initialization(
+        critical_weights(
             minimalrnn, preactivation_variance=q, bias_mean=bias_mean, input_variance=0.46
         )
 
@@ -124,11 +121,11 @@ def test_infeasible_points(q: float, bias_mean: float) -> None:
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
 def test_variances_out_of_domain(value: float) -> None:
     with pytest.raises(ParameterError, match="preactivation_variance"):
-        critical_initialization(
+        critical_weights(
             minimalrnn, preactivation_variance=value, bias_mean=0.0, input_variance=0.46
         )
     with pytest.raises(ParameterError, match="input_variance"):
-        critical_initialization(
+        critical_weights(
             minimalrnn, preactivation_variance=1.0, bias_mean=0.0, input_variance=value
         )
 
@@ -168,7 +165,7 @@ def test_unknown_names_on_the_line() -> None:
 @pytest.mark.parametrize("q", [0.3, 1.0, 7.0])
 def test_an_isometry_needs_no_input(q: float) -> None:
     # phi' = 1: sigma_w = 1 keeps any variance, and whatever the input added would stay for ever.
-    found = critical_initialization(
+    found = critical_weights(
         cell_named("vanilla:identity"), preactivation_variance=q, bias_mean=0.0, input_variance=0.5
     )
     assert found.parameters.only.weight_std == pytest.approx(1, rel=1e-12)

@@ -13,7 +13,7 @@ from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, vanilla_ce
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.mean_field import (
     CorrelationMap,
-    critical_initialization,
+    critical_weights,
     order_chaos_line,
     site_law,
     stable_correlation,
@@ -126,9 +126,7 @@ def test_the_sign_network_forgets_its_start():
 @pytest.mark.parametrize("q", [0.3, 1.0, 7.0])
 def test_the_critical_relu_network_is_that_of_he(q):
     relu = vanilla_cell("relu")
-    found = critical_initialization(
-        relu, preactivation_variance=q, bias_mean=0.0, input_variance=0.5
-    )
+    found = critical_weights(relu, preactivation_variance=q, bias_mean=0.0, input_variance=0.5)
     assert found.parameters.only.weight_std == pytest.approx(math.sqrt(2), rel=1e-13)
     assert found.parameters.only.input_std == 0.0
     assert found.state_variance == pytest.approx(q / 2, rel=1e-13)
@@ -141,9 +139,7 @@ def test_critical_points(name):
     phi, f, slope, breaks = ACTIVATIONS[name]
     cell = vanilla_cell(phi)
     mean, q = -0.4, 1.0
-    found = critical_initialization(
-        cell, preactivation_variance=q, bias_mean=mean, input_variance=0.5
-    )
+    found = critical_weights(cell, preactivation_variance=q, bias_mean=mean, input_variance=0.5)
     gain = 1 / average(lambda t: slope(t) ** 2, mean, q, breaks)
     rest = q - gain * average(lambda t: f(t) ** 2, mean, q, breaks)
     assert found.parameters.only.weight_std**2 == pytest.approx(gain, rel=1e-9)

@@ -149,6 +149,12 @@ def test_moments_with_their_errors() -> None:
         (lambda: rj.stationary("gruu"), ParameterError, "gru"),
         (lambda: rj.stationary("gru", {"update.weigth_std": 1}), ParameterError, "weight_std"),
         (lambda: rj.stationary("gru", sites=2.5), ParameterError, "sites"),
+        (lambda: rj.stationary("vanilla").average("h**2"), ParameterError, "sympy expression"),
+        (
+            lambda: rj.stationary("vanilla").average(sp.Symbol("foo")),
+            ParameterError,
+            "foo is no variable of a site",
+        ),
         (
             lambda: rj.singular_value_law(
                 rj.stationary("gru", dynamics="at_rest"), weights="gaussian", steps=1

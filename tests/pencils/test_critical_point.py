@@ -11,8 +11,8 @@ from scipy.optimize import brentq
 from rmt_jacobian.cells import Cell, Parameters, cell_named, gru, lstm, minimalrnn, vanilla
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.errors import InfeasibleError, ParameterError
-from rmt_jacobian.mean_field import PairState, critical_initialization, site_law, untied_state
-from rmt_jacobian.pencils import critical_point, product_moments_of, weight_ensembles
+from rmt_jacobian.mean_field import PairState, critical_weights, site_law, untied_state
+from rmt_jacobian.pencils import critical_initialization, product_moments_of, weight_ensembles
 from rmt_jacobian.pencils.critical_descent import OPEN, Descent, starts_of
 from rmt_jacobian.pencils.critical_point import initialization_report
 from rmt_jacobian.pencils.critical_search import CriticalSearch
@@ -94,7 +94,7 @@ GRU_FIXED = {
 
 @pytest.fixture(scope="module")
 def found() -> Any:
-    return critical_point(gru, GRU_FIXED, weights="orthogonal", steps=5)
+    return critical_initialization(gru, GRU_FIXED, weights="orthogonal", steps=5)
 
 
 def test_growth_rate_is_one(found: Any) -> None:
@@ -151,7 +151,7 @@ def test_what_binds_is_said(found: Any) -> None:
 @pytest.mark.thorough
 def test_no_usual_initialisation_that_is_rescaled_spreads_less() -> None:
     # The factor that makes each of them critical is found here, and its moments are taken anew.
-    found = critical_point(gru, {"input_variance": 1.0}, weights="orthogonal", steps=3)
+    found = critical_initialization(gru, {"input_variance": 1.0}, weights="orthogonal", steps=3)
     seen = []
     for usual in usual_initializations(gru, 1.0, 3):
         names = [f"{name}.weight_std" for name, _ in usual.parameters.groups]
@@ -256,9 +256,9 @@ def test_report_of_the_silent_state() -> None:
 )
 def test_bad_arguments(fixed: Any, free: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
-        critical_point(gru, fixed, free=free, steps=2)
+        critical_initialization(gru, fixed, free=free, steps=2)
     with pytest.raises(ParameterError, match="steps"):
-        critical_point(gru, {"input_variance": 1.0}, steps=0)
+        critical_initialization(gru, {"input_variance": 1.0}, steps=0)
 
 
 def test_ensembles_by_name() -> None:
@@ -287,11 +287,15 @@ def test_a_name_without_a_group_speaks_for_the_others() -> None:
     [("vanilla:identity", 1.0, 0.0), ("vanilla:relu", math.sqrt(2), 6.0)],
 )
 def test_isometry_and_he_initialisation(name: str, std: float, variance: float) -> None:
-    found = critical_point(cell_named(name), {"input_variance": 1.0, "input_std": 0.0}, steps=6)
+    found = critical_initialization(
+        cell_named(name), {"input_variance": 1.0, "input_std": 0.0}, steps=6
+    )
     assert found.parameters.only.weight_std == pytest.approx(std, rel=1e-6)
     assert found.report.relative_variance == pytest.approx(variance, abs=1e-6)
     with pytest.raises(InfeasibleError, match="not stationary"):  # inputs add up for ever
-        critical_point(cell_named(name), {"input_variance": 1.0, "input_std": 1.0}, steps=6)
+        critical_initialization(
+            cell_named(name), {"input_variance": 1.0, "input_std": 1.0}, steps=6
+        )
 
 
 def test_critical_line_of_the_vanilla_cell() -> None:
@@ -314,7 +318,7 @@ def test_critical_line_of_the_vanilla_cell() -> None:
 
     line = [point(q) for q in np.geomspace(0.1, 80, 60)]
     allowed = [variance for square, variance in line if 0.02**2 <= square <= 64]
-    found = critical_point(
+    found = critical_initialization(
         vanilla, {"input_variance": R, "bias_mean": mean}, free=("weight_std", "input_std"),
         steps=steps,
     )  # fmt: skip
@@ -331,12 +335,12 @@ def test_critical_line_of_the_minimalrnn() -> None:
     mean, R, steps = 0.0, 0.46, 5
     moments, scan = exact_second_moment(minimalrnn), []
     for q in np.geomspace(14.5, 400, 25):
-        p = critical_initialization(
+        p = critical_weights(
             minimalrnn, preactivation_variance=q, bias_mean=mean, input_variance=R
         ).parameters
         if 0.02 <= p.only.input_std <= 8 and p.only.weight_std <= 8:
             scan.append(moments.evaluate(p, weights="orthogonal", steps=steps) - 1)
-    found = critical_point(
+    found = critical_initialization(
         minimalrnn, {"input_variance": R, "bias_mean": mean}, free=("weight_std", "input_std"),
         steps=steps,
     )  # fmt: skip
@@ -351,7 +355,7 @@ LSTM_FIXED = {"input_variance": 0.5}
 
 @pytest.fixture(scope="module")
 def lstm_point() -> Any:
-    return critical_point(lstm, LSTM_FIXED, weights="orthogonal", steps=10)
+    return critical_initialization(lstm, LSTM_FIXED, weights="orthogonal", steps=10)
 
 
 @pytest.mark.slow
@@ -385,7 +389,7 @@ def test_lstm_by_the_full_theory_and_other_seeds(lstm_point: Any) -> None:
     assert rate == pytest.approx(lstm_point.report.growth_rate, abs=3e-3)
     theory = product_moments_of(state, "orthogonal", 10, count=8192).relative_variance
     assert lstm_point.report.relative_variance == pytest.approx(theory, rel=0.01)
-    other = critical_point(lstm, LSTM_FIXED, weights="orthogonal", steps=10, seed=1)
+    other = critical_initialization(lstm, LSTM_FIXED, weights="orthogonal", steps=10, seed=1)
     error = math.hypot(other.report.variance_error, lstm_point.report.variance_error)
     gap = other.report.relative_variance - lstm_point.report.relative_variance
     # A minimum is one to a share of OPEN.

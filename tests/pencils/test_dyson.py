@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 import rmt_jacobian.pencils.self_energy as self_energy
 from rmt_jacobian.errors import ConvergenceError, ParameterError

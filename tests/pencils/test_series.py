@@ -9,8 +9,13 @@ from scipy.special import comb
 
 from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
-from rmt_jacobian.freeprob import Diagonal, RDiagonal, diagonal_trace, power_trace
-from rmt_jacobian.freeprob import r_diagonal_cumulants as cumulants
+from rmt_jacobian.freeprob import (
+    Diagonal,
+    RDiagonal,
+    diagonal_trace,
+    power_trace,
+    r_diagonal_cumulants as cumulants,
+)
 from rmt_jacobian.pencils import (
     GaussianWeights,
     OrthogonalWeights,

@@ -28,10 +28,10 @@ from rmt_jacobian.runs import (
     maps,
     open_store,
     quantities,
+    store as store_module,
     summary,
     tasks,
 )
-from rmt_jacobian.runs import store as store_module
 
 
 @pytest.fixture

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.errors import ParameterError
