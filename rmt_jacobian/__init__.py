@@ -37,9 +37,9 @@ _RENAMED = {"critical_point": "critical_initialization"}
 def __getattr__(name: str) -> Any:
     if name in _FORMER:
         home, instead = _FORMER[name]
+        elsewhere = "" if name in _RENAMED else f", or import it from rmt_jacobian.{home}"
         warnings.warn(
-            f"rmt_jacobian.{name} goes: use rmt_jacobian.{instead}, or import it from "
-            f"rmt_jacobian.{home}",
+            f"rmt_jacobian.{name} goes: use rmt_jacobian.{instead}{elsewhere}",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -17,7 +17,7 @@ def compare(
     *,
     label: str = "",
     quantile: float = 0.99,
-    states: int = 1,
+    states: int | None = None,
 ) -> SpectrumComparison:
     """Compare singular values with a law: distances, what chance allows, and a verdict.
 
@@ -33,7 +33,8 @@ def compare(
     quantile
         The share of right laws whose distances stay below the nulls.
     states
-        d, the number of states of a site, where these are dN singular values of one network.
+        d, the number of states of a site, where these are dN singular values of one network; by
+        default what the law says of itself.
 
     Raises
     ------
@@ -50,7 +51,8 @@ def compare(
     known = parse_law(law) if isinstance(law, str) else law
     name = label or (law if isinstance(law, str) else "")
     checked = checked_values(values)
-    return compare_spectrum(known, checked, label=name, quantile=quantile, states=states)
+    own = int(getattr(known, "states", 1)) if states is None else states
+    return compare_spectrum(known, checked, label=name, quantile=quantile, states=own)
 
 
 def checked_values(values: ArrayLike, name: str = "values") -> np.ndarray:

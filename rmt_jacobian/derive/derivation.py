@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.cells import Cell, Parameters, cell_and_parameters
 from rmt_jacobian.derive.quantities import (
     LetterValues,
     Quantity,
@@ -19,7 +19,12 @@ from rmt_jacobian.derive.quantities import (
     steps_symbol,
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
-from rmt_jacobian.mean_field import Sites, untied_state
+from rmt_jacobian.mean_field import (
+    Sites,
+    StationaryLaw,
+    untied_law_of,
+    untied_state,
+)
 
 __all__ = ["Derivation"]
 
@@ -90,17 +95,21 @@ class Derivation:
         return {str(symbol): quantity.meaning for symbol, quantity in self.symbols.items()}
 
     def evaluate(
-        self, given: Parameters | SiteAverages, *, weights: str = "gaussian",
+        self,
+        given: Parameters | Mapping[str, float] | StationaryLaw | SiteAverages,
+        *,
+        weights: str = "gaussian",
         steps: int | None = None,
-    ) -> float:  # fmt: skip
+    ) -> float:
         """Turn the expression into a number.
 
         Parameters
         ----------
         given
-            Hyperparameters, for which the untied mean field is solved first; or its solution, a
-            :class:`~rmt_jacobian.mean_field.SiteLaw` or, for any cell, the
-            :class:`~rmt_jacobian.mean_field.Sites` of an untied state or of a sampled network.
+            Hyperparameters, or some of them by name, for which the untied mean field is solved
+            first; or its solution, from :func:`~rmt_jacobian.mean_field.stationary`; or a
+            :class:`~rmt_jacobian.mean_field.SiteLaw`, or the
+            :class:`~rmt_jacobian.mean_field.Sites` of any state or sampled network.
         weights
             ``"gaussian"`` or ``"orthogonal"``.
         steps
@@ -119,10 +128,14 @@ class Derivation:
         ConvergenceError
             If the mean field has no solution.
         """
-        if not isinstance(given, Parameters):
+        if isinstance(given, StationaryLaw):
+            self.cell.refuse_another(given.cell, "the stationary law")
+            state = untied_law_of(given, what="a derivation").state
+        elif isinstance(given, Parameters | Mapping):
+            state = untied_state(*cell_and_parameters(self.cell, given))
+        else:
             self.cell.refuse_another(given.cell, "the law of the sites")
             return self._evaluated(given, weights, steps)
-        state = untied_state(self.cell, given)
         return self._evaluated(state.site_law or state.sites, weights, steps)
 
     def _evaluated(self, law: SiteAverages, weights: str, steps: int | None) -> float:

@@ -7,7 +7,7 @@ kept in time, and networks at rest.  Which equations give the law is decided by 
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args, overload
 
-from rmt_jacobian.cells import BiasKind, Cell, Point, cell_and_parameters
+from rmt_jacobian.cells import BiasKind, Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field.dynamical import tied_steady_state
@@ -19,7 +19,7 @@ from rmt_jacobian.mean_field.untied_law import UntiedLaw
 
 __all__ = ["Network", "law_of", "stationary", "untied_law_of"]
 
-_SITES = 16_384
+_TIED = 8_192  # sites of a law of tied networks
 
 Network: TypeAlias = StationaryLaw | Cell | str
 """Whose law is asked for: one that is known, or a cell, by itself or by its name."""
@@ -76,10 +76,10 @@ def stationary(
     tolerance
         The largest relative error of a variance: met, or refused.
     start_variance
-        Of the states at the start, which selects the law where there are several.
+        Of the states at the start, which selects the law where there are several; not at rest.
     sites, seed
         How many sites stand for a law that is no closed form (16,384, or 8,192 of tied networks,
-        by default), and what is random.
+        by default, a multiple of 16 for these), and what is random.
     progress
         Whether to show a progress bar where it takes more than two seconds.
 
@@ -90,48 +90,57 @@ def stationary(
     InfeasibleError
         If states grow for ever.
     HypothesisError
-        If biases are redrawn while weights are kept.
+        If biases are redrawn while weights are kept, or there is no fixed point to be found.
 
     Examples
     --------
     >>> law = stationary("minimalrnn", {"weight_std": 3, "input_variance": 0.5})
     >>> law
-    <untied minimalrnn: q update 16.25>
+    <untied minimalrnn: q update 3.28>
     >>> round(law.growth_rate, 4), round(law.timescale, 2), law.exact
-    (1.0099, -101.01, ('variances', 'state_squares', 'growth_rate', 'timescale'))
+    (0.5527, 1.69, ('variances', 'state_squares', 'growth_rate', 'timescale'))
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    if dynamics not in get_args(Dynamics):
+        raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
     if sites is not None:
         check_counts(sites=sites)
     if biases is not None:
-        if biases not in get_args(BiasKind):
-            raise ParameterError(f"biases must be 'frozen' or 'redrawn', not {biases!r}")
-        if biases == "redrawn" and dynamics != "untied":
-            raise HypothesisError(
-                "a network that keeps its weights keeps its biases: leave out biases='redrawn'"
-            )
-        parameters = replace(parameters, bias_kind=biases)
+        parameters = _with_biases(parameters, biases, dynamics)
     if dynamics == "untied":
-        return UntiedLaw(
-            untied_state(
-                cell, parameters, count=sites or _SITES, seed=seed, start_variance=start_variance,
-                tolerance=tolerance,
-            )
-        )  # fmt: skip
+        options = {"count": sites, "seed": seed or None, "start_variance": start_variance,
+                   "tolerance": tolerance}  # fmt: skip
+        # One point is known by what differs from the defaults, whoever asks.
+        given = {name: value for name, value in options.items() if value is not None}
+        return UntiedLaw(untied_state(cell, parameters, **given))
     if dynamics == "tied":
         steady = tied_steady_state(
-            cell, parameters, sites=sites or _SITES // 2, tolerance=tolerance, seed=seed,
-            progress=progress,
+            cell, parameters, sites=sites or _TIED, seed=seed, progress=progress,
             start_variance=1.0 if start_variance is None else start_variance,
+            tolerance=None if tolerance is None else tolerance / 2,  # of standard errors
         )  # fmt: skip
         steady.require_converged()
         return TiedLaw(steady)
-    if dynamics == "at_rest":
-        points = fixed_points(cell, parameters)
-        if not points:
-            raise ConvergenceError("no fixed point was found: lower weight_std")
-        return LawAtRest(points[-1], points)
-    raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
+    if start_variance is not None:
+        raise ParameterError(
+            "a fixed point is not selected by start_variance: take one of law.points"
+        )
+    points = fixed_points(cell, parameters)
+    if tolerance is not None and points[-1].error > tolerance:
+        raise ConvergenceError(
+            f"the fixed point is known to {points[-1].error:.2g}: ask for a larger tolerance"
+        )
+    return LawAtRest(points[-1], points)
+
+
+def _with_biases(parameters: Parameters, biases: BiasKind, dynamics: Dynamics) -> Parameters:
+    if biases not in get_args(BiasKind):
+        raise ParameterError(f"biases must be 'frozen' or 'redrawn', not {biases!r}")
+    if biases == "redrawn" and dynamics != "untied":
+        raise HypothesisError(
+            "a network that keeps its weights keeps its biases: leave out biases='redrawn'"
+        )
+    return replace(parameters, bias_kind=biases)
 
 
 def law_of(network: Network, parameters: Point = None) -> StationaryLaw:

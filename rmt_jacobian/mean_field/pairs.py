@@ -191,12 +191,20 @@ class PairState:
         return float(self._growth.errors[0])
 
     @cached_property
-    def gradient_growth(self) -> float:
-        """The limit of :meth:`growth_rate`: chi, but for jumps, which no derivative sees."""
+    def _gradients(self) -> Replicated:
         cell = self.state.cell
         jumps = any(map(has_jumps, (*cell.updates, *cell.sources)))
-        found = self._growth_in_the_end(jumps=False) if jumps else self._growth
-        return float(found.mean[0])
+        return self._growth_in_the_end(jumps=False) if jumps else self._growth
+
+    @property
+    def gradient_growth_error(self) -> float:
+        """Half width of the 95 % interval of :attr:`gradient_growth`."""
+        return float(self._gradients.errors[0])
+
+    @property
+    def gradient_growth(self) -> float:
+        """The limit of :meth:`growth_rate`: chi, but for jumps, which no derivative sees."""
+        return float(self._gradients.mean[0])
 
     @property
     def kept(self) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import sympy as sp
@@ -12,10 +12,40 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.sites import Sites
 
-__all__ = ["ROUNDED", "Dynamics", "StationaryLaw", "checked_expression"]
+__all__ = ["ROUNDED", "Dynamics", "Errors", "StationaryLaw", "checked_expression"]
 
 Dynamics: TypeAlias = Literal["untied", "tied", "at_rest"]
 ROUNDED = 1e-9  # relative: errors below it are those of quadratures and of rounding
+
+
+class Errors(Mapping[str, Any]):
+    """Half widths of 95 % intervals by name, each found when it is asked for.
+
+    Examples
+    --------
+    >>> errors = Errors(mean=lambda: 0.1)
+    >>> errors["mean"], list(errors)
+    (0.1, ['mean'])
+    """
+
+    def __init__(self, **found_by: Callable[[], Any]) -> None:
+        self._found_by = found_by
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one of them."""
+        return self._found_by[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._found_by)
+
+    def __len__(self) -> int:
+        """Return their number."""
+        return len(self._found_by)
+
+    def __repr__(self) -> str:
+        """Find and show all."""
+        return f"Errors({dict(self)!r})"
 
 
 class StationaryLaw(ABC):
@@ -51,7 +81,7 @@ class StationaryLaw(ABC):
 
     @property
     @abstractmethod
-    def errors(self) -> dict[str, Any]:
+    def errors(self) -> "Errors":
         """Half widths of 95 % intervals, by the name of the number and that of its part."""
 
     @abstractmethod
@@ -59,8 +89,8 @@ class StationaryLaw(ABC):
         """Return :meth:`average` and the half width of its 95 % interval."""
 
     @abstractmethod
-    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:
-        """Return sites that stand for the law: the variables of one step, shape (count,)."""
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:
+        """Return sites that stand for the law: the variables of one step, 4096 by default."""
 
     def average(self, expression: sp.Expr) -> float:
         """Return the average of an expression in the cell's symbols over the sites.
@@ -97,7 +127,7 @@ def _is_rounding(error: Any, law: StationaryLaw, name: str) -> bool:
     value = getattr(law, name)
     if isinstance(error, Mapping):
         return all(error[k] <= ROUNDED * abs(value[k]) for k in error)
-    return not math.isfinite(value) or error <= ROUNDED * abs(value)
+    return error <= ROUNDED * abs(value) if math.isfinite(value) else error == 0
 
 
 def checked_expression(law: StationaryLaw, expression: Any) -> sp.Expr:

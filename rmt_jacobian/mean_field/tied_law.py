@@ -1,21 +1,30 @@
 """The stationary laws of a site of networks that keep their weights: in motion and at rest."""
 
+import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.dynamical import TiedSteadyState
 from rmt_jacobian.mean_field.fixed_points import FixedPoint
 from rmt_jacobian.mean_field.replicated import half_width
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw, checked_expression
+from rmt_jacobian.mean_field.stationary_law import (
+    ROUNDED,
+    Dynamics,
+    Errors,
+    StationaryLaw,
+    checked_expression,
+)
 
 __all__ = ["LawAtRest", "TiedLaw"]
 
+_SITES = 4096
 _GROUPS = 8  # of sites, whose scatter is the error of an average over them
 
 
@@ -59,25 +68,32 @@ class TiedLaw(StationaryLaw):
         return self.steady.correlation_time
 
     @property
-    def errors(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            "variances": self.by_preactivation(2 * self.steady.preactivation_errors[:, 0]),
-            "state_squares": self.by_state(2 * self.steady.state_errors[:, 0]),
-            "correlation_time": 2 * self.steady.correlation_time_error,
-        }
+    def errors(self) -> Errors:  # noqa: D102
+        steady = self.steady
+        return Errors(
+            variances=lambda: self.by_preactivation(2 * steady.preactivation_errors[:, 0]),
+            state_squares=lambda: self.by_state(2 * steady.state_errors[:, 0]),
+            correlation_time=lambda: 2 * steady.correlation_time_error,
+        )
 
-    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:
         """Return sites of one time slice: the first of those that the steady state was solved on.
 
         Parameters
         ----------
         count
-            At most as many as :func:`stationary` was asked for.
+            At most as many as :func:`stationary` was asked for; by default 4096 or all there are.
         seed
             Is not read: the sites were drawn when the law was solved for.
         """
         del seed
-        return self.steady.sites(count)
+        there = self.steady.population.count
+        if count is not None and count > there:
+            raise ParameterError(
+                f"the law was solved for on {there} sites, not {count}: ask for more by "
+                f"stationary(..., dynamics='tied', sites={count})"
+            )
+        return self.steady.sites(min(_SITES, there) if count is None else count)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
         values = self.steady.sites().values(checked_expression(self, expression))
@@ -133,16 +149,18 @@ class LawAtRest(StationaryLaw):
         return self.point.stable
 
     @property
-    def errors(self) -> dict[str, Any]:  # noqa: D102
+    def errors(self) -> Errors:  # noqa: D102
         error = self.point.error
-        return {
-            "variances": {name: error * q for name, q in self.variances.items()},
-            "state_squares": {name: error * q for name, q in self.state_squares.items()},
-        }
+        return Errors(
+            variances=lambda: {name: error * q for name, q in self.variances.items()},
+            state_squares=lambda: {name: error * q for name, q in self.state_squares.items()},
+        )
 
-    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:  # noqa: D102
-        return self.point.sites(count, seed)
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
+        return self.point.sites(count or _SITES, seed)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
-        value = self.point.average(checked_expression(self, expression))
-        return value, self.point.error * abs(value)
+        expression = checked_expression(self, expression)
+        # The error of a moment of the sources, in units of what is averaged and not of its mean.
+        size = math.sqrt(max(0.0, self.point.average(expression**2)))
+        return self.point.average(expression), (self.point.error + ROUNDED) * size

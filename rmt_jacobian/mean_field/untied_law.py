@@ -1,13 +1,13 @@
 """The stationary law of a site whose weights are drawn anew at every step."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import sympy as sp
 
-from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.pair_equations import pair_state
@@ -18,13 +18,15 @@ from rmt_jacobian.mean_field.sites import Sites
 from rmt_jacobian.mean_field.stationary_law import (
     ROUNDED,
     Dynamics,
+    Errors,
     StationaryLaw,
     checked_expression,
 )
 from rmt_jacobian.mean_field.untied import UntiedState
 
-__all__ = ["PairLaw", "UntiedLaw"]
+__all__ = ["PairLaw", "UntiedLaw", "independent_states"]
 
+_SITES = 4096
 _POPULATIONS = 8  # whose scatter is the error of an average over sites
 
 
@@ -85,18 +87,18 @@ class UntiedLaw(StationaryLaw):
 
     @property
     def timescale(self) -> float:
-        r""":math:`-1/\log\chi` of two networks that see the same, in steps."""
+        r""":math:`-1/\log\chi` of two networks that see the same; infinite where chi >= 1."""
         return self.pair().timescale
 
     @property
-    def errors(self) -> dict[str, Any]:  # noqa: D102
-        same = self.pair().errors
-        return {
-            "variances": self.by_preactivation(self.state.preactivation_variance_errors),
-            "state_squares": self.by_state(self.state.state_square_errors),
-            "growth_rate": same["chi"],
-            "timescale": same["timescale"],
-        }
+    def errors(self) -> Errors:  # noqa: D102
+        state, same = self.state, self.pair()
+        return Errors(
+            variances=lambda: self.by_preactivation(state.preactivation_variance_errors),
+            state_squares=lambda: self.by_state(state.state_square_errors),
+            growth_rate=lambda: same.state.gradient_growth_error,
+            timescale=lambda: same.errors["timescale"],
+        )
 
     def pair(self, input_correlation: float = 1.0) -> "PairLaw":
         """Return the joint law of a site in two networks that share all weights.
@@ -122,8 +124,8 @@ class UntiedLaw(StationaryLaw):
             )
         return self._pairs[input_correlation]
 
-    def sites(self, count: int = 4096, seed: Seed = 0) -> Sites:  # noqa: D102
-        return self.state.history(1, count=count, seed=seed)[0]
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
+        return self.state.history(1, count=count or _SITES, seed=seed)[0]
 
     def history(self, steps: int, count: int = 4096, seed: Seed = 0) -> list[Sites]:
         """Return the variables of successive steps at the same sites.
@@ -149,10 +151,14 @@ class UntiedLaw(StationaryLaw):
         if coefficients is not None:
             fresh = FreshVariables(self.cell, self.parameters, self.state.preactivation_variances)
             parts = [float(fresh.average(each).mean()) * moment for each, moment in coefficients]
-            return math.fsum(parts), ROUNDED * math.fsum(map(abs, parts))
-        rngs = spawn(self.state.seed, _POPULATIONS)
-        count = max(self.state.count // _POPULATIONS, 2)
-        found = np.array([self.sites(count, rng).average(expression) for rng in rngs])
+            sizes = [
+                math.sqrt(max(0.0, float(fresh.average(each**2).mean()))) * abs(moment)
+                for each, moment in coefficients
+            ]
+            return math.fsum(parts), ROUNDED * math.fsum(sizes)
+        states = independent_states(self.state)
+        count = max(self.state.count // len(states), 2)
+        found = np.array([each.history(1, count=count)[0].average(expression) for each in states])
         return float(found.mean()), float(half_width(found))
 
     def _closed(self, expression: sp.Expr) -> list[tuple[sp.Expr, float]] | None:
@@ -165,6 +171,20 @@ class UntiedLaw(StationaryLaw):
             return None
         polynomial = sp.Poly(expression, *self.cell.states)
         return [(c, law.state_moment(n) if n else 1.0) for (n,), c in polynomial.terms()]
+
+
+def independent_states(state: UntiedState) -> list[UntiedState]:
+    """Return the state at independent estimates of its variances, with sites of their own.
+
+    What is averaged over each scatters by the noise of the sites and by that of the variances.
+    """
+    samples = state.samples.samples
+    rows = samples if len(samples) > 1 else np.repeat(samples, _POPULATIONS, axis=0)
+    seeds = np.random.SeedSequence(state.seed).generate_state(len(rows))
+    return [
+        replace(state, source_squares=tuple(map(float, np.maximum(row, 0.0))), seed=int(seed))
+        for row, seed in zip(rows, seeds, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -213,15 +233,15 @@ class PairLaw:
         return self.state.timescale
 
     @property
-    def errors(self) -> dict[str, Any]:
+    def errors(self) -> Errors:
         """Half widths of 95 % intervals, by the name of the number and that of its part."""
-        chi, error = self.state.chi, self.state.chi_error
-        return {
-            "correlations": self.law.by_preactivation(self.state.correlation_errors),
-            "source_correlations": self.law.by_preactivation(self.state.source_correlation_errors),
-            "chi": error,
-            "timescale": timescale_error(self.timescale, 1 - chi, error),
-        }
+        state, named = self.state, self.law.by_preactivation
+        return Errors(
+            correlations=lambda: named(state.correlation_errors),
+            source_correlations=lambda: named(state.source_correlation_errors),
+            chi=lambda: state.chi_error,
+            timescale=lambda: timescale_error(self.timescale, 1 - state.chi, state.chi_error),
+        )
 
     def __repr__(self) -> str:
         """Say in one line how alike the networks become."""

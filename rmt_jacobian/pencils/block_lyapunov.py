@@ -103,7 +103,14 @@ def _long_chain(
     steps = 2 * memory + _COUNTED
     count = 2 ** round(math.log2(max(_FEWEST, draws / steps)))
     history = untied_history(state, steps, count=count, seed=seed)
-    found = BlockChain.of(history, weight_ensembles(state.parameters, history.names, weights))
+    ensembles = weight_ensembles(state.parameters, history.names, weights)
+    for name, each in ensembles.items():
+        if not math.isclose(each.variance, state.parameters[name].weight_std ** 2):
+            raise ParameterError(
+                f"the W of {name} states a scale of its own, {math.sqrt(each.variance):g}: give it "
+                f"as {name}.weight_std, so that the largest exponent is that of these weights"
+            )
+    found = BlockChain.of(history, ensembles)
     chain = LongBlockChain(found.sites, found.ensembles, memory)
     while len(alive := chain.alive(2 * largest)) < chain.gates:
         if not alive:

@@ -21,6 +21,11 @@ class Chain(Protocol):
         ...
 
     @property
+    def sites(self) -> Any:
+        """The diagonals of all steps at the sites."""
+        ...
+
+    @property
     def steps(self) -> int:
         """T."""
         ...

@@ -195,7 +195,8 @@ class Descent:
         )
         spread = populations.rates([start.search.at(start.reached)]).spread
         mean, error = mean_and_error(spread)
-        return mean + 2 * error
+        found = mean + 2 * error
+        return found if math.isfinite(found) else math.inf
 
     def _begun(self, start: Start) -> Start:
         """Make a start critical, and descend a little."""

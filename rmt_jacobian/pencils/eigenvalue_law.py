@@ -5,6 +5,7 @@ from types import ModuleType
 
 from rmt_jacobian.arrays import Device, Seed
 from rmt_jacobian.cells import Point
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Network, Sites, law_of
 from rmt_jacobian.pencils.eigenvalue_sites import site_problem
@@ -19,7 +20,7 @@ def eigenvalue_law(
     parameters: Point = None,
     *,
     weights: str | BiInvariant | Mapping[str, str | BiInvariant] = "gaussian",
-    sites: int = 4096,
+    sites: int | None = None,
     seed: Seed = 0,
     grain: int = 8,
     device: Device | ModuleType | None = None,
@@ -35,8 +36,8 @@ def eigenvalue_law(
         ``"gaussian"``, ``"orthogonal"`` or an ensemble that states its own scale; or one of them
         for each preactivation by name.
     sites, seed
-        How many sites stand for a law, and what they are drawn from: 4096 give the boundary of
-        gated cells to a few thousandths.
+        How many sites stand for a law, 4096 by default, which give the boundary of gated cells to
+        a few thousandths, and what they are drawn from.
     grain
         Least number of sites in a component of the support that :meth:`EigenvalueLaw.boundary`
         returns.
@@ -76,6 +77,8 @@ def eigenvalue_law(
             raise ParameterError("sites have their own parameters: give the sites alone")
         points = network
     else:
+        if sites is not None:
+            check_counts(sites=sites)
         points = law_of(network, parameters).sites(sites, seed)
     points = points if device is None else points.on(device)
     return EigenvalueLaw(site_problem(points, weights), grain)

@@ -23,7 +23,6 @@ states or preactivations is in :mod:`.block_wave`.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,10 +45,9 @@ from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
     GaussianWeights,
     OrthogonalWeights,
-    ensemble,
 )
 from rmt_jacobian.pencils.sites import SiteHistory, drawn_sites
-from rmt_jacobian.pencils.untied_chain import WeightsChoice
+from rmt_jacobian.pencils.untied_chain import WeightsChoice, weight_ensembles
 
 __all__ = ["LongChain", "LyapunovExponents", "Wave", "lyapunov_exponents"]
 
@@ -217,9 +215,9 @@ class Wave:
 def lyapunov_exponents(
     network: Network,
     parameters: Point = None,
+    weights: WeightsChoice = "gaussian",
+    quantiles: ArrayLike = 0.5,
     *,
-    weights: WeightsChoice,
-    quantiles: ArrayLike,
     draws: int | None = None,
     seed: Seed = 0,
 ) -> LyapunovExponents:
@@ -276,9 +274,8 @@ def lyapunov_exponents(
         flat = block_exponents(state, weights, x.ravel(), draws=draws, seed=seed)
         exponents, errors = (values.reshape(x.shape) for values in flat)
         return LyapunovExponents(x, exponents, errors)
-    if isinstance(weights, Mapping):
-        weights = weights[parameters.groups[0][0]]
-    random = ensemble(weights, parameters.only.weight_std)
+    ((name, _),) = parameters.groups
+    random = weight_ensembles(parameters, (name,), weights)[name]
     if not (random.variance > 0 and law.chi1 > 0):
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
     if steps_are_free(cell) and isinstance(random, GaussianWeights | OrthogonalWeights):
@@ -300,7 +297,8 @@ def wave_exponents(
     quantiles, draws, seed
         As in :func:`lyapunov_exponents`.
     """
-    x, largest = quantiles, math.log(law.chi1) / 2
+    growth = law.direct_gain + random.variance * law.weight_gain  # of its own scale
+    x, largest = quantiles, math.log(growth) / 2
     exponents, errors = np.full(x.shape, largest), np.zeros(x.shape)
     inside = x > 0
     if np.any(inside):

@@ -33,6 +33,7 @@ from rmt_jacobian.pencils.untied_chain import WeightsChoice
 __all__ = ["LyapunovLaw", "lyapunov_law"]
 
 _NODES, _FARTHEST = 257, 18.0  # logits of the quantiles at which exponents are known
+_ONE = 1e-12  # of exponents that are one
 _FINER = 4097  # quantiles between which the rank is told
 _X, _W = np.polynomial.legendre.leggauss(8)
 
@@ -94,6 +95,8 @@ class LyapunovLaw(Manners):
 
     def _above(self, exponents: np.ndarray) -> np.ndarray:
         """Return the share of exponents above."""
+        if self._one:
+            return np.where(exponents < self.largest, self.rank, 0.0)
         first, low = self.quantiles[0], self.exponents[-1]
         inside = np.clip(exponents, low, self.exponents[0])
         share = self.rank * expit(self._inverse(inside))
@@ -113,6 +116,8 @@ class LyapunovLaw(Manners):
         x = np.asarray(x, dtype=float)
         low, high = self.support()
         inside = (x > low) & (x < high)
+        if self._one:
+            return np.where(np.isnan(x), np.nan, 0.0)[()]
         at = np.clip(x, self.exponents[-1], self.exponents[0])
         u = self._inverse(at)
         slope = np.abs(self._inverse.derivative()(at))
@@ -124,8 +129,17 @@ class LyapunovLaw(Manners):
         return float(self.exponents[-1]), self.largest
 
     def atoms(self) -> tuple[tuple[float, float], ...]:
-        """Return (minus infinity, its mass) where the product has no full rank."""
-        return ((-math.inf, 1 - self.rank),) if self.rank < 1 else ()
+        """Return minus infinity, where the rank is not full, and an exponent that all others are.
+
+        Each comes with its mass.
+        """
+        nothing = ((-math.inf, 1 - self.rank),) if self.rank < 1 else ()
+        return (*nothing, (self.largest, self.rank)) if self._one else nothing
+
+    @property
+    def _one(self) -> bool:
+        """Whether all exponents that are finite are one."""
+        return float(np.ptp(self.exponents)) <= _ONE * max(1.0, abs(self.largest))
 
     def mean(self) -> float:
         """Return the mean: the logarithm of the determinant of a step for each dimension."""
@@ -134,7 +148,7 @@ class LyapunovLaw(Manners):
     def dimension(self) -> float:
         """Return D / (d N), the Kaplan-Yorke dimension as a share of all dimensions.
 
-        0 where no exponent is positive, and 1 where their sum never falls below 0.
+        0 where no exponent is positive, and all that are finite where their sum stays above 0.
 
         Examples
         --------
@@ -146,7 +160,7 @@ class LyapunovLaw(Manners):
             return 0.0
         low, high = 0.0, self.rank
         if self._integral(lambda e: e, low, high) >= 0:
-            return 1.0 if self.rank == 1 else self.rank
+            return self.rank
         for _ in range(60):
             middle = (low + high) / 2
             inside = self._integral(lambda e: e, 0.0, middle) >= 0
@@ -228,6 +242,8 @@ def lyapunov_law(
     (0.77, 0.0079)
     """
     law = untied_law_of(network, parameters, what="the law of Lyapunov exponents")
+    if isinstance(seed, np.random.Generator):  # the same sites for all that is asked
+        seed = int(seed.integers(2**63))
 
     def known(quantiles: np.ndarray) -> LyapunovExponents:
         return lyapunov_exponents(

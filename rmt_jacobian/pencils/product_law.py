@@ -1,7 +1,7 @@
 """The law of the singular values of a T-step product of any cell in its stationary state."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -15,7 +15,7 @@ from rmt_jacobian.pencils.block_chain import BlockChain
 from rmt_jacobian.pencils.block_law import block_singular_value_law
 from rmt_jacobian.pencils.calibration import Calibration, calibrated
 from rmt_jacobian.pencils.chain import ProductChain
-from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
+from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.pencils.singular_values import SingularValueLaw
 from rmt_jacobian.pencils.sites import SiteHistory, low_discrepancy_sites
 from rmt_jacobian.pencils.untied_chain import WeightsChoice, untied_history, weight_ensembles
@@ -123,10 +123,8 @@ def singular_value_law(
             grain=grain,
             progress=title,
         )
-    if isinstance(weights, Mapping):
-        weights = weights[parameters.groups[0][0]]
-    random = ensemble(weights, parameters.only.weight_std)
-
+    ((name, _),) = parameters.groups
+    random = weight_ensembles(parameters, (name,), weights)[name]
     sites = max(sites, _ALONE) if random.variance == 0 else sites
     grain = _FEW_SITES / sites
     draw = _Draw(law, steps, sites, random, device)

@@ -1,20 +1,27 @@
 """The first two moments of the squared singular values of T steps, by whatever is exact."""
 
-from collections.abc import Mapping
+import math
 
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
+from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Network, SiteLaw, UntiedState, untied_law_of
-from rmt_jacobian.pencils.ensembles import ensemble
+from rmt_jacobian.mean_field.replicated import half_width
+from rmt_jacobian.mean_field.untied_law import independent_states
 from rmt_jacobian.pencils.product_law import exact_moments
-from rmt_jacobian.pencils.untied_chain import ProductMoments, WeightsChoice, product_moments_of
+from rmt_jacobian.pencils.untied_chain import (
+    ProductMoments,
+    WeightsChoice,
+    product_moments_of,
+    weight_ensembles,
+)
 
 __all__ = ["moments"]
 
-_POPULATIONS = 4  # whose scatter is the error
+_SHARE = 4  # of the sites, that each of some eight populations has
 
 
 def moments(
@@ -42,12 +49,15 @@ def moments(
     steps
         T.
     sites, seed
-        How many sites each population has, and what they are drawn from.
+        How many sites a law has; each of some eight populations has a quarter of them.  What they
+        are drawn from.
 
     Raises
     ------
     HypothesisError
-        If the stationary law is that of a network that keeps its weights, or no W is above 0.
+        If the stationary law is that of a network that keeps its weights.
+    ParameterError
+        If an ensemble is missing, or the moments are beyond the range of numbers.
 
     Notes
     -----
@@ -64,14 +74,14 @@ def moments(
     known = _exact(state.site_law, state, weights, steps)
     if known is not None:
         return known
+    states = independent_states(state)
     found = [
-        product_moments_of(state, weights, steps, count=sites, seed=rng)
-        for rng in spawn(seed, _POPULATIONS)
+        product_moments_of(each, weights, steps, count=max(sites // _SHARE, 2), seed=rng)
+        for each, rng in zip(states, spawn(seed, len(states)), strict=True)
     ]
     table = np.array([[each.mean, each.second_moment] for each in found])
-    errors = 2 * table.std(axis=0, ddof=1) / np.sqrt(len(table))
     mean, second = map(float, table.mean(axis=0))
-    return ProductMoments(steps, mean, second, *map(float, errors))
+    return ProductMoments(steps, mean, second, *map(float, half_width(table)))
 
 
 def _exact(
@@ -81,8 +91,13 @@ def _exact(
     if law is None:
         return None
     ((name, group),) = state.parameters.groups
-    one = weights[name] if isinstance(weights, Mapping) else weights
-    random = ensemble(one, group.weight_std)
-    if random.variance != group.weight_std**2:  # an ensemble that states its own scale
+    random = weight_ensembles(state.parameters, (name,), weights)[name]
+    if not math.isclose(random.variance, group.weight_std**2):  # it states its own scale
         return None
-    return ProductMoments(steps, *exact_moments(law, steps, random.s_1))
+    try:
+        return ProductMoments(steps, *exact_moments(law, steps, random.s_1))
+    except OverflowError as error:
+        raise ParameterError(
+            f"the moments over {steps} steps are beyond the range of numbers: take fewer steps, "
+            "or law.growth_over(steps)"
+        ) from error

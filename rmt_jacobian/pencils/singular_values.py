@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,16 @@ class SingularValueLaw(Law):
         sites, squared = self.chain.sites, "squared " * self.squared
         steps = f"{sites.steps} step{'s' * (sites.steps > 1)}"
         return f"<{squared}singular values of {steps} on {sites.count} sites>"
+
+    @property
+    def states(self) -> int:
+        """d, the number of states of a site: networks of width N have dN singular values."""
+        return getattr(self.chain.sites, "states", 1)
+
+    def _repr_html_(self) -> str:
+        # A cell of a notebook that ends with the law is no reason to solve for its table.
+        made = "table" in (self.source or self).__dict__
+        return super()._repr_html_() if made else f"<pre>{escape(repr(self))}</pre>"
 
     def __post_init__(self) -> None:
         if not 1e-12 <= self.tolerance <= 1e-2:

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.comparison import checked_values
+from rmt_jacobian.comparison import checked_values, compare
 from rmt_jacobian.laws import Law, parse_law
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.pencils import LyapunovLaw, SingularValueLaw
@@ -25,6 +25,7 @@ def plot(
     *,
     bins: int = 60,
     log: bool | None = None,
+    states: int | None = None,
     title: str = "",
 ) -> Axes:
     """Draw a histogram of singular values, the law over it, and their distances in the legend.
@@ -40,18 +41,25 @@ def plot(
     bins, log
         The number of bars, and whether they are of log10 s; by default where the values spread
         over orders of magnitude.
+    states
+        As in :func:`.compare`.
     title
         Of the axes.
 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> plot([0.5, 1.0, 1.5], "quarter-circle(1)", Figure().subplots()).get_xlabel()
-    '$s$'
+    >>> plot([0.5, 1.0, 1.5], "quarter-circle(2)", Figure().subplots()).get_xlabel()
+    'singular value $s$'
     """
     known = parse_law(law) if isinstance(law, str) else law
-    drawn = plot_overlay(checked_values(values), known, _axes(ax), bins=bins, log=log)
-    drawn.set_xlabel(r"$\log_{10} s$" if "log" in drawn.get_ylabel() else "$s$")
+    checked = checked_values(values)
+    found = compare(checked, known, states=states)
+    drawn = plot_overlay(checked, known, _axes(ax), bins=bins, log=log, comparison=found)
+    label = drawn.get_xlabel().replace(" of $J$", "")
+    if getattr(known, "squared", False):
+        label = label.replace("singular value $s$", "$s^2$").replace("log_{10} s", "log_{10} s^2")
+    drawn.set_xlabel(label)
     if title:
         drawn.set_title(title)
     return drawn

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 
 import rmt_jacobian as rj
-from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 
 
 def _average(function, mean: float, q: float) -> float:
@@ -187,3 +187,69 @@ def test_former_names_say_where_they_went() -> None:
     assert former is rj.mean_field.untied_state
     assert "untied_state" not in dir(rj)
     assert np.all([hasattr(rj, name) for name in rj.__all__])
+
+
+def test_errors_of_averages_hold_what_the_variances_miss() -> None:
+    """E[e^2] is a variance, so that both must have an error of one size."""
+    h, e, x = sp.symbols("h e x", real=True)
+    cell = rj.Cell("slow", (h,), x, (rj.Preactivation("g", e, h),), (sp.tanh(h / 2 + e),))
+    law = rj.stationary(cell, {"weight_std": 0.88, "input_std": 0.1, "bias_mean": 0.0,
+                               "bias_std": 0.0, "input_variance": 1.0})  # fmt: skip
+    value, error = law.average_with_error(e**2)
+    stated = law.errors["variances"]["g"]
+    assert abs(value - law.variances["g"]) < 2 * (error + stated)
+    assert error > stated / 3
+
+
+def test_jumps_have_a_growth_rate_with_an_error() -> None:
+    h, e, x = sp.symbols("h e x", real=True)
+    cell = rj.Cell(
+        "jumping", (h,), x, (rj.Preactivation("g", e, h),),
+        (sp.tanh(h / 2 + e) + sp.Heaviside(e) / 2,),
+    )  # fmt: skip
+    law = rj.stationary(cell, {"weight_std": 1.0, "input_std": 0.5, "bias_mean": 0.0,
+                               "bias_std": 0.0, "input_variance": 1.0})  # fmt: skip
+    assert math.isfinite(law.growth_rate)
+    assert 0 < law.errors["growth_rate"] < 0.01
+    assert "growth_rate" not in law.exact
+    assert law.pair().chi == math.inf
+
+
+def test_a_tolerance_is_that_of_the_stated_error() -> None:
+    point = {"weight_std": 1.5, "input_std": 0.3}
+    law = rj.stationary("vanilla", point, dynamics="tied", sites=2048, tolerance=4e-3)
+    q = law.variances["candidate"]
+    assert law.errors["variances"]["candidate"] <= 4e-3 * q
+    assert rj.eigenvalue_law(law).spectral_radius > 0  # on the 2048 sites that there are
+    with pytest.raises(ParameterError, match=r"solved for on 2048 sites, not 4096"):
+        rj.eigenvalue_law(law, sites=4096)
+
+
+def test_errors_where_terms_cancel_are_those_of_the_terms() -> None:
+    rest = rj.stationary("gru", {"input_std": 0.0}, dynamics="at_rest")
+    (h,) = rj.gru.states
+    z = rj.gru.gates[0]
+    free = rj.stationary("minimalrnn")
+    (e,) = rj.minimalrnn.gates
+    for law, odd in ((rest, h), (free, sp.tanh(e)), (rest, sp.tanh(z))):
+        value, error = law.average_with_error(odd)
+        assert abs(value) <= error + 1e-15
+        assert 1e-14 < error < 1e-6
+
+
+def test_a_fixed_point_is_refused_what_does_not_select_it() -> None:
+    with pytest.raises(ParameterError, match=r"law\.points"):
+        rj.stationary("gru", dynamics="at_rest", start_variance=0.0)
+    with pytest.raises(ConvergenceError, match="larger tolerance"):
+        rj.stationary("gru", {"input_std": 0.0}, dynamics="at_rest", tolerance=1e-15)
+
+
+@pytest.mark.parametrize("name", list(rj._FORMER))
+def test_every_former_name_is_there(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"rmt_jacobian.{name} goes"):
+        assert callable(getattr(rj, name))
+
+
+def test_one_point_is_solved_once() -> None:
+    point = rj.Parameters.of(rj.vanilla, {"weight_std": 1.2345})
+    assert rj.stationary(rj.vanilla, point).state is rj.mean_field.untied_state(rj.vanilla, point)

@@ -98,3 +98,23 @@ def test_refusals() -> None:
         rj.lyapunov_law(rj.stationary("gru", dynamics="at_rest"), weights="gaussian")
     with pytest.raises(ParameterError, match="weight_std"):
         rj.lyapunov_law("vanilla", {"weight_std": 0.0}, weights="gaussian")
+
+
+def test_weights_that_state_their_own_scale() -> None:
+    """W twice as large: every exponent of a linear step beside nothing grows by log 2."""
+    weights = rj.pencils.GaussianWeights(2 * 6.88)
+    law = rj.lyapunov_law("minimalrnn", weights=weights, draws=2**14)
+    assert abs(law.largest - law.exponents[0]) < 1e-3  # the sites' noise
+    assert law.cdf(law.largest) == 1
+    free = rj.lyapunov_law("vanilla", {"weight_std": 1.0}, weights=rj.pencils.GaussianWeights(2.0))
+    plain = rj.lyapunov_law("vanilla", {"weight_std": 1.0}, weights="gaussian")
+    assert free.largest - plain.largest == pytest.approx(math.log(2))
+    with pytest.raises(ParameterError, match="scale of its own"):
+        rj.lyapunov_law("gru", {"input_std": 1.0}, weights=rj.pencils.GaussianWeights(2.0))
+
+
+def test_one_exponent_for_all() -> None:
+    law = rj.lyapunov_law("vanilla:identity", {"weight_std": 0.8}, weights="orthogonal")
+    assert law.atoms() == ((pytest.approx(math.log(0.8)), 1.0),)
+    assert law.mean() == pytest.approx(math.log(0.8))
+    assert law.cdf(math.log(0.8) - 1e-6) == pytest.approx(0, abs=1e-9)

@@ -11,7 +11,7 @@ from rmt_jacobian.cells import Parameters, cell_named, gru, minimalrnn, vanilla
 from rmt_jacobian.comparison import finite_size_null, ks_distance
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.laws import FussCatalan, QuarterCircle
-from rmt_jacobian.mean_field import site_law, untied_state
+from rmt_jacobian.mean_field import site_law, stationary
 from rmt_jacobian.pencils import (
     GaussianWeights,
     OrthogonalWeights,
@@ -326,38 +326,33 @@ def test_moments_of_sites_carry_the_error_of_the_sites() -> None:
     assert np.isnan(replace(laws[0], replicates=()).moment_errors[0])
 
 
-@pytest.mark.parametrize(
-    ("cell", "values", "said"),
-    [
-        (minimalrnn, {}, "that of 'minimalrnn', not of 'vanilla'"),
-        (cell_named("vanilla:relu"), {"weight_std": 1.0}, "not of 'vanilla'"),
-        (vanilla, {"weight_std": 2.5}, "that of weight_std = 2.5:"),
-        (vanilla, {"input_variance": 0.25}, "input_variance = 0.25"),
-    ],
-)
-def test_a_state_of_something_else_is_refused(cell, values, said) -> None:
-    at = Parameters.of(vanilla, weight_std=1.5)
-    other = untied_state(cell, Parameters.of(cell, values))
-    with pytest.raises(ParameterError) as refused:
-        singular_value_law(vanilla, at, weights="gaussian", steps=1, sites=64, state=other)
-    assert said in str(refused.value)
-    assert "\n" not in str(refused.value)
+def test_a_law_has_its_own_parameters() -> None:
+    law = stationary(vanilla, {"weight_std": 1.5})
+    with pytest.raises(ParameterError, match="has its own parameters"):
+        singular_value_law(law, Parameters.of(vanilla), weights="gaussian", steps=1, sites=64)
+    one = singular_value_law(law, weights="gaussian", steps=1, sites=64)
+    two = singular_value_law(vanilla, law.parameters, weights="gaussian", steps=1, sites=64)
+    assert one.ppf(0.3) == two.ppf(0.3)
 
 
-def test_kinds_of_biases_and_inputs_of_a_state() -> None:
-    """Frozen or redrawn: the same without bias variance, another state with it."""
-    plain = Parameters.of(vanilla, weight_std=1.5)
+def test_kinds_of_biases() -> None:
+    """Frozen or redrawn: the same without bias variance, another law with it."""
+    for spread, same in ((0.0, True), (0.5, False)):
+        laws = [
+            singular_value_law(
+                stationary("gru", {"input_std": 1.0, "update.bias_std": spread}, biases=biases),
+                weights="gaussian", steps=2, sites=256,
+            )
+            for biases in ("frozen", "redrawn")
+        ]  # fmt: skip
+        a, b = (float(law.squares().moment(1)) for law in laws)
+        assert (a == pytest.approx(b, rel=1e-9)) == same
 
-    def law(at: Parameters, of_state: Parameters):
-        state = untied_state(vanilla, of_state)
-        return singular_value_law(vanilla, at, weights="gaussian", steps=1, sites=64, state=state)
 
-    assert law(plain, replace(plain, bias_kind="frozen")).moment(2) > 0
-    biased = plain.with_values(bias_std=0.5)
-    with pytest.raises(ParameterError, match="frozen biases"):
-        law(biased, replace(biased, bias_kind="frozen"))
-    with pytest.raises(ParameterError, match="tanh inputs"):
-        law(plain, replace(plain, input_kind="tanh"))
+@pytest.mark.parametrize("weights", [{"foo": "gaussian"}, {}])
+def test_a_missing_ensemble(weights) -> None:
+    with pytest.raises(ParameterError, match="weights are missing for candidate"):
+        singular_value_law("vanilla", weights=weights, steps=1, sites=64)
 
 
 def test_the_error_estimate_of_a_law_that_is_almost_all_atom() -> None:

@@ -88,3 +88,26 @@ def test_what_is_no_spectrum_is_refused(values, said: str) -> None:
         with pytest.raises(ParameterError, match=said) as refused:
             ask(values, "quarter-circle(2)")
         assert "\n" not in str(refused.value)
+
+
+def test_a_law_says_how_many_states_a_site_has() -> None:
+    law = rj.singular_value_law("lstm", {"input_std": 1.0}, weights="gaussian", steps=1, sites=64)
+    assert law.states == 2
+    values = np.ones((2, 40))
+    assert rj.compare(values, law).width == 20
+    ax = rj.plot(values, law, Figure().subplots())
+    null = rj.compare(values, law).ks_null
+    assert f"{null:.2g}" in ax.get_legend().get_title().get_text()
+    assert rj.singular_value_law("vanilla", weights="gaussian", steps=1, sites=64).states == 1
+
+
+def test_what_is_left_out_is_still_said() -> None:
+    ax = rj.plot([1.0, 2.0, 3.0, 0.0, 0.0], "quarter-circle(2)", Figure().subplots(), log=True)
+    assert "2 of 5 below rounding" in ax.get_xlabel()
+
+
+def test_showing_a_law_does_not_solve_for_it() -> None:
+    law = rj.singular_value_law("minimalrnn", weights="gaussian", steps=2, sites=64)
+    assert law._repr_html_().startswith("<pre>&lt;singular values of 2 steps")
+    law.median()
+    assert "median" in law._repr_html_()
