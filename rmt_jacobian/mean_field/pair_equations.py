@@ -96,7 +96,9 @@ def _apart(state: UntiedState, input_correlation: float) -> Solution[PairState]:
     model = state.model.rough()
     while True:  # few sites may see the networks meet where they part slowly
         found = _attracting(_PairEquations(state, input_correlation).solved(_APART, model))
-        finer = None if found.converged else model.refined(_MOST_AT_ONCE)
+        # What so many sites have not met is met by more of them, not by as many once more.
+        most = max(model, found.value.model or model, key=lambda each: each.points)
+        finer = None if found.converged else most.refined(_MOST_AT_ONCE)
         if finer is None:
             return found
         model = finer
