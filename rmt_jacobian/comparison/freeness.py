@@ -264,7 +264,7 @@ def freeness_of_cell(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import vanilla
+    >>> from rmt_jacobian.cells import Parameters, vanilla
     >>> found = freeness_of_cell(vanilla, Parameters.of(vanilla), weights="gaussian", steps=3,
     ...                          width=48, samples=8, workers=1)
     >>> found.untied.verdict, found.tied.verdict

@@ -165,7 +165,7 @@ def verify(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
     >>> found = verify(minimalrnn, Parameters.of(minimalrnn), weights=["gaussian"], steps=[1],
     ...                width=32, samples=4, workers=1, spectra=False)
     >>> round(found.rows[0].second_moment.exact, 4)
@@ -173,7 +173,7 @@ def verify(
 
     Cells of more states or preactivations have no printed formula, and m_1 has routes of its own:
 
-    >>> from rmt_jacobian.cells import gru
+    >>> from rmt_jacobian.cells import Parameters, gru
     >>> found = verify(gru, Parameters.of(gru), weights=["orthogonal"], steps=[1], width=32,
     ...                samples=4, workers=1, spectra=False)
     >>> found.rows[0].verdict

@@ -90,7 +90,7 @@ def sample_log_singular_values(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
+    >>> from rmt_jacobian.cells import Parameters, minimalrnn
     >>> found = sample_log_singular_values(
     ...     minimalrnn, Parameters.of(minimalrnn), weights="orthogonal", steps=200, width=8,
     ...     samples=2, workers=1)

@@ -92,7 +92,7 @@ def run_network(
     Examples
     --------
     >>> import numpy as np
-    >>> from rmt_jacobian.cells import lstm
+    >>> from rmt_jacobian.cells import Parameters, lstm
     >>> run = run_network(lstm, Parameters.of(lstm), width=8, steps=2,
     ...                   rng=np.random.default_rng(0))
     >>> [len(step.gates) for step in run]

@@ -69,7 +69,7 @@ def sample_eigenvalues(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import lstm
+    >>> from rmt_jacobian.cells import Parameters, lstm
     >>> values = sample_eigenvalues(lstm, Parameters.of(lstm), weights="orthogonal",
     ...                             dynamics="untied", width=8, samples=2, workers=1)
     >>> values.shape
