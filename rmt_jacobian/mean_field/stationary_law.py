@@ -90,7 +90,10 @@ class StationaryLaw(ABC):
 
     @abstractmethod
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:
-        """Return sites that stand for the law: the variables of one step, 4096 by default."""
+        """Return sites that stand for the law: the variables of one step.
+
+        By default 4096, or all that a tied law was solved for on.
+        """
 
     def average(self, expression: sp.Expr) -> float:
         """Return the average of an expression in the cell's symbols over the sites.

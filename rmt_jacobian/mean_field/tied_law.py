@@ -82,7 +82,7 @@ class TiedLaw(StationaryLaw):
         Parameters
         ----------
         count
-            At most as many as :func:`stationary` was asked for; by default 4096 or all there are.
+            At most as many as :func:`stationary` was asked for; by default all.
         seed
             Is not read: the sites were drawn when the law was solved for.
         """
@@ -93,7 +93,7 @@ class TiedLaw(StationaryLaw):
                 f"the law was solved for on {there} sites, not {count}: ask for more by "
                 f"stationary(..., dynamics='tied', sites={count})"
             )
-        return self.steady.sites(min(_SITES, there) if count is None else count)
+        return self.steady.sites(count)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
         values = self.steady.sites().values(checked_expression(self, expression))

@@ -36,8 +36,8 @@ def eigenvalue_law(
         ``"gaussian"``, ``"orthogonal"`` or an ensemble that states its own scale; or one of them
         for each preactivation by name.
     sites, seed
-        How many sites stand for a law, 4096 by default, which give the boundary of gated cells to
-        a few thousandths, and what they are drawn from.
+        How many sites stand for a law, by default 4096, or all of a tied one, and what they are
+        drawn from.  4096 give the boundary of gated cells to a few thousandths.
     grain
         Least number of sites in a component of the support that :meth:`EigenvalueLaw.boundary`
         returns.
