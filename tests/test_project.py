@@ -133,3 +133,14 @@ def test_the_code_of_the_page_on_asking_runs_line_by_line() -> None:
             exec(compile(block, "asking.md", "exec"), names)  # our own file
     assert "minimalrnn" in printed.getvalue()
     assert names["rj"].compare(names["values"], names["law"]).verdict == "agrees"  # pyright: ignore
+
+
+def test_no_public_function_has_the_name_of_a_module_beside_it() -> None:
+    """Which one ``package.name`` is would hang on the order of imports."""
+    for name in rmt_jacobian.__all__:
+        member = getattr(rmt_jacobian, name)
+        home = getattr(member, "__module__", "")
+        if callable(member) and home.startswith("rmt_jacobian."):
+            package = home.rpartition(".")[0]
+            folder = ROOT / package.replace(".", "/")
+            assert not (folder / f"{name}.py").exists(), name

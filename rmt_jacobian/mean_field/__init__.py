@@ -68,7 +68,7 @@ from rmt_jacobian.mean_field.summary import (
     untied_mean_field,
 )
 from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
-from rmt_jacobian.mean_field.trajectory import Trajectory, trajectory
+from rmt_jacobian.mean_field.trajectories import Trajectory, trajectory
 from rmt_jacobian.mean_field.untied import (
     UntiedState,
     solve_untied_state,

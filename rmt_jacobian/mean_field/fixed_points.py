@@ -19,9 +19,9 @@ from rmt_jacobian.cells import Cell, Parameters, array_function
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field.frozen import FrozenVariables
 from rmt_jacobian.mean_field.moment_map import MomentMap, all_fixed_moments
+from rmt_jacobian.mean_field.site_at_rest import BEYOND_ONE, StationarySite, stationary_site
 from rmt_jacobian.mean_field.site_paths import low_discrepancy_normals
 from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.stationary import BEYOND_ONE, StationarySite, stationary_site
 from rmt_jacobian.solvers import bracketed_root
 
 __all__ = ["FixedPoint", "fixed_points"]

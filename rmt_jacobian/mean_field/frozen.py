@@ -21,7 +21,7 @@ from rmt_jacobian.gaussian import NormalRule, normal_rule
 from rmt_jacobian.mean_field.bends import is_gentle, is_smooth
 from rmt_jacobian.mean_field.factors import independent_products
 from rmt_jacobian.mean_field.quadrature import joint_average
-from rmt_jacobian.mean_field.stationary import BEYOND_ONE
+from rmt_jacobian.mean_field.site_at_rest import BEYOND_ONE
 
 __all__ = ["FrozenVariables"]
 

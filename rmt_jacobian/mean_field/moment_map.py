@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar, root
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field.frozen import FrozenVariables
-from rmt_jacobian.mean_field.stationary import StationarySite, stationary_site
+from rmt_jacobian.mean_field.site_at_rest import StationarySite, stationary_site
 from rmt_jacobian.solvers import bracketed_root
 
 __all__ = ["MomentMap", "all_fixed_moments"]

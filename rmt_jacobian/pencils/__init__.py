@@ -12,7 +12,6 @@ from rmt_jacobian.pencils.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain_newton import ChainSolution
 from rmt_jacobian.pencils.critical_point import CriticalPoint, critical_initialization
 from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
-from rmt_jacobian.pencils.eigenvalue_law import eigenvalue_law
 from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, EigenvalueSolution
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,
@@ -25,8 +24,9 @@ from rmt_jacobian.pencils.initialization_report import (
     InitializationReport,
     initialization_report,
 )
+from rmt_jacobian.pencils.law_of_eigenvalues import eigenvalue_law
+from rmt_jacobian.pencils.law_of_exponents import LyapunovLaw, lyapunov_law
 from rmt_jacobian.pencils.lyapunov import LongChain, LyapunovExponents, Wave, lyapunov_exponents
-from rmt_jacobian.pencils.lyapunov_law import LyapunovLaw, lyapunov_law
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.product_law import exact_moments, singular_value_law
 from rmt_jacobian.pencils.product_moments import moments

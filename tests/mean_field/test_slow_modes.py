@@ -24,7 +24,7 @@ from rmt_jacobian.mean_field import (
     slow_share,
 )
 from rmt_jacobian.mean_field.frozen import FrozenVariables
-from rmt_jacobian.mean_field.stationary import BEYOND_ONE
+from rmt_jacobian.mean_field.site_at_rest import BEYOND_ONE
 from tests.mean_field.tied import gru_jacobian, lstm_jacobian, normal_average, weight
 
 
