@@ -19,7 +19,7 @@ from rmt_jacobian.comparison.freeness import (
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.matrix_free import LanczosComparison, compare_lanczos
 from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
-from rmt_jacobian.comparison.own_values import checked_values, compare
+from rmt_jacobian.comparison.own_values import checked_law, checked_values, compare
 from rmt_jacobian.comparison.report import to_json, to_markdown, to_text
 from rmt_jacobian.comparison.rows import Comparison, Row, verdict, verdict_of_all
 from rmt_jacobian.comparison.signal_propagation import (
@@ -61,6 +61,7 @@ __all__ = [
     "Transition",
     "Verification",
     "WidthPair",
+    "checked_law",
     "checked_values",
     "compare",
     "compare_lanczos",

@@ -1,14 +1,18 @@
 """Singular values that a user brings, beside a law."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.comparison.distances import LineLaw
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.laws import parse_law
+from rmt_jacobian.laws import Law, parse_law
 
-__all__ = ["checked_values", "compare"]
+__all__ = ["checked_law", "checked_values", "compare"]
+
+AnyLaw = TypeVar("AnyLaw", bound=LineLaw)
 
 
 def compare(
@@ -39,7 +43,7 @@ def compare(
     Raises
     ------
     ParameterError
-        If values are no real numbers, not finite or below 0, or the notation is not understood.
+        If values are no real numbers, not finite or below 0, or the law is none.
 
     Examples
     --------
@@ -48,11 +52,29 @@ def compare(
     >>> compare(values, "quarter-circle(2)").verdict, compare(values, "quarter-circle(2.4)").verdict
     ('agrees', 'fails')
     """
-    known = parse_law(law) if isinstance(law, str) else law
+    known = checked_law(law)
     name = label or (law if isinstance(law, str) else "")
     checked = checked_values(values)
     own = int(getattr(known, "states", 1)) if states is None else states
     return compare_spectrum(known, checked, label=name, quantile=quantile, states=own)
+
+
+def checked_law(law: AnyLaw | str) -> AnyLaw | Law:
+    """Return a law, or the one that a notation stands for.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
+    """
+    if isinstance(law, str):
+        return parse_law(law)
+    if not (hasattr(law, "cdf") and hasattr(law, "ppf")):
+        raise ParameterError(
+            f"a law has cdf and ppf, which {law!r} has not: give one of rmt_jacobian.laws, of "
+            "scipy.stats, or a notation such as 'quarter-circle(2)'"
+        )
+    return law
 
 
 def checked_values(values: ArrayLike, name: str = "values") -> np.ndarray:

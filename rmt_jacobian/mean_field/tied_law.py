@@ -9,6 +9,7 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.dynamical import TiedSteadyState
 from rmt_jacobian.mean_field.fixed_points import FixedPoint
@@ -88,6 +89,8 @@ class TiedLaw(StationaryLaw):
         """
         del seed
         there = self.steady.population.count
+        if count is not None:
+            check_counts(count=count)
         if count is not None and count > there:
             raise ParameterError(
                 f"the law was solved for on {there} sites, not {count}: ask for more by "
@@ -157,7 +160,9 @@ class LawAtRest(StationaryLaw):
         )
 
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
-        return self.point.sites(count or _SITES, seed)
+        count = _SITES if count is None else count
+        check_counts(count=count)
+        return self.point.sites(count, seed)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
         expression = checked_expression(self, expression)

@@ -9,6 +9,7 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
@@ -125,9 +126,9 @@ class UntiedLaw(StationaryLaw):
         return self._pairs[input_correlation]
 
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
-        return self.state.history(1, count=count or _SITES, seed=seed)[0]
+        return self.history(1, _SITES if count is None else count, seed)[0]
 
-    def history(self, steps: int, count: int = 4096, seed: Seed = 0) -> list[Sites]:
+    def history(self, steps: int, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
         """Return the variables of successive steps at the same sites.
 
         Parameters
@@ -137,6 +138,7 @@ class UntiedLaw(StationaryLaw):
         count, seed
             How many sites, best a power of 2, and what they are drawn from.
         """
+        check_counts(count=count)
         return self.state.history(steps, count=count, seed=seed)
 
     def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:

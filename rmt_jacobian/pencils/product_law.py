@@ -9,6 +9,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Point
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.mean_field import Network, SiteLaw, untied_law_of
 from rmt_jacobian.pencils.block_chain import BlockChain
@@ -98,6 +99,7 @@ def singular_value_law(
     >>> bool(law.support()[1] > law.mean())
     True
     """
+    check_counts(steps=steps, sites=sites)
     namespace(device)  # refuses a GPU that is not there before anything is solved
     rngs = spawn(seed, 1 + replicates)
     state = untied_law_of(network, parameters, what="the law of a product of Jacobians").state

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.comparison import checked_values, compare
-from rmt_jacobian.laws import Law, parse_law
+from rmt_jacobian.comparison import checked_law, checked_values, compare
+from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.pencils import LyapunovLaw, SingularValueLaw
 from rmt_jacobian.plotting.laws import plot_law
@@ -52,7 +52,7 @@ def plot(
     >>> plot([0.5, 1.0, 1.5], "quarter-circle(2)", Figure().subplots()).get_xlabel()
     'singular value $s$'
     """
-    known = parse_law(law) if isinstance(law, str) else law
+    known = checked_law(law)
     checked = checked_values(values)
     found = compare(checked, known, states=states)
     drawn = plot_overlay(checked, known, _axes(ax), bins=bins, log=log, comparison=found)

@@ -253,3 +253,13 @@ def test_every_former_name_is_there(name: str) -> None:
 def test_one_point_is_solved_once() -> None:
     point = rj.Parameters.of(rj.vanilla, {"weight_std": 1.2345})
     assert rj.stationary(rj.vanilla, point).state is rj.mean_field.untied_state(rj.vanilla, point)
+
+
+@pytest.mark.parametrize("count", [0, -3, 2.5, True])
+def test_no_count_of_sites(count) -> None:
+    laws = [rj.stationary("vanilla"), rj.stationary("gru", {"input_std": 0}, dynamics="at_rest")]
+    for ask in (laws[0].sites, laws[1].sites, lambda n: laws[0].history(2, n)):
+        with pytest.raises(ParameterError, match="count must be a whole number above 0"):
+            ask(count)
+    with pytest.raises(ParameterError, match="sites must be a whole number above 0"):
+        rj.singular_value_law("vanilla", weights="gaussian", steps=1, sites=count)

@@ -111,3 +111,10 @@ def test_showing_a_law_does_not_solve_for_it() -> None:
     assert law._repr_html_().startswith("<pre>&lt;singular values of 2 steps")
     law.median()
     assert "median" in law._repr_html_()
+
+
+@pytest.mark.parametrize("law", [None, 3, [1.0]])
+def test_what_is_no_law_is_refused(law) -> None:
+    for ask in (rj.compare, rj.plot):
+        with pytest.raises(ParameterError, match="a law has cdf and ppf"):
+            ask(VALUES, law)
