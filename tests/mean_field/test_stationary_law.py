@@ -45,7 +45,7 @@ def test_vanilla_by_quadrature() -> None:
 
 def test_averages_are_those_of_sites_within_their_error() -> None:
     law = rj.stationary("lstm", {"input_std": 1.0, "weight_std": 1.5})
-    c, h = rj.lstm.states
+    h, c = rj.lstm.states
     forget = rj.lstm.gates[0]
     sites = law.sites(2**16, seed=9)
     for expression in (sp.tanh(c) ** 2, h * sp.tanh(c), sp.cos(forget + c)):
