@@ -11,6 +11,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.pencils.common_sites import imposed
 from rmt_jacobian.pencils.critical_answer import (
     critical_report,
     populations_at,
@@ -255,6 +256,8 @@ def _settled(
     best = min(tried, key=lambda each: each.spread)
     # States that remember for hundreds of steps have not settled in a few: a pass that is lost.
     for longer, anew in _FOLLOWED[1:] if best.kept > _LASTS else _FOLLOWED:
+        if anew and not imposed(descent.cell, best.search.base):
+            continue  # nothing settles once for all: it would be the same way again
         way = replace(descent, settle=longer * descent.settle, anew=anew)
         found = way.followed(tried)
         if found is None:
