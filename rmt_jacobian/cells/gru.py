@@ -17,12 +17,13 @@ __all__ = ["gru", "gru_cell", "gru_reset_after", "gru_reset_after_cell"]
 
 _h, _x, _z, _r, _y, _v = sp.symbols("h x e_z e_r e_y e_v", real=True)
 
-# The setting of Figure 1 of Can et al. (2020) with the gates in between.
+# The gains of Figure 1 of Can et al. (2020) with the gates in between, and an input: without one
+# and with fresh weights the states die out.
 _TYPICAL = (
     ("update.weight_std", 3.0),
     ("reset.weight_std", 1.0),
     ("candidate.weight_std", 3.0),
-    ("input_std", 0.0),
+    ("input_std", 1.0),
     ("bias_mean", 0.0),
     ("bias_std", 0.0),
     ("input_variance", 1.0),

@@ -55,13 +55,13 @@ def lstm_cell(
             Preactivation("candidate", _y, _h),
         ),
         updates=(sigma(_o) * phi(memory), memory),
-        # The setting of Figure 3 of Can et al. (2020).
+        # The gains of Figure 3 of Can et al. (2020), and an input that keeps the states alive.
         typical_parameters=(
             ("forget.weight_std", 1.0),
             ("input.weight_std", 1.0),
             ("output.weight_std", 1.0),
             ("candidate.weight_std", 3.0),
-            ("input_std", 0.0),
+            ("input_std", 1.0),
             ("bias_mean", 0.0),
             ("bias_std", 0.0),
             ("input_variance", 1.0),

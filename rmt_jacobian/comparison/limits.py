@@ -83,7 +83,8 @@ def limit_moments(
     --------
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.mean_field import untied_state
-    >>> silent = untied_state(gru, Parameters.of(gru))  # h = 0: J = 1/2 + W / 4 with std 3
+    >>> silent = untied_state(gru, Parameters.of(gru, input_std=0))
+    >>> # h = 0: J = 1/2 + W / 4 with std 3
     >>> found = limit_moments(silent, "gaussian", [1, 2], count=8, workers=1)
     >>> round(found[1].mean.value, 12)  # 1/4 + 9/16
     0.8125

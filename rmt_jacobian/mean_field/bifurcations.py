@@ -61,7 +61,7 @@ def saddle_node(
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> at = Parameters.of(gru).with_values({"candidate.weight_std": 1.9})
+    >>> at = Parameters.of(gru, input_std=0).with_values({"candidate.weight_std": 1.9})
     >>> round(saddle_node(gru, at, "reset.weight_std", 4.0, 7.0).value, 6)
     5.381014
     """

@@ -48,7 +48,7 @@ def gru_binary_update(point: FixedPoint, bias_ratio: float = 0.0) -> AtomsAndDis
     --------
     >>> from rmt_jacobian.cells import gru
     >>> from rmt_jacobian.mean_field import fixed_points
-    >>> limit = gru_binary_update(fixed_points(gru, Parameters.of(gru))[-1])
+    >>> limit = gru_binary_update(fixed_points(gru, Parameters.of(gru, input_std=0))[-1])
     >>> limit.atoms, round(limit.radius, 4)
     (((1.0, 0.5),), 0.791)
     """
@@ -114,7 +114,7 @@ def lstm_binary_forget(parameters: Parameters, bias_ratio: float = 0.0) -> tuple
     Examples
     --------
     >>> from rmt_jacobian.cells import lstm
-    >>> (found,) = lstm_binary_forget(Parameters.of(lstm))
+    >>> (found,) = lstm_binary_forget(Parameters.of(lstm, input_std=0))
     >>> round(found.state_variance, 4), found.spectrum.atoms
     (0.1421, ((1.0, 0.25), (0.0, 0.25)))
     """

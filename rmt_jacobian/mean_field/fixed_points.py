@@ -85,7 +85,7 @@ class FixedPoint:
         Examples
         --------
         >>> from rmt_jacobian.cells import gru
-        >>> _, point = fixed_points(gru, Parameters.of(gru))
+        >>> _, point = fixed_points(gru, Parameters.of(gru, input_std=0))
         >>> round(point.average(gru.states[0] ** 2), 10)
         0.3798908588
         """
@@ -108,7 +108,7 @@ class FixedPoint:
         Examples
         --------
         >>> from rmt_jacobian.cells import gru
-        >>> sites = fixed_points(gru, Parameters.of(gru))[-1].sites(4096)
+        >>> sites = fixed_points(gru, Parameters.of(gru, input_std=0))[-1].sites(4096)
         >>> round(sites.average(gru.states[0] ** 2), 3)
         0.38
         """
@@ -236,7 +236,7 @@ class FixedPoint:
         Examples
         --------
         >>> from rmt_jacobian.cells import gru
-        >>> zero, _ = fixed_points(gru, Parameters.of(gru))
+        >>> zero, _ = fixed_points(gru, Parameters.of(gru, input_std=0))
         >>> round(zero.spectral_radius, 12)  # 1/2 + (1/2) (1/2) 3
         1.25
         """
@@ -349,7 +349,7 @@ def fixed_points(cell: Cell, parameters: Parameters) -> tuple[FixedPoint, ...]:
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> for point in fixed_points(gru, Parameters.of(gru)):
+    >>> for point in fixed_points(gru, Parameters.of(gru, input_std=0)):
     ...     print([round(q, 6) for q in point.variances], point.stable)
     [0.0, 0.0, 0.0] False
     [3.419018, 0.379891, 0.923638] False

@@ -91,7 +91,7 @@ def parted_by_jumps(cell: Cell, parameters: Parameters) -> str:
     --------
     >>> import sympy as sp
     >>> from rmt_jacobian.cells import lstm, lstm_cell
-    >>> p, hard = Parameters.of(lstm), lstm_cell(gate=sp.Heaviside)
+    >>> p, hard = Parameters.of(lstm, input_std=0), lstm_cell(gate=sp.Heaviside)
     >>> parted_by_jumps(lstm, p), parted_by_jumps(hard, p)
     ('', 'e_f, e_i, e_o')
     """

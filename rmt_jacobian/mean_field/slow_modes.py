@@ -45,7 +45,7 @@ def slow_share(point: FixedPoint, distance: float, gate: str) -> float:
     --------
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.mean_field import fixed_points
-    >>> point = fixed_points(gru, Parameters.of(gru))[-1]
+    >>> point = fixed_points(gru, Parameters.of(gru, input_std=0))[-1]
     >>> round(slow_share(point, 0.01, "update"), 6)
     0.006377
     """
@@ -73,7 +73,7 @@ def open_share(point: FixedPoint, gate: str) -> float:
     --------
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.mean_field import fixed_points
-    >>> open_share(fixed_points(gru, Parameters.of(gru))[-1], "update")
+    >>> open_share(fixed_points(gru, Parameters.of(gru, input_std=0))[-1], "update")
     0.5
     """
     return 1 - _share_above(point, 0.0, gate)
@@ -115,7 +115,7 @@ def gru_open_gain(point: FixedPoint) -> float:
     --------
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.mean_field import fixed_points
-    >>> round(gru_open_gain(fixed_points(gru, Parameters.of(gru))[-1]), 5)
+    >>> round(gru_open_gain(fixed_points(gru, Parameters.of(gru, input_std=0))[-1]), 5)
     1.25122
     """
     cell, parameters = point.cell, point.parameters

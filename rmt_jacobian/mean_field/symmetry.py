@@ -40,7 +40,7 @@ def sign_flip(cell: Cell, parameters: Parameters) -> SignFlip | None:
     Examples
     --------
     >>> from rmt_jacobian.cells import lstm
-    >>> sign_flip(lstm, Parameters.of(lstm))
+    >>> sign_flip(lstm, Parameters.of(lstm, input_std=0))
     SignFlip(states=(-1, -1), gates=(1, 1, 1, -1), sources=(-1, -1, -1, -1), input=1)
     """
     frozen = parameters.bias_kind == "frozen"

@@ -65,7 +65,7 @@ def gru_zero_spectrum(parameters: Parameters) -> AtomsAndDisk:
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> spectrum = gru_zero_spectrum(Parameters.of(gru))
+    >>> spectrum = gru_zero_spectrum(Parameters.of(gru, input_std=0))
     >>> spectrum.centre, spectrum.radius, spectrum.stable
     (0.5, 0.75, False)
     """
@@ -94,7 +94,7 @@ def lstm_zero_spectrum(parameters: Parameters) -> AtomsAndDisk:
     Examples
     --------
     >>> from rmt_jacobian.cells import lstm
-    >>> lstm_zero_spectrum(Parameters.of(lstm))
+    >>> lstm_zero_spectrum(Parameters.of(lstm, input_std=0))
     AtomsAndDisk(centre=0.5, radius=0.75, mass=0.5, atoms=((0.0, 0.5),))
     """
     _check_zero(parameters)
@@ -148,7 +148,7 @@ def gru_zero_growth(parameters: Parameters, steps: int) -> float:
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> gru_zero_growth(Parameters.of(gru), 1) == 0.5**2 + 0.75**2
+    >>> gru_zero_growth(Parameters.of(gru, input_std=0), 1) == 0.5**2 + 0.75**2
     True
     """
     if steps < 0:

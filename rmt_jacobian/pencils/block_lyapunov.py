@@ -34,7 +34,8 @@ def largest_exponent(state: UntiedState) -> float:
     --------
     >>> from rmt_jacobian.cells import Parameters, gru
     >>> from rmt_jacobian.mean_field import untied_state
-    >>> silent = untied_state(gru, Parameters.of(gru))  # h = 0: J = 1/2 + W / 4 with std 3
+    >>> silent = untied_state(gru, Parameters.of(gru, input_std=0))
+    >>> # h = 0: J = 1/2 + W / 4 with std 3
     >>> round(math.exp(2 * largest_exponent(silent)), 6)
     0.8125
     """

@@ -101,8 +101,8 @@ def initialization_report(
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> report = initialization_report("weak", Parameters.of(gru).with_values(weight_std=0.1), gru,
-    ...                                weights="orthogonal", steps=2, sites=64)
+    >>> weak = Parameters.of(gru, weight_std=0.1, input_std=0)
+    >>> report = initialization_report("weak", weak, gru, weights="orthogonal", steps=2, sites=64)
     >>> round(report.growth_rate, 3)  # z = 1/2
     0.251
     """

@@ -67,7 +67,7 @@ def untied_history(
     --------
     >>> from rmt_jacobian.cells import lstm
     >>> from rmt_jacobian.mean_field import untied_state
-    >>> history = untied_history(untied_state(lstm, Parameters.of(lstm)), 3, count=64)
+    >>> history = untied_history(untied_state(lstm, Parameters.of(lstm, input_std=0)), 3, count=64)
     >>> history.steps, history.states, history.count
     (3, 2, 64)
     """
@@ -136,7 +136,8 @@ def product_moments_of(
     --------
     >>> from rmt_jacobian.cells import gru
     >>> from rmt_jacobian.mean_field import untied_state
-    >>> silent = untied_state(gru, Parameters.of(gru))  # h = 0: J = 1/2 + W / 4 with std 3
+    >>> silent = untied_state(gru, Parameters.of(gru, input_std=0))
+    >>> # h = 0: J = 1/2 + W / 4 with std 3
     >>> found = product_moments_of(silent, "gaussian", 1, count=16)
     >>> round(found.mean, 12)  # 1/4 + 9/16
     0.8125

@@ -210,7 +210,7 @@ def can2020_figure2_right(
     """
     figure = Figure(figsize=(12.4, 5.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    base = Parameters.of(gru).with_values(
+    base = Parameters.of(gru, input_std=0).with_values(
         {"reset.weight_std": fixed[0], "candidate.weight_std": fixed[1]}
     )
     eigenvalues = _pinched_network(base, max(update_gains), width, seed)

@@ -62,7 +62,8 @@ def network_at_rest(
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
-    >>> step = network_at_rest(gru, Parameters.of(gru), width=30, rng=np.random.default_rng(0))
+    >>> silent = Parameters.of(gru, input_std=0)
+    >>> step = network_at_rest(gru, silent, width=30, rng=np.random.default_rng(0))
     >>> new = compile_cell(gru).update(step.states, step.gates, step.x)[0]
     >>> bool(np.max(np.abs(new - step.states[0])) < 1e-9)
     True

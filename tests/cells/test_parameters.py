@@ -34,7 +34,7 @@ def test_the_point_of_the_cell_fills_the_gaps() -> None:
         **Parameters.of(minimalrnn).named(),
         "input_std": 1.0,
     }
-    found = Parameters.of(gru, {"weight_std": 2, "reset.weight_std": 5})
+    found = Parameters.of(gru, {"weight_std": 2, "reset.weight_std": 5}, input_std=0)
     assert [group.weight_std for _, group in found.groups] == [2, 5, 2]
 
 
@@ -47,14 +47,14 @@ def test_missing_values_are_named(missing: str) -> None:
 
 
 def test_other_values_are_checked_like_the_first() -> None:
-    point = Parameters.of(gru)
+    point = Parameters.of(gru, input_std=0)
     assert point.with_values({"update.weight_std": 4})["update"].weight_std == 4
     with pytest.raises(ParameterError, match="'weigth_std': did you mean weight_std"):
         point.with_values({"weigth_std": 3})
     with pytest.raises(ParameterError, match="bias_mean must be a number"):
         point.with_values(bias_mean="much")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ParameterError, match="has no W, leave it out"):
-        Parameters.of(gru_reset_after).with_values({"candidate_input.weight_std": 1})
+        Parameters.of(gru_reset_after, input_std=0).with_values({"candidate_input.weight_std": 1})
 
 
 def test_a_cell_without_typical_values_asks_for_them() -> None:
@@ -106,7 +106,7 @@ def test_a_number_out_of_its_domain_is_named_as_it_was_given(value: float) -> No
 
 def test_a_parameter_that_a_preactivation_cannot_have() -> None:
     with pytest.raises(ParameterError, match="'candidate_input' has no W, leave it out"):
-        Parameters.of(gru_reset_after, {"candidate_input.weight_std": 1.0})
+        Parameters.of(gru_reset_after, {"candidate_input.weight_std": 1.0}, input_std=0)
 
 
 @pytest.mark.parametrize("value", ["two", None, [1.0]])

@@ -32,7 +32,7 @@ def test_zero_state_of_the_gru_is_a_disk(run):
     )  # fmt: skip
     assert status == 0
     found = json.loads(out)
-    disk = gru_zero_spectrum(Parameters.of(gru))
+    disk = gru_zero_spectrum(Parameters.of(gru, input_std=0))
     assert found["spectral_radius"] == pytest.approx(disk.spectral_radius, rel=1e-9)
     (curve,) = found["boundary"]
     z = np.array(curve) @ [1, 1j]
@@ -59,7 +59,7 @@ def test_atoms_are_named(run):
 def test_the_larger_fixed_point_is_taken(run):
     status, out, _ = run("gru", "--dynamics", "fixed-point", "--sites", 4096, "--json", "-")
     assert status == 0
-    zero, other = fixed_points(gru, Parameters.of(gru))
+    zero, other = fixed_points(gru, Parameters.of(gru, input_std=0))
     assert zero.vanishes
     # Sites are a sample of 4096; the edge is known to a few thousandths.
     radius = json.loads(out)["spectral_radius"]

@@ -41,7 +41,7 @@ def test_limits_are_those_of_the_recursion_for_one_matrix(weights):
 def test_free_steps_have_the_moments_of_a_free_product(weights):
     # A silent GRU is J = a + b W with a = 1/2, and b = 3/4 at weight_std 3.  The trace of
     # (J J^T)^2 counts words in W and W^T, of which W W^T W W^T alone depends on the ensemble.
-    p = Parameters.of(gru).with_values(**{"candidate.weight_std": 3.0})
+    p = Parameters.of(gru, input_std=0).with_values(**{"candidate.weight_std": 3.0})
     found = limit_moments(untied_state(gru, p), weights, [1, 4], count=8, workers=1)
     a, b = 0.25, 0.5625  # the squares
     first = a + b
@@ -106,8 +106,8 @@ def test_free_steps_are_rejected_for_an_lstm_and_not_where_the_steps_are_free():
                    spectra=False)  # fmt: skip
     assert alive.rows[0].verdict == "exact agrees, paired agrees, free steps fails"
     # A silent GRU is J = 1/2 + W / 4, with fresh W at every step: free.
-    silent = verify(gru, Parameters.of(gru), weights=["gaussian"], steps=[3], width=96, samples=12,
-                    spectra=False)  # fmt: skip
+    silent = verify(gru, Parameters.of(gru, input_std=0), weights=["gaussian"], steps=[3], width=96,
+                    samples=12, spectra=False)  # fmt: skip
     moment = silent.rows[0].second_moment
     assert moment.s_transform == pytest.approx(moment.exact, rel=1e-9)
     assert silent.rows[0].verdict == "exact agrees, paired agrees, free steps agrees"

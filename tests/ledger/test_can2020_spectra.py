@@ -62,7 +62,7 @@ def test_zero_fixed_point_of_the_lstm():
     rng, N = np.random.default_rng(2), 400
     b_f, b_i, b_o, a_h = 0.5, 0.2, -0.4, 2.5
     biases = {"forget.bias_mean": b_f, "input.bias_mean": b_i, "output.bias_mean": b_o}
-    point = Parameters.of(lstm).with_values({**biases, "candidate.weight_std": a_h})
+    point = Parameters.of(lstm, input_std=0).with_values({**biases, "candidate.weight_std": a_h})
     spectrum = lstm_zero_spectrum(point)
     gates = [np.full(N, b) for b in (b_f, b_i, b_o, 0.0)]
     W = dense_weights(N, (1.0, 1.0, 1.0, a_h), rng)
@@ -115,7 +115,7 @@ def test_boundary_of_the_gru():
 
 def test_boundary_of_the_lstm():
     """S(lambda) on sites of a fixed point, and the eigenvalues of a matrix within the curve."""
-    parameters = Parameters.of(lstm).with_values(
+    parameters = Parameters.of(lstm, input_std=0).with_values(
         {"forget.weight_std": 3.0, "output.weight_std": 4.0}
     )
     point = fixed_points(lstm, parameters)[1]
@@ -183,7 +183,7 @@ def test_equation_19():
 
 def test_equation_34():
     """Forget gates 0 or 1: atoms at 1 and 0, and the other half in a disk."""
-    (limit,) = lstm_binary_forget(Parameters.of(lstm))
+    (limit,) = lstm_binary_forget(Parameters.of(lstm, input_std=0))
     assert limit.open_share == 0.5
     assert dict(limit.spectrum.atoms) == pytest.approx({1.0: 0.25, 0.0: 0.25})
     C_h, rng, N = limit.state_variance, np.random.default_rng(6), 700

@@ -45,4 +45,6 @@ def test_where_there_is_none():
     with pytest.raises(ParameterError, match="differ by two"):
         saddle_node(vanilla, Parameters.of(vanilla), "weight_std", 0.5, 2.0)
     with pytest.raises(HypothesisError, match="unknown moments"):
-        saddle_node(lstm_peephole, Parameters.of(lstm_peephole), "forget.weight_std", 0.1, 0.2)
+        saddle_node(
+            lstm_peephole, Parameters.of(lstm_peephole, input_std=0), "forget.weight_std", 0.1, 0.2
+        )

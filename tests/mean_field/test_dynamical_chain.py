@@ -37,7 +37,9 @@ def test_an_oscillation_is_a_memory(keeping, enough, turn):
 
 
 def chain(start: np.ndarray, seed: int = 0) -> Chain:
-    p = Parameters.of(gru).with_values({"update.weight_std": 1.0, "candidate.weight_std": 3.0})
+    p = Parameters.of(gru, input_std=0).with_values(
+        {"update.weight_std": 1.0, "candidate.weight_std": 3.0}
+    )
     rng = np.random.default_rng(seed)
     return Chain(SitesOnCircle(gru, p, "fresh", P, 4, 16, rng, 1.0), start, np.ones(3))
 
@@ -97,7 +99,7 @@ def test_deviations_are_responses_of_the_whole_chain():
 def test_seeds_differ_by_their_errors_on_circles_of_either_length():
     """At (a_z, a_r) = (1/2, 2) the first look is content with 64 steps, or asks for 128."""
     weights = {"update.weight_std": 0.5, "reset.weight_std": 2.0, "candidate.weight_std": 3.0}
-    p = Parameters.of(gru).with_values(weights)
+    p = Parameters.of(gru, input_std=0).with_values(weights)
     runs = [tied_steady_state(gru, p, lags=4, sites=960, seed=seed) for seed in range(4)]
     assert all(run.converged for run in runs)
     assert {run.period for run in runs} == {64, 128}

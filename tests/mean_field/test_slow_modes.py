@@ -189,7 +189,7 @@ def test_binary_forget_gates():
 @pytest.mark.slow
 def test_edge_of_the_lstm_grows_with_the_forget_gain():
     """C_h goes to the limit of binary gates, the outermost eigenvalues do not."""
-    parameters = Parameters.of(lstm)
+    parameters = Parameters.of(lstm, input_std=0)
     limit = lstm_binary_forget(parameters)[0]
     assert limit.spectrum.spectral_radius == 1.0
     edges = []
@@ -268,10 +268,12 @@ def test_what_has_no_answer():
     with pytest.raises(HypothesisError, match="no zero fixed point"):
         gru_zero_spectrum(driven)
     with pytest.raises(HypothesisError, match="candidate has"):
-        gru_zero_growth(Parameters.of(gru).with_values({"candidate.bias_mean": 1.0}), 2)
+        gru_zero_growth(
+            Parameters.of(gru, input_std=0).with_values({"candidate.bias_mean": 1.0}), 2
+        )
     with pytest.raises(ParameterError, match="steps"):
-        gru_zero_growth(Parameters.of(gru), -1)
-    zero, point = fixed_points(gru, Parameters.of(gru))
+        gru_zero_growth(Parameters.of(gru, input_std=0), -1)
+    zero, point = fixed_points(gru, Parameters.of(gru, input_std=0))
     with pytest.raises(HypothesisError, match="same at all sites"):
         open_share(zero, "update")
     with pytest.raises(HypothesisError, match="zero fixed point"):
@@ -280,7 +282,7 @@ def test_what_has_no_answer():
         slow_share(point, 0.1, "forget")
     with pytest.raises(ParameterError, match="distance"):
         slow_share(point, 0.0, "update")
-    after = fixed_points(gru_reset_after, Parameters.of(gru_reset_after))[-1]
+    after = fixed_points(gru_reset_after, Parameters.of(gru_reset_after, input_std=0))[-1]
     with pytest.raises(HypothesisError, match="resets before"):
         gru_open_gain(after)
 
@@ -289,7 +291,7 @@ def test_what_has_no_answer():
 def test_rules_go_as_deep_as_a_slow_gate_magnifies(beyond: float, depth: float) -> None:
     """1 / (delta + sigma(-e)) is at most 1 / delta, and about e^26.5 at 13 standard deviations."""
     update, _, candidate = gru.gates
-    parameters = Parameters.of(gru).with_values(**{"update.bias_mean": -0.5})
+    parameters = Parameters.of(gru, input_std=0).with_values(**{"update.bias_mean": -0.5})
     frozen = FrozenVariables(gru, parameters, (4.0, 1.0, 1.0), {BEYOND_ONE: beyond})
     slow = sp.tanh(candidate) ** 2 / (BEYOND_ONE + sigmoid(-update)) ** 2
     assert frozen._depth(slow) == pytest.approx(depth)

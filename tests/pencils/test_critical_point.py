@@ -43,7 +43,7 @@ def test_corners_of_orthogonal_matrices(share: float) -> None:
 
 def test_one_step_at_the_silent_state() -> None:
     # z = r = 1/2 and h = 0: J = 1/2 + W_y / 4, so that J J^T has the moments written out here.
-    state = untied_state(gru, Parameters.of(gru))
+    state = untied_state(gru, Parameters.of(gru, input_std=0))
     s = 9 / 16
     for weights, s_1 in (("gaussian", -1.0), ("orthogonal", 0.0)):
         found = product_moments_of(state, weights, 1, count=8)
@@ -217,9 +217,9 @@ def test_usual_initialisations_stand_beside(found: Any) -> None:
 
 def test_report_of_the_silent_state() -> None:
     report = initialization_report(
-        "silent", Parameters.of(gru), gru, weights="gaussian", steps=3, sites=16
+        "silent", Parameters.of(gru, input_std=0), gru, weights="gaussian", steps=3, sites=16
     )
-    state = untied_state(gru, Parameters.of(gru))
+    state = untied_state(gru, Parameters.of(gru, input_std=0))
     # h falls to 0 from where the orbit starts: by 0.8 a step, for 64 steps or more.
     exact = PairState(state, 1.0, state.source_squares).chi
     assert report.growth_rate == pytest.approx(exact, rel=1e-5)
@@ -262,7 +262,7 @@ def test_bad_arguments(fixed: Any, free: Any, error: Any, message: str) -> None:
 
 
 def test_ensembles_by_name() -> None:
-    p = Parameters.of(gru)
+    p = Parameters.of(gru, input_std=0)
     chosen = weight_ensembles(p, ("update", "reset"), {"update": "gaussian", "reset": "orthogonal"})
     assert [type(e).__name__ for e in chosen.values()] == ["GaussianWeights", "OrthogonalWeights"]
     with pytest.raises(ParameterError, match="missing for reset"):

@@ -118,7 +118,9 @@ def test_zero_fixed_points(weights):
         assert law.density(z + 0.3j * radius) == pytest.approx(1 / (np.pi * radius**2))
 
     biases = {"forget": 1.0, "input": 0.2, "output": -0.4, "candidate": 0.0}
-    sites = Sites.of(lstm, Parameters.of(lstm), [ZERO, ZERO], [ZERO + b for b in biases.values()])
+    sites = Sites.of(
+        lstm, Parameters.of(lstm, input_std=0), [ZERO, ZERO], [ZERO + b for b in biases.values()]
+    )
     forget, i, o = (1 / (1 + np.exp(-biases[k])) for k in ("forget", "input", "output"))
     law = eigenvalue_law(sites, weights=weights)
     assert np.abs(law.boundary(48)[0] - forget) == pytest.approx(3 * i * o, rel=1e-10)

@@ -28,7 +28,7 @@ def test_figure1():
 
 def test_slow_modes_of_an_lstm():
     ax = plot_slow_modes(
-        Figure().subplots(), lstm, Parameters.of(lstm), "forget", (30.0,), width=80
+        Figure().subplots(), lstm, Parameters.of(lstm, input_std=0), "forget", (30.0,), width=80
     )
     theory, sampled = ax.lines
     expected = np.interp(sampled.get_xdata(), theory.get_xdata(), theory.get_ydata())
@@ -36,7 +36,7 @@ def test_slow_modes_of_an_lstm():
 
 
 def test_the_law_is_that_of_the_steady_state():
-    parameters = Parameters.of(gru).with_values({"candidate.weight_std": 3.0})
+    parameters = Parameters.of(gru, input_std=0).with_values({"candidate.weight_std": 3.0})
     ax = Figure().subplots()
     assert plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960) is ax
     assert ax.get_legend() is not None
@@ -44,7 +44,7 @@ def test_the_law_is_that_of_the_steady_state():
 
 def test_no_other_law_is_drawn_where_the_steady_state_is_not_found(monkeypatch):
     monkeypatch.setattr(can2020_panels, "_LONGEST", 64)
-    parameters = Parameters.of(gru).with_values({"candidate.weight_std": 3.0})
+    parameters = Parameters.of(gru, input_std=0).with_values({"candidate.weight_std": 3.0})
     ax = Figure().subplots()
     with pytest.raises(ConvergenceError, match="longest_period"):
         plot_tied_eigenvalues(ax, gru, parameters, width=30, sites=960)
@@ -57,6 +57,9 @@ def test_figure2_right():
     exact, line = figure.axes[1].lines
     assert exact.get_ydata()[-1] == line.get_ydata()[-1]
     point = fixed_points(
-        gru, Parameters.of(gru).with_values({"update.weight_std": 1.0, "reset.weight_std": 2.0})
+        gru,
+        Parameters.of(gru, input_std=0).with_values(
+            {"update.weight_std": 1.0, "reset.weight_std": 2.0}
+        ),
     )[-1]
     assert exact.get_ydata()[0] == pytest.approx(point.edge_beyond_memory())

@@ -43,7 +43,7 @@ def test_ticks_are_few_and_round(largest, ticks):
 
 
 def test_atoms_and_several_curves_have_one_entry_each():
-    sites = Sites.of(lstm, Parameters.of(lstm), [ZERO, ZERO], [ZERO] * 4)
+    sites = Sites.of(lstm, Parameters.of(lstm, input_std=0), [ZERO, ZERO], [ZERO] * 4)
     ax = plot_eigenvalues(Figure().subplots(), law=eigenvalue_law(sites, weights="orthogonal"))
     assert labels(ax) == ["unit circle", "boundary of the law", "atom at 0: mass 0.5"]
 

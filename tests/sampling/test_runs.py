@@ -316,7 +316,7 @@ def test_s_1_of_one_matrix_with_another_source() -> None:
 
 
 def test_a_silent_network_and_one_without_weights() -> None:
-    silent = Parameters.of(gru)  # no input, no bias: h = 0, J = 1/2 + W / 4 with std 3
+    silent = Parameters.of(gru, input_std=0)  # no input, no bias: h = 0, J = 1/2 + W / 4 with std 3
     found = sample_moments(gru, silent, weights="orthogonal", steps=[1], width=48, samples=2)
     # Haar W is 3 O: J J^T = 1/4 + 9/16 + (3/8)(O + O^T), m_2 = m_1^2 + 2 (3/8)^2.
     assert found.paired_mean == pytest.approx(13 / 16, rel=1e-12)
