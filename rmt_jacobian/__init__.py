@@ -20,14 +20,12 @@ _attached, _listed, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
 
 _FORMER = {  # name: where it is, and what to ask instead
-    "MeanField": ("mean_field", "stationary(...)"),
     "SiteLaw": ("mean_field", "stationary(...)"),
     "critical_point": ("pencils", "critical_initialization(...)"),
     "fixed_points": ("mean_field", "stationary(..., dynamics='at_rest').points"),
     "lyapunov_exponents": ("pencils", "lyapunov_law(...)"),
     "site_law": ("mean_field", "stationary(...)"),
     "tied_steady_state": ("mean_field", "stationary(..., dynamics='tied')"),
-    "untied_mean_field": ("mean_field", "stationary(...) and its pair(...)"),
     "untied_state": ("mean_field", "stationary(...)"),
 }
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.adversarial.grammar import Point
-from rmt_jacobian.mean_field import untied_mean_field
+from rmt_jacobian.mean_field import stationary
 from rmt_jacobian.pencils import SingularValueLaw, singular_value_law
 
 __all__ = ["GROWTH_STEPS", "Claim", "claims", "law_of"]
@@ -23,23 +23,20 @@ class Claim:
 
 def claims(point: Point) -> list[Claim]:
     """Return variances, correlations and slopes of a point."""
-    found = untied_mean_field(
-        point.cell,
-        point.parameters,
-        input_correlation=point.input_correlation,
-    )
-    errors = found.errors
+    law = stationary(point.cell, point.parameters)
+    pair = law.pair(point.input_correlation)
 
-    def named(kind: str, values: dict[str, float], key: str) -> list[Claim]:
-        return [Claim(f"{kind} {k}", value, errors[key][k] / 2) for k, value in values.items()]
+    def named(kind: str, values: dict[str, float], errors: dict[str, float]) -> list[Claim]:
+        return [Claim(f"{kind} {k}", value, errors[k] / 2) for k, value in values.items()]
 
-    rate, doubt = found.growth_rate(GROWTH_STEPS), found.growth_rate_error(GROWTH_STEPS) / 2
+    rate, doubt = law.growth_over_with_error(GROWTH_STEPS)
+    slope = GROWTH_STEPS * rate ** (GROWTH_STEPS - 1)
     return [
-        *named("q", found.preactivation_variances, "preactivation_variances"),
-        *named("c", found.correlations, "correlations"),
-        Claim("chi1", found.chi1, errors["chi1"] / 2),
-        Claim("chi", abs(found.chi), errors["chi"] / 2),
-        Claim("m1", rate**GROWTH_STEPS, GROWTH_STEPS * rate ** (GROWTH_STEPS - 1) * doubt),
+        *named("q", law.variances, law.errors["variances"]),
+        *named("c", pair.correlations, pair.errors["correlations"]),
+        Claim("chi1", law.same.chi, law.same.errors["chi"] / 2),
+        Claim("chi", abs(pair.chi), pair.errors["chi"] / 2),
+        Claim("m1", rate**GROWTH_STEPS, slope * doubt / 2),
     ]
 
 

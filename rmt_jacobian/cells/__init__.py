@@ -29,6 +29,7 @@ from rmt_jacobian.errors import ParameterError
 
 __all__ = [
     "ACTIVATIONS",
+    "CELL_NAMES",
     "BiasKind",
     "Cell",
     "CompiledCell",
@@ -61,7 +62,8 @@ __all__ = [
 _CELLS = {
     cell.name: cell for cell in (minimalrnn, vanilla, gru, gru_reset_after, lstm, lstm_peephole)
 }
-
+CELL_NAMES = tuple(_CELLS)
+"""The names of the cells that come with the package."""
 
 _FACTORIES = {
     "vanilla": vanilla_cell,

@@ -8,23 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
-    WholeNumber,
-    cell_settings,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    say,
+    OUTPUT,
+    seed_option,
+    sites_option,
+    steps_option,
     theory_weights_choice,
-    write_json,
 )
+from rmt_jacobian.cli.point import CELL, POINT_OPTIONS
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.figure import Figure
 
     from rmt_jacobian.comparison import SpectrumComparison
     from rmt_jacobian.laws import Law
@@ -37,102 +34,70 @@ _OF_A_CELL = (
 _KEY = "singular_values"  # what ``spectrum --out`` writes
 
 
-@click.command("compare")
-@click.argument("values", type=click.Path(path_type=Path))
-@click.option("--key", metavar="NAME", help="The array, in an .npz file of several.")
-@click.option(
-    "--law",
-    "notation",
-    metavar="LAW",
-    help="The law of the values, as in convolve: quarter-circle(2), marchenko-pastur(0.5), ...",
+@command(
+    "compare",
+    click.argument("values", type=OUTPUT),
+    click.option("--key", metavar="NAME", help="The array, in an .npz file of several."),
+    click.option(
+        "--law",
+        metavar="LAW",
+        help="The law of the values, as in convolve: quarter-circle(2), marchenko-pastur(0.5), ...",
+    ),
+    click.option(
+        "--cell", type=CELL, metavar="CELL", help="Or the cell whose Jacobians they come from."
+    ),
+    *POINT_OPTIONS,
+    steps_option(10_000),
+    click.option("--weights", type=theory_weights_choice, default="gaussian", show_default=True),
+    click.option(
+        "--squared", is_flag=True, help="The values are squares, eigenvalues of J J^T: with --cell."
+    ),
+    sites_option(1024),
+    seed_option,
+    figure="Draw the law over a histogram of the values.",
 )
-@click.option("--cell", metavar="CELL", help="Or the cell whose Jacobians they come from.")
-@needs_parameters
-@click.option(
-    "--steps", type=WholeNumber(min=1, max=10_000), default=1, show_default=True, metavar="T",
-    help="Of the product of Jacobians.",
-)  # fmt: skip
-@click.option("--weights", type=theory_weights_choice, default="gaussian", show_default=True)
-@click.option(
-    "--squared", is_flag=True, help="The values are squares, eigenvalues of J J^T: with --cell."
-)
-@click.option(
-    "--sites", type=WholeNumber(min=16, max=1_000_000), default=1024, show_default=True,
-    help="Low-discrepancy samples of the site variables.",
-)  # fmt: skip
-@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
-@click.option(
-    "--figure", type=click.Path(path_type=Path), help="Draw the law over a histogram of the values."
-)
-@json_option
-def compare_command(
-    values: Path,
-    key: str | None,
-    notation: str | None,
-    cell: str | None,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    steps: int,
-    weights: Any,
-    squared: bool,
-    sites: int,
-    seed: int,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def compare_command(request: Request) -> None:
     """Compare singular values of your own with a law.
 
     VALUES is an .npy or .npz file of shape (networks, N) or (N,), such as spectrum writes, or text
     with one network in each line.  The law is that of --cell, or the one that --law writes out.
     """
-    if (notation is None) == (cell is None):
+    asked = request.options
+    if (asked.law is None) == (request.cell is None):
         raise ParameterError("give either --law or --cell")
-    if cell is None:
+    if request.cell is None:
         _refuse_options_of_a_cell()
-    prepare_json(json_path)
-    if figure is not None:
-        from rmt_jacobian.plotting import check_figure_path
-
-        check_figure_path(figure)
-    spectra = _read(values, key)
+    spectra = _read(asked.values, asked.key)
 
     from rmt_jacobian.comparison import compare_spectrum
-    from rmt_jacobian.laws import parse_law
 
-    settings: dict[str, Any] = {"values": str(values), "version": __version__}
-    states = 1
-    if cell is not None:
-        from rmt_jacobian.pencils import singular_value_law
-
-        found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
-        law: Law = singular_value_law(
-            found_cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed,
-            squared=squared, progress=True,
-        )  # fmt: skip
-        states = len(found_cell.states)
-        title = f"{found_cell.name}, {weights} W, T = {steps}"
-        settings |= {
-            **cell_settings(found_cell, parameters),
-            "weights": weights,
-            "steps": steps,
-            "squared": squared,
-            "sites": sites,
-            "seed": seed,
-        }
-        say(describe(found_cell, parameters), json_path)
-    else:
-        assert notation is not None
-        law, title = parse_law(notation), notation
-        settings["law"] = notation
+    law, title, states = _law(request)
     comparison = compare_spectrum(law, spectra, label=title, states=states)
-    if figure is not None:
-        _draw(law, spectra, comparison, states, figure)
-    for line in _lines(law, spectra, comparison):
-        say(line, json_path)
-    if figure is not None:
-        say(f"wrote {figure}", json_path)
-    write_json(json_path, {**settings, **_results(law, spectra, comparison)})
+    if request.cell is not None:
+        request.describe()
+    request.say(*_lines(law, spectra, comparison))
+    request.draw(lambda: _figure(law, spectra, comparison, states))
+    settings = request.settings
+    if request.cell is None:
+        settings = {name: value for name, value in settings.items() if name not in _OF_A_CELL}
+    request.write(_results(law, spectra, comparison), settings=settings)
+
+
+def _law(request: Request) -> "tuple[Law, str, int]":
+    """Return the law, its title, and how many states a site of its networks has."""
+    asked = request.options
+    if request.cell is None:
+        from rmt_jacobian.laws import parse_law
+
+        return parse_law(asked.law), asked.law, 1
+    from rmt_jacobian.pencils import singular_value_law
+
+    law = singular_value_law(
+        *request.point, weights=asked.weights, steps=asked.steps, sites=asked.sites,
+        seed=asked.seed, squared=asked.squared, progress=True,
+    )  # fmt: skip
+    title = f"{request.cell.name}, {asked.weights} W, T = {asked.steps}"
+    return law, title, len(request.cell.states)
 
 
 def _refuse_options_of_a_cell() -> None:
@@ -186,14 +151,14 @@ def _named(names: list[str], key: str | None) -> str:
     return names[0]
 
 
-def _draw(
-    law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", states: int, path: Path
-) -> None:
+def _figure(
+    law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", states: int
+) -> "Figure":
     import numpy as np
 
     from rmt_jacobian.comparison import compare_spectrum
     from rmt_jacobian.pencils import SingularValueLaw
-    from rmt_jacobian.plotting import overlay_figure, save_figure
+    from rmt_jacobian.plotting import overlay_figure
 
     of_jacobians = isinstance(law, SingularValueLaw)
     if of_jacobians and law.squared:  # the singular values are drawn
@@ -203,7 +168,7 @@ def _draw(
     if not of_jacobians:
         (ax,) = drawn.axes
         ax.set_xlabel(r"$\log_{10} s$" if "log" in ax.get_ylabel() else "$s$")
-    save_figure(drawn, path)
+    return drawn
 
 
 def _lines(law: "Law", spectra: "np.ndarray", found: "SpectrumComparison") -> list[str]:

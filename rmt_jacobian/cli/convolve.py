@@ -2,12 +2,12 @@
 
 import warnings
 from functools import reduce
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import WholeNumber, json_option, prepare_json, say, write_json
+from rmt_jacobian.cli.options import WholeNumber
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
 if TYPE_CHECKING:
@@ -24,58 +24,52 @@ _LAWS = (
 )
 
 
-@click.command("convolve")
-@click.option("--law", "laws", multiple=True, metavar="LAW", help=_LAWS)
-@click.option("--add", is_flag=True, help="The law of the sum.")
-@click.option("--multiply", is_flag=True, help="The law of the product.")
-@click.option(
-    "--points",
-    type=WholeNumber(min=2, max=1_000_000),
-    default=400,
-    show_default=True,
-    help="Number of points over the support.",
+@command(
+    "convolve",
+    click.option("--law", "laws", multiple=True, metavar="LAW", help=_LAWS),
+    click.option("--add", is_flag=True, help="The law of the sum."),
+    click.option("--multiply", is_flag=True, help="The law of the product."),
+    click.option(
+        "--points",
+        type=WholeNumber(min=2, max=1_000_000),
+        default=400,
+        show_default=True,
+        help="Number of points over the support.",
+    ),
+    figure="Also draw the density.",
+    table="the density",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="Also draw the density.")
-@json_option
-def convolve_command(
-    laws: tuple[str, ...],
-    add: bool,
-    multiply: bool,
-    points: int,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def convolve_command(request: Request) -> None:
     """Convolve laws freely: the spectrum of a sum or a product of free matrices.
 
     The density is solved for on the axis itself, and every value is certified.
     """
-    if add == multiply:
+    asked = request.options
+    if asked.add == asked.multiply:
         raise ParameterError("give either --add or --multiply")
-    operation = "add" if add else "multiply"
-    if len(laws) < 2:
+    if len(asked.laws) < 2:
         raise ParameterError("give at least two laws, each with --law")
-    prepare_json(json_path)
+
     from rmt_jacobian.laws import boxplus, boxtimes, parse_law
 
-    if figure is not None:
-        from rmt_jacobian.plotting import check_figure_path
+    operation = "add" if asked.add else "multiply"
+    law = reduce(boxplus if asked.add else boxtimes, map(parse_law, asked.laws))
+    results = {"operation": operation, **_solved(law, asked.points)}
+    request.say(
+        *(f"support  [{low:.12g}, {high:.12g}]" for low, high in results["edges"]),
+        *(f"atom     {mass:.12g} at {location:.12g}" for location, mass in results["atoms"]),
+        f"mean           {results['mean']:.10g}",
+        f"second moment  {results['second_moment']:.10g}",
+        f"residual {results['residual']:.2g}, error {results['error_estimate']:.2g}",
+    )
+    request.draw(lambda: _figure(law, f"{operation}: {', '.join(asked.laws)}"))
+    request.write(results, {name: results[name] for name in ("x", "density")})
 
-        check_figure_path(figure)
-    law = reduce(boxplus if operation == "add" else boxtimes, map(parse_law, laws))
-    content = {"laws": list(laws), "operation": operation, **_solved(law, points)}
-    if figure is not None:
-        from rmt_jacobian.plotting import save_figure
-        from rmt_jacobian.plotting.laws import law_figure
 
-        save_figure(law_figure(law, f"{operation}: {', '.join(laws)}"), figure)
-    for low, high in content["edges"]:
-        say(f"support  [{low:.12g}, {high:.12g}]", json_path)
-    for location, mass in content["atoms"]:
-        say(f"atom     {mass:.12g} at {location:.12g}", json_path)
-    say(f"mean           {content['mean']:.10g}", json_path)
-    say(f"second moment  {content['second_moment']:.10g}", json_path)
-    say(f"residual {content['residual']:.2g}, error {content['error_estimate']:.2g}", json_path)
-    write_json(json_path, content)
+def _figure(law: "Law", title: str) -> Any:
+    from rmt_jacobian.plotting.laws import law_figure
+
+    return law_figure(law, title)
 
 
 def _solved(law: "Law", points: int) -> dict[str, Any]:

@@ -1,25 +1,17 @@
 """``rmt-jacobian density``: the limiting law of the singular values of a T-step product."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
-    cell_argument,
-    cell_settings,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
     sampling_options,
-    say,
-    weights_choice,
-    write_json,
+    sites_option,
+    steps_option,
+    weights_option,
 )
+from rmt_jacobian.cli.request import Request, command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,118 +21,61 @@ if TYPE_CHECKING:
 __all__ = ["density_command"]
 
 
-@click.command("density")
-@cell_argument()
-@needs_parameters
-@click.option(
-    "--steps", type=WholeNumber(min=1, max=10_000), default=1, show_default=True, metavar="T"
+@command(
+    "density",
+    steps_option(10_000),
+    weights_option,
+    click.option(
+        "--points",
+        type=WholeNumber(min=20, max=1_000_000),
+        default=1000,
+        show_default=True,
+        metavar="M",
+        help="Where the density is given; placed so that the trapezoidal rule finds its mass.",
+    ),
+    click.option("--squared", is_flag=True, help="The law of the squares, the spectrum of J J^T."),
+    sites_option(1024),
+    sampling_options(samples=4),
+    cell=True,
+    figure="Draw the density over the singular values of sampled networks.",
+    table="density and cdf",
 )
-@click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
-@click.option(
-    "--points",
-    type=WholeNumber(min=20, max=1_000_000),
-    default=1000,
-    show_default=True,
-    metavar="M",
-    help="Where the density is given; placed so that the trapezoidal rule finds its mass.",
-)
-@click.option("--squared", is_flag=True, help="The law of the squares, the spectrum of J J^T.")
-@click.option(
-    "--sites",
-    type=WholeNumber(min=16, max=1_000_000),
-    default=1024,
-    show_default=True,
-    help="Low-discrepancy samples of the site variables; fewer are faster and rougher.",
-)
-@sampling_options(samples=4)
-@click.option(
-    "--figure",
-    type=click.Path(path_type=Path),
-    help="Draw the density over the singular values of sampled networks.",
-)
-@json_option
-def density_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    steps: int,
-    weights: Any,
-    points: int,
-    squared: bool,
-    sites: int,
-    width: int,
-    samples: int,
-    seed: int,
-    tied: bool,
-    workers: int | None,
-    device: Any,
-    dtype: Any,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def density_command(request: Request) -> None:
     """Solve for the limiting law of the singular values of a T-step product of Jacobians.
 
     The law is that of untied weights and infinite width.  It is solved on --device, in double
     precision.  Networks are sampled for the figure only, on --device, too; --width, --samples,
     --tied, --workers and --dtype are theirs.
     """
-    prepare_json(json_path)
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
-
-    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.pencils import singular_value_law
-    from rmt_jacobian.plotting import check_figure_path, overlay_figure, save_figure
-    from rmt_jacobian.sampling import ensemble_of, sample_singular_values
 
-    if figure is not None:
-        check_figure_path(figure)
-    metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
+    asked = request.options
     law = singular_value_law(
-        found_cell,
-        parameters,
-        weights=ensemble_of(weights),
-        steps=steps,
-        sites=sites,
-        seed=seed,
-        squared=squared,
+        *request.point,
+        weights=request.ensemble,
+        steps=asked.steps,
+        sites=asked.sites,
+        seed=asked.seed,
+        squared=asked.squared,
         progress=True,
-        device=device,
+        device=asked.device,
     )
-    settings = {
-        **cell_settings(found_cell, parameters),
-        "weights": weights,
-        "steps": steps,
-        "squared": squared,
-        "sites": sites,
-        "seed": seed,
-        "version": __version__,
-        "metadata": metadata,
-    }
-    results = _results(law, points)
-    say(describe(found_cell, parameters), json_path)
-    for line in _summary(law, results):
-        say(line, json_path)
-    if figure is not None:
-        values = sample_singular_values(
-            found_cell,
-            parameters,
-            weights=weights,
-            steps=steps,
-            width=width,
-            samples=samples,
-            seed=seed,
-            tied=tied,
-            workers=workers,
-            progress=True,
-            device=device,
-            dtype=dtype,
-        )
-        kind = "tied (the law is untied)" if tied else "untied"
-        title = f"{found_cell.name}, {weights} W, T = {steps}, {kind}"
-        save_figure(overlay_figure(values, law.roots(), title), figure)
-        say(f"wrote {figure}", json_path)
-    write_json(json_path, {**settings, **results})
+    results = _results(law, asked.points)
+    request.describe()
+    request.say(*_summary(law, results))
+    request.draw(lambda: _figure(request, law))
+    request.write(results, {name: results[name] for name in ("x", "density", "cdf")})
+
+
+def _figure(request: Request, law: "SingularValueLaw") -> Any:
+    from rmt_jacobian.plotting import overlay_figure
+    from rmt_jacobian.sampling import sample_singular_values
+
+    asked, (cell, parameters) = request.options, request.point
+    values = sample_singular_values(cell, parameters, **request.sampling)
+    kind = "tied (the law is untied)" if asked.tied else "untied"
+    title = f"{cell.name}, {asked.weights} W, T = {asked.steps}, {kind}"
+    return overlay_figure(values, law.roots(), title)
 
 
 def _results(law: "SingularValueLaw", points: int) -> dict[str, Any]:

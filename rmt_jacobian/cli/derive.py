@@ -4,18 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import (
-    WholeNumber,
-    cell_argument,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    say,
-    theory_weights_choice,
-    write_json,
-)
+from rmt_jacobian.cli.options import WholeNumber, theory_weights_choice
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import HypothesisError, ParameterError
 
 if TYPE_CHECKING:
@@ -27,91 +17,69 @@ __all__ = ["derive_command"]
 _HIGHEST = 8  # order, which takes half a minute
 
 
-@click.command("derive")
-@cell_argument()
-@click.option("--moment", type=WholeNumber(min=1), help="Order k of the moment.")
-@click.option("--variance", is_flag=True, help="The variance m_2 - m_1^2 instead of a moment.")
-@click.option(
-    "--route",
-    type=click.Choice(["exact", "s-transform"]),
-    default="exact",
-    show_default=True,
-    help="Over several steps: diagonal-valued (exact), or product of S-transforms.",
+@command(
+    "derive",
+    click.option("--moment", type=WholeNumber(min=1), help="Order k of the moment."),
+    click.option("--variance", is_flag=True, help="The variance m_2 - m_1^2 instead of a moment."),
+    click.option(
+        "--route",
+        type=click.Choice(["exact", "s-transform"]),
+        default="exact",
+        show_default=True,
+        help="Over several steps: diagonal-valued (exact), or product of S-transforms.",
+    ),
+    click.option(
+        "--steps",
+        default="1",
+        show_default=True,
+        metavar="T",
+        help='Number of steps: a whole number, or the letter "T" to keep it a symbol.',
+    ),
+    click.option(
+        "--format", type=click.Choice(["text", "latex"]), default="text", show_default=True
+    ),
+    click.option(
+        "--weights",
+        type=theory_weights_choice,
+        help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
+    ),
+    cell=True,
 )
-@click.option(
-    "--steps",
-    default="1",
-    show_default=True,
-    metavar="T",
-    help='Number of steps: a whole number, or the letter "T" to keep it a symbol.',
-)
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["text", "latex"]),
-    default="text",
-    show_default=True,
-)
-@needs_parameters
-@click.option(
-    "--weights",
-    type=theory_weights_choice,
-    help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
-)
-@json_option
-def derive_command(
-    cell: str,
-    moment: int | None,
-    variance: bool,
-    route: str,
-    steps: str,
-    output_format: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    weights: str | None,
-    json_path: str | None,
-) -> None:
+def derive_command(request: Request) -> None:
     """Derive a moment or the variance of J J^T as an exact expression.
 
     Over one step for every cell, over several for cells of one state and one preactivation. The
     expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
     apart.
     """
-    if variance == (moment is not None):
+    asked, (cell, parameters) = request.options, request.point
+    if asked.variance == (asked.moment is not None):
         raise ParameterError("give either --moment K or --variance")
-    prepare_json(json_path)
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
-    number = _parse_steps(steps)
-    found = _derivation(found_cell, moment, route, number)
-    value: float | None = None
-    if weights is not None:
-        if number is None:
-            raise ParameterError("--weights asks for a number: give --steps a whole number")
-        value = found.evaluate(parameters, weights=weights, steps=number)
-    elif assignments or config:
+    number = _parse_steps(asked.steps)
+    if asked.weights is not None and number is None:
+        raise ParameterError("--weights asks for a number: give --steps a whole number")
+    if asked.weights is None and request.values:
         raise ParameterError("parameters are only used to evaluate: add --weights")
-    say(found.text() if output_format == "text" else found.latex(), json_path)
-    say("", json_path)
-    for name, meaning in found.meanings().items():
-        say(f"  {name}: {meaning}", json_path)
-    say(f"  holds for: {'; '.join(found.hypotheses)}", json_path)
-    content: dict[str, Any] = {
-        "cell": found_cell.name,
+    found = _derivation(cell, asked.moment, asked.route, number)
+    request.say(
+        found.text() if asked.format == "text" else found.latex(),
+        "",
+        *(f"  {name}: {meaning}" for name, meaning in found.meanings().items()),
+        f"  holds for: {'; '.join(found.hypotheses)}",
+    )
+    results: dict[str, Any] = {
         "quantity": found.quantity,
-        "steps": number if number is not None else "T",
-        "route": route,
         "expression": found.text(),
         "latex": found.latex(),
         "symbols": found.meanings(),
         "shorthands": {str(name): str(entry) for name, entry in found.shorthands().items()},
         "hypotheses": list(found.hypotheses),
     }
-    if value is not None:
-        say(f"  value with {weights} W: {value:.10g}", json_path)
-        say(f"  at {describe(found_cell, parameters)}", json_path)
-        content |= {"weights": weights, "parameters": parameters.named(), "value": value}
-    write_json(json_path, content)
+    if asked.weights is not None:
+        results["value"] = found.evaluate(parameters, weights=asked.weights, steps=number)
+        request.say(f"  value with {asked.weights} W: {results['value']:.10g}")
+        request.describe()
+    request.write(results)
 
 
 def _parse_steps(text: str) -> int | None:

@@ -1,133 +1,94 @@
 """``rmt-jacobian eigenvalues``: where the eigenvalues of the one-step Jacobian lie."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
-    cell_argument,
-    cell_settings,
-    describe,
     device_option,
     dtype_option,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    say,
-    weights_choice,
-    write_json,
+    seed_option,
+    sites_option,
+    weights_option,
 )
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell, Parameters
     from rmt_jacobian.mean_field import Sites, TiedSteadyState
+    from rmt_jacobian.pencils import EigenvalueLaw
 
 __all__ = ["eigenvalues_command"]
 
 _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers for hundreds
 
 
-@click.command("eigenvalues")
-@cell_argument()
-@needs_parameters
-@click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
-@click.option(
-    "--dynamics",
-    type=click.Choice(["tied", "untied", "fixed-point"]),
-    default="tied",
-    show_default=True,
-    help="Where the Jacobian is taken: in the steady state of a network that keeps its weights, of "
-    "one with fresh weights at every step, or at a fixed point of the former.",
-)
-@click.option(
-    "--disk",
-    "disks",
-    multiple=True,
-    metavar="RE,IM,R",
-    help="Count the eigenvalues within this disk; repeatable.",
-)
-@click.option(
-    "--points",
-    type=WholeNumber(min=8, max=100_000),
-    default=200,
-    show_default=True,
-    metavar="M",
-    help="About how many points each curve of the boundary has.",
-)
-@click.option(
-    "--sites",
-    type=WholeNumber(min=64, max=1_000_000),
-    default=8192,
-    show_default=True,
-    help="Samples of the site variables; fewer are faster and rougher.",
-)
-@click.option(
-    "--width", type=WholeNumber(min=1, max=100_000), default=400, show_default=True,
-    help="Number of sites N of the sampled networks in the figure.",
+@command(
+    "eigenvalues",
+    weights_option,
+    click.option(
+        "--dynamics",
+        type=click.Choice(["tied", "untied", "fixed-point"]),
+        default="tied",
+        show_default=True,
+        help="Where the Jacobian is taken: in the steady state of a network that keeps its "
+        "weights, of one with fresh weights at every step, or at a fixed point of the former.",
+    ),
+    click.option(
+        "--disk",
+        "disks",
+        multiple=True,
+        metavar="RE,IM,R",
+        help="Count the eigenvalues within this disk; repeatable.",
+    ),
+    click.option(
+        "--points",
+        type=WholeNumber(min=8, max=100_000),
+        default=200,
+        show_default=True,
+        metavar="M",
+        help="About how many points each curve of the boundary has.",
+    ),
+    sites_option(8192, 64, "Samples of the site variables; fewer are faster and rougher."),
+    click.option(
+        "--width", type=WholeNumber(min=1, max=100_000), default=400, show_default=True,
+        help="Number of sites N of the sampled networks in the figure.",
+    ),
+    click.option(
+        "--samples", type=WholeNumber(min=1, max=100_000), default=4, show_default=True,
+        help="Number of sampled networks in the figure.",
+    ),
+    click.option(
+        "--tolerance", type=float, metavar="E",
+        help="Largest relative error of a variance in the tied steady state; by default what the "
+        "sites give, which is printed.",
+    ),
+    seed_option,
+    device_option,
+    dtype_option,
+    cell=True,
+    figure="Draw the boundary over the eigenvalues of sampled networks.",
+    table="the boundary",
 )  # fmt: skip
-@click.option(
-    "--samples", type=WholeNumber(min=1, max=100_000), default=4, show_default=True,
-    help="Number of sampled networks in the figure.",
-)  # fmt: skip
-@click.option(
-    "--tolerance", type=float, metavar="E",
-    help="Largest relative error of a variance in the tied steady state; by default what the sites "
-    "give, which is printed.",
-)  # fmt: skip
-@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
-@device_option
-@dtype_option
-@click.option(
-    "--figure",
-    type=click.Path(path_type=Path),
-    help="Draw the boundary over the eigenvalues of sampled networks.",
-)
-@json_option
-def eigenvalues_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    weights: Any,
-    dynamics: Any,
-    disks: tuple[str, ...],
-    points: int,
-    sites: int,
-    width: int,
-    samples: int,
-    tolerance: float | None,
-    seed: int,
-    device: Any,
-    dtype: Any,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def eigenvalues_command(request: Request) -> None:
     """Find the support, radius, atoms and counts of the eigenvalues of the one-step Jacobian.
 
     The law is that of infinite width; sums over its sites run on --device, in double precision.
     Networks are sampled for the figure only, on --device, too; at a fixed point,
     where each takes a search of its own, widths above 150 take minutes.
     """
-    prepare_json(json_path)
-    circles = [_disk(text) for text in disks]
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+    asked = request.options
+    circles = [_disk(text) for text in asked.disks]
 
-    from rmt_jacobian.arrays import run_metadata
     from rmt_jacobian.pencils import eigenvalue_law
-    from rmt_jacobian.plotting import check_figure_path, eigenvalue_figure, save_figure
-    from rmt_jacobian.sampling import ensemble_of, sample_eigenvalues
 
-    if figure is not None:
-        check_figure_path(figure)
-    metadata = run_metadata(seed, device=device, dtype=dtype)  # refuses a GPU that is not there
-    population, steady = _population(found_cell, parameters, dynamics, sites, tolerance, seed)
-    law = eigenvalue_law(population, weights=ensemble_of(weights), device=device)
-    curves = law.boundary(points)
+    population, steady = _population(
+        *request.point, asked.dynamics, asked.sites, asked.tolerance, asked.seed
+    )
+    law = eigenvalue_law(population, weights=request.ensemble, device=asked.device)
+    curves = law.boundary(asked.points)
     results = {
         "boundary": [[[float(z.real), float(z.imag)] for z in curve] for curve in curves],
         "spectral_radius": law.spectral_radius,
@@ -135,43 +96,35 @@ def eigenvalues_command(
         "inside": [float(share) for share in law.inside(circles)],
         "steady_state": steady and _summary(steady),
     }
-    say(describe(found_cell, parameters), json_path)
+    request.describe()
     if steady is not None:
-        say(_described(steady), json_path)
-    say(f"spectral radius  {results['spectral_radius']:.8g}", json_path)
-    say(f"boundary of the support: {len(curves)} closed curve{'s' * (len(curves) != 1)}", json_path)
-    for re, im, mass in results["atoms"]:
-        say(f"atom at {re:g} {im:+g}i of mass {mass:.6g}", json_path)
+        request.say(_described(steady))
+    request.say(
+        f"spectral radius  {results['spectral_radius']:.8g}",
+        f"boundary of the support: {len(curves)} closed curve{'s' * (len(curves) != 1)}",
+        *(f"atom at {re:g} {im:+g}i of mass {mass:.6g}" for re, im, mass in results["atoms"]),
+    )
     for (re, im, r), share in zip(circles, results["inside"], strict=True):
-        say(f"within {r:g} of {re:g} {im:+g}i  {share:.6g}", json_path)
-    if figure is not None:
-        values = sample_eigenvalues(
-            found_cell,
-            parameters,
-            weights=weights,
-            dynamics=dynamics,
-            width=width,
-            samples=samples,
-            seed=seed,
-            progress=True,
-            device=device,
-            dtype=dtype,
-        )
-        title = f"{found_cell.name}, {weights} W, {dynamics}"
-        save_figure(eigenvalue_figure(law, values.ravel(), title), figure)
-        say(f"wrote {figure}", json_path)
-    settings = {
-        **cell_settings(found_cell, parameters),
-        "weights": weights,
-        "dynamics": dynamics,
-        "disks": [list(circle) for circle in circles],
-        "sites": sites,
-        "tolerance": tolerance,
-        "seed": seed,
-        "version": __version__,
-        "metadata": metadata,
-    }
-    write_json(json_path, {**settings, **results})
+        request.say(f"within {r:g} of {re:g} {im:+g}i  {share:.6g}")
+    request.draw(lambda: _figure(request, law))
+    request.write(results, _table(results["boundary"]))
+
+
+def _figure(request: Request, law: "EigenvalueLaw") -> Any:
+    from rmt_jacobian.plotting import eigenvalue_figure
+    from rmt_jacobian.sampling import sample_eigenvalues
+
+    asked, (cell, parameters) = request.options, request.point
+    values = sample_eigenvalues(cell, parameters, dynamics=asked.dynamics, **request.sampling)
+    return eigenvalue_figure(
+        law, values.ravel(), f"{cell.name}, {asked.weights} W, {asked.dynamics}"
+    )
+
+
+def _table(boundary: list[list[list[float]]]) -> dict[str, list[float]]:
+    rows = [(k, *point) for k, curve in enumerate(boundary) for point in curve]
+    names = ("curve", "real", "imaginary")
+    return {name: [row[i] for row in rows] for i, name in enumerate(names)}
 
 
 def _disk(text: str) -> tuple[float, float, float]:

@@ -1,27 +1,20 @@
 """``rmt-jacobian lanczos``: moments and spectra of products that are never formed."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
 from rmt_jacobian.cli.allocation import keep_freed_memory
 from rmt_jacobian.cli.options import (
     WholeNumber,
-    cell_argument,
-    cell_settings,
-    describe,
     device_option,
     dtype_option,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    say,
+    seed_option,
+    sites_option,
+    steps_option,
     weights_choice,
-    write_json,
 )
+from rmt_jacobian.cli.request import Request, command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,169 +28,137 @@ __all__ = ["lanczos_command"]
 _POINTS = 400
 
 
-@click.command("lanczos")
-@cell_argument()
-@needs_parameters
-@click.option(
-    "--steps", type=WholeNumber(min=1, max=100_000), default=1, show_default=True, metavar="T"
+@command(
+    "lanczos",
+    steps_option(100_000),
+    click.option(
+        "--weights",
+        type=weights_choice,
+        default="fast-orthogonal",
+        show_default=True,
+        help="The fast ones take O(N log N) for a product with W, the others N^2 and N^2 numbers "
+        "each.",
+    ),
+    click.option(
+        "--width",
+        type=WholeNumber(min=2, max=1 << 28),
+        default=16384,
+        show_default=True,
+        help="Number of sites N.",
+    ),
+    click.option(
+        "--samples",
+        type=WholeNumber(min=1),
+        default=1,
+        show_default=True,
+        help="Number of networks.",
+    ),
+    click.option(
+        "--vectors",
+        type=WholeNumber(min=1),
+        default=8,
+        show_default=True,
+        help="Random sign vectors for each network.",
+    ),
+    click.option(
+        "--lanczos-steps",
+        type=WholeNumber(min=0),
+        default=50,
+        show_default=True,
+        metavar="K",
+        help="The resolution is about 0.8 / K of the largest singular value; 0: moments only.",
+    ),
+    click.option(
+        "--lanczos-vectors",
+        type=WholeNumber(min=1),
+        help="How many of the vectors make Lanczos steps; default: all.",
+    ),
+    click.option(
+        "--no-reorthogonalization",
+        is_flag=True,
+        help="Keep no Lanczos vectors: less memory, and bounds that are no longer strict.",
+    ),
+    seed_option,
+    click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps."),
+    click.option(
+        "--workers", type=WholeNumber(min=1), help="Vectors worked on at once; default: all cores."
+    ),
+    device_option,
+    dtype_option,
+    click.option("--law", "with_law", is_flag=True, help="Solve for the limiting law and compare."),
+    sites_option(4096, text="Of the limiting law."),
+    cell=True,
+    figure="Draw density and cdf.",
+    table="cdf and density",
 )
-@click.option(
-    "--weights",
-    type=weights_choice,
-    default="fast-orthogonal",
-    show_default=True,
-    help="The fast ones take O(N log N) for a product with W, the others N^2 and N^2 numbers each.",
-)
-@click.option(
-    "--width",
-    type=WholeNumber(min=2, max=1 << 28),
-    default=16384,
-    show_default=True,
-    help="Number of sites N.",
-)
-@click.option(
-    "--samples", type=WholeNumber(min=1), default=1, show_default=True, help="Number of networks."
-)
-@click.option(
-    "--vectors",
-    type=WholeNumber(min=1),
-    default=8,
-    show_default=True,
-    help="Random sign vectors for each network.",
-)
-@click.option(
-    "--lanczos-steps",
-    type=WholeNumber(min=0),
-    default=50,
-    show_default=True,
-    metavar="K",
-    help="The resolution is about 0.8 / K of the largest singular value; 0: moments only.",
-)
-@click.option(
-    "--lanczos-vectors",
-    type=WholeNumber(min=1),
-    help="How many of the vectors make Lanczos steps; default: all.",
-)
-@click.option(
-    "--no-reorthogonalization",
-    is_flag=True,
-    help="Keep no Lanczos vectors: less memory, and bounds that are no longer strict.",
-)
-@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True)
-@click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps.")
-@click.option(
-    "--workers", type=WholeNumber(min=1), help="Vectors worked on at once; default: all cores."
-)
-@device_option
-@dtype_option
-@click.option("--law", "with_law", is_flag=True, help="Solve for the limiting law and compare.")
-@click.option(
-    "--sites",
-    type=WholeNumber(min=16, max=1_000_000),
-    default=4096,
-    show_default=True,
-    help="Of the limiting law.",
-)
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw density and cdf.")
-@json_option
-def lanczos_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    steps: int,
-    weights: Any,
-    width: int,
-    samples: int,
-    vectors: int,
-    lanczos_steps: int,
-    lanczos_vectors: int | None,
-    no_reorthogonalization: bool,
-    seed: int,
-    tied: bool,
-    workers: int | None,
-    device: Any,
-    dtype: Any,
-    with_law: bool,
-    sites: int,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def lanczos_command(request: Request) -> None:
     """Sample moments and singular values of wide networks without forming a product.
 
     Random vectors are sent through the product and its transpose.  The moments stand beside the
     theory on the drawn sites; the spectrum comes with bounds, and says at which resolution.
     """
-    prepare_json(json_path)
     keep_freed_memory()
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
-    if (with_law or figure) and not lanczos_steps:
-        raise click.UsageError("--law and --figure need --lanczos-steps above 0")
+    asked = request.options
+    if (asked.with_law or asked.figure or asked.csv) and not asked.lanczos_steps:
+        raise click.UsageError("--law, --figure and --csv need --lanczos-steps above 0")
 
-    from rmt_jacobian.comparison import compare_lanczos
-    from rmt_jacobian.pencils import singular_value_law
-    from rmt_jacobian.plotting import check_figure_path, lanczos_figure, save_figure
-    from rmt_jacobian.sampling import ensemble_of, sample_matrix_free
+    from rmt_jacobian.sampling import sample_matrix_free
 
-    if figure is not None:
-        check_figure_path(figure)
     sample = sample_matrix_free(
-        found_cell,
-        parameters,
-        weights=weights,
-        steps=steps,
-        width=width,
-        samples=samples,
-        vectors=vectors,
-        lanczos_steps=lanczos_steps,
-        lanczos_vectors=lanczos_vectors,
-        reorthogonalize=not no_reorthogonalization,
-        seed=seed,
-        tied=tied,
-        workers=workers,
-        progress=True,
-        device=device,
-        dtype=dtype,
+        *request.point,
+        vectors=asked.vectors,
+        lanczos_steps=asked.lanczos_steps,
+        lanczos_vectors=asked.lanczos_vectors,
+        reorthogonalize=not asked.no_reorthogonalization,
+        **request.sampling,
     )
-    law = comparison = None
-    if with_law and sample.spectrum is not None:
-        law = singular_value_law(
-            found_cell, parameters, weights=ensemble_of(weights), steps=steps, sites=sites,
-            seed=seed, progress=True,
-        )  # fmt: skip
-        comparison = compare_lanczos(
-            law, sample.spectrum, states=len(found_cell.states), law_error=law.error_estimate
-        )
-    say(describe(found_cell, parameters), json_path)
-    for line in _moment_lines(sample.moments):
-        say(line, json_path)
+    request.describe()
+    request.say(*_moment_lines(sample.moments))
     results = _moments(sample.moments)
-    if sample.spectrum is not None:
-        for line in _spectrum_lines(sample.spectrum):
-            say(line, json_path)
-        results |= _spectrum(sample.spectrum)
-    if law is not None and comparison is not None:
-        say(_comparison_line(comparison, tied), json_path)
+    if sample.spectrum is None:
+        request.write(results)
+        return
+    request.say(*_spectrum_lines(sample.spectrum))
+    results |= _spectrum(sample.spectrum)
+    table = {name: results[name] for name in _COLUMNS}
+    law = _solved(request) if asked.with_law else None
+    if law is not None:
+        comparison = _compared(request, law, sample.spectrum)
+        request.say(_comparison_line(comparison, asked.tied))
         results["law"] = _law(law, comparison, results["s"])
-    if figure is not None and sample.spectrum is not None:
-        title = f"{found_cell.name}, {weights} W, T = {steps}, N = {width}"
-        save_figure(lanczos_figure(sample.spectrum, title, law=law), figure)
-        say(f"wrote {figure}", json_path)
-    settings = {
-        **cell_settings(found_cell, parameters),
-        "weights": weights,
-        "steps": steps,
-        "width": width,
-        "samples": samples,
-        "vectors": vectors,
-        "lanczos_steps": lanczos_steps,
-        "seed": seed,
-        "tied": tied,
-        "device": device,
-        "dtype": dtype,
-        "version": __version__,
-    }
-    write_json(json_path, {**settings, **results})
+    request.draw(lambda: _figure(request, law, sample.spectrum))
+    request.write(results, table)
+
+
+_COLUMNS = ("s", "cdf", "cdf_error", "cdf_lower", "cdf_upper", "density", "density_error",
+            "resolution")  # fmt: skip
+
+
+def _solved(request: Request) -> "SingularValueLaw":
+    from rmt_jacobian.pencils import singular_value_law
+
+    asked = request.options
+    return singular_value_law(
+        *request.point, weights=request.ensemble, steps=asked.steps, sites=asked.sites,
+        seed=asked.seed, progress=True,
+    )  # fmt: skip
+
+
+def _compared(
+    request: Request, law: "SingularValueLaw", spectrum: "LanczosSpectrum"
+) -> "LanczosComparison":
+    from rmt_jacobian.comparison import compare_lanczos
+
+    cell, _ = request.point
+    return compare_lanczos(law, spectrum, states=len(cell.states), law_error=law.error_estimate)
+
+
+def _figure(request: Request, law: "SingularValueLaw | None", spectrum: Any) -> Any:
+    from rmt_jacobian.plotting import lanczos_figure
+
+    asked, (cell, _) = request.options, request.point
+    title = f"{cell.name}, {asked.weights} W, T = {asked.steps}, N = {asked.width}"
+    return lanczos_figure(spectrum, title, law=law)
 
 
 def _moments(found: "MatrixFreeMoments") -> dict[str, Any]:

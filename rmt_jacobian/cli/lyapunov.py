@@ -1,26 +1,17 @@
 """``rmt-jacobian lyapunov``: growth rates of long products, sampled and by theory."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
 from rmt_jacobian.cli.options import (
     WholeNumber,
-    cell_argument,
-    cell_settings,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
     sampling_options,
-    say,
-    weights_choice,
-    write_json,
+    steps_option,
+    weights_option,
 )
+from rmt_jacobian.cli.request import Request, command, cut
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 
 if TYPE_CHECKING:
@@ -37,116 +28,77 @@ _EXACT = 1e-12  # errors below it are rounding
 _SINGULAR = 1e14  # from this spread on the lowest exponents are rounding noise
 
 
-@click.command("lyapunov")
-@cell_argument()
-@needs_parameters
-@click.option(
-    "--steps", type=WholeNumber(min=1, max=1_000_000), default=1000, show_default=True, metavar="T"
+@command(
+    "lyapunov",
+    steps_option(1_000_000, default=1000),
+    click.option(
+        "--transient",
+        type=WholeNumber(min=0, max=1_000_000),
+        help="Steps before those that count; default: a tenth of them.",
+    ),
+    click.option(
+        "--exponents",
+        "most",
+        type=WholeNumber(min=1),
+        metavar="K",
+        help="Only the K largest; default: all N of every state.",
+    ),
+    weights_option,
+    sampling_options(samples=4, width=256, dtype=False),
+    click.option(
+        "--theory-only", "--no-sampling", is_flag=True, help="Do not sample; N sets the quantiles."
+    ),
+    cell=True,
+    figure="Draw exponents and theory.",
+    table="all exponents",
 )
-@click.option(
-    "--transient",
-    type=WholeNumber(min=0, max=1_000_000),
-    help="Steps before those that count; default: a tenth of them.",
-)
-@click.option(
-    "--exponents",
-    type=WholeNumber(min=1),
-    metavar="K",
-    help="Only the K largest; default: all N of every state.",
-)
-@click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
-@sampling_options(samples=4, width=256, dtype=False)
-@click.option(
-    "--theory-only", "--no-sampling", is_flag=True, help="Do not sample; N sets the quantiles."
-)
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw exponents and theory.")
-@json_option
-def lyapunov_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    steps: int,
-    transient: int | None,
-    exponents: int | None,
-    weights: Any,
-    width: int,
-    samples: int,
-    seed: int,
-    tied: bool,
-    workers: int | None,
-    device: Any,
-    theory_only: bool,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def lyapunov_command(request: Request) -> None:
     """Sample the Lyapunov exponents of products of Jacobians and compare with theory.
 
     Theory is Newman's law for cells without gates, and the wave of many steps for gated ones. A
     cell with several states has N exponents for each of them.
     """
-    prepare_json(json_path)
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
-    most = len(found_cell.states) * width
-    if exponents is not None and exponents > most:
+    asked, (cell, parameters) = request.options, request.point
+    every = len(cell.states) * asked.width
+    if asked.most is not None and asked.most > every:
         raise ParameterError(
-            f"--exponents must be at most {len(found_cell.states)} times the width, {most}, "
-            f"not {exponents}"
+            f"--exponents must be at most {len(cell.states)} times the width, {every}, "
+            f"not {asked.most}"
         )
 
     import numpy as np
 
-    from rmt_jacobian.arrays import run_metadata
-    from rmt_jacobian.pencils import lyapunov_exponents
-    from rmt_jacobian.plotting import check_figure_path
-    from rmt_jacobian.sampling import ensemble_of, sample_lyapunov
-
-    if figure is not None:
-        check_figure_path(figure)
-    metadata = run_metadata(seed, device=device)  # refuses a GPU that is not there
-    largest = _largest(found_cell, parameters)
-    quantiles = (np.arange(exponents or most) + 0.5) / most
-    theory, missing = None, ""
-    try:
-        theory = lyapunov_exponents(
-            found_cell, parameters, weights=ensemble_of(weights), quantiles=quantiles
-        )
-    except (HypothesisError, ConvergenceError) as error:
-        if theory_only:
-            raise
-        missing = str(error)
-    sampled = None
-    if not theory_only:
-        sampled = sample_lyapunov(
-            found_cell,
-            parameters,
-            weights=weights,
-            steps=steps,
-            width=width,
-            samples=samples,
-            exponents=exponents,
-            transient=transient,
-            seed=seed,
-            tied=tied,
-            workers=workers,
-            progress=True,
-            device=device,
-        )
+    quantiles = (np.arange(asked.most or every) + 0.5) / every
+    largest = _largest(cell, parameters)
+    theory, missing = _theory(request, quantiles)
+    sampled = None if asked.theory_only else _sampled(request)
     found = _Exponents(quantiles, theory, missing, largest, sampled)
-    if figure is not None:
-        _draw(found, f"{found_cell.name}, {weights} W", figure)
-    say(describe(found_cell, parameters), json_path)
-    for line in [*found.lines(), *([f"wrote {figure}"] if figure else [])]:
-        say(line, json_path)
-    settings = {
-        **cell_settings(found_cell, parameters),
-        "weights": weights,
-        "width": width,
-        "seed": seed,
-        "version": __version__,
-        "metadata": metadata,
-    }
-    write_json(json_path, {**settings, **found.content()})
+    request.describe()
+    request.say(*found.lines())
+    request.draw(lambda: _figure(found, f"{cell.name}, {asked.weights} W"))
+    request.write(found.content(), found.table())
+
+
+def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponents | None, str]":
+    """Return the exponents in theory, or why there is none."""
+    from rmt_jacobian.pencils import lyapunov_exponents
+
+    try:
+        found = lyapunov_exponents(*request.point, weights=request.ensemble, quantiles=quantiles)
+    except (HypothesisError, ConvergenceError) as error:
+        if request.options.theory_only:
+            raise
+        return None, str(error)
+    return found, ""
+
+
+def _sampled(request: Request) -> "LyapunovSamples":
+    from rmt_jacobian.sampling import sample_lyapunov
+
+    asked = request.options
+    return sample_lyapunov(
+        *request.point, exponents=asked.most, transient=asked.transient, **request.sampling
+    )
 
 
 def _largest(cell: "Cell", parameters: "Parameters") -> float:
@@ -192,6 +144,7 @@ class _Exponents:
             f"largest exponent by theory, (1/2) log chi_1: {self.largest:.6g}",
             "".join(f"{name:>12}" for name in shown),
             *("".join(f"{values[i]:>12.5f}" for values in shown.values()) for i in rows),
+            *cut(len(rows), last + 1, "exponents"),
             *self.notes(),
         ]
 
@@ -210,18 +163,15 @@ class _Exponents:
             notes.append("some steps are singular to rounding: the lowest exponents are noise")
         return notes
 
+    def table(self) -> dict[str, list[float]]:
+        """Return the columns that there are, one row for each exponent."""
+        names = ("quantile", "exponents", "standard_error", "theory", "theory_error")
+        return {name: column for name in names if (column := self.content()[name]) is not None}
+
     def content(self) -> dict[str, Any]:
         """Return the exponents as plain data."""
-        found = self.sampled
-        settings = found and {
-            "steps": found.steps,
-            "transient": found.transient,
-            "samples": found.exponents.shape[0],
-            "tied": found.tied,
-            "spread": found.spread,
-        }
         return {
-            "sampling": settings,
+            "spread": self.sampled and self.sampled.spread,
             "quantile": self.quantiles.tolist(),
             "exponents": _listed(self.mean),
             "standard_error": _listed(self.standard_error),
@@ -235,8 +185,8 @@ def _listed(values: "np.ndarray | None") -> list[float] | None:
     return None if values is None else values.tolist()
 
 
-def _draw(found: _Exponents, title: str, path: Path) -> None:
-    from rmt_jacobian.plotting import lyapunov_figure, save_figure
+def _figure(found: _Exponents, title: str) -> Any:
+    from rmt_jacobian.plotting import lyapunov_figure
 
     sampled = found.sampled
     if sampled is not None:
@@ -244,7 +194,7 @@ def _draw(found: _Exponents, title: str, path: Path) -> None:
             f"{', tied' * sampled.tied}, T = {sampled.steps}, N = {sampled.width}, "
             f"{sampled.exponents.shape[0]} networks"
         )
-    figure = lyapunov_figure(
+    return lyapunov_figure(
         found.quantiles,
         title,
         sampled=found.mean,
@@ -252,4 +202,3 @@ def _draw(found: _Exponents, title: str, path: Path) -> None:
         theory=found.theory and found.theory.exponents,
         largest_theory=found.largest,
     )
-    save_figure(figure, path)

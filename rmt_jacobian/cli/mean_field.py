@@ -5,105 +5,66 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import (
-    cell_argument,
-    cell_settings,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    say,
-    write_json,
-)
+from rmt_jacobian.cli.options import WholeNumber
+from rmt_jacobian.cli.request import Request, command
 
 if TYPE_CHECKING:
-    from rmt_jacobian.mean_field import MeanField, UntiedMeanField
+    from rmt_jacobian.mean_field import PairLaw, UntiedLaw
 
 __all__ = ["known_digits", "mean_field_command"]
 
 
-@click.command("mean-field")
-@cell_argument()
-@needs_parameters
-@click.option(
-    "--input-correlation",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Correlation Sigma_12 of two input sequences, in [-1, 1].",
+@command(
+    "mean-field",
+    click.option(
+        "--input-correlation",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Correlation Sigma_12 of two input sequences, in [-1, 1].",
+    ),
+    click.option(
+        "--steps",
+        type=WholeNumber(min=1),
+        help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).",
+    ),
+    click.option(
+        "--tolerance",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="Largest error of a correlation, and relative error of a variance or a growth rate: "
+        "met, or refused.  By default 1e-3 is aimed at, 3e-3 of growth rates, and 1e-2 accepted.",
+    ),
+    cell=True,
+    table="the numbers and their errors",
 )
-@click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=None,
-    help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).",
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=None,
-    help="Largest error of a correlation, and relative error of a variance or a growth rate: met, "
-    "or refused.  By default 1e-3 is aimed at, 3e-3 of growth rates, and 1e-2 accepted.",
-)
-@json_option
-def mean_field_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    input_correlation: float,
-    steps: int | None,
-    tolerance: float | None,
-    json_path: str | None,
-) -> None:
+def mean_field_command(request: Request) -> None:
     """Solve the mean field: variances, correlation c*, slopes and timescales.
 
     Numbers are printed as far as they are known; the half width of their 95 % interval follows.
     """
-    prepare_json(json_path)
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+    from rmt_jacobian.mean_field import stationary
 
-    from rmt_jacobian.mean_field import (
-        has_closed_site,
-        mean_field,
-        untied_mean_field,
-    )
-
-    if has_closed_site(found_cell, parameters):
-        found = mean_field(found_cell, parameters, input_correlation=input_correlation)
-        results, errors = _results_of_one_state(found, steps)
-    else:
-        general = untied_mean_field(
-            found_cell, parameters, input_correlation=input_correlation, tolerance=tolerance
-        )
-        results, errors = _results_of_any_cell(general, steps)
-    say(describe(found_cell, parameters), json_path)
-    for name, value in results.items():
-        for (key, number), (_, error) in zip(
-            _flat(name, value), _flat(name, errors[name]), strict=True
-        ):
-            printed = known_time if "timescale" in name else known_digits
-            say(f"{key:>40}  {printed(number, error):<26} {_WORDS[name]}", json_path)
+    asked, (cell, parameters) = request.options, request.point
+    law = stationary(cell, parameters, tolerance=asked.tolerance)
+    results, errors = _results(law, law.pair(asked.input_correlation), asked.steps)
+    rows = _rows(results, errors)
+    request.describe()
+    for name, key, value, error in rows:
+        printed = known_time if "timescale" in name else known_digits
+        request.say(f"{key:>40}  {printed(value, error):<26} {_WORDS[name]}")
     if results["chi1"] == math.inf:
-        say(
+        request.say(
             "The cell jumps: two networks that see almost the same part, and the slope at c = 1 is "
-            "infinite. Gradients see no jumps: --steps T gives their growth.",
-            json_path,
+            "infinite. Gradients see no jumps: --steps T gives their growth."
         )
-    if parameters.has_frozen_bias and results["chi1"] >= 1 and steps is None:
-        say(
+    if parameters.has_frozen_bias and results["chi1"] >= 1 and asked.steps is None:
+        request.say(
             "Slopes are those in the end, when the few sites whose frozen biases let them never "
-            "forget dominate: --steps T gives the growth over T steps.",
-            json_path,
+            "forget dominate: --steps T gives the growth over T steps."
         )
-    header = {
-        **cell_settings(found_cell, parameters),
-        "input_correlation": input_correlation,
-        "steps": steps,
-        "tolerance": tolerance,
-    }
-    write_json(json_path, {**header, **results, "errors": errors})
+    columns = {"name": [key for _, key, _, _ in rows], "value": [row[2] for row in rows],
+               "error": [row[3] for row in rows]}  # fmt: skip
+    request.write({**results, "errors": errors}, columns)
 
 
 def known_digits(value: float, error: float) -> str:
@@ -156,58 +117,50 @@ _WORDS = {
 }
 
 
-def _results_of_one_state(
-    found: "MeanField", steps: int | None
+def _results(
+    law: "UntiedLaw", pair: "PairLaw", steps: int | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    results = {
-        "preactivation_variance": found.preactivation_variance,
-        "state_variance": found.state_variance,
-        "correlation": found.correlation,
-        "state_correlation": found.state_correlation,
-        "chi": found.chi,
-        "chi1": found.chi1,
-        "timescale": found.timescale,
-        "variance_timescale": found.variance_timescale,
-        "state_fourth_moment": found.law.state_moment(4),
+    """Return all numbers by name, and their errors; one number where there is one part of each."""
+    found = {
+        "preactivation_variance": (law.variances, law.errors["variances"]),
+        "state_variance": (law.state_squares, law.errors["state_squares"]),
+        "source_variance": (law.source_squares, law.errors["source_squares"]),
+        "correlation": (pair.correlations, pair.errors["correlations"]),
+        "source_correlation": (pair.source_correlations, pair.errors["source_correlations"]),
+        "chi": (pair.chi, pair.errors["chi"]),
+        "chi1": (law.same.chi, law.same.errors["chi"]),
+        "timescale": (pair.timescale, pair.errors["timescale"]),
     }
-    relative = found.errors["state_variance"] / (found.state_variance or 1.0)
-    errors = {**found.errors, "state_fourth_moment": 2 * relative * results["state_fourth_moment"]}
-    if steps is not None:  # successive steps are independent
-        rate = found.law.chi1
-        known = found.errors["chi1"] if math.isfinite(found.chi1) else relative * rate
-        results["growth_rate"], errors["growth_rate"] = rate, known
-    return results, errors
-
-
-def _results_of_any_cell(
-    found: "UntiedMeanField", steps: int | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    states = [str(state) for state in found.state.cell.states]
-    known = found.errors
-    results = {
-        "preactivation_variance": found.preactivation_variances,
-        "state_variance": dict(zip(states, found.state.state_squares, strict=True)),
-        "source_variance": found.source_squares,
-        "correlation": found.correlations,
-        "source_correlation": found.source_correlations,
-        "chi": found.chi,
-        "chi1": found.chi1,
-        "timescale": found.timescale,
-    }
-    errors = {
-        "preactivation_variance": known["preactivation_variances"],
-        "state_variance": dict(zip(states, found.state.state_square_errors, strict=True)),
-        "source_variance": known["source_squares"],
-        "correlation": known["correlations"],
-        "source_correlation": known["source_correlations"],
-        "chi": known["chi"],
-        "chi1": known["chi1"],
-        "timescale": known["timescale"],
-    }
+    if law.state.site_law is not None:
+        found = {name: _only(values) for name, values in found.items()}
+        del found["source_variance"]  # the state itself
+        found["state_correlation"] = found.pop("source_correlation")
+        found["variance_timescale"] = law.variance_timescale, law.errors["variance_timescale"]
+        fourth, (variance, error) = law.state.site_law.state_moment(4), found["state_variance"]
+        found["state_fourth_moment"] = fourth, 2 * error / (variance or 1.0) * fourth
     if steps is not None:
-        results["growth_rate"] = found.growth_rate(steps)
-        errors["growth_rate"] = found.same.growth_rate_error(steps)
-    return results, errors
+        found["growth_rate"] = law.growth_over_with_error(steps)
+    ordered = [name for name in _WORDS if name in found]
+    return {name: found[name][0] for name in ordered}, {name: found[name][1] for name in ordered}
+
+
+def _only(values: tuple[Any, Any]) -> tuple[Any, Any]:
+    value, error = values
+    if not isinstance(value, dict):
+        return values
+    ((name, number),) = value.items()
+    return number, error[name]
+
+
+def _rows(results: dict[str, Any], errors: dict[str, Any]) -> list[tuple[str, str, float, float]]:
+    """Return the name of each number, its title, the number and its error."""
+    return [
+        (name, key, value, error)
+        for name in results
+        for (key, value), (_, error) in zip(
+            _flat(name, results[name]), _flat(name, errors[name]), strict=True
+        )
+    ]
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, float]]:

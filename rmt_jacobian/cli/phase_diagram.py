@@ -1,11 +1,10 @@
 """``rmt-jacobian phase-diagram``: where the fixed points of a tied network appear."""
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from rmt_jacobian import __version__
-from rmt_jacobian.cli.options import cell_argument, json_option, prepare_json, say, write_json
+from rmt_jacobian.cli.request import Request, command, cut
 from rmt_jacobian.errors import HypothesisError
 
 __all__ = ["phase_diagram_command"]
@@ -13,65 +12,54 @@ __all__ = ["phase_diagram_command"]
 _SHOWN = 12  # rows of the table for the reader
 
 
-@click.command("phase-diagram")
-@cell_argument()
-@click.option(
-    "--candidate-std",
-    "candidate_stds",
-    type=float,
-    multiple=True,
-    metavar="A",
-    help="candidate.weight_std, strictly between sqrt(2) and 2, at which the bifurcation is "
-    "wanted; repeatable; default: a grid that fills the interval.",
+@command(
+    "phase-diagram",
+    click.option(
+        "--candidate-std",
+        "candidate_stds",
+        type=float,
+        multiple=True,
+        metavar="A",
+        help="candidate.weight_std, strictly between sqrt(2) and 2, at which the bifurcation is "
+        "wanted; repeatable; default: a grid that fills the interval.",
+    ),
+    cell=True,
+    point=False,
+    figure="Draw the phase diagram.",
+    table="the bifurcation",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="Draw the phase diagram.")
-@json_option
-def phase_diagram_command(
-    cell: str, candidate_stds: tuple[float, ...], figure: Path | None, json_path: str | None
-) -> None:
+def phase_diagram_command(request: Request) -> None:
     """Compute the phase diagram of a GRU without input and biases, for tied weights.
 
     Over candidate.weight_std: the reset.weight_std above which two nonzero fixed points appear
     beside the zero one, and the edge of the region in which a strong update gate makes nonzero
     fixed points marginally stable.
     """
-    prepare_json(json_path)
-
-    from rmt_jacobian.cells import cell_named
-    from rmt_jacobian.plotting import check_figure_path
-
-    found = cell_named(cell)
-    if found.name != "gru":
+    asked, cell = request.options, request.cell
+    assert cell is not None
+    if cell.name != "gru":
         raise HypothesisError(
-            f"the phase diagram of {found.name} is not known: only that of gru is; find the fixed "
-            "points at given parameters with rmt_jacobian.mean_field.fixed_points"
+            f"the phase diagram of {cell.name} is not known: only that of gru is; find the fixed "
+            "points at given parameters with rmt_jacobian.stationary(..., dynamics='at_rest')"
         )
-    if figure is not None:
-        check_figure_path(figure)
     # Refused before anything else is computed.
-    chosen = _bifurcation(candidate_stds) if candidate_stds else None
+    chosen = _bifurcation(asked.candidate_stds) if asked.candidate_stds else None
     # Their curves would be broken lines through the points asked for, so a figure has its own.
-    curve = _bifurcation(_default_grid()) if chosen is None or figure is not None else []
+    curve = _bifurcation(_default_grid()) if chosen is None or asked.figure is not None else []
     bifurcation = curve if chosen is None else chosen
     edge = _marginal_edge()
-    for line in _table(bifurcation):
-        say(line, json_path)
-    say(f"rho_0 = sqrt(2) ends at a_h = {edge[-1][0]:.6g}, a_r = {edge[-1][1]:g}", json_path)
-    if figure is not None:
-        from rmt_jacobian.plotting import phase_diagram_figure, save_figure
+    request.say(*_table(bifurcation))
+    request.say(f"rho_0 = sqrt(2) ends at a_h = {edge[-1][0]:.6g}, a_r = {edge[-1][1]:g}")
+    request.draw(lambda: _figure(curve, edge))
+    columns = ("candidate.weight_std", "reset.weight_std")
+    table = {name: [row[i] for row in bifurcation] for i, name in enumerate(columns)}
+    request.write({"bifurcation": bifurcation, "marginal_edge": edge}, table)
 
-        title = "GRU without input and biases, tied weights"
-        save_figure(phase_diagram_figure(curve, edge, title), figure)
-        say(f"wrote {figure}", json_path)
-    write_json(
-        json_path,
-        {
-            "cell": found.name,
-            "bifurcation": bifurcation,
-            "marginal_edge": edge,
-            "version": __version__,
-        },
-    )
+
+def _figure(curve: list[list[float]], edge: list[list[float]]) -> Any:
+    from rmt_jacobian.plotting import phase_diagram_figure
+
+    return phase_diagram_figure(curve, edge, "GRU without input and biases, tied weights")
 
 
 def _default_grid() -> tuple[float, ...]:
@@ -112,4 +100,5 @@ def _table(bifurcation: list[list[float]]) -> list[str]:
     return [
         f"{'candidate.weight_std':>22}{'reset.weight_std*':>20}",
         *(f"{a:>22.6g}{r:>20.10g}" for a, r in rows),
+        *cut(len(rows), len(bifurcation), "points"),
     ]

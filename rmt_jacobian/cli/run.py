@@ -2,12 +2,12 @@
 
 import shlex
 from contextlib import closing, nullcontext
-from pathlib import Path
 from typing import Any
 
 import click
 
-from rmt_jacobian.cli.options import WholeNumber, json_option, prepare_json
+from rmt_jacobian.cli.options import OUTPUT, WholeNumber
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.cli.show import check_figure, report_store
 from rmt_jacobian.errors import ParameterError
 
@@ -17,70 +17,61 @@ _PATIENCE = 30  # seconds for a scheduler to answer
 _INTERRUPTED, _UNFINISHED = 130, 1
 
 
-@click.command("run")
-@click.argument("specification", metavar="SPEC.toml", type=click.Path(path_type=Path))
-@click.option(
-    "--store",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="PATH",
-    help="Folder that every finished sample is added to, in the Zarr format.",
+@command(
+    "run",
+    click.argument("specification", metavar="SPEC.toml", type=OUTPUT),
+    click.option(
+        "--store",
+        type=OUTPUT,
+        required=True,
+        metavar="PATH",
+        help="Folder that every finished sample is added to, in the Zarr format.",
+    ),
+    click.option(
+        "--workers",
+        type=WholeNumber(min=1, max=10_000),
+        help="Processes on this machine; default: one for each core.",
+    ),
+    click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Scheduler of a dask.distributed cluster to run on.",
+    ),
+    click.option(
+        "--resume", is_flag=True, help="Go on with the store; start it if it does not exist yet."
+    ),
+    figure="Draw the results, as rmt-jacobian show does.",
+    table="all points of the grid",
 )
-@click.option(
-    "--workers",
-    type=WholeNumber(min=1, max=10_000),
-    help="Processes on this machine; default: one for each core.",
-)
-@click.option(
-    "--dask",
-    "address",
-    metavar="ADDRESS",
-    help="Scheduler of a dask.distributed cluster to run on.",
-)
-@click.option(
-    "--resume", is_flag=True, help="Go on with the store; start it if it does not exist yet."
-)
-@click.option(
-    "--figure", type=click.Path(path_type=Path), help="Draw the results, as rmt-jacobian show does."
-)
-@json_option
-def run_command(
-    specification: Path,
-    store: Path,
-    workers: int | None,
-    address: str | None,
-    resume: bool,
-    figure: Path | None,
-    json_path: str | None,
-) -> int | None:
+def run_command(request: Request) -> int | None:
     """Run an ensemble of networks, or a sweep of the theory, over a grid of parameters.
 
     Whatever interrupts it, Ctrl-C, a kill, a full disk or the death of workers, finished samples
     are kept, and --resume ends with the store of an uninterrupted run.
     """
-    if address is not None and workers is not None:
+    asked = request.options
+    if asked.dask is not None and asked.workers is not None:
         raise ParameterError("--workers are processes here and --dask is a cluster: give only one")
-    prepare_json(json_path)
 
     from rmt_jacobian.runs import UnfinishedRunError, execute, open_store, read_run
 
-    run = read_run(specification)
-    check_figure(figure, len(run.grid.axes))
+    run = read_run(asked.specification)
+    check_figure(asked.figure, len(run.grid.axes))
     again = shlex.join(
-        ["rmt-jacobian", "run", str(specification), "--store", str(store),
-         *(["--dask", address] if address else []), "--resume"]
+        ["rmt-jacobian", "run", str(asked.specification), "--store", str(asked.store),
+         *(["--dask", asked.dask] if asked.dask else []), "--resume"]
     )  # fmt: skip
     try:
-        with nullcontext() if address is None else closing(_client(address)) as client:
+        with nullcontext() if asked.dask is None else closing(_client(asked.dask)) as client:
             done = execute(
-                run, store, executor=client, workers=workers, resume=resume, progress=True,
-                say=lambda text: click.echo(f"rmt-jacobian: {text}", err=True),
+                run, asked.store, executor=client, workers=asked.workers, resume=asked.resume,
+                progress=True, say=lambda text: click.echo(f"rmt-jacobian: {text}", err=True),
             )  # fmt: skip
-        report_store(done, json_path, figure)
+        report_store(request, done)
     except KeyboardInterrupt:
         kept = "nothing was stored"
-        if store.exists():
-            status = open_store(store).status()
+        if asked.store.exists():
+            status = open_store(asked.store).status()
             kept = f"{(status != 0).sum()} of {status.size} are stored"
         click.echo(f"rmt-jacobian: interrupted: {kept}; go on with: {again}", err=True)
         return _INTERRUPTED

@@ -2,26 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian import __version__
-from rmt_jacobian.cli.options import (
-    WholeNumber,
-    cell_argument,
-    cell_settings,
-    describe,
-    json_option,
-    needs_parameters,
-    prepare_json,
-    read_cell_and_parameters,
-    sampling_options,
-    say,
-    weights_choice,
-    write_json,
-)
+from rmt_jacobian.cli.options import OUTPUT, sampling_options, steps_option, weights_option
+from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.files import check_writable, write_whole
 
@@ -37,103 +23,67 @@ __all__ = ["spectrum_command"]
 _QUANTILES = 400  # at which the law of a figure is solved
 
 
-@click.command("spectrum")
-@cell_argument()
-@needs_parameters
-@click.option(
-    "--steps", type=WholeNumber(min=1, max=100_000), default=1, show_default=True, metavar="T"
+@command(
+    "spectrum",
+    steps_option(100_000),
+    weights_option,
+    sampling_options(samples=16),
+    click.option(
+        "--out",
+        type=OUTPUT,
+        required=True,
+        metavar="FILE.npz",
+        help="Where the singular values go: array singular_values, or log_singular_values and "
+        "their errors, shape (samples, N).",
+    ),
+    click.option(
+        "--log",
+        is_flag=True,
+        help="Logarithms of all singular values, accurate however far they are apart: for many "
+        "steps.",
+    ),
+    cell=True,
+    figure="Also draw a histogram.",
+    table="all values, with their errors if they are logarithms,",
 )
-@click.option("--weights", type=weights_choice, default="gaussian", show_default=True)
-@sampling_options(samples=16)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="FILE.npz",
-    help="Where the singular values go: array singular_values, or log_singular_values and their "
-    "errors, shape (samples, N).",
-)
-@click.option(
-    "--log",
-    is_flag=True,
-    help="Logarithms of all singular values, accurate however far they are apart: for many steps.",
-)
-@click.option("--figure", type=click.Path(path_type=Path), help="Also draw a histogram.")
-@json_option
-def spectrum_command(
-    cell: str,
-    assignments: tuple[str, ...],
-    config: str | None,
-    inputs: str,
-    steps: int,
-    weights: Any,
-    width: int,
-    samples: int,
-    seed: int,
-    tied: bool,
-    workers: int | None,
-    device: Any,
-    dtype: Any,
-    out: Path,
-    log: bool,
-    figure: Path | None,
-    json_path: str | None,
-) -> None:
+def spectrum_command(request: Request) -> None:
     """Sample the singular values of T-step products of Jacobians."""
-    prepare_json(json_path)
-    if out.suffix != ".npz":
-        raise ParameterError(f"--out must end in .npz, not {out.name!r}")
-    check_writable(out)
-    found_cell, parameters = read_cell_and_parameters(cell, assignments, config, inputs)
+    asked, (cell, parameters) = request.options, request.point
+    if asked.out.suffix != ".npz":
+        raise ParameterError(f"--out must end in .npz, not {asked.out.name!r}")
+    check_writable(asked.out)
+    options = request.sampling
+    if asked.log and options.pop("dtype") != "float64":
+        raise ParameterError("--log works in double precision: leave out --dtype")
 
     import numpy as np
 
-    from rmt_jacobian.arrays import run_metadata
-    from rmt_jacobian.plotting import check_figure_path, save_figure
-
-    if figure is not None:
-        check_figure_path(figure)
-    if log and dtype != "float64":
-        raise ParameterError("--log works in double precision: leave out --dtype")
-    found = (_LogValues if log else _Values).sampled(
-        found_cell,
-        parameters,
-        weights=weights,
-        steps=steps,
-        width=width,
-        samples=samples,
-        seed=seed,
-        tied=tied,
-        workers=workers,
-        progress=True,
-        device=device,
-        **({} if log else {"dtype": dtype}),
-    )
-    settings = {
-        **cell_settings(found_cell, parameters),
-        "weights": weights,
-        "steps": steps,
-        "width": width,
-        "samples": samples,
-        "seed": seed,
-        "tied": tied,
-        "version": __version__,
-        "metadata": run_metadata(seed, device=device, dtype=dtype),
-    }
-    metadata = np.array(json.dumps(settings))
-    write_whole(out, lambda file: np.savez(file, **found.arrays(), metadata=metadata))
-    if figure is not None:
-        title = f"{found_cell.name}, {weights} W{', tied' * tied}, T = {steps}"
-        theory = None
-        if log and not tied:
-            theory = _limiting_exponents(found_cell, parameters, weights)
-        save_figure(found.figure(title, theory), figure)
+    found = (_LogValues if asked.log else _Values).sampled(cell, parameters, **options)
+    metadata = np.array(json.dumps(request.settings))
+    write_whole(asked.out, lambda file: np.savez(file, **found.arrays(), metadata=metadata))
+    request.describe()
     results = found.results()
-    say(describe(found_cell, parameters), json_path)
-    for name, value in results.items():
-        say(f"{_TITLES[name]:<{found.indent}}{value:.6g}", json_path)
-    say(f"wrote {out}{f' and {figure}' if figure else ''}", json_path)
-    write_json(json_path, {**settings, **results})
+    request.say(*(f"{_TITLES[name]:<{found.indent}}{x:.6g}" for name, x in results.items()))
+    request.say(f"wrote {asked.out}")
+    request.draw(lambda: found.figure(*_title_and_theory(request)))
+    request.write(results, _table(found.arrays()))
+
+
+def _title_and_theory(request: Request) -> "tuple[str, LyapunovExponents | None]":
+    asked, (cell, parameters) = request.options, request.point
+    title = f"{cell.name}, {asked.weights} W{', tied' * asked.tied}, T = {asked.steps}"
+    if not asked.log or asked.tied:
+        return title, None
+    return title, _limiting_exponents(cell, parameters, request.ensemble)
+
+
+def _table(arrays: dict[str, "np.ndarray"]) -> dict[str, Any]:
+    """Return one row for every value."""
+    import numpy as np
+
+    first = next(iter(arrays.values()))
+    network = np.repeat(np.arange(first.shape[0]), first.shape[1])
+    return {"network": network.tolist(), **{k: v.ravel().tolist() for k, v in arrays.items()}}
 
 
 _TITLES = {
@@ -233,13 +183,10 @@ def _limiting_exponents(
     import numpy as np
 
     from rmt_jacobian.pencils import lyapunov_exponents
-    from rmt_jacobian.sampling import ensemble_of
 
     quantiles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     try:
-        return lyapunov_exponents(
-            cell, parameters, weights=ensemble_of(weights), quantiles=quantiles
-        )
+        return lyapunov_exponents(cell, parameters, weights=weights, quantiles=quantiles)
     except (HypothesisError, ConvergenceError) as error:
         click.echo(f"the figure has no law: {error}", err=True)
         return None

@@ -9,7 +9,7 @@ import numpy as np
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, minimalrnn
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import mean_field, site_law, trajectory
+from rmt_jacobian.mean_field import PairLaw, stationary, trajectory
 from rmt_jacobian.sampling import sample_correlations
 from rmt_jacobian.solvers import roots_in
 
@@ -233,16 +233,17 @@ def signal_propagation(
     paths = []
     for k, mean in enumerate(means):
         at = parameters.with_values(bias_mean=mean)
-        field = mean_field(cell, at, input_correlation=1.0)
+        pair = stationary(cell, at).pair()
+        (variance,) = pair.law.state_squares.values()
         theory = trajectory(
-            cell, at, inputs.tolist(), start_variance=field.state_variance, start_correlation=0.0
+            cell, at, inputs.tolist(), start_variance=variance, start_correlation=0.0
         )
         untied = sampled(at, False, seeds[2 * k])
         tied = sampled(at, True, seeds[2 * k + 1]) if with_tied else None
         paths.append(
             CorrelationPath(
-                mean, theory.preactivation_correlation, untied, tied, field.correlation,
-                field.timescale,
+                mean, theory.preactivation_correlation, untied, tied, _correlation(pair),
+                pair.timescale,
             )
         )  # fmt: skip
     grid = np.linspace(means[0], means[-1], resolution if len(means) > 1 else 1)
@@ -275,7 +276,7 @@ def _checked(
 
 def _transitions(cell: Cell, parameters: Parameters, grid: np.ndarray) -> tuple[Transition, ...]:
     def excess(mean: float) -> float:
-        return site_law(cell, parameters.with_values(bias_mean=mean)).chi1 - 1
+        return stationary(cell, parameters.with_values(bias_mean=mean)).growth_rate - 1
 
     return tuple(
         Transition(root.value, continuous=root.converged)
@@ -286,10 +287,15 @@ def _transitions(cell: Cell, parameters: Parameters, grid: np.ndarray) -> tuple[
 def _curve(
     cell: Cell, parameters: Parameters, grid: np.ndarray, sigma_12: float
 ) -> FixedPointCurve:
-    fields = [
-        mean_field(cell, parameters.with_values(bias_mean=mean), input_correlation=sigma_12)
+    pairs = [
+        stationary(cell, parameters.with_values(bias_mean=mean)).pair(sigma_12)
         for mean in grid.tolist()
     ]
-    limits = np.array([field.correlation for field in fields])
-    timescales = np.array([field.timescale for field in fields])
+    limits = np.array([_correlation(pair) for pair in pairs])
+    timescales = np.array([pair.timescale for pair in pairs])
     return FixedPointCurve(sigma_12, grid, limits, timescales)
+
+
+def _correlation(pair: PairLaw) -> float:
+    (found,) = pair.correlations.values()
+    return found

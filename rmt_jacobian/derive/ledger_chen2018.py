@@ -66,7 +66,7 @@ CHEN2018: tuple[LedgerEntry, ...] = (
         r"holds at $\sigma_b = 0$ only; the factor is $\sigma_w^2 (Q^* C + R \Sigma_{12})"
         r" = q^* c + (\sigma_w^2 - \sigma_v^2) R \Sigma_{12} - \sigma_b^2$"),
     LedgerEntry("Text 3.2.1", r"$\mu_b \to \infty$: $\;\chi_{c^*} \to 1$ for every $\Sigma_{12}$",
-        _MEAN_FIELD + "mean_field",
+        _MEAN_FIELD + "PairLaw.chi",
         r"finite differences at the fixed point, $\mu_b = 4, 8, 16$", "holds"),
     LedgerEntry("(10)", r"$\partial h^{t+1} / \partial h^t = D_{u^t}"
         r" + D_{\sigma'(e^t) (h^{t-1} - z^t)} W$",

@@ -61,12 +61,6 @@ from rmt_jacobian.mean_field.slow_modes import (
     slow_share,
 )
 from rmt_jacobian.mean_field.stationary_law import StationaryLaw
-from rmt_jacobian.mean_field.summary import (
-    MeanField,
-    UntiedMeanField,
-    mean_field,
-    untied_mean_field,
-)
 from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
 from rmt_jacobian.mean_field.trajectories import Trajectory, trajectory
 from rmt_jacobian.mean_field.untied import (
@@ -74,7 +68,7 @@ from rmt_jacobian.mean_field.untied import (
     solve_untied_state,
     untied_state,
 )
-from rmt_jacobian.mean_field.untied_law import UntiedLaw
+from rmt_jacobian.mean_field.untied_law import PairLaw, UntiedLaw
 from rmt_jacobian.mean_field.zero_spectra import (
     AtomsAndDisk,
     gru_zero_growth,
@@ -92,8 +86,8 @@ __all__ = [
     "GRUFixedPoint",
     "GRUPhase",
     "LawAtRest",
-    "MeanField",
     "Network",
+    "PairLaw",
     "PairState",
     "SaddleNode",
     "SiteLaw",
@@ -103,7 +97,6 @@ __all__ = [
     "TiedSteadyState",
     "Trajectory",
     "UntiedLaw",
-    "UntiedMeanField",
     "UntiedState",
     "binary_open_share",
     "critical_weights",
@@ -127,7 +120,6 @@ __all__ = [
     "lstm_binary_forget",
     "lstm_zero_spectrum",
     "marginal_exponent",
-    "mean_field",
     "open_share",
     "order_chaos_line",
     "pair_state",
@@ -145,7 +137,6 @@ __all__ = [
     "timescale",
     "trajectory",
     "untied_law_of",
-    "untied_mean_field",
     "untied_state",
     "variance_slope",
 ]

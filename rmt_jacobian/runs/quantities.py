@@ -8,15 +8,11 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
-    MeanField,
     Sites,
-    UntiedMeanField,
+    UntiedLaw,
     UntiedState,
     fixed_points,
-    has_closed_site,
-    mean_field,
-    untied_mean_field,
-    untied_state,
+    stationary,
 )
 from rmt_jacobian.pencils import (
     ProductMoments,
@@ -68,7 +64,7 @@ class Point:
     @property
     def chi_1(self) -> float:
         """The slope of the correlation map at 1: the growth rate of squared gradients, a step."""
-        return self._mean_field.chi1
+        return self._law.same.chi
 
     @property
     def growth_rate(self) -> float:
@@ -81,7 +77,7 @@ class Point:
     @property
     def timescale(self) -> float:
         """-1 / log chi, in steps; infinite on the order-chaos line."""
-        return self._mean_field.timescale
+        return self._law.pair(self.input_correlation).timescale
 
     @property
     def variance(self) -> float:
@@ -99,17 +95,12 @@ class Point:
         return eigenvalue_law(self._state_sites, weights=self.weights).spectral_radius
 
     @cached_property
-    def _mean_field(self) -> MeanField | UntiedMeanField:
-        if has_closed_site(self.cell, self.parameters):
-            return mean_field(self.cell, self.parameters, input_correlation=self.input_correlation)
-        return untied_mean_field(
-            self.cell, self.parameters, input_correlation=self.input_correlation,
-            count=self.sites, seed=self.seed,
-        )  # fmt: skip
+    def _law(self) -> UntiedLaw:
+        return stationary(self.cell, self.parameters, sites=self.sites, seed=self.seed)
 
-    @cached_property
+    @property
     def _state(self) -> UntiedState:
-        return untied_state(self.cell, self.parameters, count=self.sites, seed=self.seed)
+        return self._law.state
 
     @cached_property
     def _moments(self) -> ProductMoments:

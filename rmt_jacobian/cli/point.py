@@ -1,0 +1,144 @@
+"""The cell and its hyperparameters, as they are typed."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from rmt_jacobian.errors import ParameterError
+
+if TYPE_CHECKING:
+    from rmt_jacobian.cells import Cell, Parameters
+
+__all__ = ["ASSIGNMENT", "CELL", "POINT_OPTIONS", "named_values", "point_of"]
+
+
+class _CellName(click.ParamType):
+    """The name of a cell, which a shell can complete."""
+
+    name = "cell"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from rmt_jacobian.cells import CELL_NAMES
+
+        return [CompletionItem(name) for name in CELL_NAMES if name.startswith(incomplete)]
+
+
+class _Assignment(click.ParamType):
+    """NAME=VALUE, of which a shell can complete the name."""
+
+    name = "assignment"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from rmt_jacobian.cells import Parameters, cell_named
+
+        try:
+            own = Parameters.of(cell_named(ctx.params.get("cell") or "")).named()
+        except ParameterError:
+            own = {}
+        shared = ("weight_std", "input_std", "bias_mean", "bias_std", "input_variance")
+        names = dict.fromkeys((*own, *shared))
+        return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
+
+
+CELL, ASSIGNMENT = _CellName(), _Assignment()
+
+POINT_OPTIONS = (
+    click.option(
+        "-p",
+        "assignments",
+        multiple=True,
+        type=ASSIGNMENT,
+        metavar="NAME=VALUE",
+        help="weight_std, input_std, bias_mean, bias_std or input_variance; repeatable; what is "
+        "not given is taken from the typical point of the cell.",
+    ),
+    click.option(
+        "--config", type=click.Path(), help="TOML file with parameters, or a table of them."
+    ),
+    click.option(
+        "--inputs",
+        type=click.Choice(["gaussian", "tanh"]),
+        default="gaussian",
+        show_default=True,
+        help="Law of the inputs: Gaussian, or the tanh of a Gaussian.",
+    ),
+    click.option(
+        "--biases",
+        type=click.Choice(["frozen", "redrawn"]),
+        help="With untied weights and bias_std above 0: whether the bias of a site is the same at "
+        "all steps or a new one at each; default: redrawn for cells with one preactivation, else "
+        "frozen.",
+    ),
+)
+
+
+def point_of(cell: "Cell", values: Mapping[str, float], inputs: Any, biases: Any) -> "Parameters":
+    """Return the hyperparameters of a cell; its typical point fills the gaps."""
+    from rmt_jacobian.cells import Parameters
+
+    return Parameters.of(cell, values, input_kind=inputs, bias_kind=biases)
+
+
+def named_values(assignments: tuple[str, ...], config: str | None) -> dict[str, float]:
+    """Return named values from a TOML file and from -p, which has the last word.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, an assignment has no ``=``, or a value is not a number.
+    """
+    given = dict(_assigned(text) for text in assignments)
+    if config is None:
+        return given
+    from rmt_jacobian.cells.parameters import overlaid
+
+    return overlaid(_read_config(config), given)
+
+
+def _assigned(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise ParameterError(f"-p {text!r} is not of the form name=value")
+    return name.strip(), _number(name.strip(), value)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ParameterError(f"{name} must be a number, not {value!r}") from None
+
+
+def _read_config(path: str) -> dict[str, float]:
+    try:
+        with open(path, "rb") as file:
+            content = tomllib.load(file)
+    except OSError as error:
+        raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"{path} is not valid TOML: {error}") from error
+    table = content.get("parameters", content)
+    if not isinstance(table, Mapping):
+        raise ParameterError(f"{path}: 'parameters' must be a table of name = value lines")
+    if table is not content and (others := sorted(content.keys() - {"parameters"})):
+        raise ParameterError(
+            f"{path}: {', '.join(others)} stands outside [parameters]: move it inside"
+        )
+    return dict(_flattened(table, ""))
+
+
+def _flattened(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, _number(prefix + name, value)
