@@ -5,9 +5,11 @@ All of them derive from :class:`RmtJacobianError`.  Those that report bad input 
 """
 
 __all__ = [
+    "CallError",
     "ConvergenceError",
     "HypothesisError",
     "InfeasibleError",
+    "MissingPackageError",
     "ParameterError",
     "RmtJacobianError",
     "RoundingWarning",
@@ -22,6 +24,14 @@ class RmtJacobianError(Exception):
 
 class ParameterError(RmtJacobianError, ValueError):
     """An argument lies outside its domain, or its name is unknown."""
+
+
+class CallError(ParameterError, TypeError):
+    """A call has an argument that does not fit, or what is called is a module."""
+
+
+class MissingPackageError(ParameterError, ImportError):
+    """What was asked for needs a package that is not installed."""
 
 
 class InfeasibleError(ParameterError):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TypeAlias
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.activations import (
     ACTIVATIONS,
     activation_name,
@@ -80,6 +81,7 @@ _OTHER_SPELLINGS = {
 }
 
 
+@named_arguments
 def cell_named(name: str | Cell) -> Cell:
     """Return one of the cells that come with the package, with an activation if one is named.
 

@@ -9,6 +9,7 @@ import scipy.special
 import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.errors import ParameterError, SpecificationError
 
 __all__ = [
@@ -294,6 +295,7 @@ def activation_name(name: str) -> str:
     return spelled("activation", name, ACTIVATIONS, _OTHER_SPELLINGS)
 
 
+@named_arguments
 def activation_named(activation: str | Activation) -> Activation:
     """Return an activation by its name; a function is returned as it is.
 

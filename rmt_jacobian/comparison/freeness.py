@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.product_statistics import STATISTICS, statistics_of
@@ -159,6 +160,7 @@ class CellFreeness:
         return f"untied\n{self.untied}\n\ntied\n{self.tied}"
 
 
+@named_arguments
 def freeness_test(
     samples: Iterable[Sequence[np.ndarray] | np.ndarray], *, states: int = 1
 ) -> FreenessTest:
@@ -236,6 +238,7 @@ def freeness_test(
     return _collected(values, steps, width, states)
 
 
+@named_arguments
 def freeness_of_cell(
     cell: Cell | str,
     parameters: Point = None,

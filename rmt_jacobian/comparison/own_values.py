@@ -5,6 +5,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison.distances import LineLaw
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.errors import ParameterError
@@ -15,6 +16,7 @@ __all__ = ["checked_law", "checked_values", "compare"]
 AnyLaw = TypeVar("AnyLaw", bound=LineLaw)
 
 
+@named_arguments
 def compare(
     values: ArrayLike,
     law: LineLaw | str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, namespace
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
@@ -107,6 +108,7 @@ class Verification:
         return f"Untied weights, {kind} biases, N -> infinity, W bi-invariant."
 
 
+@named_arguments
 def verify(
     cell: Cell | str,
     parameters: Point = None,

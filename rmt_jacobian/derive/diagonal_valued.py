@@ -16,6 +16,7 @@ from typing import Any
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.linear_recursion import solve_triangular_recursion
@@ -235,6 +236,7 @@ def _derivation(
 
 
 @cache
+@named_arguments
 def exact_mean(cell: Cell | str) -> Derivation:
     r"""Derive m_1 over T steps, :math:`\chi_1^T`.
 
@@ -248,6 +250,7 @@ def exact_mean(cell: Cell | str) -> Derivation:
 
 
 @cache
+@named_arguments
 def exact_second_moment(cell: Cell | str) -> Derivation:
     """Derive m_2 over T steps in closed form, by the diagonal-valued route.
 
@@ -267,6 +270,7 @@ def exact_second_moment(cell: Cell | str) -> Derivation:
 
 
 @cache
+@named_arguments
 def exact_variance(cell: Cell | str) -> Derivation:
     """Derive m_2 - m_1^2 over T steps in closed form, by the diagonal-valued route."""
     cell = cell_named(cell)

@@ -4,6 +4,7 @@ from functools import cache
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.derivation import Derivation
@@ -26,6 +27,7 @@ def _hypotheses(cell: Cell) -> tuple[str, ...]:
 
 
 @cache
+@named_arguments
 def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     r"""Derive the k-th moment of the T-step product from S-transforms, with T a symbol.
 
@@ -85,6 +87,7 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
 
 
 @cache
+@named_arguments
 def s_transform_variance(cell: Cell | str) -> Derivation:
     r"""Derive the variance of J J^T over T steps from S-transforms.
 

@@ -7,6 +7,7 @@ kept in time, and networks at rest.  Which equations give the law is decided by 
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args, overload
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import BiasKind, Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
@@ -46,6 +47,7 @@ def stationary(
     start_variance: float | None = None, sites: int | None = None, seed: int = 0,
     progress: bool = False,
 ) -> LawAtRest: ...  # fmt: skip
+@named_arguments
 def stationary(
     cell: Cell | str,
     parameters: Point = None,

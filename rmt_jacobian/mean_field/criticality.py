@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field.correlation import variance_slope
@@ -43,6 +44,7 @@ class CriticalInitialization:
     state_variance: float
 
 
+@named_arguments
 def critical_weights(
     cell: Cell, *, preactivation_variance: float, bias_mean: float, input_variance: float
 ) -> CriticalInitialization:
@@ -120,6 +122,7 @@ def critical_weights(
     return CriticalInitialization(parameters, preactivation_variance, candidate.law.state_variance)
 
 
+@named_arguments
 def feasible_preactivation_variances(
     cell: Cell,
     *,
@@ -162,6 +165,7 @@ def feasible_preactivation_variances(
     ]
 
 
+@named_arguments
 def order_chaos_line(
     cell: Cell, parameters: Parameters, *, solve_for: str, search: Sequence[float]
 ) -> list[float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.averages import (
@@ -27,6 +28,7 @@ class Trajectory:
     state_correlation: np.ndarray
 
 
+@named_arguments
 def trajectory(
     cell: Cell,
     parameters: Parameters,

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError
@@ -134,6 +135,7 @@ class CriticalPoint:
         return f"a minimum among critical points nearby{held}"
 
 
+@named_arguments
 def critical_initialization(
     cell: Cell | str,
     fixed: Mapping[str, float],

@@ -23,6 +23,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.laws.manners import Manners
@@ -205,6 +206,7 @@ def _monotone(x: np.ndarray, y: np.ndarray) -> CubicSpline | PchipInterpolator:
     return PchipInterpolator(x, y) if turns else curve
 
 
+@named_arguments
 def lyapunov_law(
     network: Network,
     parameters: Point = None,

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive import diagonal_valued_recursion
@@ -31,6 +32,7 @@ _STILL = 1 << 12  # sites that no W spreads, beside rare ones that it does
 _ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
+@named_arguments
 def singular_value_law(
     network: Network,
     parameters: Point = None,

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
@@ -24,6 +25,7 @@ __all__ = ["moments"]
 _SHARE = 4  # of the sites, that each of some eight populations has
 
 
+@named_arguments
 def moments(
     network: Network,
     parameters: Point = None,

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison import checked_law, checked_values, compare
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.manners import Manners
@@ -18,6 +19,7 @@ _SPREAD = 1e3  # between the quantiles of 5 % and 95 %, beyond which a law is dr
 _SEEN = 0.999  # of the mass is shown, where a law has a long tail
 
 
+@named_arguments
 def plot(
     values: ArrayLike,
     law: DrawableLaw | str,

@@ -12,6 +12,7 @@ from scipy.linalg import lapack
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
@@ -93,6 +94,7 @@ class _Setting:
     device: Device | ModuleType
 
 
+@named_arguments
 def sample_lyapunov(
     cell: Cell | str,
     parameters: Point = None,

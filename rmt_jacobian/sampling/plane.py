@@ -6,6 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, Seed, checked_precision, namespace, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
@@ -28,6 +29,7 @@ def checked_dynamics(dynamics: str) -> Dynamics:
     return dynamics  # pyright: ignore[reportReturnType]
 
 
+@named_arguments
 def sample_eigenvalues(
     cell: Cell | str,
     parameters: Point = None,

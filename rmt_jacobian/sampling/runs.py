@@ -16,6 +16,7 @@ from rmt_jacobian.arrays import (
     spawn,
     to_numpy,
 )
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError, RoundingWarning
@@ -107,6 +108,7 @@ class _Sample:
     spectra: dict[int, np.ndarray]
 
 
+@named_arguments
 def sample_moments(
     cell: Cell | str,
     parameters: Point = None,
@@ -235,6 +237,7 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
     )
 
 
+@named_arguments
 def sample_singular_values(
     cell: Cell | str,
     parameters: Point = None,
@@ -294,6 +297,6 @@ def sample_singular_values(
             f"{lost} of {values.size} singular values are below {_NOISE[setting.dtype]:g} of the "
             "largest and rounding noise: sample_log_singular_values (spectrum --log) resolves them",
             RoundingWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     return values
