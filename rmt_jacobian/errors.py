@@ -9,7 +9,6 @@ __all__ = [
     "ConvergenceError",
     "HypothesisError",
     "InfeasibleError",
-    "MissingPackageError",
     "ParameterError",
     "RmtJacobianError",
     "RoundingWarning",
@@ -28,10 +27,6 @@ class ParameterError(RmtJacobianError, ValueError):
 
 class CallError(ParameterError, TypeError):
     """A call has an argument that does not fit, or what is called is a module."""
-
-
-class MissingPackageError(ParameterError, ImportError):
-    """What was asked for needs a package that is not installed."""
 
 
 class InfeasibleError(ParameterError):

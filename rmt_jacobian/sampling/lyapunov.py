@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +15,11 @@ from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn,
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
+from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.labelled import sample_dataset, settings_of
 from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 
@@ -50,6 +52,8 @@ class LyapunovSamples:
         The largest ratio met between the columns and the diagonal of one R, over samples.  The
         exponents it belongs to have a relative error of 1e-16 times it in their steps; from 1e14
         on a step is singular to rounding and the lowest exponents are noise.
+    settings
+        What was asked for, by name.
     """
 
     weights: Weights
@@ -60,6 +64,7 @@ class LyapunovSamples:
     exponents: np.ndarray
     spread: float
     states: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def quantiles(self) -> np.ndarray:
@@ -79,6 +84,20 @@ class LyapunovSamples:
             return np.full(self.exponents.shape[1], np.nan)
         with np.errstate(invalid="ignore"):
             return self.exponents.std(axis=0, ddof=1) / math.sqrt(samples)
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.Dataset`` with the dimensions network and value.
+
+        Its attributes are what was asked for.
+        """
+        meaning = "Lyapunov exponents in nats a step, largest first"
+        quantile = Labelled(["value"], self.quantiles, "share of all exponents that is above")
+        return sample_dataset(
+            {"exponents": Labelled(["network", "value"], self.exponents, meaning, "1/step")},
+            {**self.settings, "spread": self.spread},
+            steps=self.steps,
+            coordinates={"quantile": quantile},
+        )
 
 
 @dataclass(frozen=True)
@@ -201,6 +220,11 @@ def sample_lyapunov(
     return LyapunovSamples(
         setting.weights, steps, transient, width, tied, np.stack(rows), max(spreads),
         len(cell.states),
+        settings_of(
+            cell, parameters,
+            {"weights": weights, "steps": steps, "transient": transient, "width": width,
+             "samples": samples, "seed": seed, "tied": tied, "device": device},
+        ),
     )  # fmt: skip
 
 
