@@ -83,4 +83,6 @@ def eigenvalue_law(
             check_counts(sites=sites)
         points = law_of(network, parameters).sites(sites, seed)
     points = points if device is None else points.on(device)
-    return EigenvalueLaw(site_problem(points, weights), grain)
+    named = weights if isinstance(weights, str) else "given"
+    title = f"{points.cell.name}, {named} W,"
+    return EigenvalueLaw(site_problem(points, weights), grain, title)

@@ -9,10 +9,19 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from rmt_jacobian.laws import Law
 
-__all__ = ["law_figure", "plot_law"]
+__all__ = ["axes_or_own", "law_figure", "plot_law"]
 
 _POINTS = 800
 _TALLEST = 0.98  # quantile of the heights that is shown whole; a hard edge goes beyond
+
+
+def axes_or_own(ax: Axes | None) -> Axes:
+    """Return the axes, or those of pyplot, which alone shows them in a notebook."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.gca()
 
 
 def plot_law(law: "Law", ax: Axes) -> Axes:
