@@ -214,6 +214,7 @@ def lyapunov_law(
     weights: WeightsChoice,
     draws: int | None = None,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> LyapunovLaw:
     """Return the law of the Lyapunov exponents of untied networks.
 
@@ -227,6 +228,8 @@ def lyapunov_law(
         preactivation by name.
     draws, seed
         As in :func:`lyapunov_exponents`.
+    progress
+        Whether to show a progress bar, from two seconds on.
 
     Raises
     ------
@@ -249,8 +252,9 @@ def lyapunov_law(
 
     def known(quantiles: np.ndarray) -> LyapunovExponents:
         return lyapunov_exponents(
-            law, weights=weights, quantiles=np.append(0.0, quantiles), draws=draws, seed=seed
-        )
+            law, weights=weights, quantiles=np.append(0.0, quantiles), draws=draws, seed=seed,
+            progress=progress,
+        )  # fmt: skip
 
     shares = expit(np.linspace(-_FARTHEST, _FARTHEST, _NODES))
     found, rank = known(shares), 1.0

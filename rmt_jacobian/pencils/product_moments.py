@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.calls import named_arguments
@@ -34,6 +35,7 @@ def moments(
     steps: int,
     sites: int = 4096,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> ProductMoments:
     r"""Return m_1 and m_2 of :math:`J J^T`, :math:`J = J_T \cdots J_1`, and their errors.
 
@@ -53,6 +55,8 @@ def moments(
     sites, seed
         How many sites a law has; each of some eight populations has a quarter of them.  What they
         are drawn from.
+    progress
+        Whether to show a progress bar, from two seconds on.
 
     Raises
     ------
@@ -77,9 +81,11 @@ def moments(
     if known is not None:
         return known
     states = independent_states(state)
+    title = f"{state.cell.name}, moments of {steps} steps"
+    bar = tqdm(states, title, unit="population", disable=not progress, delay=2, mininterval=0.5)
     found = [
         product_moments_of(each, weights, steps, count=max(sites // _SHARE, 2), seed=rng)
-        for each, rng in zip(states, spawn(seed, len(states)), strict=True)
+        for each, rng in zip(bar, spawn(seed, len(states)), strict=True)
     ]
     table = np.array([[each.mean, each.second_moment] for each in found])
     mean, second = map(float, table.mean(axis=0))
