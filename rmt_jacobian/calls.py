@@ -39,13 +39,22 @@ def named_arguments(function: Function) -> Function:
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
-            known.bind(*args, **kwargs)
+            given = known.bind(*args, **kwargs).arguments
         except TypeError:
             name = function.__qualname__.removesuffix(".__init__")
             raise CallError(_fault(name, known, args, kwargs)) from None
+        if hasattr(function, "cache_info"):
+            _refuse_unhashable(function.__qualname__, given)
         return function(*args, **kwargs)
 
     return called  # pyright: ignore[reportReturnType]
+
+
+def _refuse_unhashable(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse lists and mappings where answers are kept by what was asked."""
+    for key, value in given.items():
+        if getattr(type(value), "__hash__", None) is None:
+            raise CallError(f"{key} of {name} must be one thing or its name, not {value!r}")
 
 
 def _fault(name: str, known: Signature, args: Sequence[Any], given: Mapping[str, Any]) -> str:

@@ -288,6 +288,10 @@ def _named(given: Mapping[str, float] | None) -> Mapping[str, float]:
 def _numbers(given: Mapping[str, float]) -> dict[str, float]:
     numbers = {}
     for name, value in given.items():
+        if not isinstance(name, str):
+            raise ParameterError(
+                f"a parameter must have a name, such as 'weight_std', not {name!r}"
+            )
         try:
             numbers[name] = float(value)
         except (TypeError, ValueError, OverflowError):

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison.distances import LineLaw
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import Law, parse_law
 
@@ -57,6 +58,9 @@ def compare(
     known = checked_law(law)
     name = label or (law if isinstance(law, str) else "")
     checked = checked_values(values)
+    check_numbers(quantile=quantile)
+    if states is not None:
+        check_counts(states=states)
     own = int(getattr(known, "states", 1)) if states is None else states
     return compare_spectrum(known, checked, label=name, quantile=quantile, states=own)
 

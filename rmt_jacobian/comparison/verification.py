@@ -14,6 +14,7 @@ from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.counts import check_counts, check_seed, counts_of
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
     printed_second_moment,
@@ -182,6 +183,14 @@ def verify(
     'exact agrees, paired agrees, free steps agrees'
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    steps = counts_of("steps", steps)
+    check_counts(width=width, samples=samples)
+    check_seed(seed, whole=True)
+    weights = [weights] if isinstance(weights, str) else weights
+    if not isinstance(weights, Sequence):
+        raise ParameterError(
+            f"weights must be a list of ensembles, such as ['gaussian'], not {weights!r}"
+        )
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
     if width < 2:

@@ -235,8 +235,8 @@ def _derivation(
     return Derivation(cell, quantity, sp.sympify(expression, strict=True), symbols, hypotheses)
 
 
-@cache
 @named_arguments
+@cache
 def exact_mean(cell: Cell | str) -> Derivation:
     r"""Derive m_1 over T steps, :math:`\chi_1^T`.
 
@@ -249,8 +249,8 @@ def exact_mean(cell: Cell | str) -> Derivation:
     return _derivation(cell, "mean of J J^T over T steps", growth_rate**steps_symbol, symbols)
 
 
-@cache
 @named_arguments
+@cache
 def exact_second_moment(cell: Cell | str) -> Derivation:
     """Derive m_2 over T steps in closed form, by the diagonal-valued route.
 
@@ -269,8 +269,8 @@ def exact_second_moment(cell: Cell | str) -> Derivation:
     )  # fmt: skip
 
 
-@cache
 @named_arguments
+@cache
 def exact_variance(cell: Cell | str) -> Derivation:
     """Derive m_2 - m_1^2 over T steps in closed form, by the diagonal-valued route."""
     cell = cell_named(cell)

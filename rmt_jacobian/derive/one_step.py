@@ -22,8 +22,8 @@ ONE_STEP_HYPOTHESES = (
 )
 
 
-@cache
 @named_arguments
+@cache
 def one_step_moment(cell: Cell | str, k: int, *, independent: bool = False) -> Derivation:
     r"""Derive the k-th moment of J J^T for one step.
 
@@ -92,8 +92,8 @@ def one_step_moment(cell: Cell | str, k: int, *, independent: bool = False) -> D
     )
 
 
-@cache
 @named_arguments
+@cache
 def one_step_variance(cell: Cell | str, *, independent: bool = False) -> Derivation:
     r"""Derive the variance m_2 - m_1^2 of the spectrum of J J^T for one step.
 

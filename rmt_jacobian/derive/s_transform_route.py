@@ -26,8 +26,8 @@ def _hypotheses(cell: Cell) -> tuple[str, ...]:
     )
 
 
-@cache
 @named_arguments
+@cache
 def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     r"""Derive the k-th moment of the T-step product from S-transforms, with T a symbol.
 
@@ -86,8 +86,8 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     )
 
 
-@cache
 @named_arguments
+@cache
 def s_transform_variance(cell: Cell | str) -> Derivation:
     r"""Derive the variance of J J^T over T steps from S-transforms.
 

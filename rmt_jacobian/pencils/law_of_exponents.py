@@ -25,6 +25,7 @@ from scipy.special import expit, logit
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.mean_field import Network, untied_law_of
@@ -246,6 +247,8 @@ def lyapunov_law(
     >>> round(float(law.cdf(0.0)), 3), round(law.entropy_rate(), 5)
     (0.77, 0.0079)
     """
+    if draws is not None:
+        check_counts(draws=draws)
     law = untied_law_of(network, parameters, what="the law of Lyapunov exponents")
     if isinstance(seed, np.random.Generator):  # the same sites for all that is asked
         seed = int(seed.integers(2**63))

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_seed
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Network, SiteLaw, UntiedState, untied_law_of
 from rmt_jacobian.mean_field.replicated import half_width
@@ -76,6 +76,7 @@ def moments(
     (0.9939, 19.4291, True)
     """
     check_counts(steps=steps, sites=sites)
+    check_seed(seed)
     state = untied_law_of(network, parameters, what="the moments of a product of Jacobians").state
     known = _exact(state.site_law, state, weights, steps)
     if known is not None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, is_count
 from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
@@ -190,13 +190,14 @@ def sample_lyapunov(
     ((2, 16), True)
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    check_counts(steps=steps, samples=samples, width=width)
     transient = steps // 10 if transient is None else transient
     most = len(cell.states) * width
     exponents = most if exponents is None else exponents
-    check_counts(steps=steps, samples=samples, width=width)
-    if transient < 0:
-        raise ParameterError(f"transient must be a whole number >= 0, not {transient}")
-    if not 1 <= exponents <= most:
+    check_counts(exponents=exponents)
+    if transient != 0 and not is_count(transient):
+        raise ParameterError(f"transient must be a whole number >= 0, not {transient!r}")
+    if exponents > most:
         raise ParameterError(
             f"exponents must be from 1 to the {most} of {len(cell.states)} x {width} variables, "
             f"not {exponents}"

@@ -135,7 +135,7 @@ def test_one_exponent_for_all() -> None:
         ),
         (lyapunov, lambda: rj.lyapunov_law("minimalrnn", progress=True, draws=2**12, **W)),
         (product_moments, lambda: rj.moments("gru", SMALL, progress=True, steps=2, sites=64, **W)),
-    ],  # fmt: skip
+    ],
     ids=["gru", "minimalrnn", "moments"],
 )
 def test_a_bar_counts_to_its_end(module, ask, monkeypatch, capsys) -> None:
