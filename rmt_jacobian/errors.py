@@ -20,6 +20,10 @@ __all__ = [
 class RmtJacobianError(Exception):
     """Base class of every error raised on purpose by this package."""
 
+    def __str__(self) -> str:
+        """Return the message in one line, whatever it quotes."""
+        return " ".join(map(str.strip, super().__str__().splitlines()))
+
 
 class ParameterError(RmtJacobianError, ValueError):
     """An argument lies outside its domain, or its name is unknown."""

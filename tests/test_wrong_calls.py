@@ -4,8 +4,9 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from functools import wraps
-from inspect import signature
+from inspect import Parameter, signature
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import matplotlib as mpl
@@ -75,16 +76,16 @@ MISTAKES: dict[str, tuple[Any, ...]] = {
         {"input_variance": math.inf}, {"weight_std": -1.0}, {"weight_std": "two"},
         {"weight_std": None}, {"weight_std": [1.0, 2.0]}, {3: 1.0}, {"weight_std": 1j},
     ),
-    "fixed": ({"weigth_std": 2.0}, [1.0], {"input_variance": "one"}, {"input_variance": -1.0},
+    "fixed": ({"weigth_std": 2.0, "input_variance": 1.0}, [1.0], {"input_variance": "one"}, {"input_variance": -1.0},
               {"input_variance": math.nan}, {}, None),
     "weights": ("gausian", "GAUSSIAN?", 3, None, ["gaussian", "orthogonl"]),
-    "steps": (2.5, 2.0, True, 0, -1, "3", math.nan, np.array([[1]])),
+    "steps": (2.5, 2.0, True, 0, -1, "3", math.nan, np.eye(3)),
     "width": NO_COUNTS,
     "samples": NO_COUNTS[:-1],
     "sites": (2.5, True, 0, -1, "3"),
     "draws": (2.5, True, 0, -1, "3"),
     "workers": (2.5, 0, -1, "two"),
-    "seed": ("abc", -1, 2.5),
+    "seed": ("abc", -1, 2.5, np.eye(3)),
     "dynamics": ("steady", 3, ""),
     "biases": ("fixed", 3),
     "tolerance": ("small", -1.0, math.nan),
@@ -131,24 +132,110 @@ def generated() -> Iterator[Any]:
 
 CALLS = list(generated())
 REMEDY = re.compile(r"must |did you mean|: |use |give |takes ")
+NAMES = {  # where a message calls an argument by what it stands for
+    "network": ("cell",),
+    "name": ("cell",),
+    "cell": ("cell", "activation"),
+    "parameters": ("parameter", "weight_std", "input_variance"),
+    "fixed": ("fixed", "input_variance", "weigth_std"),
+    "free": ("solve for",),
+    "solve_for": ("solve for",),
+    "weights": ("weights",),
+    "samples": ("samples", "factors"),
+    "law": ("law", "radius"),
+    "start_variance": ("start_variance", "start needs a variance"),
+    "start_correlation": ("start_correlation", "start needs a variance"),
+    "input_correlations": ("input_correlations",),
+}
+
+
+def refused(call: Callable[[], Any], folder: Path) -> str:
+    """Return the message of the error of ours that a call raises, and see that it writes nothing."""
+    with pytest.raises((ValueError, TypeError)) as raised:
+        call()
+    message = str(raised.value)
+    assert isinstance(raised.value, rj.RmtJacobianError), repr(raised.value)
+    assert "\n" not in message
+    assert REMEDY.search(message), message
+    assert list(folder.iterdir()) == []
+    return message
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    return tmp_path
 
 
 @pytest.mark.parametrize(("name", "key", "wrong"), CALLS)
-def test_a_wrong_argument(name: str, key: str, wrong: Any, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    mpl.use("Agg")
+def test_a_wrong_argument(name: str, key: str, wrong: Any, folder: Path) -> None:
     call, given = RIGHT[name]
-    with pytest.raises((ValueError, TypeError)) as refused:
-        call(**{**given, key: wrong})
-    message = str(refused.value)
-    assert isinstance(refused.value, rj.RmtJacobianError), repr(refused.value)
-    assert "\n" not in message
-    assert REMEDY.search(message), message
-    assert list(tmp_path.iterdir()) == []
+    message = refused(lambda: call(**{**given, key: wrong}), folder)
+    assert any(word in message for word in NAMES.get(key, (key.replace("_", " "), key))), message
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_the_right_call(name: str) -> None:
-    mpl.use("Agg")
+def test_the_right_call(name: str, folder: Path) -> None:
     call, given = RIGHT[name]
     call(**given)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [(name, key) for name, (call, given) in RIGHT.items() for key in given
+     if signature(call).parameters[key].default is Parameter.empty],
+)  # fmt: skip
+def test_a_missing_argument(name: str, key: str, folder: Path) -> None:
+    call, given = RIGHT[name]
+    rest = {other: value for other, value in given.items() if other != key}
+    assert f" needs {key}" in refused(lambda: call(**rest), folder)
+
+
+def test_there_are_a_hundred() -> None:
+    assert len(CALLS) > 100
+
+
+@pytest.mark.parametrize("name", [n for n in rj.__all__ if isinstance(getattr(rj, n), ModuleType)])
+def test_a_module_is_no_function(name: str, folder: Path) -> None:
+    module = getattr(rj, name)
+    assert f"rmt_jacobian.{name} is a module: call " in refused(lambda: module("gru"), folder)
+
+
+E3, P = np.eye(3), rj.Parameters.of(rj.minimalrnn)
+GRU = {"network": "gru", **GAUSSIAN, "steps": 1}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: rj.critical_initialization(preactivation_variance=20), "its arguments are cell"),
+        (lambda: rj.critical_initialization("gru", {"input_variance": 1}, weigths=""), "weights?"),
+        (lambda: rj.stationary("gru", weight_std=2), "go into parameters="),
+        (lambda: rj.stationary("gru", {}, "tied"), "dynamics=..."),
+        (lambda: rj.stationary("gru", cell="gru"), "cell twice"),
+        (lambda: rj.stationary(rj.stationary("vanilla"), {}), "a cell must be"),
+        (lambda: rj.Parameters(weight_std=2), "Parameters.of"),
+        (lambda: rj.Cell("own", 3), "Cell needs input"),
+        (lambda: rj.Cell("own", *(getattr(rj.vanilla, name) for name in (
+            "states", "input", "preactivations")), ("h",)), "expressions of sympy"),
+        (lambda: rj.Preactivation("a"), "needs symbol, source"),
+        (lambda: rj.moments(**GRU, parameters={"weight_std": E3}), "weight_std must be"),
+        (lambda: rj.moments(**{**GRU, "weights": {"update": "gaussian"}}), "reset, candidate"),
+        (lambda: rj.critical_weights("lstm", preactivation_variance=1, bias_mean=0,
+                                     input_variance=1), "use a cell of that form"),
+        (lambda: rj.freeness_test([E3, E3]), "square matrices"),
+        (lambda: rj.freeness_test([[E3, E3]]), "at least 2 samples"),
+        (lambda: rj.freeness_test([[E3], [E3]]), "at least 2 matrices"),
+        (lambda: rj.freeness_test([[E3, E3], [E3, np.eye(2)]]), "square matrices of one size"),
+        (lambda: rj.freeness_test(np.ones((2, 2, 3, 4))), "square matrices"),
+        (lambda: rj.freeness_test([["a", "b"], ["c", "d"]]), "square matrices"),
+        (lambda: rj.compare(np.ones(4), "quarter-circle(2)", states=3), "number of states"),
+        (lambda: rj.plot([1.0], "quarter-circle(2)", 3), "ax must be axes"),
+        (lambda: rj.stationary("gru").pair("x"), "input_correlation must be"),
+        (lambda: rj.stationary("gru").growth_over(2.5), "steps must be"),
+        (lambda: rj.exact_variance(rj.minimalrnn).evaluate(P, stepz=1), "did you mean steps?"),
+    ],
+)  # fmt: skip
+def test_other_wrong_calls(call: Callable[[], Any], said: str, folder: Path) -> None:
+    assert said in refused(call, folder)

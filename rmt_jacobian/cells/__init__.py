@@ -107,6 +107,10 @@ def cell_named(name: str | Cell) -> Cell:
     """
     if isinstance(name, Cell):
         return name
+    if not isinstance(name, str):
+        raise ParameterError(
+            f"a cell must be one of rmt_jacobian or its name, such as 'gru', not {repr(name)[:60]}"
+        )
     first, colon, activation = str(name).partition(":")
     plain = spelled("cell", first, _CELLS, _OTHER_SPELLINGS)
     if not colon:

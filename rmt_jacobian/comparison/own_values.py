@@ -100,8 +100,8 @@ def checked_values(values: ArrayLike, name: str = "values") -> np.ndarray:
     """
     try:
         found = np.asarray(values)
-    except ValueError as error:
-        raise ParameterError(f"{name}: rows must have one length: {error}") from error
+    except ValueError:
+        raise ParameterError(f"{name} must be rows of one length") from None
     if found.dtype.kind not in "fiu" or found.ndim not in (1, 2) or not found.size:
         raise ParameterError(
             f"{name} must hold real numbers of shape (networks, N) or (N,), not {found.dtype} of "

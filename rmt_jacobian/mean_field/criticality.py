@@ -11,6 +11,7 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters, cell_named
 from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.errors import InfeasibleError, ParameterError
+from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.mean_field.correlation import variance_slope
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 from rmt_jacobian.solvers import roots_in
@@ -99,6 +100,7 @@ def critical_weights(
     (2.0, 0.0)
     """
     cell = cell_named(cell)
+    single_site(cell)
     check_numbers(
         preactivation_variance=preactivation_variance, input_variance=input_variance, above=0
     )
@@ -152,6 +154,7 @@ def feasible_preactivation_variances(
     (14.293, 10000.0)
     """
     cell = cell_named(cell)
+    single_site(cell)
     check_numbers(low=low, high=high, input_variance=input_variance, above=0)
     check_numbers(bias_mean=bias_mean)
     check_counts(resolution=resolution)

@@ -87,7 +87,7 @@ def trajectory(
         raise ParameterError("the start needs a variance above 0 and a correlation in [-1, 1]")
     for sigma_12 in input_correlations:
         if not -1 <= sigma_12 <= 1:
-            raise ParameterError(f"input correlations must lie in [-1, 1], not {sigma_12}")
+            raise ParameterError(f"input_correlations must lie in [-1, 1], not {sigma_12}")
     rows = []
     mean, variance, covariance = start_mean, start_variance, start_variance * start_correlation
     for sigma_12 in input_correlations:

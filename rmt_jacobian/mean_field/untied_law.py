@@ -9,7 +9,7 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.mean_field.pair_equations import pair_state
 from rmt_jacobian.mean_field.pairs import PairState
@@ -84,6 +84,7 @@ class UntiedLaw(StationaryLaw):
         steps
             T.
         """
+        check_counts(steps=steps)
         return self.pair().state.growth_rate(steps)
 
     @property
@@ -116,6 +117,7 @@ class UntiedLaw(StationaryLaw):
         >>> round(pair.chi, 4), round(pair.correlations["update"], 4)
         (0.4243, 0.309)
         """
+        check_numbers(input_correlation=input_correlation)
         if input_correlation not in self._pairs:
             self._pairs[input_correlation] = PairLaw(
                 self,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.laws.manners import html_table
 from rmt_jacobian.pencils.eigenvalue_level import zero_crossings
@@ -162,6 +163,7 @@ class EigenvalueLaw:
             Of the grid on which curves are looked for.  Parts of the support away from the real
             axis that are thinner than a thirtieth of its radius need more than 1.
         """
+        check_counts(points=points)
         return self._support.curves(points, detail)
 
     @cached_property

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rmt_jacobian.errors import ParameterError
+
 if TYPE_CHECKING:
     from rmt_jacobian.laws import Law
 
@@ -17,8 +19,10 @@ _TALLEST = 0.98  # quantile of the heights that is shown whole; a hard edge goes
 
 def axes_or_own(ax: Axes | None) -> Axes:
     """Return the axes, or those of pyplot, which alone shows them in a notebook."""
-    if ax is not None:
+    if isinstance(ax, Axes):
         return ax
+    if ax is not None:
+        raise ParameterError(f"ax must be axes of matplotlib, not {ax!r}")
     from matplotlib import pyplot as plt
 
     return plt.gca()

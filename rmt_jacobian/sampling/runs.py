@@ -216,6 +216,8 @@ def sample_moments(
     """
     cell, parameters = cell_and_parameters(cell, parameters)
     check_counts(samples=samples)
+    if spectra_at:
+        check_counts(spectra=spectra)
     if samples < 2:
         raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
     steps, spectra_at = counts_of("steps", steps), counts_of("spectra_at", spectra_at)
