@@ -78,8 +78,8 @@ def check_numbers(*, above: float = -math.inf, **numbers: Any) -> None:
     rmt_jacobian.errors.ParameterError: tolerance must be a finite number above 0, not 'small'
     """
     for name, value in numbers.items():
-        is_number = isinstance(value, Real | np.floating) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value) and value > above):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (is_number and math.isfinite(value) and float(value) > above):
             bound = f" above {above:g}" if math.isfinite(above) else ""
             raise ParameterError(f"{name} must be a finite number{bound}, not {value!r}")
 
@@ -91,7 +91,7 @@ def check_seed(seed: Any, *, whole: bool = False) -> None:
     --------
     >>> check_seed("abc")
     Traceback (most recent call last):
-    rmt_jacobian.errors.ParameterError: seed must be a whole number, not below 0, or a generator
+    rmt_jacobian.errors.ParameterError: seed must be a non-negative whole number, or a generator
         or SeedSequence of numpy, not 'abc'
     """
     if not whole and isinstance(seed, np.random.Generator | np.random.SeedSequence):
@@ -99,4 +99,4 @@ def check_seed(seed: Any, *, whole: bool = False) -> None:
     is_zero = isinstance(seed, int | np.integer) and not isinstance(seed, bool) and seed == 0
     if not (is_count(seed) or is_zero):
         other = "" if whole else ", or a generator or SeedSequence of numpy"
-        raise ParameterError(f"seed must be a whole number, not below 0{other}, not {seed!r}")
+        raise ParameterError(f"seed must be a non-negative whole number{other}, not {seed!r}")

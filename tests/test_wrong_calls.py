@@ -76,7 +76,8 @@ MISTAKES: dict[str, tuple[Any, ...]] = {
         {"input_variance": math.inf}, {"weight_std": -1.0}, {"weight_std": "two"},
         {"weight_std": None}, {"weight_std": [1.0, 2.0]}, {3: 1.0}, {"weight_std": 1j},
     ),
-    "fixed": ({"weigth_std": 2.0, "input_variance": 1.0}, [1.0], {"input_variance": "one"}, {"input_variance": -1.0},
+    "fixed": ({"weigth_std": 2.0, "input_variance": 1.0}, [1.0], {"input_variance": "one"},
+              {"input_variance": -1.0},
               {"input_variance": math.nan}, {}, None),
     "weights": ("gausian", "GAUSSIAN?", 3, None, ["gaussian", "orthogonl"]),
     "steps": (2.5, 2.0, True, 0, -1, "3", math.nan, np.eye(3)),
@@ -98,7 +99,7 @@ MISTAKES: dict[str, tuple[Any, ...]] = {
     "rng": (None, "seed"),
     "free": (["weigth_std"], ["input_variance"]),
     "preactivation_variance": (*NO_NUMBERS, *OUTSIDE),
-    "input_correlations": (0.5, [], ["x"], [2.0], [math.nan]),
+    "input_correlations": (0.5, None, ["x"], [2.0], [math.nan]),
     "start_correlation": ("one", 2.0, math.nan),
     "solve_for": ("bias_maen", 3, None),
     "search": (1.0, [1.0], [2.0, -2.0], ["a", "b"], None, [math.nan, 1.0]),
@@ -131,7 +132,7 @@ def generated() -> Iterator[Any]:
 
 
 CALLS = list(generated())
-REMEDY = re.compile(r"must |did you mean|: |use |give |takes ")
+REMEDY = re.compile(r"must |did you mean|: |use |give |takes |needs? ")
 NAMES = {  # where a message calls an argument by what it stands for
     "network": ("cell",),
     "name": ("cell",),
@@ -150,7 +151,7 @@ NAMES = {  # where a message calls an argument by what it stands for
 
 
 def refused(call: Callable[[], Any], folder: Path) -> str:
-    """Return the message of the error of ours that a call raises, and see that it writes nothing."""
+    """Return the message of the error that a call raises, which is ours and writes nothing."""
     with pytest.raises((ValueError, TypeError)) as raised:
         call()
     message = str(raised.value)

@@ -24,7 +24,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, untied_state
 from rmt_jacobian.pencils import singular_value_law
-from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of
+from rmt_jacobian.sampling import MomentSamples, Weights, checked_weights, ensemble_of
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 
@@ -186,7 +186,7 @@ def verify(
     steps = counts_of("steps", steps)
     check_counts(width=width, samples=samples)
     check_seed(seed, whole=True)
-    weights = [weights] if isinstance(weights, str) else weights
+    weights = [checked_weights(weights)] if isinstance(weights, str) else weights
     if not isinstance(weights, Sequence):
         raise ParameterError(
             f"weights must be a list of ensembles, such as ['gaussian'], not {weights!r}"

@@ -51,7 +51,8 @@ def parse_law(text: str) -> Law:
     known = ", ".join([*_NAMES, _POINTS])
     if match is None:
         raise ParameterError(
-            f"{text!r} is not of the form name(number, name=number), as quarter-circle(2) is"
+            f"{text!r} is not of the form name(number, name=number): write a law such as "
+            "quarter-circle(2)"
         )
     name, inner = match[1], match[2] or ""
     arguments = [part.strip() for part in inner.split(",")] if inner.strip() else []

@@ -77,7 +77,7 @@ def trajectory(
     check_numbers(
         start_variance=start_variance, start_correlation=start_correlation, start_mean=start_mean
     )
-    if not isinstance(input_correlations, Sequence | np.ndarray) or not len(input_correlations):
+    if not isinstance(input_correlations, Sequence | np.ndarray):
         raise ParameterError(
             f"input_correlations must be a list, a number a step, not {input_correlations!r}"
         )

@@ -46,7 +46,7 @@ def store_dataset(
     stored = layout.metadata()
 
     def labelled(name: str, values: Any) -> Labelled:
-        dimensions = stored[name]["dimension_names"]
+        dimensions: list[str] = stored[name]["dimension_names"]
         named = [_DIMENSIONS.get(each, each) for each in dimensions]
         return Labelled(named, values, _meaning(name), _UNITS.get(name, "1"))
 

@@ -19,7 +19,7 @@ from rmt_jacobian.arrays import (
 )
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
-from rmt_jacobian.counts import check_counts, counts_of
+from rmt_jacobian.counts import check_counts, counts_of, is_count
 from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.parallel import map_samples
@@ -215,12 +215,13 @@ def sample_moments(
     (3, 2)
     """
     cell, parameters = cell_and_parameters(cell, parameters)
-    check_counts(samples=samples)
+    if not is_count(samples) or samples < 2:
+        raise ParameterError(
+            f"samples must be at least 2 for a standard error, a whole number, not {samples!r}"
+        )
+    steps, spectra_at = counts_of("steps", steps), counts_of("spectra_at", spectra_at)
     if spectra_at:
         check_counts(spectra=spectra)
-    if samples < 2:
-        raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
-    steps, spectra_at = counts_of("steps", steps), counts_of("spectra_at", spectra_at)
     if not steps:
         raise ParameterError("steps must be a list of numbers of steps, such as [1, 5]")
     if not set(spectra_at) <= set(steps):
