@@ -8,11 +8,14 @@ Names are imported when they are first used, so that importing the package stays
 beside this file lists them.
 """
 
+import sys
 import warnings
 from importlib import import_module
 from typing import Any
 
 import lazy_loader
+
+from rmt_jacobian.calls import refuse_calls
 
 __version__ = "0.1.0"
 
@@ -30,6 +33,22 @@ _FORMER = {  # name: where it is, and what to ask instead
 }
 
 _RENAMED = {"critical_point": "critical_initialization"}
+
+refuse_calls(
+    sys.modules[__name__],
+    {
+        "cells": "cell_named(...) or Parameters.of(cell, ...)",
+        "comparison": "compare(values, law) or verify(cell, ...)",
+        "derive": "derive.second_moment(cell)",
+        "freeprob": "freeprob.boxtimes_moments(...), or another of its functions",
+        "laws": "laws.parse_law('marchenko-pastur(2)'), or a law such as laws.Semicircle(...)",
+        "mean_field": "stationary(...)",
+        "pencils": "singular_value_law(...), eigenvalue_law(...) or lyapunov_law(...)",
+        "plotting": "plot(values, law)",
+        "runs": "runs.execute(run, store)",
+        "sampling": "sample_singular_values(...), or another of the sample_ functions",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:

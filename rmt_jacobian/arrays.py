@@ -14,6 +14,7 @@ import array_api_compat.numpy
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from rmt_jacobian.counts import check_seed
 from rmt_jacobian.errors import ParameterError
 
 __all__ = [
@@ -161,15 +162,14 @@ def generator(seed: Seed) -> np.random.Generator:
     Raises
     ------
     ParameterError
-        If the seed is a negative integer.
+        If the seed is none, as a negative integer.
 
     Examples
     --------
     >>> bool(generator(7).random() == generator(7).random())
     True
     """
-    if isinstance(seed, int) and seed < 0:
-        raise ParameterError(f"seed must be a non-negative integer, not {seed}")
+    check_seed(seed)
     return np.random.default_rng(seed)
 
 
@@ -281,6 +281,8 @@ def array_generator(
     """
     if isinstance(rng, ArrayGenerator):
         return rng
+    if not isinstance(rng, np.random.Generator):
+        raise ParameterError(f"rng must be one such as numpy.random.default_rng(0), not {rng!r}")
     xp = namespace(device)
     number = getattr(xp, checked_precision(dtype))
     return ArrayGenerator(_cupy_generator(rng) if _is_cupy(xp) else rng, xp, number)

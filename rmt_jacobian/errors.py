@@ -5,6 +5,7 @@ All of them derive from :class:`RmtJacobianError`.  Those that report bad input 
 """
 
 __all__ = [
+    "CallError",
     "ConvergenceError",
     "HypothesisError",
     "InfeasibleError",
@@ -19,9 +20,17 @@ __all__ = [
 class RmtJacobianError(Exception):
     """Base class of every error raised on purpose by this package."""
 
+    def __str__(self) -> str:
+        """Return the message in one line, whatever it quotes."""
+        return " ".join(map(str.strip, super().__str__().splitlines()))
+
 
 class ParameterError(RmtJacobianError, ValueError):
     """An argument lies outside its domain, or its name is unknown."""
+
+
+class CallError(ParameterError, TypeError):
+    """A call has an argument that does not fit, or what is called is a module."""
 
 
 class InfeasibleError(ParameterError):

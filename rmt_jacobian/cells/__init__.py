@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TypeAlias
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.activations import (
     ACTIVATIONS,
     activation_name,
@@ -82,6 +83,7 @@ _OTHER_SPELLINGS = {
 }
 
 
+@named_arguments
 def cell_named(name: str | Cell) -> Cell:
     """Return one of the cells that come with the package, with an activation if one is named.
 
@@ -107,6 +109,10 @@ def cell_named(name: str | Cell) -> Cell:
     """
     if isinstance(name, Cell):
         return name
+    if not isinstance(name, str):
+        raise ParameterError(
+            f"a cell must be one of rmt_jacobian or its name, such as 'gru', not {repr(name)[:60]}"
+        )
     first, colon, activation = str(name).partition(":")
     plain = spelled("cell", first, _CELLS, _OTHER_SPELLINGS)
     if not colon:

@@ -9,6 +9,7 @@ import scipy.special
 import sympy as sp
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.errors import ParameterError, SpecificationError
 
 __all__ = [
@@ -274,7 +275,7 @@ def spelled(what: str, name: str, known: Mapping[str, Any], others: Mapping[str,
     Traceback (most recent call last):
     rmt_jacobian.errors.ParameterError: unknown activation 'linaer': did you mean linear?
     """
-    plain = name.strip().lower().replace("_", "-").replace(" ", "-")
+    plain = str(name).strip().lower().replace("_", "-").replace(" ", "-")
     found = others.get(plain, plain)
     if found not in known:
         close = get_close_matches(plain, [*known, *others], n=1)
@@ -294,6 +295,7 @@ def activation_name(name: str) -> str:
     return spelled("activation", name, ACTIVATIONS, _OTHER_SPELLINGS)
 
 
+@named_arguments
 def activation_named(activation: str | Activation) -> Activation:
     """Return an activation by its name; a function is returned as it is.
 
@@ -307,7 +309,7 @@ def activation_named(activation: str | Activation) -> Activation:
     >>> activation_named("relu")(sp.Symbol("x"))
     relu(x)
     """
-    if not isinstance(activation, str):
+    if callable(activation):
         return activation
     return ACTIVATIONS[activation_name(activation)]
 

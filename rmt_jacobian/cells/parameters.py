@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.specification import Cell, Preactivation
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
@@ -70,6 +71,7 @@ class PreactivationParameters:
 _GROUP_FIELDS = tuple(field.name for field in fields(PreactivationParameters))
 
 
+@named_arguments
 @dataclass(frozen=True)
 class Parameters:
     """All hyperparameters of a cell: one group for each preactivation, and the input law.
@@ -286,6 +288,10 @@ def _named(given: Mapping[str, float] | None) -> Mapping[str, float]:
 def _numbers(given: Mapping[str, float]) -> dict[str, float]:
     numbers = {}
     for name, value in given.items():
+        if not isinstance(name, str):
+            raise ParameterError(
+                f"a parameter must have a name, such as 'weight_std', not {name!r}"
+            )
         try:
             numbers[name] = float(value)
         except (TypeError, ValueError, OverflowError):

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.activations import in_pieces
 from rmt_jacobian.errors import ParameterError, SpecificationError
 
@@ -37,6 +38,7 @@ Table: TypeAlias = tuple[tuple[sp.Expr, ...], ...]
 """Rows of expressions in the site variables."""
 
 
+@named_arguments
 @dataclass(frozen=True)
 class Preactivation:
     """One preactivation e = W y + V x + b of a cell.
@@ -60,7 +62,7 @@ class Preactivation:
     reads_input: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", in_pieces(sp.sympify(self.source, strict=True)))
+        object.__setattr__(self, "source", in_pieces(_expression(self.source)))
 
     @property
     def reads_state(self) -> bool:
@@ -68,10 +70,21 @@ class Preactivation:
         return self.source != 0
 
 
+def _expression(given: Any) -> sp.Expr:
+    """Return an expression; text is never read as one."""
+    try:
+        return sp.sympify(given, strict=True)
+    except sp.SympifyError:
+        raise SpecificationError(
+            f"sources and updates must be expressions of sympy, not {given!r}"
+        ) from None
+
+
 def _equations(cell: "Cell") -> tuple[Any, ...]:
     return cell.states, cell.input, cell.preactivations, cell.updates
 
 
+@named_arguments
 @dataclass(frozen=True)
 class Cell:
     """A recurrent cell given by its symbolic equations.
@@ -115,7 +128,10 @@ class Cell:
     typical_parameters: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        exact = tuple(in_pieces(sp.sympify(update, strict=True)) for update in self.updates)
+        for name in ("states", "preactivations", "updates"):
+            if not isinstance(getattr(self, name), tuple):
+                raise SpecificationError(f"{name} of cell {self.name!r} must be a tuple: see gru")
+        exact = tuple(in_pieces(_expression(update)) for update in self.updates)
         object.__setattr__(self, "updates", exact)
         if not self.states or len(self.states) != len(self.updates):
             raise SpecificationError(

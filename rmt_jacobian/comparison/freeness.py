@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.product_statistics import STATISTICS, statistics_of
 from rmt_jacobian.comparison.rows import FAILS
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling import NetworkStep, Weights, checked_weights, run_network
@@ -159,6 +161,7 @@ class CellFreeness:
         return f"untied\n{self.untied}\n\ntied\n{self.tied}"
 
 
+@named_arguments
 def freeness_test(
     samples: Iterable[Sequence[np.ndarray] | np.ndarray], *, states: int = 1
 ) -> FreenessTest:
@@ -225,7 +228,15 @@ def freeness_test(
     >>> freeness_test(np.repeat(wigner, 3, axis=1)).verdict  # one symmetric matrix, three times
     'neither'
     """
-    found = [statistics_of(list(matrices), states) for matrices in samples]
+    check_counts(states=states)
+    try:
+        products = [list(matrices) for matrices in samples]
+    except TypeError:
+        raise ParameterError(
+            "samples must be lists of matrices, or an array of shape (samples, T, N, N), not "
+            f"{samples!r}"
+        ) from None
+    found = [statistics_of(matrices, states) for matrices in products]
     shapes = {shape for shape, _ in found}
     if len(found) < 2:
         raise ParameterError("give at least 2 samples, or there is no standard error")
@@ -236,6 +247,7 @@ def freeness_test(
     return _collected(values, steps, width, states)
 
 
+@named_arguments
 def freeness_of_cell(
     cell: Cell | str,
     parameters: Point = None,
@@ -273,6 +285,7 @@ def freeness_of_cell(
     cell, parameters = cell_and_parameters(cell, parameters)
     checked_weights(weights)
     states = len(cell.states)
+    check_counts(samples=samples, steps=steps, width=width)
     if samples < 2 or steps < 2:
         raise ParameterError(
             f"a test needs at least 2 samples and 2 steps, not {samples} and {steps}"

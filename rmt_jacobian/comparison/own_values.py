@@ -5,8 +5,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison.distances import LineLaw
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import Law, parse_law
 
@@ -15,6 +17,7 @@ __all__ = ["checked_law", "checked_values", "compare"]
 AnyLaw = TypeVar("AnyLaw", bound=LineLaw)
 
 
+@named_arguments
 def compare(
     values: ArrayLike,
     law: LineLaw | str,
@@ -55,6 +58,9 @@ def compare(
     known = checked_law(law)
     name = label or (law if isinstance(law, str) else "")
     checked = checked_values(values)
+    check_numbers(quantile=quantile)
+    if states is not None:
+        check_counts(states=states)
     own = int(getattr(known, "states", 1)) if states is None else states
     return compare_spectrum(known, checked, label=name, quantile=quantile, states=own)
 
@@ -94,8 +100,8 @@ def checked_values(values: ArrayLike, name: str = "values") -> np.ndarray:
     """
     try:
         found = np.asarray(values)
-    except ValueError as error:
-        raise ParameterError(f"{name}: rows must have one length: {error}") from error
+    except ValueError:
+        raise ParameterError(f"{name} must be rows of one length") from None
     if found.dtype.kind not in "fiu" or found.ndim not in (1, 2) or not found.size:
         raise ParameterError(
             f"{name} must hold real numbers of shape (networks, N) or (N,), not {found.dtype} of "

@@ -47,7 +47,10 @@ def statistics_of(matrices: Iterable[Any], states: int) -> tuple[tuple[int, int]
 
 def _scaled(matrix: Any, like: np.ndarray | None, states: int) -> np.ndarray:
     """Return the matrix with tau(J J^T) = 1, which keeps long products within floating point."""
-    J = np.asarray(matrix, dtype=float)
+    try:
+        J = np.asarray(matrix, dtype=float)
+    except (TypeError, ValueError):
+        raise ParameterError(f"factors must be square matrices, not {matrix!r}") from None
     if J.ndim != 2 or J.shape[0] != J.shape[1] or (like is not None and J.shape != like.shape):
         raise ParameterError(f"factors must be square matrices of one size, not {J.shape}")
     if states < 1 or len(J) % states:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, namespace
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.counts import check_counts, check_seed, counts_of
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
     printed_second_moment,
@@ -22,7 +24,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, untied_state
 from rmt_jacobian.pencils import singular_value_law
-from rmt_jacobian.sampling import MomentSamples, Weights, ensemble_of
+from rmt_jacobian.sampling import MomentSamples, Weights, checked_weights, ensemble_of
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 
@@ -107,6 +109,7 @@ class Verification:
         return f"Untied weights, {kind} biases, N -> infinity, W bi-invariant."
 
 
+@named_arguments
 def verify(
     cell: Cell | str,
     parameters: Point = None,
@@ -181,6 +184,14 @@ def verify(
     'exact agrees, paired agrees, free steps agrees'
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    steps = counts_of("steps", steps)
+    check_counts(width=width, samples=samples)
+    check_seed(seed, whole=True)
+    weights = [checked_weights(weights)] if isinstance(weights, str) else weights
+    if not isinstance(weights, Sequence):
+        raise ParameterError(
+            f"weights must be a list of ensembles, such as ['gaussian'], not {weights!r}"
+        )
     if not weights or not steps:
         raise ParameterError("give at least one ensemble of weights and one number of steps")
     if width < 2:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_and_parameters
 from rmt_jacobian.derive.quantities import (
     LetterValues,
@@ -94,6 +95,7 @@ class Derivation:
         """Return what each symbol stands for, by name."""
         return {str(symbol): quantity.meaning for symbol, quantity in self.symbols.items()}
 
+    @named_arguments
     def evaluate(
         self,
         given: Parameters | Mapping[str, float] | StationaryLaw | SiteAverages,

@@ -16,6 +16,7 @@ from typing import Any
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.linear_recursion import solve_triangular_recursion
@@ -234,6 +235,7 @@ def _derivation(
     return Derivation(cell, quantity, sp.sympify(expression, strict=True), symbols, hypotheses)
 
 
+@named_arguments
 @cache
 def exact_mean(cell: Cell | str) -> Derivation:
     r"""Derive m_1 over T steps, :math:`\chi_1^T`.
@@ -247,6 +249,7 @@ def exact_mean(cell: Cell | str) -> Derivation:
     return _derivation(cell, "mean of J J^T over T steps", growth_rate**steps_symbol, symbols)
 
 
+@named_arguments
 @cache
 def exact_second_moment(cell: Cell | str) -> Derivation:
     """Derive m_2 over T steps in closed form, by the diagonal-valued route.
@@ -266,6 +269,7 @@ def exact_second_moment(cell: Cell | str) -> Derivation:
     )  # fmt: skip
 
 
+@named_arguments
 @cache
 def exact_variance(cell: Cell | str) -> Derivation:
     """Derive m_2 - m_1^2 over T steps in closed form, by the diagonal-valued route."""

@@ -4,6 +4,7 @@ from functools import cache
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.closed_paths import closed_words
@@ -21,6 +22,7 @@ ONE_STEP_HYPOTHESES = (
 )
 
 
+@named_arguments
 @cache
 def one_step_moment(cell: Cell | str, k: int, *, independent: bool = False) -> Derivation:
     r"""Derive the k-th moment of J J^T for one step.
@@ -90,6 +92,7 @@ def one_step_moment(cell: Cell | str, k: int, *, independent: bool = False) -> D
     )
 
 
+@named_arguments
 @cache
 def one_step_variance(cell: Cell | str, *, independent: bool = False) -> Derivation:
     r"""Derive the variance m_2 - m_1^2 of the spectrum of J J^T for one step.

@@ -4,6 +4,7 @@ from functools import cache
 
 import sympy as sp
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.derivation import Derivation
@@ -25,6 +26,7 @@ def _hypotheses(cell: Cell) -> tuple[str, ...]:
     )
 
 
+@named_arguments
 @cache
 def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     r"""Derive the k-th moment of the T-step product from S-transforms, with T a symbol.
@@ -84,6 +86,7 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
     )
 
 
+@named_arguments
 @cache
 def s_transform_variance(cell: Cell | str) -> Derivation:
     r"""Derive the variance of J J^T over T steps from S-transforms.

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from importlib import import_module
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
-__all__ = ["Manners"]
+__all__ = ["Manners", "html_table"]
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -181,5 +181,16 @@ class Manners(ABC):
         rows += [(f"{share:.0%} inside", "{:.6g} to {:.6g}".format(*self.interval(share)))
                  for share in (0.5, 0.95)]  # fmt: skip
         rows += [(f"atom at {x:.6g}", f"mass {mass:.6g}") for x, mass in self.atoms()]
-        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in rows)
-        return f"<table><caption>{escape(repr(self))}</caption>{cells}</table>"
+        return html_table(repr(self), rows)
+
+
+def html_table(title: str, rows: Sequence[tuple[str, str]]) -> str:
+    """Return a small table for a notebook.
+
+    Examples
+    --------
+    >>> html_table("<a law>", [("mean", "1")])
+    '<table><caption>&lt;a law&gt;</caption><tr><th>mean</th><td>1</td></tr></table>'
+    """
+    cells = "".join(f"<tr><th>{escape(name)}</th><td>{value}</td></tr>" for name, value in rows)
+    return f"<table><caption>{escape(title)}</caption>{cells}</table>"

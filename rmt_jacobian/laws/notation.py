@@ -50,7 +50,10 @@ def parse_law(text: str) -> Law:
     match = re.fullmatch(r"\s*([a-z-]+)\s*(?:\(([^()]*)\)\s*)?", text)
     known = ", ".join([*_NAMES, _POINTS])
     if match is None:
-        raise ParameterError(f"{text!r} is not of the form name(number, name=number); see --help")
+        raise ParameterError(
+            f"{text!r} is not of the form name(number, name=number): write a law such as "
+            "quarter-circle(2)"
+        )
     name, inner = match[1], match[2] or ""
     arguments = [part.strip() for part in inner.split(",")] if inner.strip() else []
     if name == _POINTS:
@@ -95,7 +98,9 @@ def _number(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ParameterError(f"{text.strip()!r} is not a number") from None
+        raise ParameterError(
+            f"{text.strip()!r} is not a number: write a law such as quarter-circle(2)"
+        ) from None
     if not math.isfinite(value):
         raise ParameterError(f"{text.strip()!r} is not finite; the numbers of a law are")
     if value != 0 and not _LEAST <= abs(value) <= 1 / _LEAST:

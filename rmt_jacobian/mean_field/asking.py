@@ -7,8 +7,9 @@ kept in time, and networks at rest.  Which equations give the law is decided by 
 from dataclasses import replace
 from typing import Literal, TypeAlias, get_args, overload
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import BiasKind, Cell, Parameters, Point, cell_and_parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_numbers, check_seed
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.mean_field.dynamical import tied_steady_state
 from rmt_jacobian.mean_field.fixed_points import fixed_points
@@ -46,6 +47,7 @@ def stationary(
     start_variance: float | None = None, sites: int | None = None, seed: int = 0,
     progress: bool = False,
 ) -> LawAtRest: ...  # fmt: skip
+@named_arguments
 def stationary(
     cell: Cell | str,
     parameters: Point = None,
@@ -103,6 +105,11 @@ def stationary(
     cell, parameters = cell_and_parameters(cell, parameters)
     if dynamics not in get_args(Dynamics):
         raise ParameterError(f"dynamics must be 'untied', 'tied' or 'at_rest', not {dynamics!r}")
+    if tolerance is not None:
+        check_numbers(tolerance=tolerance, above=0)
+    if start_variance is not None:
+        check_numbers(start_variance=start_variance)
+    check_seed(seed, whole=True)
     if sites is not None:
         check_counts(sites=sites)
     if biases is not None:

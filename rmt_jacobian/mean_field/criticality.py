@@ -7,8 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.calls import named_arguments
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters, cell_named
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.errors import InfeasibleError, ParameterError
+from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.mean_field.correlation import variance_slope
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 from rmt_jacobian.solvers import roots_in
@@ -43,8 +46,9 @@ class CriticalInitialization:
     state_variance: float
 
 
+@named_arguments
 def critical_weights(
-    cell: Cell, *, preactivation_variance: float, bias_mean: float, input_variance: float
+    cell: Cell | str, *, preactivation_variance: float, bias_mean: float, input_variance: float
 ) -> CriticalInitialization:
     r"""Find the weight and input standard deviations at which gradients keep their norm.
 
@@ -95,12 +99,12 @@ def critical_weights(
     >>> round(found.parameters.only.weight_std**2, 12), found.parameters.only.input_std
     (2.0, 0.0)
     """
-    for name, value in (
-        ("preactivation_variance", preactivation_variance),
-        ("input_variance", input_variance),
-    ):
-        if not (math.isfinite(value) and value > 0):
-            raise ParameterError(f"{name} must be a finite number above 0, not {value}")
+    cell = cell_named(cell)
+    single_site(cell)
+    check_numbers(
+        preactivation_variance=preactivation_variance, input_variance=input_variance, above=0
+    )
+    check_numbers(bias_mean=bias_mean)
     candidate = _candidate(cell, preactivation_variance, bias_mean, input_variance)
     reason = None
     if candidate.input_weight_variance < 0:
@@ -120,8 +124,9 @@ def critical_weights(
     return CriticalInitialization(parameters, preactivation_variance, candidate.law.state_variance)
 
 
+@named_arguments
 def feasible_preactivation_variances(
-    cell: Cell,
+    cell: Cell | str,
     *,
     bias_mean: float,
     input_variance: float,
@@ -148,6 +153,11 @@ def feasible_preactivation_variances(
     >>> round(left, 3), right
     (14.293, 10000.0)
     """
+    cell = cell_named(cell)
+    single_site(cell)
+    check_numbers(low=low, high=high, input_variance=input_variance, above=0)
+    check_numbers(bias_mean=bias_mean)
+    check_counts(resolution=resolution)
 
     def margin(q: float) -> float:
         candidate = _candidate(cell, q, bias_mean, input_variance)
@@ -162,8 +172,9 @@ def feasible_preactivation_variances(
     ]
 
 
+@named_arguments
 def order_chaos_line(
-    cell: Cell, parameters: Parameters, *, solve_for: str, search: Sequence[float]
+    cell: Cell | str, parameters: Point = None, *, solve_for: str, search: Sequence[float]
 ) -> list[float]:
     """Return the values of one hyperparameter at which chi_1 = 1, the others held fixed.
 
@@ -190,6 +201,8 @@ def order_chaos_line(
     >>> [round(value, 3) for value in line]
     [0.014]
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
+    grid = _increasing(search)
     if solve_for not in parameters.with_values().named():
         known = ", ".join(parameters.named())
         raise ParameterError(f"cannot solve for {solve_for!r}: choose one of {known}")
@@ -197,8 +210,20 @@ def order_chaos_line(
     def excess(value: float) -> float:
         return site_law(cell, parameters.with_values(**{solve_for: value})).chi1 - 1
 
-    found = roots_in(excess, [float(value) for value in search])
-    return [root.value for root in found if root.converged]
+    return [root.value for root in roots_in(excess, grid) if root.converged]
+
+
+def _increasing(search: Sequence[float]) -> list[float]:
+    """Return a grid of numbers, which must increase."""
+    try:
+        grid = np.asarray(search, dtype=float)
+    except (TypeError, ValueError):
+        grid = np.empty(0)
+    if grid.ndim != 1 or len(grid) < 2 or not np.all(np.diff(grid) > 0):
+        raise ParameterError(
+            f"search must be two or more increasing numbers, such as [-2, 0, 2], not {search!r}"
+        )
+    return grid.tolist()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import sympy as sp
@@ -10,6 +11,7 @@ import sympy as sp
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.laws.manners import html_table
 from rmt_jacobian.mean_field.sites import Sites
 
 __all__ = ["ROUNDED", "Dynamics", "Errors", "StationaryLaw", "checked_expression"]
@@ -114,6 +116,27 @@ class StationaryLaw(ABC):
         """Say in one line what the law is of."""
         variances = ", ".join(f"q {name} {q:.4g}" for name, q in self.variances.items())
         return f"<{self.dynamics} {self.cell.name}: {variances}>"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the densities of preactivations and states over the sites.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib; by default the present ones of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        # Drawing stands above the laws, and is loaded when it is asked for.
+        return import_module("rmt_jacobian.plotting").draw_stationary_law(self, ax)
+
+    def _repr_html_(self) -> str:
+        rows = [(f"variance of {name}", f"{q:.6g}") for name, q in self.variances.items()]
+        rows += [(f"mean of {name}^2", f"{q:.6g}") for name, q in self.state_squares.items()]
+        return html_table(repr(self), rows)
 
     def by_preactivation(self, values: Any) -> dict[str, float]:
         """Return one number for every preactivation by its name."""

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.calls import named_arguments
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
+from rmt_jacobian.counts import check_numbers
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.averages import (
     Preactivations,
@@ -27,9 +29,10 @@ class Trajectory:
     state_correlation: np.ndarray
 
 
+@named_arguments
 def trajectory(
-    cell: Cell,
-    parameters: Parameters,
+    cell: Cell | str,
+    parameters: Point,
     input_correlations: Sequence[float],
     *,
     start_variance: float,
@@ -69,13 +72,22 @@ def trajectory(
     >>> bool((path.state_correlation[1:] > path.state_correlation[:-1]).all())
     True
     """
+    cell, parameters = cell_and_parameters(cell, parameters)
     single_site(cell)
-    parameters.check_cell(cell)
+    check_numbers(
+        start_variance=start_variance, start_correlation=start_correlation, start_mean=start_mean
+    )
+    if not isinstance(input_correlations, Sequence | np.ndarray):
+        raise ParameterError(
+            f"input_correlations must be a list, a number a step, not {input_correlations!r}"
+        )
+    for sigma_12 in input_correlations:
+        check_numbers(input_correlations=sigma_12)
     if not (start_variance > 0 and -1 <= start_correlation <= 1):
         raise ParameterError("the start needs a variance above 0 and a correlation in [-1, 1]")
     for sigma_12 in input_correlations:
         if not -1 <= sigma_12 <= 1:
-            raise ParameterError(f"input correlations must lie in [-1, 1], not {sigma_12}")
+            raise ParameterError(f"input_correlations must lie in [-1, 1], not {sigma_12}")
     rows = []
     mean, variance, covariance = start_mean, start_variance, start_variance * start_correlation
     for sigma_12 in input_correlations:

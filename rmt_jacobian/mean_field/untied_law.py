@@ -11,7 +11,7 @@ import sympy as sp
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field.closed_pair import ClosedPair, ClosedVariance
 from rmt_jacobian.mean_field.fresh import FreshVariables
@@ -174,6 +174,7 @@ class UntiedLaw(StationaryLaw):
         >>> round(pair.chi, 4), round(pair.correlations["update"], 4)
         (0.4243, 0.309)
         """
+        check_numbers(input_correlation=input_correlation)
         if input_correlation not in self._pairs:
             law, state = self.state.site_law, self.state
             self._pairs[input_correlation] = PairLaw(

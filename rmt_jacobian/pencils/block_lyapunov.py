@@ -2,10 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 from scipy.special import expit, logit
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.errors import ConvergenceError, ParameterError
@@ -50,6 +52,7 @@ def block_exponents(
     *,
     draws: int | None = None,
     seed: Seed = 0,
+    progress: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     r"""Return exponents at quantiles from the top in [0, 1), and their standard errors.
 
@@ -65,6 +68,8 @@ def block_exponents(
         x, shape (quantiles,).
     draws, seed
         Sites times steps that stand for the site law, and the seed of the sites.
+    progress
+        Title of a progress bar, from two seconds on; none by default.
 
     Raises
     ------
@@ -85,8 +90,10 @@ def block_exponents(
     values[quantiles >= share] = -math.inf
     inside = (quantiles > 0) & (quantiles < share)
     if np.any(inside):
-        path = _Path(chain, share, 2 * typical)
-        values[inside], errors[inside] = path.exponents(quantiles[inside])
+        silent = progress is None
+        with tqdm(desc=progress, unit="quantile", disable=silent, delay=2, mininterval=0.5) as bar:
+            path = _Path(chain, share, 2 * typical, bar)
+            values[inside], errors[inside] = path.exponents(quantiles[inside])
     return values, errors
 
 
@@ -163,11 +170,14 @@ class _Path:
         The share of exponents that are finite.
     log_mu
         Of the largest of them.
+    bar
+        Counts the quantiles that are solved.
     """
 
     chain: LongBlockChain
     share: float
     log_mu: float
+    bar: tqdm
 
     def exponents(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return exponents and errors, solved at the quantiles or at nodes between them."""
@@ -180,7 +190,7 @@ class _Path:
             values, errors = np.array([(wave.exponent, wave.error) for wave in waves]).T
             return values[place], errors[place]
         nodes = list(np.linspace(float(ends[0]), float(ends[1]), _NODES))
-        waves = self._followed(start, np.array(nodes))
+        waves = self._followed(start, np.array(nodes), then=_REFINED)
         for _ in range(_REFINED):
             i = _worst(nodes, [wave.exponent for wave in waves])
             middle = (nodes[i] + nodes[i + 1]) / 2
@@ -195,16 +205,25 @@ class _Path:
         return logit(x / self.share)
 
     def _solved(self, place: float, guess: np.ndarray, matrix: np.ndarray | None) -> BlockWave:
-        return self.chain.wave(self.share * float(expit(place)), guess, matrix)
+        wave = self.chain.wave(self.share * float(expit(place)), guess, matrix)
+        self.bar.update()
+        return wave
 
-    def _followed(self, start: float, places: np.ndarray) -> list[BlockWave]:
-        """Solve at increasing places, with as many stops between them as it takes."""
+    def _followed(self, start: float, places: np.ndarray, then: int = 0) -> list[BlockWave]:
+        """Solve at increasing places, with as many stops between them as it takes.
+
+        So many others will be solved then.
+        """
+        ways = [
+            np.linspace(here, there, 1 + math.ceil((there - here) / _STRIDE))[1:]
+            for here, there in pairwise([start, *map(float, places)])
+        ]
+        self.bar.total = 1 + sum(map(len, ways)) + then
         x = self.share * float(expit(start))
         wave = self._solved(start, self.chain.start(x, self.log_mu), None)
         here, speed, found = start, np.zeros_like(wave.unknowns), []
-        for place in places:
-            gap = float(place) - here
-            for stop in np.linspace(here, place, 1 + math.ceil(gap / _STRIDE))[1:]:
+        for way in ways:
+            for stop in way:
                 guess = wave.unknowns + speed * (stop - here)
                 new = self._solved(float(stop), guess, wave.matrix)
                 speed = (new.unknowns - wave.unknowns) / (stop - here)

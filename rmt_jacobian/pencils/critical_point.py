@@ -8,8 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_named
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_seed
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.common_sites import imposed
 from rmt_jacobian.pencils.critical_answer import (
@@ -134,6 +135,7 @@ class CriticalPoint:
         return f"a minimum among critical points nearby{held}"
 
 
+@named_arguments
 def critical_initialization(
     cell: Cell | str,
     fixed: Mapping[str, float],
@@ -206,6 +208,7 @@ def critical_initialization(
     """
     cell = cell_named(cell)
     check_counts(steps=steps)
+    check_seed(seed, whole=True)
     search = CriticalSearch.of(cell, fixed, free)
     known = usual_initializations(cell, search.base.input_variance, steps)
     starts = starts_of(search, known, seed)

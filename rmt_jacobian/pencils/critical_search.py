@@ -46,6 +46,10 @@ class CriticalSearch:
         ParameterError
             If nothing is left free, a name is unknown, or both fixed and free.
         """
+        if not isinstance(fixed, Mapping):
+            raise ParameterError(
+                f"fixed must hold parameters by name, as {{'input_variance': 1}}, not {fixed!r}"
+            )
         if "input_variance" not in fixed:
             raise ParameterError("give input_variance, the variance E[x^2] of the inputs")
         everything = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, **fixed})

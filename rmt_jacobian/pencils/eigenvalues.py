@@ -3,13 +3,17 @@ r"""The limiting law of the eigenvalues of the Jacobian of one step, for any cel
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.laws.manners import html_table
 from rmt_jacobian.pencils.eigenvalue_level import zero_crossings
 from rmt_jacobian.pencils.eigenvalue_sites import Block, SiteProblem, TermValues
 from rmt_jacobian.pencils.eigenvalue_solver import response, solve_block
@@ -61,7 +65,15 @@ class EigenvalueSolution:
         return self
 
 
-@dataclass(frozen=True, eq=False)
+class Atoms(tuple[tuple[float, float, float], ...]):
+    """Atoms (re, im, mass), as ``law.atoms()`` returns them; ``law.atoms`` holds the same."""
+
+    def __call__(self) -> tuple[tuple[float, float, float], ...]:
+        """Return them."""
+        return tuple(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class EigenvalueLaw:
     r"""The law of the dN eigenvalues of :math:`J`, of total mass 1 (the Brown measure).
 
@@ -72,6 +84,8 @@ class EigenvalueLaw:
     grain
         Least number of sites in a component of the support that is a trait of the law: smaller
         ones are left out of :meth:`boundary` and of the spectral radius, though not of the density.
+    title
+        Of what, in a few words.
 
     Notes
     -----
@@ -81,11 +95,16 @@ class EigenvalueLaw:
 
     problem: SiteProblem
     grain: int = 8
+    title: str = ""
 
     @cached_property
-    def support(self) -> Support:
+    def _support(self) -> Support:
         """The support and the phases outside of it."""
         return Support(self.problem, self.grain)
+
+    def support(self) -> list[np.ndarray]:
+        """Return the closed curves that bound the support, those of :meth:`boundary`."""
+        return self.boundary()
 
     def solve(self, lam: ArrayLike) -> EigenvalueSolution:
         """Solve at points of the plane, of any shape; the result is flat."""
@@ -144,34 +163,64 @@ class EigenvalueLaw:
             Of the grid on which curves are looked for.  Parts of the support away from the real
             axis that are thinner than a thirtieth of its radius need more than 1.
         """
-        return self.support.curves(points, detail)
+        check_counts(points=points)
+        return self._support.curves(points, detail)
 
     @cached_property
     def spectral_radius(self) -> float:
         """The largest modulus of the support and of the atoms."""
-        curves = self.support.curves()
-        furthest = max((abs(complex(x, y)) for x, y, _ in self.atoms), default=0.0)
+        curves = self._support.curves()
+        furthest = max((abs(complex(x, y)) for x, y, _ in self.atoms()), default=0.0)
         if not curves:
             return furthest
         ends = [curve[np.argmax(np.abs(curve))] for curve in curves]
         return max(furthest, self._furthest(max(ends, key=abs)))
 
     @cached_property
-    def atoms(self) -> list[tuple[float, float, float]]:
-        r"""Eigenvalues of positive mass, as (re, im, mass).
+    def atoms(self) -> Atoms:
+        r"""Eigenvalues of positive mass, as (re, im, mass): ``law.atoms()``.
 
         Candidates are 0 and the eigenvalues that many site matrices A share.  The mass of one is
         :math:`\lim (\lambda - \lambda_0) \, \tau((\lambda - J)^{-1})`, averaged over a small
         circle; it counts where a ten times larger circle agrees.
         """
         candidates = np.array(_shared(self.problem))
-        scale = self.support.radius if self.problem.blocks else 1.0
+        scale = self._support.radius if self.problem.blocks else 1.0
         outer, inner = (self._masses(candidates, scale * share) for share in _ATOM_RADII)
         heavy = (inner > _LIGHTEST) & (np.abs(outer - inner) < 0.01 * inner)
-        return [
+        return Atoms(
             (float(location.real), float(location.imag), float(mass))
             for location, mass in zip(candidates[heavy], inner[heavy], strict=True)
-        ]
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the boundary of the support and the atoms, beside the unit circle.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib; by default the present ones of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        # Drawing stands above the laws, and is loaded when it is asked for.
+        return import_module("rmt_jacobian.plotting").draw_law(self, ax)
+
+    def __repr__(self) -> str:
+        """Say in one line of what the law is."""
+        of = f" of {self.title}" if self.title else ""
+        return f"<eigenvalues of one step{of} on {self.problem.weights.shape[0]} sites>"
+
+    def _repr_html_(self) -> str:
+        if "spectral_radius" not in self.__dict__:  # showing a law is no reason to solve for it
+            return f"<pre>{escape(repr(self))}</pre>"
+        rows = [("spectral radius", f"{self.spectral_radius:.6g}")]
+        rows += [(f"atom at {complex(re, im):.6g}", f"mass {mass:.6g}")
+                 for re, im, mass in self.atoms()]  # fmt: skip
+        return html_table(repr(self), rows)
 
     def inside(
         self, disks: Sequence[tuple[float, float, float]], *, tolerance: float = 1e-4
@@ -233,7 +282,7 @@ class EigenvalueLaw:
 
     def _outer(self, lam: np.ndarray) -> np.ndarray:
         """Return a function that is negative where all W are small, as it is far away."""
-        each = [self.support.log_radius(k, 0, lam) for k in range(len(self.problem.blocks))]
+        each = [self._support.log_radius(k, 0, lam) for k in range(len(self.problem.blocks))]
         return np.max(each, axis=0)
 
     def _solve(self, lam: np.ndarray) -> dict[str, np.ndarray]:
@@ -246,10 +295,10 @@ class EigenvalueLaw:
             "iterations": np.zeros(points, dtype=int),
         }
         resolvent, density = np.zeros(points, dtype=complex), np.zeros(points)
-        levels = self.support.levels(lam) if self.problem.blocks else []
+        levels = self._support.levels(lam) if self.problem.blocks else []
         for k, (block, (least, which)) in enumerate(zip(self.problem.blocks, levels, strict=True)):
             within = least > 0
-            for n, phase in enumerate(self.support.phases[k]):
+            for n, phase in enumerate(self._support.phases[k]):
                 ruled = np.flatnonzero(~within & (which == n))
                 resolvent[ruled] += _ruled(block, phase.ruling, lam[ruled], weights)
             (held,) = np.nonzero(within)
@@ -295,14 +344,14 @@ class EigenvalueLaw:
         """Yield first guesses: from the phase that is least unstable, then from each of them."""
         block, weights = self.problem.blocks[k], self.problem.weights
         guesses = {
-            n: self.support.phases[k][n].start(block, values, weights)
+            n: self._support.phases[k][n].start(block, values, weights)
             for n in np.unique(nearest).tolist()
         }
         first = np.empty_like(next(iter(guesses.values())))
         for n, guess in guesses.items():
             first[nearest == n] = guess[nearest == n]
         yield first
-        for phase in self.support.phases[k]:
+        for phase in self._support.phases[k]:
             yield phase.start(block, values, weights)
 
 

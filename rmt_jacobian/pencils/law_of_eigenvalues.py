@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from rmt_jacobian.arrays import Device, Seed
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
@@ -15,6 +16,7 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 __all__ = ["eigenvalue_law"]
 
 
+@named_arguments
 def eigenvalue_law(
     network: Sites | Network,
     parameters: Point = None,
@@ -81,4 +83,6 @@ def eigenvalue_law(
             check_counts(sites=sites)
         points = law_of(network, parameters).sites(sites, seed)
     points = points if device is None else points.on(device)
-    return EigenvalueLaw(site_problem(points, weights), grain)
+    named = weights if isinstance(weights, str) else "given"
+    title = f"{points.cell.name}, {named} W,"
+    return EigenvalueLaw(site_problem(points, weights), grain, title)

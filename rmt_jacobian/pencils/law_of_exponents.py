@@ -23,7 +23,9 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.special import expit, logit
 
 from rmt_jacobian.arrays import Seed
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.mean_field import Network, untied_law_of
@@ -205,6 +207,7 @@ def _monotone(x: np.ndarray, y: np.ndarray) -> CubicSpline | PchipInterpolator:
     return PchipInterpolator(x, y) if turns else curve
 
 
+@named_arguments
 def lyapunov_law(
     network: Network,
     parameters: Point = None,
@@ -212,6 +215,7 @@ def lyapunov_law(
     weights: WeightsChoice,
     draws: int | None = None,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> LyapunovLaw:
     """Return the law of the Lyapunov exponents of untied networks.
 
@@ -225,6 +229,8 @@ def lyapunov_law(
         preactivation by name.
     draws, seed
         As in :func:`lyapunov_exponents`.
+    progress
+        Whether to show a progress bar, from two seconds on.
 
     Raises
     ------
@@ -241,14 +247,17 @@ def lyapunov_law(
     >>> round(float(law.cdf(0.0)), 3), round(law.entropy_rate(), 5)
     (0.77, 0.0079)
     """
+    if draws is not None:
+        check_counts(draws=draws)
     law = untied_law_of(network, parameters, what="the law of Lyapunov exponents")
     if isinstance(seed, np.random.Generator):  # the same sites for all that is asked
         seed = int(seed.integers(2**63))
 
     def known(quantiles: np.ndarray) -> LyapunovExponents:
         return lyapunov_exponents(
-            law, weights=weights, quantiles=np.append(0.0, quantiles), draws=draws, seed=seed
-        )
+            law, weights=weights, quantiles=np.append(0.0, quantiles), draws=draws, seed=seed,
+            progress=progress,
+        )  # fmt: skip
 
     shares = expit(np.linspace(-_FARTHEST, _FARTHEST, _NODES))
     found, rank = known(shares), 1.0

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.special import expit, logit
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Point
@@ -220,6 +221,7 @@ def lyapunov_exponents(
     *,
     draws: int | None = None,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> LyapunovExponents:
     r"""Return the Lyapunov exponents of untied networks at quantiles from the top.
 
@@ -238,6 +240,8 @@ def lyapunov_exponents(
         By default a million for one state and one preactivation, an eighth of that for others.
     seed
         Of the sites.
+    progress
+        Whether to show a progress bar, from two seconds on.
 
     Notes
     -----
@@ -270,8 +274,9 @@ def lyapunov_exponents(
         raise ParameterError("quantiles must lie between 0 and 1, 1 excluded")
     state = untied_law_of(network, parameters, what="the law of Lyapunov exponents").state
     cell, parameters, law = state.cell, state.parameters, state.site_law
+    title = f"{cell.name}, Lyapunov exponents" if progress else None
     if law is None:
-        flat = block_exponents(state, weights, x.ravel(), draws=draws, seed=seed)
+        flat = block_exponents(state, weights, x.ravel(), draws=draws, seed=seed, progress=title)
         exponents, errors = (values.reshape(x.shape) for values in flat)
         return LyapunovExponents(x, exponents, errors)
     ((name, _),) = parameters.groups
@@ -282,11 +287,17 @@ def lyapunov_exponents(
         name = "gaussian" if isinstance(random, GaussianWeights) else "orthogonal"
         free = replace(free_step_law(cell, parameters, name), weight_std=random.weight_std)
         return LyapunovExponents(x, free.exponents(x), np.zeros(x.shape))
-    return wave_exponents(law, random, x, draws=draws, seed=seed)
+    return wave_exponents(law, random, x, draws=draws, seed=seed, progress=title)
 
 
 def wave_exponents(
-    law: SiteLaw, random: BiInvariant, quantiles: np.ndarray, *, draws: int | None, seed: Seed
+    law: SiteLaw,
+    random: BiInvariant,
+    quantiles: np.ndarray,
+    *,
+    draws: int | None,
+    seed: Seed,
+    progress: str | None = None,
 ) -> LyapunovExponents:
     """Return the exponents of one state and one preactivation from the wave on drawn sites.
 
@@ -296,6 +307,8 @@ def wave_exponents(
         The stationary law of a site and that of W.
     quantiles, draws, seed
         As in :func:`lyapunov_exponents`.
+    progress
+        Title of a progress bar; none by default.
     """
     growth = law.direct_gain + random.variance * law.weight_gain  # of its own scale
     x, largest = quantiles, math.log(growth) / 2
@@ -303,7 +316,7 @@ def wave_exponents(
     inside = x > 0
     if np.any(inside):
         chain = _drawn_chain(law, random, draws or _DRAWS, seed)
-        exponents[inside], errors[inside] = _along(chain, x[inside], largest)
+        exponents[inside], errors[inside] = _along(chain, x[inside], largest, progress)
     return LyapunovExponents(x, exponents, errors)
 
 
@@ -324,7 +337,9 @@ def _drawn_chain(law: SiteLaw, random: BiInvariant, draws: int, seed: Seed) -> L
     return LongChain(drawn_sites(law, steps, max(64, draws // steps), rng), random, memory)
 
 
-def _along(chain: LongChain, x: np.ndarray, largest: float) -> tuple[np.ndarray, np.ndarray]:
+def _along(
+    chain: LongChain, x: np.ndarray, largest: float, progress: str | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Solve at the quantiles, or at nodes between which the exponents are interpolated."""
     wanted = np.unique(x)
     nodes = wanted
@@ -334,7 +349,9 @@ def _along(chain: LongChain, x: np.ndarray, largest: float) -> tuple[np.ndarray,
     passed = np.mean(chain.sites.gate_squares[0]) * chain.ensemble.variance
     start = np.array([2 * largest, logit(0.9 * nodes[0]) + np.log(passed) - 2 * largest])
     waves: list[Wave] = []
-    for k, node in enumerate(nodes):
+    silent = progress is None
+    bar = tqdm(nodes, progress, unit="quantile", disable=silent, delay=2, mininterval=0.5)
+    for k, node in enumerate(bar):
         if k > 1:
             move = logit(nodes[k - 2 : k + 1])
             change = waves[-1].unknowns - waves[-2].unknowns

@@ -8,8 +8,9 @@ from types import ModuleType
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.derive import diagonal_valued_recursion
 from rmt_jacobian.mean_field import Network, SiteLaw, untied_law_of
 from rmt_jacobian.pencils.block_chain import BlockChain
@@ -31,6 +32,7 @@ _STILL = 1 << 12  # sites that no W spreads, beside rare ones that it does
 _ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
+@named_arguments
 def singular_value_law(
     network: Network,
     parameters: Point = None,
@@ -100,6 +102,9 @@ def singular_value_law(
     True
     """
     check_counts(steps=steps, sites=sites)
+    check_numbers(tolerance=tolerance, above=0)
+    if replicates != 0:
+        check_counts(replicates=replicates)
     namespace(device)  # refuses a GPU that is not there before anything is solved
     rngs = spawn(seed, 1 + replicates)
     state = untied_law_of(network, parameters, what="the law of a product of Jacobians").state

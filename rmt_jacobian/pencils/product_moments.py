@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, check_seed
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Network, SiteLaw, UntiedState, untied_law_of
 from rmt_jacobian.mean_field.replicated import half_width
@@ -24,6 +26,7 @@ __all__ = ["moments"]
 _SHARE = 4  # of the sites, that each of some eight populations has
 
 
+@named_arguments
 def moments(
     network: Network,
     parameters: Point = None,
@@ -32,6 +35,7 @@ def moments(
     steps: int,
     sites: int = 4096,
     seed: Seed = 0,
+    progress: bool = False,
 ) -> ProductMoments:
     r"""Return m_1 and m_2 of :math:`J J^T`, :math:`J = J_T \cdots J_1`, and their errors.
 
@@ -51,6 +55,8 @@ def moments(
     sites, seed
         How many sites a law has; each of some eight populations has a quarter of them.  What they
         are drawn from.
+    progress
+        Whether to show a progress bar, from two seconds on.
 
     Raises
     ------
@@ -70,14 +76,17 @@ def moments(
     (0.9939, 19.4291, True)
     """
     check_counts(steps=steps, sites=sites)
+    check_seed(seed)
     state = untied_law_of(network, parameters, what="the moments of a product of Jacobians").state
     known = _exact(state.site_law, state, weights, steps)
     if known is not None:
         return known
     states = independent_states(state)
+    title = f"{state.cell.name}, moments of {steps} steps"
+    bar = tqdm(states, title, unit="population", disable=not progress, delay=2, mininterval=0.5)
     found = [
         product_moments_of(each, weights, steps, count=max(sites // _SHARE, 2), seed=rng)
-        for each, rng in zip(states, spawn(seed, len(states)), strict=True)
+        for each, rng in zip(bar, spawn(seed, len(states)), strict=True)
     ]
     table = np.array([[each.mean, each.second_moment] for each in found])
     mean, second = map(float, table.mean(axis=0))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
@@ -53,7 +54,7 @@ class SingularValueLaw(Law):
     replicates
         Chains on other draws of the sites, for :attr:`error_estimate`.
     progress
-        Title of a progress bar for the table; none by default.
+        Title of the progress bars of the table and the error; none by default.
     grain
         Mass of the lightest band at an end of the support that is a trait of the law and not of the
         few sites behind it; 0 keeps every band of the law of the sites.
@@ -251,7 +252,9 @@ class SingularValueLaw(Law):
             return at_zero
         s, (own, slope) = np.exp(position), self._below(position)
         start = self.table.self_energies(position)  # other draws differ little
-        return max(at_zero, *(distance_to_chain(chain, s, start, own, slope) for chain in others))
+        silent = self.progress is None
+        bar = tqdm(others, self.progress, unit="draw of the sites", disable=silent, delay=2)
+        return max(at_zero, *(distance_to_chain(chain, s, start, own, slope) for chain in bar))
 
     @cached_property
     def moment_errors(self) -> tuple[float, float]:

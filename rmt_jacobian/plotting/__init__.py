@@ -35,6 +35,7 @@ from rmt_jacobian.plotting.spectra import (
     plot_singular_values,
     spectrum_figure,
 )
+from rmt_jacobian.plotting.stationary import draw_stationary_law
 from rmt_jacobian.plotting.sweeps import plot_map, plot_sweep, sweep_figure
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "chen2018_figure1",
     "covariance_figure",
     "draw_law",
+    "draw_stationary_law",
     "eigenvalue_figure",
     "lanczos_figure",
     "log_spectrum_figure",

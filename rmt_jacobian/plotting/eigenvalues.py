@@ -67,7 +67,7 @@ def plot_eigenvalues(
                 np.real(curve), np.imag(curve), color=_LAW, linewidth=1.5, label=label, zorder=3
             )
             label = "_"  # one entry for all curves
-        for re, im, mass in law.atoms:
+        for re, im, mass in law.atoms():
             reach.append(abs(complex(re, im)))
             ax.plot([re], [im], linestyle="", marker="o", markersize=9, markerfacecolor="none",
                     markeredgecolor=_LAW, markeredgewidth=1.5, zorder=3,

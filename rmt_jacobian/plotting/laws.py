@@ -6,13 +6,26 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rmt_jacobian.errors import ParameterError
+
 if TYPE_CHECKING:
     from rmt_jacobian.laws import Law
 
-__all__ = ["law_figure", "plot_law"]
+__all__ = ["axes_or_own", "law_figure", "plot_law"]
 
 _POINTS = 800
 _TALLEST = 0.98  # quantile of the heights that is shown whole; a hard edge goes beyond
+
+
+def axes_or_own(ax: Axes | None) -> Axes:
+    """Return the axes, or those of pyplot, which alone shows them in a notebook."""
+    if isinstance(ax, Axes):
+        return ax
+    if ax is not None:
+        raise ParameterError(f"ax must be axes of matplotlib, not {ax!r}")
+    from matplotlib import pyplot as plt
+
+    return plt.gca()
 
 
 def plot_law(law: "Law", ax: Axes) -> Axes:

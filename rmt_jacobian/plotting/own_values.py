@@ -4,11 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison import checked_law, checked_values, compare
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.manners import Manners
-from rmt_jacobian.pencils import LyapunovLaw, SingularValueLaw
-from rmt_jacobian.plotting.laws import plot_law
+from rmt_jacobian.pencils import EigenvalueLaw, LyapunovLaw, SingularValueLaw
+from rmt_jacobian.plotting.eigenvalues import plot_eigenvalues
+from rmt_jacobian.plotting.laws import axes_or_own, plot_law
 from rmt_jacobian.plotting.spectra import DrawableLaw, plot_law as plot_density, plot_overlay
 
 __all__ = ["draw_law", "plot"]
@@ -18,6 +20,7 @@ _SPREAD = 1e3  # between the quantiles of 5 % and 95 %, beyond which a law is dr
 _SEEN = 0.999  # of the mass is shown, where a law has a long tail
 
 
+@named_arguments
 def plot(
     values: ArrayLike,
     law: DrawableLaw | str,
@@ -55,7 +58,7 @@ def plot(
     known = checked_law(law)
     checked = checked_values(values)
     found = compare(checked, known, states=states)
-    drawn = plot_overlay(checked, known, _axes(ax), bins=bins, log=log, comparison=found)
+    drawn = plot_overlay(checked, known, axes_or_own(ax), bins=bins, log=log, comparison=found)
     label = drawn.get_xlabel().replace(" of $J$", "")
     if getattr(known, "squared", False):
         label = label.replace("singular value $s$", "$s^2$").replace("log_{10} s", "log_{10} s^2")
@@ -65,22 +68,13 @@ def plot(
     return drawn
 
 
-def _axes(ax: Axes | None) -> Axes:
-    """Return the axes, or those of pyplot, which alone shows them in a notebook."""
-    if ax is not None:
-        return ax
-    from matplotlib import pyplot as plt
-
-    return plt.gca()
-
-
-def draw_law(law: Manners, ax: Axes | None = None) -> Axes:
-    """Draw the density of a law, and its atoms.
+def draw_law(law: Manners | EigenvalueLaw, ax: Axes | None = None) -> Axes:
+    """Draw the density of a law, or the boundary of one in the plane, and its atoms.
 
     Parameters
     ----------
     law
-        Any law on the line: of the package's own, of singular values or of exponents.
+        Any law: of the package's own, of singular values, exponents or eigenvalues.
     ax
         Where to draw; by default the present axes of pyplot.
 
@@ -91,7 +85,9 @@ def draw_law(law: Manners, ax: Axes | None = None) -> Axes:
     >>> draw_law(Semicircle(), Figure().subplots()).get_ylabel()
     'density'
     """
-    axes = _axes(ax)
+    axes = axes_or_own(ax)
+    if isinstance(law, EigenvalueLaw):
+        return plot_eigenvalues(axes, law=law)
     if isinstance(law, LyapunovLaw):
         return _draw_exponents(law, axes)
     if isinstance(law, SingularValueLaw):

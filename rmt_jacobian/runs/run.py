@@ -13,6 +13,7 @@ from rmt_jacobian.runs.ensemble import Ensemble
 from rmt_jacobian.runs.grid import Axis, Grid, is_range
 from rmt_jacobian.runs.layout import Index, Layout
 from rmt_jacobian.runs.sweep import Sweep
+from rmt_jacobian.sampling import settings_of
 
 __all__ = ["Run", "read_run"]
 
@@ -73,33 +74,11 @@ class Run:
 
     def named(self) -> dict[str, Any]:
         """Return the specification by name, as JSON would hold it."""
-        content = {
-            "cell": self.cell.name,
-            **self.work.named(),
-            "inputs": self.parameters.input_kind,
-            "biases": self.parameters.bias_kind,
-            "parameters": self.parameters.named(),
-            "grid": {name: list(values) for name, values in self.grid.named().items()},
-        }
-        if not _is_known(self.cell):  # the name alone does not say what it is
-            content["equations"] = _equations(self.cell)
-        return content
+        grid = {name: list(values) for name, values in self.grid.named().items()}
+        return {**settings_of(self.cell, self.parameters, self.work.named()), "grid": grid}
 
     def _with(self, values: Mapping[str, float]) -> Parameters:
         return self.parameters.with_values(values)
-
-
-def _is_known(cell: Cell) -> bool:
-    try:
-        return cell_named(cell.name) == cell
-    except ParameterError:
-        return False
-
-
-def _equations(cell: Cell) -> dict[str, str]:
-    sources = {each.name: str(each.source) for each in cell.preactivations}
-    updates = {str(s): str(f) for s, f in zip(cell.states, cell.updates, strict=True)}
-    return {**{f"source of {name}": text for name, text in sources.items()}, **updates}
 
 
 _SHARED = ("cell", "quantity", "inputs", "biases", "parameters", "grid")

@@ -17,6 +17,7 @@ import numpy as np
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.files import write_whole
 from rmt_jacobian.runs.errors import StoreError, UnfinishedRunError
+from rmt_jacobian.runs.labelled import store_dataset
 from rmt_jacobian.runs.layout import FINISHED, MISSING, STATUS, UNDEFINED, Index, Layout
 from rmt_jacobian.runs.lock import locked
 from rmt_jacobian.runs.zarr_format import (
@@ -104,6 +105,12 @@ class RunStore:
         for index in self._answered(result, self.status() if status is None else status):
             found[index] = self.read(result, index)
         return found
+
+    def to_xarray(self) -> Any:
+        """Return all results as an ``xarray.Dataset``; see :func:`.store_dataset`."""
+        status = self.status()
+        found = {name: self.values(name, status) for name in self.layout.results}
+        return store_dataset(self.layout, {**found, STATUS: status}, self.metadata)
 
     def checksum(self, status: np.ndarray | None = None) -> str:
         """Return the SHA-256 of all finished results, one task after the other.

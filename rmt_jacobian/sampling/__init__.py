@@ -19,6 +19,7 @@ from rmt_jacobian.sampling.ensembles import (
 )
 from rmt_jacobian.sampling.extremes import ExtremeSingularValues, extreme_singular_values
 from rmt_jacobian.sampling.factors import StepFactors
+from rmt_jacobian.sampling.labelled import SampledValues, settings_of
 from rmt_jacobian.sampling.lanczos import Tridiagonal, lanczos_recurrences
 from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum
 from rmt_jacobian.sampling.log_spectra import LogSpectra, sample_log_singular_values
@@ -58,6 +59,7 @@ __all__ = [
     "MomentSamples",
     "NetworkStep",
     "PopulationMoments",
+    "SampledValues",
     "SiteMoments",
     "SmoothedSpectrum",
     "StepFactors",
@@ -90,5 +92,6 @@ __all__ = [
     "sample_moments",
     "sample_singular_values",
     "sample_site_moments",
+    "settings_of",
     "singular_values",
 ]

@@ -1,15 +1,19 @@
 """Log singular values of sampled products of Jacobians over many steps."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Seed, namespace, spawn
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
+from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.labelled import sample_dataset, settings_of
 from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import run_network
 from rmt_jacobian.sampling.product_svd import LogSingularValues, log_singular_values
@@ -30,11 +34,14 @@ class LogSpectra:
         Estimates of their absolute errors; inf where a value is not resolved.
     steps
         T.
+    settings
+        What was asked for, by name.
     """
 
     values: np.ndarray
     errors: np.ndarray
     steps: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def resolved(self) -> np.ndarray:
@@ -45,6 +52,18 @@ class LogSpectra:
     def exponents(self) -> np.ndarray:
         r""":math:`\frac1T \log s_i`, which converge to the Lyapunov exponents."""
         return self.values / self.steps
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.Dataset`` with the dimensions network and value.
+
+        Its attributes are what was asked for.
+        """
+        places, meaning = ["network", "value"], "natural logarithms of singular values"
+        found = {
+            "log_singular_values": Labelled(places, self.values, meaning),
+            "log_errors": Labelled(places, self.errors, "estimates of their absolute errors"),
+        }
+        return sample_dataset(found, self.settings, steps=self.steps)
 
 
 def sample_log_singular_values(
@@ -122,6 +141,10 @@ def sample_log_singular_values(
             progress=title if progress else None,
         )
     )
-    return LogSpectra(
-        np.stack([each.values for each in found]), np.stack([each.errors for each in found]), steps
-    )
+    settings = settings_of(
+        cell, parameters,
+        {"weights": weights, "steps": steps, "width": width, "samples": samples, "seed": seed,
+         "tied": tied, "device": device},
+    )  # fmt: skip
+    values, errors = ([each.values for each in found], [each.errors for each in found])
+    return LogSpectra(np.stack(values), np.stack(errors), steps, settings)

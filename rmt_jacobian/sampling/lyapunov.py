@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
@@ -12,11 +12,14 @@ from scipy.linalg import lapack
 from tqdm import tqdm
 
 from rmt_jacobian.arrays import Device, Seed, array_namespace, namespace, spawn, to_numpy
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, is_count
+from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.labelled import sample_dataset, settings_of
 from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 
@@ -49,6 +52,8 @@ class LyapunovSamples:
         The largest ratio met between the columns and the diagonal of one R, over samples.  The
         exponents it belongs to have a relative error of 1e-16 times it in their steps; from 1e14
         on a step is singular to rounding and the lowest exponents are noise.
+    settings
+        What was asked for, by name.
     """
 
     weights: Weights
@@ -59,6 +64,7 @@ class LyapunovSamples:
     exponents: np.ndarray
     spread: float
     states: int = 1
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def quantiles(self) -> np.ndarray:
@@ -79,6 +85,20 @@ class LyapunovSamples:
         with np.errstate(invalid="ignore"):
             return self.exponents.std(axis=0, ddof=1) / math.sqrt(samples)
 
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.Dataset`` with the dimensions network and value.
+
+        Its attributes are what was asked for.
+        """
+        meaning = "Lyapunov exponents in nats a step, largest first"
+        quantile = Labelled(["value"], self.quantiles, "share of all exponents that is above")
+        return sample_dataset(
+            {"exponents": Labelled(["network", "value"], self.exponents, meaning, "1/step")},
+            {**self.settings, "spread": self.spread},
+            steps=self.steps,
+            coordinates={"quantile": quantile},
+        )
+
 
 @dataclass(frozen=True)
 class _Setting:
@@ -93,6 +113,7 @@ class _Setting:
     device: Device | ModuleType
 
 
+@named_arguments
 def sample_lyapunov(
     cell: Cell | str,
     parameters: Point = None,
@@ -169,13 +190,14 @@ def sample_lyapunov(
     ((2, 16), True)
     """
     cell, parameters = cell_and_parameters(cell, parameters)
+    check_counts(steps=steps, samples=samples, width=width)
     transient = steps // 10 if transient is None else transient
     most = len(cell.states) * width
     exponents = most if exponents is None else exponents
-    check_counts(steps=steps, samples=samples, width=width)
-    if transient < 0:
-        raise ParameterError(f"transient must be a whole number >= 0, not {transient}")
-    if not 1 <= exponents <= most:
+    check_counts(exponents=exponents)
+    if transient != 0 and not is_count(transient):
+        raise ParameterError(f"transient must be a whole number >= 0, not {transient!r}")
+    if exponents > most:
         raise ParameterError(
             f"exponents must be from 1 to the {most} of {len(cell.states)} x {width} variables, "
             f"not {exponents}"
@@ -199,6 +221,11 @@ def sample_lyapunov(
     return LyapunovSamples(
         setting.weights, steps, transient, width, tied, np.stack(rows), max(spreads),
         len(cell.states),
+        settings_of(
+            cell, parameters,
+            {"weights": weights, "steps": steps, "transient": transient, "width": width,
+             "samples": samples, "seed": seed, "tied": tied, "device": device},
+        ),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import os
 
 from rmt_jacobian.cells import Cell
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling.ensembles import Weights, is_fast
 
@@ -40,6 +41,9 @@ def check_memory(
         ...
     rmt_jacobian.errors.ParameterError: ...
     """
+    check_counts(width=width, samples=samples)
+    if workers is not None:
+        check_counts(workers=workers)
     stored = 0 if is_fast(weights) else sum(each.reads_state for each in cell.preactivations)
     one = _BYTES * width * (stored * width + _BLOCKS * len(cell.states) * columns)
     at_once = min(samples, workers or os.cpu_count() or 1)

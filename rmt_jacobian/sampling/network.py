@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import ArrayGenerator, Device, Precision, Random, array_generator
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import (
     Cell,
     Point,
@@ -34,6 +35,7 @@ from rmt_jacobian.sampling.steps import NetworkStep
 __all__ = ["NetworkStep", "run_network"]
 
 
+@named_arguments
 def run_network(
     cell: Cell | str,
     parameters: Point = None,

@@ -6,12 +6,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from rmt_jacobian.arrays import Device, Precision, Seed, checked_precision, namespace, spawn
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.eigenvalues import jacobian_eigenvalues
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.labelled import SampledValues, settings_of
 from rmt_jacobian.sampling.network import run_network
 from rmt_jacobian.sampling.rest import network_at_rest
 
@@ -28,6 +30,7 @@ def checked_dynamics(dynamics: str) -> Dynamics:
     return dynamics  # pyright: ignore[reportReturnType]
 
 
+@named_arguments
 def sample_eigenvalues(
     cell: Cell | str,
     parameters: Point = None,
@@ -41,7 +44,7 @@ def sample_eigenvalues(
     progress: bool = False,
     device: Device | ModuleType = "cpu",
     dtype: Precision = "float64",
-) -> np.ndarray:
+) -> SampledValues:
     """Sample the eigenvalues of the Jacobian of one step; complex, shape (samples, d N).
 
     Parameters
@@ -61,6 +64,11 @@ def sample_eigenvalues(
         Where and in which precision the networks run, as in
         :func:`~rmt_jacobian.sampling.run_network`.  Their Jacobians are decomposed on the host, in
         double precision; fixed points are found there, too.
+
+    Returns
+    -------
+    SampledValues
+        An array; its ``to_xarray()`` has named dimensions and what was asked for.
 
     Raises
     ------
@@ -98,4 +106,12 @@ def sample_eigenvalues(
 
     title = f"{cell.name}, {weights} W, {dynamics}" if progress else None
     workers = 1 if workers is None and device != "cpu" else workers
-    return np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))
+    found = np.stack(list(map_samples(one, spawn(seed, samples), workers=workers, progress=title)))
+    settings = settings_of(
+        cell, parameters,
+        {"weights": weights, "dynamics": dynamics, "width": width, "samples": samples,
+         "seed": seed, "device": device, "dtype": dtype},
+    )  # fmt: skip
+    return SampledValues.of(
+        found, "eigenvalues", settings, meaning="eigenvalues of the Jacobian of one step"
+    )

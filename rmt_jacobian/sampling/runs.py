@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,14 @@ from rmt_jacobian.arrays import (
     spawn,
     to_numpy,
 )
+from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters
-from rmt_jacobian.counts import check_counts
+from rmt_jacobian.counts import check_counts, counts_of, is_count
+from rmt_jacobian.datasets import Labelled
 from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.ensembles import Weights, checked_weights
+from rmt_jacobian.sampling.labelled import SampledValues, sample_dataset, settings_of
 from rmt_jacobian.sampling.memory import check_memory
 from rmt_jacobian.sampling.network import NetworkStep, run_network
 from rmt_jacobian.sampling.paired_theory import paired_theory
@@ -28,6 +32,7 @@ from rmt_jacobian.sampling.products import jacobian_products, product_moments, s
 
 __all__ = ["MomentSamples", "sample_moments", "sample_singular_values"]
 
+_SINGULAR_VALUES = "singular values of J_T ... J_1, largest first"
 _NOISE = {"float64": 1e-14, "float32": 1e-6}  # of the largest singular value
 
 
@@ -54,6 +59,8 @@ class MomentSamples:
         Those of the products of the first samples, for the numbers of steps that were asked for;
         shape (samples, dN).  As of :func:`sample_singular_values`, those below 1e-14 of the largest
         are noise.
+    settings
+        What was asked for, by name.
     """
 
     weights: Weights
@@ -66,6 +73,35 @@ class MomentSamples:
     paired_second_moment: np.ndarray
     s_1: np.ndarray
     singular_values: Mapping[int, np.ndarray] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_xarray(self) -> Any:
+        """Return an ``xarray.Dataset`` with the dimensions network and step, and value of spectra.
+
+        Its attributes are what was asked for.  Spectra that were not kept are nan.
+        """
+        moments = {
+            "mean": (self.mean, "m_1 of J J^T"),
+            "second_moment": (self.second_moment, "m_2 of J J^T"),
+            "paired_mean": (self.paired_mean, "m_1 by theory on the same sites"),
+            "paired_second_moment": (self.paired_second_moment, "m_2 by theory on the same sites"),
+        }
+        found = {name: Labelled(["network", "step"], *each) for name, each in moments.items()}
+        found["s_1"] = Labelled(["network"], self.s_1, "s_1 of W W^T from the product of one step")
+        if self.singular_values:
+            spectra = _padded(self.singular_values, self.steps, len(self.s_1))
+            places = ["network", "step", "value"]
+            found["singular_values"] = Labelled(places, spectra, _SINGULAR_VALUES)
+        return sample_dataset(found, self.settings, steps=self.steps)
+
+
+def _padded(spectra: Mapping[int, np.ndarray], steps: Sequence[int], networks: int) -> np.ndarray:
+    """Return spectra of all networks after all steps, nan where there is none."""
+    known = next(iter(spectra.values()))
+    found = np.full((networks, len(steps), known.shape[1]), np.nan)
+    for T, rows in spectra.items():
+        found[: len(rows), steps.index(T)] = rows
+    return found
 
 
 @dataclass(frozen=True)
@@ -84,6 +120,14 @@ class _Setting:
         check_counts(width=self.width)
         for steps in self.steps:
             check_counts(steps=steps)
+
+    def named(self, steps: int | tuple[int, ...], samples: int, seed: Seed) -> dict[str, Any]:
+        """Return what was asked for, by name."""
+        return settings_of(
+            self.cell, self.parameters,
+            {"weights": self.weights, "steps": steps, "width": self.width, "samples": samples,
+             "seed": seed, "tied": self.tied, "device": self.device, "dtype": self.dtype},
+        )  # fmt: skip
 
     def workers(self, wanted: int | None) -> int | None:
         """Return how many networks run at a time: one on a GPU, which each fills by itself."""
@@ -107,6 +151,7 @@ class _Sample:
     spectra: dict[int, np.ndarray]
 
 
+@named_arguments
 def sample_moments(
     cell: Cell | str,
     parameters: Point = None,
@@ -170,10 +215,15 @@ def sample_moments(
     (3, 2)
     """
     cell, parameters = cell_and_parameters(cell, parameters)
-    if samples < 2:
-        raise ParameterError(f"samples must be at least 2 for a standard error, not {samples}")
+    if not is_count(samples) or samples < 2:
+        raise ParameterError(
+            f"samples must be at least 2 for a standard error, a whole number, not {samples!r}"
+        )
+    steps, spectra_at = counts_of("steps", steps), counts_of("spectra_at", spectra_at)
+    if spectra_at:
+        check_counts(spectra=spectra)
     if not steps:
-        raise ParameterError("give at least one number of steps")
+        raise ParameterError("steps must be a list of numbers of steps, such as [1, 5]")
     if not set(spectra_at) <= set(steps):
         raise ParameterError("spectra are kept at numbers of steps that are sampled: add them")
     setting = _Setting(
@@ -193,8 +243,9 @@ def sample_moments(
     s_1 = np.array([row.s_1 for row in rows])
     kept = {T: np.stack([row.spectra[T] for row in rows[:spectra]]) for T in spectra_at}
     return MomentSamples(
-        weights, setting.steps, width, tied, *columns, s_1=s_1, singular_values=kept
-    )
+        weights, setting.steps, width, tied, *columns, s_1=s_1, singular_values=kept,
+        settings=setting.named(setting.steps, samples, seed),
+    )  # fmt: skip
 
 
 def _title(setting: _Setting) -> str:
@@ -235,6 +286,7 @@ def _run(setting: _Setting, rng: np.random.Generator) -> Iterator[NetworkStep]:
     )
 
 
+@named_arguments
 def sample_singular_values(
     cell: Cell | str,
     parameters: Point = None,
@@ -249,10 +301,15 @@ def sample_singular_values(
     progress: bool = False,
     device: Device | ModuleType = "cpu",
     dtype: Precision = "float64",
-) -> np.ndarray:
+) -> SampledValues:
     """Sample the singular values of T-step products; shape (samples, dN), largest first.
 
     Parameters are those of :func:`sample_moments`, with one number of steps.
+
+    Returns
+    -------
+    SampledValues
+        An array; its ``to_xarray()`` has named dimensions and what was asked for.
 
     Warns
     -----
@@ -294,6 +351,9 @@ def sample_singular_values(
             f"{lost} of {values.size} singular values are below {_NOISE[setting.dtype]:g} of the "
             "largest and rounding noise: sample_log_singular_values (spectrum --log) resolves them",
             RoundingWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return values
+    settings = setting.named(steps, samples, seed)
+    return SampledValues.of(
+        values, "singular_values", settings, meaning=_SINGULAR_VALUES, steps=steps
+    )

@@ -147,7 +147,7 @@ def test_preactivation_covariance(w: float, v: float, b: float, y: float, r: flo
         ("GRUX", "unknown cell 'GRUX': did you mean gru"),
         ("vanilla:linaer", "unknown activation 'linaer': did you mean linear"),
         ("minimalrnn:relu", "has no activation to choose"),
-        (3, "unknown cell '3': known: minimalrnn"),
+        (3, "a cell must be one of rmt_jacobian or its name, such as 'gru', not 3"),
     ],
 )
 def test_names_of_cells(name: str, words: str) -> None:

@@ -292,7 +292,7 @@ def test_atoms():
     stds = [std if k != 2 else 0.0 for k, (std, _, _) in enumerate(LSTM)]
     J = lstm_jacobian(states[1], gates, dense_weights(width, stds, rng))
     rank = np.linalg.matrix_rank(J)
-    ((re, im, mass),) = law.atoms
+    ((re, im, mass),) = law.atoms()
     assert (re, im) == (0.0, 0.0)
     assert mass == pytest.approx(1 - rank / (2 * width), abs=1e-4)
 

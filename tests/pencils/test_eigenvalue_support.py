@@ -106,7 +106,7 @@ def test_boundary_of_can2020(build, pair, weights):
     across = 0.01 * across / np.abs(across)
     ends = [
         zero_crossings(function, middle - across, middle + across)
-        for function in (S, partial(law.support.log_radius, 0, 0))
+        for function in (S, partial(law._support.log_radius, 0, 0))
     ]
     assert ends[1] == pytest.approx(ends[0], rel=1e-10)
     rng = np.random.default_rng(0)

@@ -1,15 +1,18 @@
 """The law of Lyapunov exponents against Newman's law in closed form, and against quadrature."""
 
 import math
+import re
 
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
+from tqdm import tqdm
 
 import rmt_jacobian as rj
 from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.mean_field import free_step_law
+from rmt_jacobian.pencils import block_lyapunov, lyapunov, product_moments
 
 CASES = [
     ("vanilla", {"weight_std": 3.0, "input_std": 0.0}, "gaussian"),
@@ -17,6 +20,7 @@ CASES = [
     ("vanilla:relu", {"weight_std": 1.2, "input_std": 0.5, "bias_mean": -0.3}, "gaussian"),
     ("vanilla:relu", {"weight_std": 1.2, "input_std": 0.5, "bias_mean": -0.3}, "orthogonal"),
 ]
+SMALL, W = {"input_std": 1.0}, {"weights": "gaussian"}
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]} {case[2]}")
@@ -118,3 +122,28 @@ def test_one_exponent_for_all() -> None:
     assert law.atoms() == ((pytest.approx(math.log(0.8)), 1.0),)
     assert law.mean() == pytest.approx(math.log(0.8))
     assert law.cdf(math.log(0.8) - 1e-6) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("module", "ask"),
+    [
+        (
+            block_lyapunov,
+            lambda: lyapunov.lyapunov_exponents(
+                "gru", SMALL, quantiles=[0.01, 0.02], draws=2**12, progress=True, **W
+            ),
+        ),
+        (lyapunov, lambda: rj.lyapunov_law("minimalrnn", progress=True, draws=2**12, **W)),
+        (product_moments, lambda: rj.moments("gru", SMALL, progress=True, steps=2, sites=64, **W)),
+    ],
+    ids=["gru", "minimalrnn", "moments"],
+)
+def test_a_bar_counts_to_its_end(module, ask, monkeypatch, capsys) -> None:
+    def at_once(*given, **named):
+        return tqdm(*given, **{**named, "delay": 0})
+
+    monkeypatch.setattr(module, "tqdm", at_once)
+    ask()
+    shown = capsys.readouterr().err.rsplit("\r", 1)[-1]
+    assert re.search(r"Lyapunov exponents|moments of 2 steps", shown)
+    assert re.search(r"100%.* (\d+)/\1 ", shown), shown

@@ -67,6 +67,33 @@ def test_xarray_reads_coordinates_and_gaps(grid_run, tmp_path):
     assert found.status.values.sum() == 23
 
 
+def test_a_store_is_a_dataset_without_zarr(grid_run, tmp_path):
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    store = execute(grid_run, tmp_path / "store", workers=1)
+    for name in ("singular_values/c.2.1.3.0", "status/c.2.1.3"):
+        (store.path / name).unlink()
+    found = store.to_xarray()
+    assert found.singular_values.dims == ("weight_std", "bias_mean", "network", "value")
+    assert found.singular_values.attrs["long_name"].startswith("singular values")
+    assert found.weight_std.values.tolist() == [0.5, 1.0, 2.0]
+    np.testing.assert_array_equal(found.singular_values, store.values("singular_values"))
+    assert found.status.values.sum() == 23
+    assert (found.attrs["cell"], found.attrs["width"]) == ("vanilla", 6)
+    assert json.loads(found.attrs["grid"]) == {"weight_std": [0.5, 1, 2], "bias_mean": [0, 1]}
+
+
+def test_a_sweep_is_a_dataset_over_its_grid(tmp_path):
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    parameters = Parameters.of(vanilla, weight_std=0.5, input_std=0, input_variance=1)
+    run = Run(vanilla, parameters, Sweep(("chi_1", "timescale")),
+              Grid((Axis("weight_std", (0.5, 0.8)),)))  # fmt: skip
+    found = execute(run, tmp_path / "store", workers=1).to_xarray()
+    assert found.chi_1.sel(weight_std=[0.5, 0.8]).values == pytest.approx([0.25, 0.64])
+    assert "slope of the correlation map" in found.chi_1.attrs["long_name"]
+    assert found.timescale.attrs["units"] == "step"
+    assert "weight_std" in found.weight_std.attrs["long_name"]
+
+
 def test_xarray_reads_a_single_point(tmp_path):
     xarray = pytest.importorskip("xarray", reason="xarray is not installed")
     parameters = Parameters.of(vanilla, weight_std=0.5, input_std=0, input_variance=1)
