@@ -357,14 +357,17 @@ def _moment(word: Word, cumulants: Mapping[str, Sequence[Scalar]], trace: Trace)
                 inner[block] = numbers.setdefault(word, len(numbers))
             between.append(inner[block])
         counts[tuple(sorted(blocks)), tuple(sorted(between))] += 1
-    traces = [trace(word) if word else sp.S.One for word in numbers]
-    return sp.Add(
-        *(
-            sp.Mul(count, *(_cumulant(*block, cumulants) for block in blocks),
-                   *(traces[number] for number in between))
-            for (blocks, between), count in counts.items()
-        )
-    )  # fmt: skip
+    known, total = list(numbers), list[sp.Expr]()
+    traces: dict[int, sp.Expr] = {}
+    for (blocks, between), count in counts.items():
+        factors = [_cumulant(*block, cumulants) for block in blocks]
+        if sp.S.Zero in factors:
+            continue
+        for number in between:
+            if number not in traces:
+                traces[number] = trace(known[number]) if known[number] else sp.S.One
+        total.append(sp.Mul(count, *factors, *(traces[number] for number in between)))
+    return sp.Add(*total)
 
 
 def _cumulant(name: str, order: int, cumulants: Mapping[str, Sequence[Scalar]]) -> sp.Expr:
