@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["derive_command"]
 
-_HIGHEST = 8  # order, which takes half a minute
+# The highest order of a moment: over one step ten seconds, by S-transforms two; and the most words
+# that a moment may be the sum of, half a minute.
+_HIGHEST, _HIGHEST_BY_S, _MOST_WORDS = 8, 6, 2_000_000
+_OTHER_WAY = "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
 
 
 @click.command("derive")
@@ -51,12 +54,14 @@ _HIGHEST = 8  # order, which takes half a minute
     type=click.Choice(["text", "latex"]),
     default="text",
     show_default=True,
+    help="LaTeX is an align environment and a list of all symbols, ready for a paper.",
 )
 @needs_parameters
 @click.option(
     "--weights",
     type=theory_weights_choice,
-    help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
+    help="Put in the s_1, s_2, ... of this ensemble; with a number of steps also evaluate the "
+    "expression, at the parameters given with -p.",
 )
 @json_option
 def derive_command(
@@ -76,7 +81,9 @@ def derive_command(
 
     Over one step for every cell, over several for cells of one state and one preactivation. The
     expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
-    apart.
+    apart, and --weights puts in their values. The variance for orthogonal W as LaTeX:
+
+        derive minimalrnn --variance --weights orthogonal --format latex
     """
     if variance == (moment is not None):
         raise ParameterError("give either --moment K or --variance")
@@ -86,32 +93,38 @@ def derive_command(
     found = _derivation(found_cell, moment, route, number)
     value: float | None = None
     if weights is not None:
-        if number is None:
-            raise ParameterError("--weights asks for a number: give --steps a whole number")
-        value = found.evaluate(parameters, weights=weights, steps=number)
-    elif assignments or config:
-        raise ParameterError("parameters are only used to evaluate: add --weights")
-    say(found.text() if output_format == "text" else found.latex(), json_path)
-    say("", json_path)
-    for name, meaning in found.meanings().items():
-        say(f"  {name}: {meaning}", json_path)
-    say(f"  holds for: {'; '.join(found.hypotheses)}", json_path)
+        found = found.with_weights(weights)
+        if number is not None:
+            value = found.evaluate(parameters, steps=number)
+    if value is None and (assignments or config):
+        missing = "add --weights" if weights is None else "give --steps a whole number"
+        raise ParameterError(f"parameters are only used to evaluate: {missing}")
+    latex = found.latex() if output_format == "latex" or json_path else ""
+    say(_as_text(found) if output_format == "text" else latex, json_path)
     content: dict[str, Any] = {
         "cell": found_cell.name,
         "quantity": found.quantity,
         "steps": number if number is not None else "T",
         "route": route,
         "expression": found.text(),
-        "latex": found.latex(),
+        "latex": latex,
         "symbols": found.meanings(),
         "shorthands": {str(name): str(entry) for name, entry in found.shorthands().items()},
         "hypotheses": list(found.hypotheses),
     }
+    if weights is not None:
+        content |= {"weights": weights}
     if value is not None:
-        say(f"  value with {weights} W: {value:.10g}", json_path)
-        say(f"  at {describe(found_cell, parameters)}", json_path)
-        content |= {"weights": weights, "parameters": parameters.named(), "value": value}
+        begin = "% " if output_format == "latex" else "  "  # a comment in LaTeX
+        say(f"{begin}value with {weights} W: {value:.10g}", json_path)
+        say(f"{begin}at {describe(found_cell, parameters)}", json_path)
+        content |= {"parameters": parameters.named(), "value": value}
     write_json(json_path, content)
+
+
+def _as_text(found: "Derivation") -> str:
+    meanings = [f"  {name}: {meaning}" for name, meaning in found.meanings().items()]
+    return "\n".join([found.text(), "", *meanings, f"  holds for: {'; '.join(found.hypotheses)}"])
 
 
 def _parse_steps(text: str) -> int | None:
@@ -131,12 +144,9 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
     if steps == 1:
         if moment is None:
             return derive.one_step_variance(cell)
-        if moment > _HIGHEST:
-            raise ParameterError(
-                f"moment {moment} of one step takes minutes, five times as many as the one before: "
-                "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
-            )
-        return derive.one_step_moment(cell, moment)
+        if moment > _HIGHEST or derive.one_step_words(cell, moment) > _MOST_WORDS:
+            raise ParameterError(f"moment {moment} of one step takes too long: {_OTHER_WAY}")
+        return derive.one_step_moment(cell, moment, progress=True)
     if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
         raise HypothesisError(
             f"cell {cell.name!r} has {len(cell.states)} states and {len(cell.gates)} "
@@ -146,8 +156,10 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
     if route == "s-transform":
         if moment is None:
             found = derive.s_transform_variance(cell)
+        elif moment > _HIGHEST_BY_S:
+            raise ParameterError(f"moment {moment} by S-transforms takes too long: {_OTHER_WAY}")
         else:
-            found = derive.s_transform_moment(cell, moment)
+            found = derive.s_transform_moment(cell, moment, progress=True)
     elif moment is None:
         found = derive.exact_variance(cell)
     elif moment <= 2:
