@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian.cli.options import WholeNumber, theory_weights_choice
-from rmt_jacobian.cli.request import Request, command
+from rmt_jacobian.cli.request import Request, command, described
 from rmt_jacobian.errors import HypothesisError, ParameterError
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["derive_command"]
 
-_HIGHEST = 8  # order, which takes half a minute
+# The highest order of a moment: over one step ten seconds, by S-transforms two; and the most words
+# that a moment may be the sum of, half a minute.
+_HIGHEST, _HIGHEST_BY_S, _MOST_WORDS = 8, 6, 2_000_000
+_OTHER_WAY = "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
 
 
 @command(
@@ -36,12 +39,17 @@ _HIGHEST = 8  # order, which takes half a minute
         help='Number of steps: a whole number, or the letter "T" to keep it a symbol.',
     ),
     click.option(
-        "--format", type=click.Choice(["text", "latex"]), default="text", show_default=True
+        "--format",
+        type=click.Choice(["text", "latex"]),
+        default="text",
+        show_default=True,
+        help="LaTeX is an align environment and a list of all symbols, ready for a paper.",
     ),
     click.option(
         "--weights",
         type=theory_weights_choice,
-        help="Also evaluate the expression for this ensemble, at the parameters given with -p.",
+        help="Put in the s_1, s_2, ... of this ensemble; with a number of steps also evaluate the "
+        "expression, at the parameters given with -p.",
     ),
     cell=True,
 )
@@ -50,36 +58,45 @@ def derive_command(request: Request) -> None:
 
     Over one step for every cell, over several for cells of one state and one preactivation. The
     expression holds for every bi-invariant W; its symbols s_1, s_2, ... tell the ensembles
-    apart.
+    apart, and --weights puts in their values. The variance for orthogonal W as LaTeX:
+
+        derive minimalrnn --variance --weights orthogonal --format latex
     """
     asked, (cell, parameters) = request.options, request.point
     if asked.variance == (asked.moment is not None):
         raise ParameterError("give either --moment K or --variance")
     number = _parse_steps(asked.steps)
-    if asked.weights is not None and number is None:
-        raise ParameterError("--weights asks for a number: give --steps a whole number")
-    if asked.weights is None and request.values:
-        raise ParameterError("parameters are only used to evaluate: add --weights")
+    evaluated = asked.weights is not None and number is not None
+    if request.values and not evaluated:
+        missing = "add --weights" if asked.weights is None else "give --steps a whole number"
+        raise ParameterError(f"parameters are only used to evaluate: {missing}")
     found = _derivation(cell, asked.moment, asked.route, number)
-    request.say(
-        found.text() if asked.format == "text" else found.latex(),
-        "",
-        *(f"  {name}: {meaning}" for name, meaning in found.meanings().items()),
-        f"  holds for: {'; '.join(found.hypotheses)}",
-    )
+    if asked.weights is not None:
+        found = found.with_weights(asked.weights)
+    in_latex = asked.format == "latex"
+    latex = found.latex() if in_latex or asked.json else ""
+    request.say(latex if in_latex else _as_text(found))
     results: dict[str, Any] = {
         "quantity": found.quantity,
         "expression": found.text(),
-        "latex": found.latex(),
+        "latex": latex,
         "symbols": found.meanings(),
         "shorthands": {str(name): str(entry) for name, entry in found.shorthands().items()},
         "hypotheses": list(found.hypotheses),
     }
-    if asked.weights is not None:
-        results["value"] = found.evaluate(parameters, weights=asked.weights, steps=number)
-        request.say(f"  value with {asked.weights} W: {results['value']:.10g}")
-        request.describe()
+    if evaluated:
+        results["value"] = found.evaluate(parameters, steps=number)
+        begin = "% " if in_latex else "  "  # a comment in LaTeX
+        request.say(
+            f"{begin}value with {asked.weights} W: {results['value']:.10g}",
+            f"{begin}at {described(cell, parameters)}",
+        )
     request.write(results)
+
+
+def _as_text(found: "Derivation") -> str:
+    meanings = [f"  {name}: {meaning}" for name, meaning in found.meanings().items()]
+    return "\n".join([found.text(), "", *meanings, f"  holds for: {'; '.join(found.hypotheses)}"])
 
 
 def _parse_steps(text: str) -> int | None:
@@ -99,12 +116,9 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
     if steps == 1:
         if moment is None:
             return derive.one_step_variance(cell)
-        if moment > _HIGHEST:
-            raise ParameterError(
-                f"moment {moment} of one step takes minutes, five times as many as the one before: "
-                "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
-            )
-        return derive.one_step_moment(cell, moment)
+        if moment > _HIGHEST or derive.one_step_words(cell, moment) > _MOST_WORDS:
+            raise ParameterError(f"moment {moment} of one step takes too long: {_OTHER_WAY}")
+        return derive.one_step_moment(cell, moment, progress=True)
     if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
         raise HypothesisError(
             f"cell {cell.name!r} has {len(cell.states)} states and {len(cell.gates)} "
@@ -114,8 +128,10 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
     if route == "s-transform":
         if moment is None:
             found = derive.s_transform_variance(cell)
+        elif moment > _HIGHEST_BY_S:
+            raise ParameterError(f"moment {moment} by S-transforms takes too long: {_OTHER_WAY}")
         else:
-            found = derive.s_transform_moment(cell, moment)
+            found = derive.s_transform_moment(cell, moment, progress=True)
     elif moment is None:
         found = derive.exact_variance(cell)
     elif moment <= 2:

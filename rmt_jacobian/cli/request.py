@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rmt_jacobian.cells import Cell, Parameters
 
-__all__ = ["Request", "Table", "as_csv", "as_json", "command", "cut"]
+__all__ = ["Request", "Table", "as_csv", "as_json", "command", "cut", "described"]
 
 Answer = Callable[["Request"], int | None]
 Table = Mapping[str, Sequence[Any]]
@@ -127,10 +127,7 @@ class Request:
 
     def describe(self) -> None:
         """Say which cell it is, at which hyperparameters."""
-        cell, parameters = self.point
-        values = ", ".join(f"{name} = {value:g}" for name, value in parameters.named().items())
-        spread = any(group.bias_std > 0 for _, group in parameters.groups)
-        self.say(f"{cell.name}: {values}{f', {parameters.bias_kind} biases' * spread}")
+        self.say(described(*self.point))
 
     def draw(self, figure: "Callable[[], Figure]") -> None:
         """Draw what ``--figure`` asks for, if it does."""
@@ -258,6 +255,13 @@ def _check_files(context: click.Context) -> None:
         from rmt_jacobian.plotting import check_figure_path
 
         check_figure_path(given["figure"])
+
+
+def described(cell: "Cell", parameters: "Parameters") -> str:
+    """Return a cell and its hyperparameters in one line."""
+    values = ", ".join(f"{name} = {value:g}" for name, value in parameters.named().items())
+    spread = any(group.bias_std > 0 for _, group in parameters.groups)
+    return f"{cell.name}: {values}{f', {parameters.bias_kind} biases' * spread}"
 
 
 def cut(shown: int, of: int, what: str) -> list[str]:

@@ -10,7 +10,7 @@ from rmt_jacobian.derive.diagonal_valued import (
 )
 from rmt_jacobian.derive.jacobian import JacobianPolynomial, jacobian_polynomial
 from rmt_jacobian.derive.ledger import LEDGER, LedgerEntry, ledger_markdown
-from rmt_jacobian.derive.one_step import one_step_moment, one_step_variance
+from rmt_jacobian.derive.one_step import one_step_moment, one_step_variance, one_step_words
 from rmt_jacobian.derive.paired import PairedMoments
 from rmt_jacobian.derive.printed import (
     printed_correlation_slope,
@@ -39,6 +39,7 @@ __all__ = [
     "mean",
     "one_step_moment",
     "one_step_variance",
+    "one_step_words",
     "printed_correlation_slope",
     "printed_second_moment",
     "printed_variance_slope",

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import sympy as sp
 
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_and_parameters
+from rmt_jacobian.derive.paper import paper_latex
 from rmt_jacobian.derive.quantities import (
     LetterValues,
     Quantity,
@@ -19,7 +21,9 @@ from rmt_jacobian.derive.quantities import (
     checked_steps,
     steps_symbol,
 )
-from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.derive.typeset import Typesetter
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
+from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
     Sites,
     StationaryLaw,
@@ -32,6 +36,10 @@ __all__ = ["Derivation"]
 # Closed forms in T cancel where two of their rates are close, e.g. near chi_1 = 1.  Averages enter
 # as exact numbers, so extra digits in the arithmetic undo the cancellation.
 _DIGITS = 60
+_ENSEMBLES = {
+    "gaussian": "Gaussian W, s_k = (-1)^k",
+    "orthogonal": "orthogonal W, s_k = 0",
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class Derivation:
         What each symbol stands for.
     hypotheses
         Under which the expression holds.
+    name
+        The left side of the equation, as LaTeX.
+    weights
+        The ensemble whose coefficients s_k are in the expression; None if they are symbols.
 
     Examples
     --------
@@ -67,6 +79,8 @@ class Derivation:
     expression: sp.Expr
     symbols: Mapping[sp.Symbol, Quantity]
     hypotheses: tuple[str, ...]
+    name: str = ""
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         used: set[sp.Basic] = set()
@@ -86,10 +100,45 @@ class Derivation:
         """Return the expression as plain text that sympy reads back."""
         return str(self.expression)
 
-    def latex(self) -> str:
-        """Return the expression as LaTeX, averages in angle brackets."""
-        names = {symbol: quantity.latex for symbol, quantity in self.symbols.items()}
-        return sp.latex(self.expression, symbol_names=names)
+    def latex(
+        self,
+        *,
+        weights: str | None = None,
+        steps: int | None = None,
+        form: Literal["paper", "align", "formula"] = "paper",
+    ) -> str:
+        r"""Return the expression as LaTeX, averages in angle brackets.
+
+        Parameters
+        ----------
+        weights
+            ``"gaussian"`` or ``"orthogonal"``: their values in place of s_1, s_2, ...
+        steps
+            A number in place of T.
+        form
+            ``"paper"``: the equation and its abbreviations in an ``align`` environment, broken over
+            lines, and a list of what every symbol means; ``"align"``: without the list;
+            ``"formula"``: the bare right side on one line, for a notebook.
+
+        Raises
+        ------
+        ParameterError
+            If the form or the ensemble is unknown, or steps is below 1.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.derive import one_step_variance
+        >>> print(one_step_variance("vanilla").latex(weights="orthogonal", form="formula"))
+        - {\langle B^{2} \rangle}^{2} \sigma_w^{4} + \langle B^{4} \rangle \sigma_w^{4}
+        """
+        if form not in ("paper", "align", "formula"):
+            raise ParameterError(f'the form must be "paper", "align" or "formula", not {form!r}')
+        shown = self if steps is None else self.at_steps(steps)
+        shown = shown if weights is None else shown.with_weights(weights)
+        if form != "formula":
+            return paper_latex(shown, legend=form == "paper")
+        names = {symbol: quantity.latex for symbol, quantity in shown.symbols.items()}
+        return Typesetter(names).doprint(shown.expression)
 
     def meanings(self) -> dict[str, str]:
         """Return what each symbol stands for, by name."""
@@ -100,7 +149,7 @@ class Derivation:
         self,
         given: Parameters | Mapping[str, float] | StationaryLaw | SiteAverages,
         *,
-        weights: str = "gaussian",
+        weights: str | None = None,
         steps: int | None = None,
     ) -> float:
         """Turn the expression into a number.
@@ -113,7 +162,7 @@ class Derivation:
             :class:`~rmt_jacobian.mean_field.SiteLaw`, or the
             :class:`~rmt_jacobian.mean_field.Sites` of any state or sampled network.
         weights
-            ``"gaussian"`` or ``"orthogonal"``.
+            ``"gaussian"``, the default, or ``"orthogonal"``.
         steps
             T, where the expression has it.
 
@@ -126,10 +175,12 @@ class Derivation:
         Raises
         ------
         ParameterError
-            If the ensemble is unknown, T is missing, or the sites are those of another cell.
+            If the ensemble is unknown or not that of the expression, T is missing, or the sites
+            are those of another cell.
         ConvergenceError
             If the mean field has no solution.
         """
+        weights = self._one_ensemble(weights)
         if isinstance(given, StationaryLaw):
             self.cell.refuse_another(given.cell, "the stationary law")
             state = untied_law_of(given, what="a derivation").state
@@ -163,18 +214,69 @@ class Derivation:
     def at_steps(self, steps: int) -> "Derivation":
         """Return the expression for a given number of steps in place of the symbol T."""
         steps = checked_steps(steps)
+        words = self.quantity.replace("over T steps", f"over {steps} step{'s' * (steps > 1)}")
+        known = self._with_values({steps_symbol: sp.Integer(steps)})
         symbols = {
-            symbol: replace(quantity, expression=quantity.expression.subs(steps_symbol, steps))
+            symbol: replace(
+                quantity,
+                words=quantity.words.replace("T - 1", str(steps - 1)),
+                latex=quantity.latex.replace("_T", f"_{{{steps}}}"),
+            )
             if isinstance(quantity, Shorthand)
             else quantity
+            for symbol, quantity in known.symbols.items()
+        }
+        return replace(known, quantity=words, symbols=symbols)
+
+    def with_weights(self, weights: str) -> "Derivation":
+        """Return the expression with the s_1, s_2, ... of an ensemble in place of the symbols.
+
+        Parameters
+        ----------
+        weights
+            ``"gaussian"`` or ``"orthogonal"``.
+
+        Raises
+        ------
+        ParameterError
+            If the ensemble is unknown, or another one has been put in before.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.derive import one_step_variance
+        >>> one_step_variance("vanilla").with_weights("gaussian").text()
+        'E_B4*sigma_w**4'
+        """
+        if self.weights is not None:
+            self._one_ensemble(weights)
+            return self
+        orders = {
+            symbol: quantity.order
+            for symbol, quantity in self.symbols.items()
+            if isinstance(quantity, SCoefficient)
+        }
+        known = s_coefficients_of_weights(weights, max(orders.values(), default=1))
+        values = {symbol: known[order - 1] for symbol, order in orders.items()}
+        return replace(
+            self._with_values(values),
+            hypotheses=(*self.hypotheses, _ENSEMBLES[weights]),
+            weights=weights,
+        )
+
+    def _with_values(self, values: Mapping[sp.Symbol, Any]) -> "Derivation":
+        symbols = {
+            symbol: quantity.subs(values) if isinstance(quantity, Shorthand) else quantity
             for symbol, quantity in self.symbols.items()
         }
-        return replace(
-            self,
-            quantity=self.quantity.replace("over T steps", f"over {steps} steps"),
-            expression=self.expression.subs(steps_symbol, steps),
-            symbols=symbols,
-        )
+        return replace(self, expression=self.expression.subs(values), symbols=symbols)
+
+    def _one_ensemble(self, weights: str | None) -> str:
+        """Return the ensemble that is asked for, or that of the expression."""
+        if self.weights is not None and weights not in (None, self.weights):
+            raise ParameterError(
+                f"the expression is that of {self.weights} W: derive it again for {weights} W"
+            )
+        return weights or self.weights or "gaussian"
 
     def shorthands(self) -> dict[sp.Symbol, sp.Expr]:
         """Return the symbols that stand for expressions in other symbols."""

@@ -27,6 +27,7 @@ from rmt_jacobian.derive.moment_step import (
     second_moment,
 )
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES
+from rmt_jacobian.derive.paper import VARIANCE_NAME, moment_name
 from rmt_jacobian.derive.quantities import Quantity, Shorthand, checked_steps, steps_symbol
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import SiteLaw, site_law
@@ -168,14 +169,15 @@ def diagonal_valued_recursion(cell: Cell) -> MomentRecursion:
     )
 
 
-_growth_sum = sp.Symbol("sum_chi_1", positive=True)
+_growth_sum, _t = sp.Symbol("sum_chi_1", positive=True), sp.Symbol("t", integer=True)
 _GROWTH_SUM = Shorthand(
     sp.Piecewise(
         (steps_symbol, sp.Eq(growth_rate, 1)),
         ((growth_rate**steps_symbol - 1) / (growth_rate - 1), True),
     ),
     "sum of chi_1^t over t = 0, ..., T - 1",
-    r"\sum_{t<T} \chi_1^t",
+    r"\Sigma_T",
+    written=sp.Sum(growth_rate**_t, (_t, 0, steps_symbol - 1)),  # pyright: ignore
 )
 
 
@@ -229,10 +231,12 @@ def _triangular_order(rows: Mapping[sp.Symbol, Any]) -> tuple[sp.Symbol, ...]:
 
 
 def _derivation(
-    cell: Cell, quantity: str, expression: Any, symbols: Mapping[sp.Symbol, Quantity]
-) -> Derivation:
+    cell: Cell, quantity: str, expression: Any, symbols: Mapping[sp.Symbol, Quantity],
+    name: str = "",
+) -> Derivation:  # fmt: skip
     hypotheses = (*ONE_STEP_HYPOTHESES, "untied weights and biases")
-    return Derivation(cell, quantity, sp.sympify(expression, strict=True), symbols, hypotheses)
+    exact = sp.sympify(expression, strict=True)
+    return Derivation(cell, quantity, exact, symbols, hypotheses, name)
 
 
 @named_arguments
@@ -246,7 +250,8 @@ def exact_mean(cell: Cell | str) -> Derivation:
     """
     cell = cell_named(cell)
     symbols = diagonal_valued_recursion(cell).symbols
-    return _derivation(cell, "mean of J J^T over T steps", growth_rate**steps_symbol, symbols)
+    return _derivation(cell, "mean of J J^T over T steps", growth_rate**steps_symbol, symbols,
+                       moment_name(1))  # fmt: skip
 
 
 @named_arguments
@@ -265,7 +270,7 @@ def exact_second_moment(cell: Cell | str) -> Derivation:
     recursion = diagonal_valued_recursion(cell)
     return _derivation(
         cell, "moment 2 of J J^T over T steps, diagonal-valued route", recursion.closed_form,
-        recursion.symbols,
+        recursion.symbols, moment_name(2),
     )  # fmt: skip
 
 
@@ -280,4 +285,5 @@ def exact_variance(cell: Cell | str) -> Derivation:
         "variance of the spectrum of J J^T over T steps, diagonal-valued route",
         recursion.closed_form - growth_rate ** (2 * steps_symbol),
         recursion.symbols,
+        VARIANCE_NAME,
     )

@@ -1,7 +1,7 @@
 """What the symbols of a derivation stand for, and how each becomes a number."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import index
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +10,7 @@ import sympy as sp
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.counts import check_counts
+from rmt_jacobian.derive.typeset import Typesetter, symbol_latex
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import Sites
 
@@ -125,7 +126,7 @@ class SiteAverage:
     @property
     def latex(self) -> str:
         """The symbol as it is typeset."""
-        return rf"\langle {sp.latex(self.product)} \rangle"
+        return rf"\langle {Typesetter().doprint(self.product)} \rangle"
 
     def evaluate(self, law: SiteAverages) -> float:
         """Return the average under a site law."""
@@ -186,16 +187,34 @@ class Steps:
 
 @dataclass(frozen=True)
 class Shorthand:
-    """A symbol for an expression in other symbols."""
+    """A symbol for an expression in other symbols.
+
+    Attributes
+    ----------
+    expression
+        What it stands for.
+    words
+        What it is called.
+    latex
+        The symbol as it is typeset.
+    written
+        What stands for the expression where it is typeset, if that is another one.
+    """
 
     expression: sp.Expr
     words: str
     latex: str
+    written: sp.Expr | None = None
 
     @property
     def meaning(self) -> str:
         """The quantity in words."""
         return f"{self.words}, {self.expression}"
+
+    def subs(self, values: Mapping[sp.Symbol, Any]) -> "Shorthand":
+        """Return it with values in place of some symbols."""
+        written = None if self.written is None else self.written.subs(values)
+        return replace(self, expression=self.expression.subs(values), written=written)
 
 
 Quantities: TypeAlias = Mapping[sp.Symbol, Quantity]
@@ -219,7 +238,7 @@ def weight_std_symbol(cell: Cell, preactivation: str) -> tuple[sp.Symbol, Weight
     """Return the symbol of a weight standard deviation and what it stands for."""
     alone = len(cell.preactivations) == 1
     name = "sigma_w" if alone else f"sigma_{preactivation}"
-    latex = r"\sigma_w" if alone else rf"\sigma_{{\mathrm{{{preactivation}}}}}"
+    latex = r"\sigma_w" if alone else symbol_latex(sp.Symbol(name))
     return sp.Symbol(name, positive=True), WeightStd(preactivation, latex)
 
 

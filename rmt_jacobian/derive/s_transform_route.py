@@ -9,6 +9,7 @@ from rmt_jacobian.cells import Cell, cell_named
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.derive.derivation import Derivation
 from rmt_jacobian.derive.one_step import ONE_STEP_HYPOTHESES, one_step_moment
+from rmt_jacobian.derive.paper import VARIANCE_NAME, moment_name
 from rmt_jacobian.derive.quantities import Quantity, Steps, steps_symbol
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.freeprob import boxtimes_power_moments
@@ -27,8 +28,7 @@ def _hypotheses(cell: Cell) -> tuple[str, ...]:
 
 
 @named_arguments
-@cache
-def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
+def s_transform_moment(cell: Cell | str, k: int, *, progress: bool = False) -> Derivation:
     r"""Derive the k-th moment of the T-step product from S-transforms, with T a symbol.
 
     .. math:: S_{J J^T}(z) = S_{J_1 J_1^T}(z)^T
@@ -39,6 +39,8 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
         A cell with one state.
     k
         Order of the moment, at least 1.
+    progress
+        Whether to show a progress bar on standard error while the moments of one step are derived.
 
     Raises
     ------
@@ -70,6 +72,13 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
             "are not free of each other; for numbers use rmt_jacobian.pencils.product_moments_of"
         )
     check_counts({"the order of a moment": k})
+    for order in range(1, k + 1):
+        one_step_moment(cell, order, progress=progress)
+    return _s_transform_moment(cell, k)
+
+
+@cache
+def _s_transform_moment(cell: Cell, k: int) -> Derivation:
     one_step = [one_step_moment(cell, order) for order in range(1, k + 1)]
     names = sp.symbols(f"m_1:{k + 1}", positive=True)
     powered = boxtimes_power_moments(names, steps_symbol)[-1]
@@ -83,6 +92,7 @@ def s_transform_moment(cell: Cell | str, k: int) -> Derivation:
         _gathered(powered, names).subs(values),
         symbols,
         _hypotheses(cell),
+        moment_name(k),
     )
 
 
@@ -113,6 +123,7 @@ def s_transform_variance(cell: Cell | str) -> Derivation:
         _gathered(second - first**2, names).subs(values),
         {**mean.symbols, **square.symbols},
         square.hypotheses,
+        VARIANCE_NAME,
     )
 
 

@@ -15,6 +15,7 @@ from rmt_jacobian.freeprob.letters import Letter
 __all__ = [
     "Partition",
     "alternating_noncrossing_partitions",
+    "complement_of_noncrossing",
     "is_noncrossing",
     "kreweras_complement",
     "noncrossing_partitions",
@@ -188,7 +189,12 @@ def kreweras_complement(partition: Iterable[Iterable[int]], n: int) -> Partition
         raise ParameterError(f"the blocks must contain each of 1, ..., {n} exactly once")
     if not is_noncrossing(blocks):
         raise ParameterError("the blocks cross; only non-crossing partitions have a complement")
-    previous = {block[i]: block[i - 1] for block in blocks for i in range(len(block))}
+    return complement_of_noncrossing(blocks, n)
+
+
+def complement_of_noncrossing(partition: Iterable[Sequence[int]], n: int) -> Partition:
+    """Return the same for increasing blocks that are known not to cross."""
+    previous = {block[i]: block[i - 1] for block in partition for i in range(len(block))}
     return _cycles({i: previous[i % n + 1] for i in range(1, n + 1)})
 
 

@@ -5,7 +5,9 @@ polynomial is a mapping from words to coefficients, or simply a collection of wo
 coefficient one: :math:`J = A + B W` is ``((A,), (B, W))``.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import TypeAlias
 
@@ -15,7 +17,7 @@ from rmt_jacobian.errors import HypothesisError, ParameterError
 from rmt_jacobian.freeprob.letters import Diagonal, Letter, RDiagonal, Word
 from rmt_jacobian.freeprob.partitions import (
     alternating_noncrossing_partitions,
-    kreweras_complement,
+    complement_of_noncrossing,
 )
 from rmt_jacobian.freeprob.power_series import (
     Scalar,
@@ -322,8 +324,15 @@ def _cyclic(word: Word) -> Word:
         word = _merged((word[-1], *word[:-1]))
     starts = [i for i, letter in enumerate(word) if isinstance(letter, RDiagonal)]
     rotations = [word[i:] + word[:i] for i in starts or range(len(word))]
+    if len(rotations) < 2:
+        return rotations[0] if rotations else ()
     # Any total order will do: it decides only which of the equal traces is computed.
-    return min(rotations, key=repr, default=())
+    return min(rotations, key=lambda rotation: tuple(map(_spelled, rotation)))
+
+
+@lru_cache(maxsize=4096)
+def _spelled(letter: Letter) -> str:
+    return repr(letter)
 
 
 def _moment(word: Word, cumulants: Mapping[str, Sequence[Scalar]], trace: Trace) -> sp.Expr:
@@ -335,22 +344,33 @@ def _moment(word: Word, cumulants: Mapping[str, Sequence[Scalar]], trace: Trace)
         return trace(word)
     letters = [letter for letter in word if isinstance(letter, RDiagonal)]
     gaps = [word[i + 1 : j] for i, j in zip(starts, [*starts[1:], len(word)], strict=True)]
-    total: list[sp.Expr] = []
+    # Few of the products differ: they are counted first, and made once each.
+    inner: dict[tuple[int, ...], int] = {}
+    numbers: dict[Word, int] = {}
+    counts: Counter[tuple[tuple[tuple[str, int], ...], tuple[int, ...]]] = Counter()
     for partition in alternating_noncrossing_partitions(letters):
-        factors = [_cumulant(letters[block[0] - 1].name, block, cumulants) for block in partition]
+        blocks = [(letters[block[0] - 1].name, len(block) // 2) for block in partition]
+        between = []
+        for block in complement_of_noncrossing(partition, len(letters)):
+            if block not in inner:
+                word = _cyclic(sum((gaps[i - 1] for i in block), ()))
+                inner[block] = numbers.setdefault(word, len(numbers))
+            between.append(inner[block])
+        counts[tuple(sorted(blocks)), tuple(sorted(between))] += 1
+    known, total = list(numbers), list[sp.Expr]()
+    traces: dict[int, sp.Expr] = {}
+    for (blocks, between), count in counts.items():
+        factors = [_cumulant(*block, cumulants) for block in blocks]
         if sp.S.Zero in factors:
             continue
-        for block in kreweras_complement(partition, len(letters)):
-            inner = _cyclic(sum((gaps[i - 1] for i in block), ()))
-            factors.append(trace(inner) if inner else sp.S.One)
-        total.append(sp.Mul(*factors))
+        for number in between:
+            if number not in traces:
+                traces[number] = trace(known[number]) if known[number] else sp.S.One
+        total.append(sp.Mul(count, *factors, *(traces[number] for number in between)))
     return sp.Add(*total)
 
 
-def _cumulant(
-    name: str, block: tuple[int, ...], cumulants: Mapping[str, Sequence[Scalar]]
-) -> sp.Expr:
-    order = len(block) // 2
+def _cumulant(name: str, order: int, cumulants: Mapping[str, Sequence[Scalar]]) -> sp.Expr:
     if name not in cumulants:
         raise ParameterError(f"no determining sequence for {name!r}; add it to `cumulants`")
     if len(cumulants[name]) < order:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.plotting.outliers import bulk_limits
 
 if TYPE_CHECKING:
     from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw
@@ -49,12 +50,13 @@ def plot_eigenvalues(
     angle = np.linspace(0, 2 * np.pi, 361)
     ax.plot(np.cos(angle), np.sin(angle), linestyle="--", linewidth=0.9, color=_CIRCLE,
             label="unit circle")  # fmt: skip
-    reach = [1.0]
+    reach, values = [1.0], np.empty(0, dtype=complex)
     if sampled is not None:
         values = np.asarray(sampled, dtype=complex).ravel()
         if not np.isfinite(values).all():
             raise ParameterError("sampled eigenvalues must be finite")
-        reach.append(float(np.abs(values).max(initial=0.0)))
+        if values.size:
+            reach.append(bulk_limits(np.abs(values))[1])
         size = 2.4 if values.size > _FEW else 4.0
         ax.plot(np.real(values), np.imag(values), linestyle="", marker="o", markersize=size,
                 markeredgewidth=0, alpha=0.55, color=_POINTS,
@@ -74,6 +76,14 @@ def plot_eigenvalues(
                     label=f"atom at {re:.3g}{im:+.3g}i: mass {mass:.3g}" if im
                     else f"atom at {re:.3g}: mass {mass:.3g}")  # fmt: skip
     end = _MARGIN * max(reach)
+    beyond = values[np.maximum(abs(np.real(values)), abs(np.imag(values))) > end]
+    if beyond.size:
+        far = beyond[np.argmax(np.abs(beyond))]
+        ax.text(
+            0.98, 0.02, f"{beyond.size} of {values.size} outside the view,\nfarthest at "
+            f"{np.real(far):.3g}{np.imag(far):+.3g}i", transform=ax.transAxes, ha="right",
+            fontsize="small", color=_LAW,
+        )  # fmt: skip
     ax.set_xlim(-end, end)
     ax.set_ylim(-end, end)
     for axis in (ax.xaxis, ax.yaxis):  # few enough that their labels do not touch

@@ -17,6 +17,8 @@ __all__ = ["draw_law", "plot"]
 
 _POINTS = 800
 _SPREAD = 1e3  # between the quantiles of 5 % and 95 %, beyond which a law is drawn over log10 s
+_NARROW = 0.5  # width of a band relative to its end, below which the axis leaves out 0
+_TALLEST, _HARD = 0.98, 2.0  # quantile of heights; ratio above which the rest is cut
 _SEEN = 0.999  # of the mass is shown, where a law has a long tail
 
 
@@ -108,16 +110,27 @@ def _draw_exponents(law: LyapunovLaw, ax: Axes) -> Axes:
     return ax
 
 
+def _start(law: SingularValueLaw, low: float, high: float) -> float:
+    """Return where a linear axis starts: at 0, or below a band that is narrow beside its place."""
+    if high - low > _NARROW * high or any(place < low for place, _ in law.atoms()):
+        return 0.0
+    return low - 0.05 * (high - low)
+
+
 def _draw_singular_values(law: SingularValueLaw, ax: Axes) -> Axes:
     atom = sum(mass for _, mass in law.atoms())
     low, high = (float(law.ppf(atom + (1 - atom) * p)) for p in (1 - _SEEN, _SEEN))
     log = low > 0 and high > _SPREAD * low
-    ax.set_xlim(*((np.log10(low), np.log10(high)) if log else (0.0, 1.05 * high)))
+    bottom = np.log10(low) if log else _start(law, float(law.ppf(atom + 0.02 * (1 - atom))), high)
+    ax.set_xlim(bottom, np.log10(high) if log else high + 0.05 * (high - bottom))
     plot_density(law, ax, log=log)
     name = "s^2" if law.squared else "s"
     ax.set_xlabel(rf"$\log_{{10}} {name}$" if log else f"${name}$")
     ax.set_ylabel("density")
     if atom:
         ax.legend(fontsize="small")
-    ax.set_ylim(0)
+    heights = np.asarray(ax.lines[0].get_ydata(), dtype=float)
+    tall = 1.1 * float(np.nanquantile(heights, _TALLEST))
+    hard = not atom and np.nanmax(heights) > _HARD * tall > 0  # an edge runs out of the axes
+    ax.set_ylim(0, tall if hard else None)
     return ax

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from rmt_jacobian.comparison import SpectrumComparison, compare_spectrum
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.plotting.outliers import bulk_limits, mark_outliers
 
 __all__ = ["DrawableLaw", "overlay_figure", "plot_law", "plot_singular_values", "spectrum_figure"]
 
@@ -71,7 +72,8 @@ def plot_singular_values(
     -----
     On the logarithmic axis values below 1e-16 of the largest of their product are rounding noise
     and are left out; the label of the axis then says how many.  The density counts them, so that
-    its area is the fraction that is drawn.
+    its area is the fraction that is drawn.  Few values far from all others are no bar of their own:
+    an arrow at the edge tells how many they are, and where.
 
     Raises
     ------
@@ -94,7 +96,8 @@ def plot_singular_values(
     missing = values.size - drawn.size
     if symmetric:
         drawn, bins = np.concatenate([drawn, -drawn]), bins | 1  # 0 in the middle of a bar
-    heights, edges = np.histogram(drawn, bins=bins)
+    limits = bulk_limits(drawn)
+    heights, edges = np.histogram(drawn, bins=bins, range=limits)
     density = heights / ((drawn.size + missing) * np.diff(edges))
     ax.stairs(density, edges, fill=True, color="#56b4e9", alpha=0.7, label=label)
     ax.stairs(density, edges, color="#0072b2", linewidth=1.0)
@@ -113,6 +116,7 @@ def plot_singular_values(
     variable = r"\log_{10} s" if log else r"\pm s" if symmetric else "s"
     ax.set_ylabel(f"density of ${variable}$")
     ax.set_ylim(bottom=0)
+    mark_outliers(drawn, limits, ax)
     return ax
 
 

@@ -56,9 +56,9 @@ def plot_map(
         raise ParameterError(f"a map needs 2 axes, not {len(axes)}: fix other parameters")
     (along, x), (upwards, y) = axes.items()
     finite = values[np.isfinite(values)]
-    norm = _norm(finite)
+    norm, colors = (_centred(finite), "RdBu_r") if name in _CRITICAL else (_norm(finite), "viridis")
     shown = np.ma.masked_invalid(values).T
-    mesh = ax.pcolormesh(x, y, shown, norm=norm, cmap="viridis", shading="nearest", rasterized=True)
+    mesh = ax.pcolormesh(x, y, shown, norm=norm, cmap=colors, shading="nearest", rasterized=True)
     if np.isinf(values).any():
         beyond = np.ma.masked_where(~np.isinf(values.T), np.ones(values.T.shape))
         ax.pcolormesh(x, y, beyond, cmap="gray", vmin=1, vmax=2, shading="nearest")
@@ -180,6 +180,18 @@ def _norm(finite: np.ndarray) -> Normalize:
     if low > 0 and high > _WIDE * low:
         return LogNorm(low, high)
     return Normalize(low, high)
+
+
+def _centred(finite: np.ndarray) -> Normalize:
+    """Return a scale with 1, where gradients keep their norm, in the middle."""
+    if not finite.size:
+        return Normalize(0, 2)
+    low, high = float(finite.min()), float(finite.max())
+    if low > 0 and high > _WIDE * low:
+        reach = max(high, 1 / low)
+        return LogNorm(1 / reach, reach)
+    reach = max(high - 1, 1 - low) or 1.0
+    return Normalize(1 - reach, 1 + reach)
 
 
 def _is_logarithmic(values: Sequence[float]) -> bool:

@@ -94,9 +94,26 @@ def test_derive_evaluates_and_prints_latex(run):
         "--format", "latex", "--json", "result.json",
     )  # fmt: skip
     assert status == 0
-    assert r"\langle" in out
+    assert out.startswith((r"\begin{align}", r"\begingroup"))
+    assert r"\langle \cdot \rangle$: average over sites" in out
+    assert "% value with orthogonal W: 71.05627" in out
     with open("result.json") as file:
         assert json.load(file)["value"] == pytest.approx(71.0562736691642, rel=1e-8)
+
+
+def test_derive_for_an_ensemble_over_t_steps(run):
+    status, out, _ = run(
+        "derive", "minimalrnn", "--variance", "--steps", "T", "--weights", "orthogonal",
+        "--format", "latex", "--json", "result.json",
+    )  # fmt: skip
+    assert status == 0
+    assert "s_{1}" not in out
+    with open("result.json") as file:
+        content = json.load(file)
+    assert (content["weights"], content["steps"]) == ("orthogonal", "T")
+    assert content["latex"] == out.rstrip("\n")
+    assert "s_1" not in content["symbols"]
+    assert "value" not in content
 
 
 def test_mean_field_against_reference_values(run):
@@ -167,12 +184,21 @@ BAD = [
     (["derive", "minimalrnn"], "--moment"),
     (["derive", "minimalrnn", "--moment", "2", "--variance"], "either"),
     (["derive", "minimalrnn", "--moment", "0"], "x>=1"),
-    (["derive", "minimalrnn", "--moment", "9"], "takes minutes"),
+    (["derive", "minimalrnn", "--moment", "9"], "takes too long"),
+    (["derive", "lstm", "--moment", "5"], "takes too long"),
+    (
+        ["derive", "minimalrnn", "--moment", "7", "--route", "s-transform", "--steps", "T"],
+        "takes too long",
+    ),
     (["derive", "minimalrnn", "--moment", "3", "--steps", "4"], "--route s-transform"),
     (["derive", "minimalrnn", "--variance", "--steps", "0"], "whole number above 0"),
     (["derive", "minimalrnn", "--variance", "--steps", "many"], "whole number above 0"),
     (["derive", "minimalrnn", "--variance", "-p", "weight_std=2"], "add --weights"),
-    (["derive", "minimalrnn", "--variance", "--steps", "T", "--weights", "gaussian"], "--steps"),
+    (
+        ["derive", "minimalrnn", "--variance", "--steps", "T", "--weights", "gaussian",
+         "-p", "bias_mean=1"],
+        "--steps",
+    ),
     (
         ["critical-init", "minimalrnn", "-p", "preactivation_variance=1", "-p", "bias_mean=0",
          "-p", "input_variance=0.46"],
