@@ -1,17 +1,19 @@
-# Sphinx configuration.  Two kinds of pages are made here, each time the documentation is built:
-# the notebooks, copied from the top of the project so that they can stand in the table of
-# contents, and one page per module from its __all__.
+# Sphinx configuration.  Made here each time the documentation is built: the notebooks, copied from
+# the top of the project so that they can stand in the table of contents; the pages of the reference,
+# one for each name and one for each module; and a copy of MathJax, so that pages need no network.
 
-import importlib
-import importlib.util
-import inspect
 import shutil
+import sys
 import tomllib
-import typing
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS / "_ext"))
+
+from api_pages import write_api_pages  # noqa: E402
+from bundled_mathjax import bundle_mathjax  # noqa: E402
+
 METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 project = "rmt_jacobian"
@@ -25,14 +27,32 @@ extensions = [
     "sphinx.ext.mathjax",
     "myst_nb",
     "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinxcontrib.bibtex",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_bundle", "node_modules"]
 html_theme = "furo"
+html_static_path = ["_static", "_bundle"]
+html_css_files = ["pages.css"]
+html_js_files = [("ledger.js", {"defer": "defer"})]
 html_title = f"rmt_jacobian {release}"
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+mathjax_path = "mathjax/tex-svg.js"
+mathjax4_config = {
+    "loader": {"paths": {"fonts": "[mathjax]/fonts"}},
+    "options": {  # speech needs a server; assistive MathML does not
+        "enableSpeech": False,
+        "enableBraille": False,
+        "enableExplorer": False,
+        "enableAssistiveMml": True,
+    },
+    "output": {"displayOverflow": "scroll"},
+}
+copybutton_exclude = ".linenos, .gp, .go"  # of a session, what was typed and not what was printed
 
 nb_execution_mode = "force"  # a cache would not notice that the package has changed
 nb_execution_raise_on_error = True
@@ -43,6 +63,7 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 
+add_module_names = False  # the title of the page has it, and signatures stay short
 autosummary_generate = False  # the pages are written below
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -63,54 +84,6 @@ def copy_notebooks() -> None:
         shutil.copy(path, target)
 
 
-def is_type_alias(member: object) -> bool:
-    """Tell whether a name stands for a type expression; autodoc cannot describe those."""
-    return typing.get_origin(member) is not None
-
-
-def directive(name: str, member: object) -> list[str]:
-    """Return the lines that document one public name."""
-    if inspect.ismodule(member):
-        return [f".. automodule:: {member.__name__}", "   :members:", ""]
-    if inspect.isclass(member):
-        kind = "autoexception" if issubclass(member, BaseException) else "autoclass"
-        return [f".. {kind}:: {name}", "   :members:", "   :show-inheritance:", ""]
-    if callable(member) and inspect.isroutine(inspect.unwrap(member)):
-        return [f".. autofunction:: {name}", ""]
-    if is_type_alias(member):
-        return [f".. py:data:: {name}", f"   :value: {inspect.formatannotation(member)}", ""]
-    return [f".. autodata:: {name}", "   :no-value:", ""]
-
-
-def api_page(qualified: str) -> str:
-    """Return the page of one module: its docstring, a table, and every public name."""
-    module = importlib.import_module(qualified)
-    members = {name: getattr(module, name) for name in module.__all__}
-    lines = [qualified, "=" * len(qualified), "", f".. automodule:: {qualified}", ""]
-    lines += [f".. currentmodule:: {qualified}", "", ".. autosummary::", "   :nosignatures:", ""]
-    lines += [f"   {name}" for name, member in members.items() if not is_type_alias(member)]
-    lines.append("")
-    for name, member in members.items():
-        lines += directive(name, member)
-    return "\n".join(lines)
-
-
-def write_api_pages() -> None:
-    """Write one page per module, in the order of the layers, and the list of the pages."""
-    target = DOCS / "api" / "generated"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
-    layers = METADATA["tool"]["importlinter"]["contracts"][0]["layers"]
-    pages = []
-    for name in (layer.strip("()") for layer in reversed(layers)):
-        qualified = f"{project}.{name}"
-        if name == "cli" or importlib.util.find_spec(qualified) is None:
-            continue  # the command line has a page of its own
-        (target / f"{name}.rst").write_text(api_page(qualified), encoding="utf-8")
-        pages.append(f"api/generated/{name}")
-    toctree = ["```{toctree}", ":maxdepth: 1", "", *pages, "```", ""]
-    (target / "toctree.txt").write_text("\n".join(toctree), encoding="utf-8")
-
-
 copy_notebooks()
-write_api_pages()
+write_api_pages(DOCS, METADATA["tool"]["importlinter"]["contracts"][0]["layers"])
+bundle_mathjax(DOCS, DOCS / "_bundle" / "mathjax")

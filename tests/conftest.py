@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import array_api_compat.numpy
@@ -24,8 +25,9 @@ if "CI" not in os.environ:  # hypothesis has its own profile there: no deadline,
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that runs the thorough tests too."""
+    """Add the options that run the thorough tests too, and that name a built documentation."""
     parser.addoption("--thorough", action="store_true", help="run the thorough tests as well")
+    parser.addoption("--site", type=Path, help="built documentation to open in a browser")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

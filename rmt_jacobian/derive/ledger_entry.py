@@ -46,25 +46,25 @@ class LedgerEntry:
 
 
 def ledger_markdown(entries: Iterable[LedgerEntry]) -> str:
-    """Render rows as a MyST table.
+    """Render rows as a MyST table, verdict first.
 
     Examples
     --------
     >>> row = LedgerEntry("(0)", "$x = x$", "rmt_jacobian.cells.sigmoid", "none", "holds")
     >>> print(ledger_markdown([row]).splitlines()[-1])
-    | (0) | $x = x$ | {py:obj}`cells.sigmoid <rmt_jacobian.cells.sigmoid>` | none | holds |  |
+    | holds | (0) | $x = x$ |  | {py:obj}`cells.sigmoid <rmt_jacobian.cells.sigmoid>` | none |
     """
-    lines = ["| | printed | function | independent check | verdict | correction or remark |"]
+    lines = ["| verdict | | printed | correction or remark | function | independent check |"]
     lines.append("|" + "---|" * 6)
     for entry in entries:
         short = entry.function.removeprefix("rmt_jacobian.")
         cells = (
+            f"**{entry.verdict}**" if entry.verdict == "slip" else entry.verdict,
             entry.equation,
             entry.statement,
+            entry.correction,
             f"{{py:obj}}`{short} <{entry.function}>`",
             entry.check,
-            f"**{entry.verdict}**" if entry.verdict == "slip" else entry.verdict,
-            entry.correction,
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"
