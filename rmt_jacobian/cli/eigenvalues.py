@@ -92,7 +92,7 @@ def eigenvalues_command(request: Request) -> None:
     results = {
         "boundary": [[[float(z.real), float(z.imag)] for z in curve] for curve in curves],
         "spectral_radius": law.spectral_radius,
-        "atoms": [list(atom) for atom in law.atoms],
+        "atoms": [list(atom) for atom in law.atoms()],
         "inside": [float(share) for share in law.inside(circles)],
         "steady_state": steady and _summary(steady),
     }

@@ -170,8 +170,16 @@ class _Exponents:
 
     def content(self) -> dict[str, Any]:
         """Return the exponents as plain data."""
+        found = self.sampled
+        sampling = found and {
+            "steps": found.steps,
+            "transient": found.transient,
+            "samples": found.exponents.shape[0],
+            "tied": found.tied,
+            "spread": found.spread,
+        }
         return {
-            "spread": self.sampled and self.sampled.spread,
+            "sampling": sampling,
             "quantile": self.quantiles.tolist(),
             "exponents": _listed(self.mean),
             "standard_error": _listed(self.standard_error),

@@ -70,7 +70,8 @@ class UntiedLaw(StationaryLaw):
 
     @property
     def state_squares(self) -> dict[str, float]:  # noqa: D102
-        return self.by_state(self.state.state_squares)
+        closed = self._closed
+        return self.by_state((closed.law.state_variance,) if closed else self.state.state_squares)
 
     @property
     def source_squares(self) -> dict[str, float]:

@@ -30,7 +30,7 @@ def test_what_was_tried_and_what_kind_of_point_it_is(run):
     status, out, err = run("gru", *FIXED, "--json", "-")
     assert status == 0
     found = json.loads(out)
-    assert found["free"] == ["candidate.weight_std"]
+    assert found["solved_for"] == ["candidate.weight_std"]
     assert found["parameters"]["update.weight_std"] == 0.5
     assert found["growth_rate"] == pytest.approx(1, abs=1e-8)
     assert found["growth_error"] == 0  # averages of a GRU are closed forms

@@ -27,8 +27,8 @@ def run(capsys, tmp_path, monkeypatch):
 def test_zero_state_of_the_gru_is_a_disk(run):
     """Without inputs untied networks come to rest at 0: J = 1/2 + W / 4, a uniform disk."""
     status, out, err = run(
-        "gru", "--dynamics", "untied", "--disk", "0.5,0,0.3", "--disk", "0.5,0.2,0.1",
-        "--disk", "0,0,2", "--points", 60, "--json", "-",
+        "gru", "-p", "input_std=0", "--dynamics", "untied", "--disk", "0.5,0,0.3",
+        "--disk", "0.5,0.2,0.1", "--disk", "0,0,2", "--points", 60, "--json", "-",
     )  # fmt: skip
     assert status == 0
     found = json.loads(out)
@@ -42,13 +42,15 @@ def test_zero_state_of_the_gru_is_a_disk(run):
     assert found["atoms"] == []
     assert found["disks"] == [[0.5, 0.0, 0.3], [0.5, 0.2, 0.1], [0.0, 0.0, 2.0]]
     assert (found["cell"], found["weights"], found["dynamics"]) == ("gru", "gaussian", "untied")
-    assert found["parameters"] == Parameters.of(gru).named()
+    assert found["parameters"] == Parameters.of(gru, input_std=0).named()
     assert "spectral radius  1.25" in err
 
 
 def test_atoms_are_named(run):
     """At the zero state of an LSTM half of the eigenvalues are 0."""
-    status, out, _ = run("lstm", "--dynamics", "untied", "--json", "found.json")
+    status, out, _ = run(
+        "lstm", "-p", "input_std=0", "--dynamics", "untied", "--json", "found.json"
+    )
     assert status == 0
     with open("found.json") as file:
         ((re, im, mass),) = json.load(file)["atoms"]
@@ -57,7 +59,9 @@ def test_atoms_are_named(run):
 
 
 def test_the_larger_fixed_point_is_taken(run):
-    status, out, _ = run("gru", "--dynamics", "fixed-point", "--sites", 4096, "--json", "-")
+    status, out, _ = run(
+        "gru", "-p", "input_std=0", "--dynamics", "fixed-point", "--sites", 4096, "--json", "-"
+    )
     assert status == 0
     zero, other = fixed_points(gru, Parameters.of(gru, input_std=0))
     assert zero.vanishes
@@ -69,8 +73,8 @@ def test_the_larger_fixed_point_is_taken(run):
 def test_orthogonal_weights_leave_a_ring(run):
     """1/2 + W / 4 with Haar W of size 3: eigenvalues on a circle, none inside."""
     status, out, _ = run(
-        "gru", "--dynamics", "untied", "--weights", "orthogonal", "--disk", "0.5,0,0.7",
-        "--disk", "0.5,0,0.8", "--json", "-",
+        "gru", "-p", "input_std=0", "--dynamics", "untied", "--weights", "orthogonal",
+        "--disk", "0.5,0,0.7", "--disk", "0.5,0,0.8", "--json", "-",
     )  # fmt: skip
     assert status == 0
     assert json.loads(out)["inside"] == pytest.approx([0, 1], abs=1e-3)
@@ -79,7 +83,7 @@ def test_orthogonal_weights_leave_a_ring(run):
 @pytest.mark.slow
 def test_tied_network_and_figure(run, tmp_path):
     status, out, err = run(
-        "gru", "-p", "update.weight_std=1", "--sites", 2048, "--width", 60, "--samples", 2,
+        "gru", "-p", "input_std=0", "-p", "update.weight_std=1", "--sites", 2048, "--width", 60, "--samples", 2,
         "--figure", "cloud.png", "--json", "-", "--seed", 3,
     )  # fmt: skip
     assert status == 0
@@ -92,7 +96,7 @@ def test_tied_network_and_figure(run, tmp_path):
 
 
 def test_without_weights_only_the_memory_is_left(run):
-    status, out, _ = run("gru", "-p", "weight_std=0", "--json", "-")
+    status, out, _ = run("gru", "-p", "weight_std=0", "-p", "input_std=0", "--json", "-")
     assert status == 0
     found = json.loads(out)
     assert found["boundary"] == []
@@ -153,7 +157,10 @@ def test_a_state_that_is_not_found_is_said_so_and_not_returned(run, tmp_path, mo
 
 
 def test_the_steady_state_is_printed_with_its_error(run):
-    point = ("-p", "update.weight_std=1", "-p", "reset.weight_std=10", "--sites", 960)
+    point = (
+        "-p", "input_std=0", "-p", "update.weight_std=1", "-p", "reset.weight_std=10",
+        "--sites", 960,
+    )  # fmt: skip
     status, out, err = run("gru", *point, "--tolerance", 0.05, "--json", "-")
     assert status == 0
     steady = json.loads(out)["steady_state"]
