@@ -43,12 +43,18 @@ myst_heading_anchors = 3
 
 mathjax_path = "mathjax/tex-svg.js"
 mathjax4_config = {
-    "loader": {"paths": {"fonts": "[mathjax]/fonts"}},
-    "options": {  # speech needs a server; assistive MathML does not
+    "loader": {
+        "paths": {"fonts": "[mathjax]/fonts"},
+        "load": ["a11y/assistive-mml"],  # hidden MathML, for readers of the screen
+    },
+    "options": {  # speech needs a worker, which no page opened from a disk may start
         "enableSpeech": False,
         "enableBraille": False,
         "enableExplorer": False,
-        "enableAssistiveMml": True,
+        "enableEnrichment": False,
+        "menuOptions": {
+            "settings": {"speech": False, "braille": False, "enrich": False, "assistiveMml": True}
+        },
     },
     "output": {"displayOverflow": "scroll"},
 }

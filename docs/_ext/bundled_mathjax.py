@@ -14,6 +14,7 @@ __all__ = ["bundle_mathjax"]
 
 PARTS = {  # in node_modules: beside the pages
     "mathjax/tex-svg.js": "tex-svg.js",
+    "mathjax/a11y/assistive-mml.js": "a11y/assistive-mml.js",
     "mathjax/input/tex/extensions": "input/tex/extensions",
     "@mathjax/mathjax-newcm-font/svg/dynamic": "fonts/mathjax-newcm-font/svg/dynamic",
 }
