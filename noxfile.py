@@ -62,7 +62,7 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, which runs every notebook, and open it in a browser; a warning is an error."""
+    """Build the documentation, which runs every notebook, and open it in a browser."""
     build = ROOT / "docs" / "_build"
     shutil.rmtree(build, ignore_errors=True)
     options = ["-W", "--keep-going", "-b", "html", "-d", str(build / "doctrees")]

@@ -1,6 +1,7 @@
 # Sphinx configuration.  Made here each time the documentation is built: the notebooks, copied from
-# the top of the project so that they can stand in the table of contents; the pages of the reference,
-# one for each name and one for each module; and a copy of MathJax, so that pages need no network.
+# the top of the project so that they can stand in the table of contents; the pages of the
+# reference, one for each name and one for each module; and a copy of MathJax, so that pages need
+# no network.
 
 import shutil
 import sys

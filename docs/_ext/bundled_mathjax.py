@@ -51,7 +51,7 @@ def npm_ci(docs: Path) -> None:
         program = shutil.which("npm")
         if program is None:
             raise ConfigError(
-                "the documentation needs npm for MathJax: install the extra, pip install -e '.[docs]'"
+                "MathJax needs npm, which the extra brings: pip install -e '.[docs]'"
             ) from None
         done = subprocess.run([program, *options], cwd=docs, check=False)
     else:
