@@ -62,11 +62,16 @@ def layers(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation, which runs every notebook; a warning is an error."""
+    """Build the documentation, which runs every notebook, and open it in a browser."""
     build = ROOT / "docs" / "_build"
     shutil.rmtree(build, ignore_errors=True)
     options = ["-W", "--keep-going", "-b", "html", "-d", str(build / "doctrees")]
     python(session, "-m", "sphinx", *options, *session.posargs, "docs", str(build / "html"))
+    if shutil.which("chromium") and shutil.which("chromedriver"):
+        options = ["-q", "-p", "no:benchmark", "--site", str(build / "html")]
+        python(session, "-m", "pytest", *options, "tests/test_site.py")
+    else:
+        session.log("no chromium with chromedriver: the pages were not opened in a browser")
 
 
 @nox.session

@@ -1,6 +1,7 @@
 # Sphinx configuration.  Made here each time the documentation is built: the notebooks, copied from
-# the top of the project so that they can stand in the table of contents; the pages of the reference,
-# one for each name and one for each module; and a copy of MathJax, so that pages need no network.
+# the top of the project so that they can stand in the table of contents; the pages of the
+# reference, one for each name and one for each module; and a copy of MathJax, so that pages need
+# no network.
 
 import shutil
 import sys
@@ -43,12 +44,18 @@ myst_heading_anchors = 3
 
 mathjax_path = "mathjax/tex-svg.js"
 mathjax4_config = {
-    "loader": {"paths": {"fonts": "[mathjax]/fonts"}},
-    "options": {  # speech needs a server; assistive MathML does not
+    "loader": {
+        "paths": {"fonts": "[mathjax]/fonts"},
+        "load": ["a11y/assistive-mml"],  # hidden MathML, for readers of the screen
+    },
+    "options": {  # speech needs a worker, which no page opened from a disk may start
         "enableSpeech": False,
         "enableBraille": False,
         "enableExplorer": False,
-        "enableAssistiveMml": True,
+        "enableEnrichment": False,
+        "menuOptions": {
+            "settings": {"speech": False, "braille": False, "enrich": False, "assistiveMml": True}
+        },
     },
     "output": {"displayOverflow": "scroll"},
 }

@@ -92,6 +92,17 @@ def test_top_level_names_resolve() -> None:
     assert set(rmt_jacobian.__all__) <= set(dir(rmt_jacobian))
 
 
+def test_every_public_name_is_in_one_group_of_the_reference() -> None:
+    groups = tomllib.loads(text("docs/api_groups.toml"))["group"]
+    grouped = sorted(name for group in groups for name in group["names"])
+    named = re.findall(r"^    (\w+) as \1,$", text("rmt_jacobian/__init__.pyi"), re.MULTILINE)
+    expected = sorted(set(named) - set(MODULES))
+    missing, unknown = set(expected) - set(grouped), set(grouped) - set(expected)
+    assert not missing, f"put into a group of docs/api_groups.toml: {sorted(missing)}"
+    assert not unknown, f"in docs/api_groups.toml, but not public: {sorted(unknown)}"
+    assert grouped == expected, "a name is in two groups of docs/api_groups.toml"
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_module_declares_its_public_names(name: str) -> None:
     module = importlib.import_module(f"rmt_jacobian.{name}")

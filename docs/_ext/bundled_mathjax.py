@@ -14,6 +14,7 @@ __all__ = ["bundle_mathjax"]
 
 PARTS = {  # in node_modules: beside the pages
     "mathjax/tex-svg.js": "tex-svg.js",
+    "mathjax/a11y/assistive-mml.js": "a11y/assistive-mml.js",
     "mathjax/input/tex/extensions": "input/tex/extensions",
     "@mathjax/mathjax-newcm-font/svg/dynamic": "fonts/mathjax-newcm-font/svg/dynamic",
 }
@@ -50,7 +51,7 @@ def npm_ci(docs: Path) -> None:
         program = shutil.which("npm")
         if program is None:
             raise ConfigError(
-                "the documentation needs npm for MathJax: install the extra, pip install -e '.[docs]'"
+                "MathJax needs npm, which the extra brings: pip install -e '.[docs]'"
             ) from None
         done = subprocess.run([program, *options], cwd=docs, check=False)
     else:

@@ -162,7 +162,7 @@ def _one(tokens: Sequence[str], at: int) -> tuple[float, int]:
     return _WIDTHS.get(token, _CAPITAL if token.isupper() else 1.0), at + 1
 
 
-@dataclass
+@dataclass(frozen=True)
 class NamedSums:
     """Gives names to sums inside products that are longer than a line.
 

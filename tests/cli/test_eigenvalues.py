@@ -40,7 +40,7 @@ def test_zero_state_of_the_gru_is_a_disk(run):
     shares = [(0.3 / 0.75) ** 2, (0.1 / 0.75) ** 2, 1.0]
     assert found["inside"] == pytest.approx(shares, abs=1e-3)
     assert found["atoms"] == []
-    assert found["disks"] == [[0.5, 0.0, 0.3], [0.5, 0.2, 0.1], [0.0, 0.0, 2.0]]
+    assert found["disks"] == ["0.5,0,0.3", "0.5,0.2,0.1", "0,0,2"]
     assert (found["cell"], found["weights"], found["dynamics"]) == ("gru", "gaussian", "untied")
     assert found["parameters"] == Parameters.of(gru, input_std=0).named()
     assert "spectral radius  1.25" in err
@@ -83,8 +83,8 @@ def test_orthogonal_weights_leave_a_ring(run):
 @pytest.mark.slow
 def test_tied_network_and_figure(run, tmp_path):
     status, out, err = run(
-        "gru", "-p", "input_std=0", "-p", "update.weight_std=1", "--sites", 2048, "--width", 60, "--samples", 2,
-        "--figure", "cloud.png", "--json", "-", "--seed", 3,
+        "gru", "-p", "input_std=0", "-p", "update.weight_std=1", "--sites", 2048, "--width", 60,
+        "--samples", 2, "--figure", "cloud.png", "--json", "-", "--seed", 3,
     )  # fmt: skip
     assert status == 0
     found = json.loads(out)

@@ -42,7 +42,8 @@ def test_json_holds_samples_and_theory(run, tmp_path):
     assert np.mean(content["exponents"]) == pytest.approx(np.mean(content["theory"]), abs=0.2)
     assert (tmp_path / "found.png").read_bytes().startswith(b"\x89PNG")
     assert "std. error" in out
-    assert len(out.splitlines()) == 2 + 10 + 1
+    assert "9 of 16 exponents are shown: --csv FILE writes all" in out
+    assert len(out.splitlines()) == 2 + 10 + 2
 
 
 def test_gated_cells_have_a_theory_with_an_error(run):
