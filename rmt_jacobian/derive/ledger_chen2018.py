@@ -215,7 +215,7 @@ CHEN2018: tuple[LedgerEntry, ...] = (
         _MEAN_FIELD + "variance_slope",
         "ratio of successive deviations from $Q^*$", "holds"),
     LedgerEntry("(35)", r"$|q^t - q^*| \sim e^{-t/\xi_Q}$",
-        _MEAN_FIELD + "MeanField.variance_timescale",
+        _MEAN_FIELD + "UntiedLaw.variance_timescale",
         "30 steps of the map", "holds", r"with the slope of (32), not of (36)"),
     LedgerEntry("(36)", r"$\xi_Q^{-1} = -\log E\left[\sigma^2 + \frac{\sigma_w^2}{\sqrt{q^*}}"
         r" \{(Q^* + R) \sigma - R\} \sigma'\right]$",

@@ -12,7 +12,7 @@ from scipy.special import expit
 from rmt_jacobian.cells import minimalrnn, vanilla
 from rmt_jacobian.derive import printed_correlation_slope
 from rmt_jacobian.gaussian import bivariate_rule
-from rmt_jacobian.mean_field import CorrelationMap, mean_field, stable_correlation, trajectory
+from rmt_jacobian.mean_field import CorrelationMap, stable_correlation, trajectory
 from rmt_jacobian.sampling import run_network
 from tests.ledger.independent import (
     BIASED,
@@ -35,6 +35,7 @@ from tests.ledger.independent import (
     vanilla_stationary,
 )
 from tests.ledger.verdicts import agrees, differs, documented, parameters, solved
+from tests.mean_field.two_routes import by_map
 
 SIGMA_12 = 0.5
 START = (0.3, 0.4)  # variance and correlation of the first states
@@ -326,7 +327,7 @@ def test_text_3_2_1():
             following = partial(next_covariance, point, sigma_12=sigma_12)
             fixed = brentq(lambda k, f=following: f(k) - k, -Q, Q * (1 - 1e-6), xtol=1e-15)
             slope = difference_quotient(following, fixed, step=1e-3 * (Q - fixed))
-            ours = mean_field(minimalrnn, parameters(point), input_correlation=sigma_12)
+            ours = by_map(minimalrnn, parameters(point), input_correlation=sigma_12)
             assert 1 - ours.chi == pytest.approx(1 - slope, rel=1e-4)
             missing.append(1 - slope)
         assert missing[0] > 5 * missing[1] > 25 * missing[2] > 0

@@ -14,11 +14,7 @@ from rmt_jacobian.derive import (
     printed_variance_slope_31,
 )
 from rmt_jacobian.gaussian import bivariate_rule
-from rmt_jacobian.mean_field import (
-    CorrelationMap,
-    mean_field,
-    variance_slope,
-)
+from rmt_jacobian.mean_field import CorrelationMap, variance_slope
 from tests.ledger.independent import (
     BIASED,
     FIGURE_1,
@@ -35,6 +31,7 @@ from tests.ledger.independent import (
 )
 from tests.ledger.near import SIGMA_12, one_step, simulated
 from tests.ledger.verdicts import agrees, differs, documented, parameters, solved
+from tests.mean_field.two_routes import by_map
 
 POINTS = [FIGURE_1, LONG_MEMORY, BIASED]
 
@@ -233,7 +230,7 @@ def test_equation_35(point):
     for _ in range(30):
         Q = next_variance(point, Q)
         gaps.append(abs(preactivation_variance(point, Q) - q_star))
-    scale = mean_field(minimalrnn, parameters(point)).variance_timescale
+    scale = by_map(minimalrnn, parameters(point)).variance_timescale
     assert math.log(gaps[23] / gaps[29]) == pytest.approx(6 / scale, rel=1e-3)
 
 

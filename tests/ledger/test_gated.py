@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit
 
 from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, vanilla
-from rmt_jacobian.mean_field import Sites, fixed_points, untied_mean_field, untied_state
+from rmt_jacobian.mean_field import Sites, fixed_points, untied_state
 from rmt_jacobian.pencils import (
     BlockChain,
     BlockHistory,
@@ -33,6 +33,7 @@ from tests.ledger.independent import (
     slope_of_sigmoid,
 )
 from tests.ledger.verdicts import agrees
+from tests.mean_field.two_routes import by_sites
 
 GRU = ((2.0, 0.5, 0.7), (1.5, 0.8, -0.4), (2.5, 1.1, 0.0))  # update, reset, candidate
 RESETTING = ((1.0, 0.3, 0.0), (8.0, 0.3, 0.0), (4.0, 0.3, 0.0))
@@ -98,7 +99,7 @@ def test_growth_rate_of_the_gru(point):
     def run(rng, steps):
         return (ratio for _, _, ratio in gru_steps(point, 20_000, steps, rng))
 
-    found = untied_mean_field(gru, at(gru, point)).chi1
+    found = by_sites(gru, at(gru, point)).chi1
     assert found == pytest.approx(gru_growth(point), rel=1e-9)
     agrees(list(networks(run, seed=2, samples=6)), found)
 
@@ -110,7 +111,7 @@ def test_growth_rate_of_the_lstm(cell, reads):
     def run(rng, steps):
         return (math.log(ratio) for _, _, ratio in lstm_steps(LSTM, 10_000, steps, rng, reads))
 
-    found = untied_mean_field(cell, at(cell, LSTM)).chi1
+    found = by_sites(cell, at(cell, LSTM)).chi1
     rates = list(networks(run, seed=3, samples=10, steps=140))
     assert np.mean(rates) == pytest.approx(math.log(found), abs=4e-3)
     agrees(rates, math.log(found), errors=6.0)
@@ -119,7 +120,7 @@ def test_growth_rate_of_the_lstm(cell, reads):
 def test_slope_of_the_correlation_map():
     """Without a bias of the candidate E[h] = 0, and E[h_1 h_2] alone carries the correlation."""
     (s_z, n_z, m_z), (s_r, n_r, m_r), (s_y, n_y, _) = GRU
-    sigma_12, found = 0.5, untied_mean_field(gru, at(gru, GRU), input_correlation=0.5)
+    sigma_12, found = 0.5, by_sites(gru, at(gru, GRU), input_correlation=0.5)
     q_z, q_r, q_y = found.state.preactivation_variances
 
     def after(C):

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.optimize import brentq
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, sigmoid
-from rmt_jacobian.mean_field import untied_mean_field
+from tests.mean_field.two_routes import by_sites
 
 s, x, e = sp.symbols("s x e", real=True)
 MEAN, STD = 0.77, 0.93
@@ -18,12 +18,10 @@ TURNS = Cell("turns", (s,), x, (Preactivation("g", e, s),),
              (sp.Rational(4, 5) * sp.tanh(s) / sp.cosh(e),))  # fmt: skip
 
 
-def mean_field(cell: Cell):
+def at_its_point(cell: Cell):
     # Of W hardly anything is felt, so that every site goes its own way.
     values = {"weight_std": 1e-5, "input_std": 1e-5, "bias_mean": MEAN, "bias_std": STD}
-    return untied_mean_field(
-        cell, Parameters.of(cell, values, bias_kind="frozen", input_variance=1.0)
-    )
+    return by_sites(cell, Parameters.of(cell, values, bias_kind="frozen", input_variance=1.0))
 
 
 def kept_squares(bias: float) -> float:
@@ -35,15 +33,15 @@ def kept_squares(bias: float) -> float:
 
 def test_the_limit_is_what_the_most_retentive_biases_keep() -> None:
     """They are rarer than any population holds: sites whose gate is shut."""
-    found = mean_field(RISES)
+    found = at_its_point(RISES)
     assert found.chi == pytest.approx(0.25, abs=1e-6)
-    found = mean_field(TURNS)
+    found = at_its_point(TURNS)
     assert found.chi == pytest.approx(0.64, abs=max(0.005, found.errors["chi"]))
 
 
 @pytest.mark.parametrize("steps", [1, 4, 16])
 def test_finite_times_are_averages_over_the_biases(steps: int) -> None:
-    found = mean_field(RISES)
+    found = at_its_point(RISES)
 
     def weighted(z: float) -> float:
         return kept_squares(MEAN + STD * z) ** steps * math.exp(-z * z / 2)

@@ -12,7 +12,6 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import (
     CorrelationMap,
     SiteLaw,
-    mean_field,
     site_law,
     stable_correlation,
     timescale,
@@ -20,6 +19,7 @@ from rmt_jacobian.mean_field import (
 )
 from tests import gauss_legendre as gl
 from tests.mean_field.points import POINTS, Point
+from tests.mean_field.two_routes import by_map
 
 EPS = np.finfo(float).eps
 
@@ -192,7 +192,7 @@ def test_inputs_that_do_not_reach_the_state_do_not_matter(
         parameters = Parameters.of(
             vanilla, weight_std=weight_std, input_std=0, bias_std=0.3, input_variance=1
         )
-        return mean_field(vanilla, parameters, input_correlation=of_inputs).state_correlation
+        return by_map(vanilla, parameters, input_correlation=of_inputs).state_correlation
 
     found = state_correlation(input_correlation)
     assert found == pytest.approx(state_correlation(1.0), abs=1e-9)
@@ -202,8 +202,8 @@ def test_inputs_that_do_not_reach_the_state_do_not_matter(
 def test_opposite_inputs_of_an_odd_network(weight_std: float) -> None:
     # tanh is odd: with inputs x and -x and no bias, h and -h; stable in the ordered phase.
     parameters = Parameters.of(vanilla, weight_std=weight_std, input_std=0.5, input_variance=1)
-    found = mean_field(vanilla, parameters, input_correlation=-1.0)
-    same = mean_field(vanilla, parameters, input_correlation=1.0)
+    found = by_map(vanilla, parameters, input_correlation=-1.0)
+    same = by_map(vanilla, parameters, input_correlation=1.0)
     assert found.state_correlation == pytest.approx(-same.state_correlation, abs=1e-12)
     assert found.chi == pytest.approx(same.chi, abs=1e-12)
 
@@ -216,7 +216,7 @@ def test_input_correlations_out_of_domain(input_correlation: float) -> None:
 
 def test_a_dead_state_is_equal_to_itself() -> None:
     parameters = Parameters.of(vanilla, weight_std=0.7, input_std=0, input_variance=1)
-    found = mean_field(vanilla, parameters, input_correlation=0.2)
+    found = by_map(vanilla, parameters, input_correlation=0.2)
     assert (found.correlation, found.state_correlation) == (1.0, 1.0)
     assert found.chi == found.chi1 == pytest.approx(0.49, rel=1e-14)
 

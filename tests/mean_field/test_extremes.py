@@ -8,7 +8,8 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, minimalrnn
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.mean_field import pair_state, site_law, untied_mean_field, untied_state
+from rmt_jacobian.mean_field import pair_state, site_law, untied_state
+from tests.mean_field.two_routes import by_sites
 
 POINT = {"weight_std": 1.5, "input_std": 1.0, "input_variance": 1.0, "bias_mean": 0.0}
 
@@ -57,7 +58,7 @@ def test_a_memory_that_forgets_less_than_rounding_still_forgets():
 def test_a_gru_whose_candidate_is_saturated(bias):
     """h = -1 or 1: both networks are the same, and c = (s^2 + n^2 R S) / q by inputs alone."""
     p = Parameters.of(gru, {**POINT, "bias_mean": bias})
-    found = untied_mean_field(gru, p, input_correlation=0.5)
+    found = by_sites(gru, p, input_correlation=0.5)
     q, c = 2.25 + 1, (2.25 + 0.5) / 3.25
     assert found.source_squares["update"] == pytest.approx(1, rel=1e-12, abs=0)
     assert found.source_correlations["update"] == pytest.approx(1, abs=1e-11)
@@ -72,9 +73,7 @@ def test_a_gru_whose_candidate_is_saturated(bias):
 
 
 def test_an_lstm_whose_memory_is_saturated():
-    found = untied_mean_field(
-        lstm, Parameters.of(lstm, {**POINT, "bias_mean": 30.0}), input_correlation=0.5
-    )
+    found = by_sites(lstm, Parameters.of(lstm, {**POINT, "bias_mean": 30.0}), input_correlation=0.5)
     assert found.correlations["forget"] == pytest.approx((2.25 + 0.5) / 3.25, rel=1e-11, abs=0)
     lost = average(lambda e: gate(-e) * (1 + gate(e)), 30, 3.25)
     assert found.chi1 == pytest.approx(1 - float(lost), abs=1e-15)
@@ -84,7 +83,7 @@ def test_an_lstm_whose_memory_is_saturated():
 def test_weights_that_are_as_good_as_none(cell):
     """What the first gate keeps is all: E[f^2], and E[f f'] at the correlation of the inputs."""
     p = Parameters.of(cell, {**POINT, "weight_std": 1e-30})
-    found = untied_mean_field(cell, p, input_correlation=0.5)
+    found = by_sites(cell, p, input_correlation=0.5)
     assert found.correlations[cell.preactivations[0].name] == pytest.approx(0.5)
     assert found.chi1 == pytest.approx(
         float(average(lambda e: gate(e) ** 2, 0, 1)), rel=1e-7, abs=0

@@ -9,7 +9,8 @@ from scipy.stats import multivariate_normal
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru_cell, lstm_cell, vanilla_cell
 from rmt_jacobian.errors import HypothesisError
-from rmt_jacobian.mean_field import PairState, mean_field, site_law, untied_mean_field, untied_state
+from rmt_jacobian.mean_field import PairState, site_law, untied_state
+from tests.mean_field.two_routes import by_map, by_sites
 
 _X = np.linspace(-11, 11, 661)  # the trapezoidal rule, exact to rounding for what is smooth here
 _W = np.exp(-(_X**2) / 2)
@@ -55,7 +56,7 @@ def test_a_gru_whose_gates_are_steps(sigma_12):
     """Its correlation map is one function of E[h_1 h_2], which is differentiated numerically."""
     p = HARD_GRU
     cell = gru_cell(gate=sp.Heaviside)
-    found = untied_mean_field(cell, Parameters.of(cell, p), input_correlation=sigma_12)
+    found = by_sites(cell, Parameters.of(cell, p), input_correlation=sigma_12)
     q = found.preactivation_variances
 
     def image(u):
@@ -94,7 +95,7 @@ def test_a_sum_that_jumps_in_two_preactivations():
     )  # fmt: skip
     p = {"a.weight_std": 0.5, "b.weight_std": 0.6, "a.input_std": 0.9, "b.input_std": 0.4,
          "input_variance": 1.1}  # fmt: skip
-    found = untied_mean_field(cell, Parameters.of(cell, p), input_correlation=0.3)
+    found = by_sites(cell, Parameters.of(cell, p), input_correlation=0.3)
     q = 0.25 + 0.36 + (0.81 + 0.16) * 1.1
     u = 0.0
     for _ in range(500):
@@ -119,7 +120,7 @@ def test_a_jump_whose_place_another_preactivation_moves():
     """Given g the slopes are densities: that of e at -tanh g, and the same times sech^2 for g."""
     p = {"a.weight_std": 1.2, "b.weight_std": 1.6, "a.input_std": 0.9, "b.input_std": 0.7,
          "input_variance": 1.0}  # fmt: skip
-    found = untied_mean_field(entangled(), Parameters.of(entangled(), p), input_correlation=0.4)
+    found = by_sites(entangled(), Parameters.of(entangled(), p), input_correlation=0.4)
     q, c = found.preactivation_variances, found.correlations
     one = math.sqrt(q["b"]) * _X[:, None]
     two = math.sqrt(q["b"]) * (c["b"] * _X[:, None] + math.sqrt(1 - c["b"] ** 2) * _X)
@@ -141,9 +142,7 @@ def test_a_frozen_bias_of_a_gate_that_is_a_step():
     )  # fmt: skip
     p = {"a.weight_std": 1.2, "b.weight_std": 1.6, "a.input_std": 0.9, "b.input_std": 0.7,
          "a.bias_std": 0.5, "input_variance": 1.0}  # fmt: skip
-    found = untied_mean_field(
-        cell, Parameters.of(cell, p, bias_kind="frozen"), input_correlation=0.4
-    )
+    found = by_sites(cell, Parameters.of(cell, p, bias_kind="frozen"), input_correlation=0.4)
     u = found.source_squares["a"] * found.source_correlations["a"]
     square = found.source_squares["a"]
     q, shared = 1.44 * square + 0.81, 1.44 * u + 0.81 * 0.4
@@ -203,7 +202,7 @@ def test_a_jump_that_nothing_reads_back_does_not_count():
 def test_gradients_see_no_jumps():
     """E[z] + s_y^2 E[r] E[1 - z] E[tanh'^2] a step, for gates that are steps."""
     cell = gru_cell(gate=sp.Heaviside)
-    found = untied_mean_field(cell, Parameters.of(cell, HARD_GRU))
+    found = by_sites(cell, Parameters.of(cell, HARD_GRU))
     q = found.preactivation_variances
     kept, seen = above(0.4, q["update"]), above(-0.2, q["reset"])
     at = 0.3 + math.sqrt(q["candidate"]) * _X
@@ -216,7 +215,7 @@ def test_gradients_see_no_jumps():
 def test_the_closed_site():
     cell = vanilla_cell(sp.sign)
     p = Parameters.of(cell, weight_std=0.7, input_std=0.5, input_variance=1.0)
-    found = mean_field(cell, p, input_correlation=0.4)
+    found = by_map(cell, p, input_correlation=0.4)
     assert found.chi1 == math.inf
     assert site_law(cell, p).chi1 == 0.0
     assert found.chi == pytest.approx(
@@ -232,7 +231,7 @@ def test_jumps_of_a_gate_that_cancel_where_both_networks_see_the_same():
         (sp.Heaviside(_e) * _h + (1 - sp.Heaviside(_e)) / 2,),
     )  # fmt: skip
     p = Parameters.of(cell, weight_std=1.0, input_std=1.0, input_variance=1.0)
-    assert mean_field(cell, p).chi1 == pytest.approx(0.5)
+    assert by_map(cell, p).chi1 == pytest.approx(0.5)
     state = untied_state(cell, p)
     assert PairState(state, 1.0, state.source_squares).chi == pytest.approx(0.5)
 

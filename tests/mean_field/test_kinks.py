@@ -19,13 +19,13 @@ from rmt_jacobian.mean_field import (
     stable_correlation,
     timescale,
     trajectory,
-    untied_mean_field,
     variance_slope,
 )
 from rmt_jacobian.mean_field.fresh import FreshVariables
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import sample_singular_values
 from tests.mean_field.kinked import ACTIVATIONS, JUMPS, average, pair_average
+from tests.mean_field.two_routes import by_sites
 
 QUARTER = {"weight_std": 1.0, "input_std": 0.5, "bias_mean": 0.0, "input_variance": 0.5}
 POINT = {"weight_std": 0.8, "input_std": 0.7, "bias_mean": 0.2, "input_variance": 0.9}
@@ -219,7 +219,7 @@ def test_what_dies_out_meets_its_kink_from_both_sides(source):
     cell = Cell("dying", (s,), x, (Preactivation("g", e, source),), (s / 2 + relu(e) / 2,))
     silent = {"weight_std": 0.8, "input_std": 0, "bias_mean": 0, "bias_std": 0}
     parameters = Parameters.of(cell, silent | {"input_variance": 0.5})
-    found = untied_mean_field(cell, parameters)
+    found = by_sites(cell, parameters)
     assert found.preactivation_variances["g"] == 0.0
     assert found.chi1 == pytest.approx(0.33, rel=1e-3)
     law = singular_value_law(cell, parameters, weights="gaussian", steps=1)

@@ -8,9 +8,9 @@ import sympy as sp
 from scipy.integrate import dblquad, quad
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, sigmoid, vanilla_cell
-from rmt_jacobian.mean_field import untied_mean_field
 from rmt_jacobian.mean_field.lifted import lifted_cell
 from rmt_jacobian.mean_field.site_models import AffineSites
+from tests.mean_field.two_routes import by_sites
 
 s, t, x = sp.symbols("s t x", real=True)
 e, f = sp.symbols("e f", real=True)
@@ -34,7 +34,7 @@ def test_states_before_and_after_the_activation_are_one_network(bias_kind, corre
     before = Cell("before", (s,), x, (Preactivation("candidate", e, sp.tanh(s)),), (e,))
     after = vanilla_cell(sp.tanh)
     one, two = (
-        untied_mean_field(
+        by_sites(
             cell,
             Parameters.of(cell, POINT, bias_kind=bias_kind),
             input_correlation=correlation,
@@ -53,7 +53,7 @@ def test_states_before_and_after_the_activation_are_one_network(bias_kind, corre
 def test_growth_over_steps_starts_and_ends_in_the_states() -> None:
     """J_T = tanh'(e_T) W g'(s) ... tanh'(e_1) W g'(s_0), where W reads g(s) = sin(2 s)."""
     cell = Cell("read", (s,), x, (Preactivation("g", e, sp.sin(2 * s)),), (sp.tanh(e),))
-    found = untied_mean_field(cell, Parameters.of(cell, POINT))
+    found = by_sites(cell, Parameters.of(cell, POINT))
     q, mean, gain = found.preactivation_variances["g"], POINT["bias_mean"], POINT["weight_std"] ** 2
 
     def slope(y: float) -> float:
@@ -83,7 +83,7 @@ def test_beside_a_memory_and_through_a_delay() -> None:
     p = Parameters.of(
         cell, {"input_std": 0.7, "weight_std": 1.2, "h.bias_mean": 0.4}, input_variance=1.0
     )
-    found = untied_mean_field(cell, p, input_correlation=0.5)
+    found = by_sites(cell, p, input_correlation=0.5)
     assert isinstance(AffineSites.of(cell, p, 0), AffineSites)
     q, c = found.preactivation_variances, found.correlations
     own = normal(lambda y: math.tanh(math.sin(y)) ** 2, q["h"], 0.4)
@@ -103,7 +103,7 @@ def test_what_turns_as_it_falls_falls_by_its_modulus() -> None:
     """Through a delay of one step: lambda^2 = sigma_w^2 E[sign(e) sign(e')] < 0."""
     cell = Cell("late", (s, t), x, (Preactivation("g", e, t),), (sp.Abs(e), s))
     p = Parameters.of(cell, weight_std=0.6, input_std=1.0, input_variance=1.0)
-    found = untied_mean_field(cell, p, input_correlation=-1.0)
+    found = by_sites(cell, p, input_correlation=-1.0)
     (c,) = found.correlations.values()
     assert c < 0
     arc = 2 / math.pi * math.asin(c)
@@ -128,7 +128,7 @@ def test_one_step_beside_frozen_biases_of_two_gates() -> None:
     write = {"write.weight_std": 0.7, "write.input_std": 1.2, "write.bias_std": 0.4}
     means = {"keep.bias_mean": 2.0, "write.bias_mean": 2.0, "input_variance": 0.7}
     parameters = Parameters.of(cell, keep | write | means, bias_kind="frozen")
-    found = untied_mean_field(cell, parameters).growth_rate(1)
+    found = by_sites(cell, parameters).growth_rate(1)
 
     rng, sites = np.random.default_rng(0), 2**17
     biases = [0.7 * rng.standard_normal(sites), 0.4 * rng.standard_normal(sites)]

@@ -23,13 +23,8 @@ from rmt_jacobian.cells import (
     vanilla,
 )
 from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
-from rmt_jacobian.mean_field import (
-    PairState,
-    mean_field,
-    pair_state,
-    untied_mean_field,
-    untied_state,
-)
+from rmt_jacobian.mean_field import PairState, pair_state, untied_state
+from tests.mean_field.two_routes import by_map, by_sites
 
 # The trapezoidal rule; tanh(e) has its poles at e = i pi / 2, and gates of deviation 2 are exact.
 _Z = np.linspace(-10, 10, 401)
@@ -88,9 +83,7 @@ def delay_by_hand() -> dict[str, float]:
 @pytest.mark.parametrize("kind", ["redrawn", "frozen"])
 def test_a_delay_in_closed_form(kind: Any) -> None:
     expected = delay_by_hand()
-    found = untied_mean_field(
-        delay, Parameters.of(delay, DELAY, bias_kind=kind), input_correlation=0.4
-    )
+    found = by_sites(delay, Parameters.of(delay, DELAY, bias_kind=kind), input_correlation=0.4)
     assert list(found.preactivation_variances.values()) == pytest.approx(
         [expected["q_a"], expected["q_b"]], rel=1e-9
     )
@@ -109,8 +102,8 @@ def test_a_longer_delay() -> None:
     u, w = sp.symbols("u w", real=True)
     cell = Cell("late", (_h, u, w), _x, (Preactivation("a", _a, w),), (sp.tanh(_a), _h, u))
     given = {"weight_std": 1.7, "input_std": 0.5, "input_variance": 1.0}
-    found = untied_mean_field(cell, Parameters.of(cell, given), input_correlation=0.2)
-    plain = untied_mean_field(vanilla, Parameters.of(vanilla, given), input_correlation=0.2)
+    found = by_sites(cell, Parameters.of(cell, given), input_correlation=0.2)
+    plain = by_sites(vanilla, Parameters.of(vanilla, given), input_correlation=0.2)
     assert found.preactivation_variances["a"] == pytest.approx(
         plain.preactivation_variances["candidate"], rel=1e-10
     )
@@ -123,7 +116,7 @@ def test_a_cell_without_memory_in_closed_form() -> None:
     square = brentq(lambda s: pair_average(np.tanh, 2.56 * s + 0.16, 1) - s, 1e-3, 1)
     q = 2.56 * square + 0.16
     c = brentq(lambda c: (2.56 * pair_average(np.tanh, q, c) + 0.08) / q - c, 0, 0.9)
-    found = untied_mean_field(vanilla, p, input_correlation=0.5)
+    found = by_sites(vanilla, p, input_correlation=0.5)
     assert found.preactivation_variances["candidate"] == pytest.approx(q, rel=1e-9)
     assert found.correlations["candidate"] == pytest.approx(c, rel=1e-9)
     assert found.chi == pytest.approx(2.56 * pair_average(slope_squared, q, c), rel=1e-9)
@@ -135,8 +128,8 @@ def test_frozen_biases_without_memory() -> None:
     p = Parameters.of(
         vanilla, weight_std=1.6, input_std=0.4, input_variance=1.0, bias_std=0.7, bias_mean=0.2
     )
-    redrawn = untied_mean_field(vanilla, p, input_correlation=0.5)
-    frozen = untied_mean_field(vanilla, replace(p, bias_kind="frozen"), input_correlation=0.5)
+    redrawn = by_sites(vanilla, p, input_correlation=0.5)
+    frozen = by_sites(vanilla, replace(p, bias_kind="frozen"), input_correlation=0.5)
     assert frozen.state.source_squares == pytest.approx(redrawn.state.source_squares, rel=1e-9)
     assert frozen.pair.correlations == pytest.approx(redrawn.pair.correlations, rel=1e-9)
     assert (frozen.chi, frozen.chi1) == pytest.approx((redrawn.chi, redrawn.chi1), rel=1e-9)
@@ -220,7 +213,7 @@ def frozen_gru(steps: int, sites: int, rng: np.random.Generator) -> tuple[float,
 
 def test_growth_over_steps_with_frozen_biases() -> None:
     p = Parameters.of(gru).with_values({"input_std": 1.0, "update.bias_std": 0.3})
-    found = untied_mean_field(gru, p)
+    found = by_sites(gru, p)
     runs = np.array([frozen_gru(12, 60_000, np.random.default_rng(k)) for k in range(6)])
     mean, error = runs.mean(axis=0), runs.std(axis=0, ddof=1) / math.sqrt(6)
     assert abs(found.state.state_squares[0] - mean[0]) < 4 * error[0]
@@ -228,16 +221,16 @@ def test_growth_over_steps_with_frozen_biases() -> None:
     # In the end sites dominate whose bias is so large that they hardly ever forget.
     assert found.chi1 == pytest.approx(1.0, abs=1e-12)
     for seed in (1, 2):
-        other = untied_mean_field(gru, p, seed=seed)
+        other = by_sites(gru, p, seed=seed)
         assert other.growth_rate(12) == pytest.approx(found.growth_rate(12), rel=1e-12)
 
 
 def test_growth_over_steps_without_frozen_biases() -> None:
     """Squared Jacobians of a vanilla cell multiply; a GRU's forget their first step."""
     p = Parameters.of(vanilla, weight_std=1.6, input_std=0.4, input_variance=1.0)
-    found = untied_mean_field(vanilla, p)
+    found = by_sites(vanilla, p)
     assert found.growth_rate(7) == pytest.approx(found.chi1, rel=1e-10)
-    found = untied_mean_field(gru, Parameters.of(gru).with_values(input_std=1.0))
+    found = by_sites(gru, Parameters.of(gru).with_values(input_std=1.0))
     assert found.growth_rate(400) == pytest.approx(found.chi1, rel=1e-3)
     with pytest.raises(ParameterError, match="steps"):
         found.growth_rate(0)
@@ -245,9 +238,7 @@ def test_growth_over_steps_without_frozen_biases() -> None:
 
 def test_signs_are_exact_in_pairs() -> None:
     """Without input and bias the states of two networks are as often alike as opposed: c* = 0."""
-    found = untied_mean_field(
-        lstm, Parameters.of(lstm, input_std=0).with_values({"forget.bias_mean": 1.0})
-    )
+    found = by_sites(lstm, Parameters.of(lstm, input_std=0).with_values({"forget.bias_mean": 1.0}))
     assert found.chi1 > 1  # so that two networks which see the same part ways
     assert set(found.correlations.values()) == {0.0}
     assert 0.99 < found.chi < 1
@@ -285,7 +276,7 @@ def just_above_criticality(weight_std: float) -> Parameters:
 def test_two_networks_that_part_slowly() -> None:
     """A little above criticality c* lies just below 1, where the map almost repeats c."""
     expected, scatter = simulated_correlation(3.0, np.random.default_rng(1))
-    pair = untied_mean_field(lstm, just_above_criticality(3.0), tolerance=1e-2).pair
+    pair = by_sites(lstm, just_above_criticality(3.0), tolerance=1e-2).pair
     error = math.hypot(3 * scatter, 2 * pair.correlation_errors[0])
     assert pair.source_correlations[0] == pytest.approx(expected, abs=error)
 
@@ -293,7 +284,7 @@ def test_two_networks_that_part_slowly() -> None:
 @pytest.mark.parametrize("weight_std", [2.7, 2.85, 3.2])
 def test_what_attracts_two_networks(weight_std: float) -> None:
     """Where c = 1 repels, the slope at c* < 1 is below 1, by about as much as it is above at 1."""
-    found = untied_mean_field(lstm, just_above_criticality(weight_std), tolerance=1e-2)
+    found = by_sites(lstm, just_above_criticality(weight_std), tolerance=1e-2)
     if weight_std < 2.75:
         assert set(found.correlations.values()) == {1.0}
         return
@@ -350,7 +341,7 @@ def simulated_lstm(
 @pytest.mark.slow
 def test_lstm_against_a_simulation() -> None:
     p = Parameters.of(lstm).with_values({"forget.bias_mean": 1.0, "input_std": 0.6})
-    found = untied_mean_field(lstm, p, input_correlation=0.6)
+    found = by_sites(lstm, p, input_correlation=0.6)
     q, c12 = list(found.state.preactivation_variances), list(found.pair.correlations)
     runs = [simulated_lstm(q, c12, np.random.default_rng(k)) for k in range(6)]
     moments = np.array([run[0] for run in runs])
@@ -368,7 +359,7 @@ def test_lstm_against_a_simulation() -> None:
 def test_reset_after_against_a_simulation() -> None:
     """Factors that entangle three preactivations of both networks."""
     p = Parameters.of(gru_reset_after).with_values({"input_std": 1.0, "reset.bias_mean": 0.5})
-    found = untied_mean_field(gru_reset_after, p, input_correlation=0.5)
+    found = by_sites(gru_reset_after, p, input_correlation=0.5)
     names = ["update", "reset", "candidate", "candidate_input"]
     q = [found.preactivation_variances[name] for name in names]
     c12 = [found.correlations[name] for name in names]
@@ -445,8 +436,7 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
 def test_errors_cover_what_the_seed_changes(cell: Cell, changed: dict[str, float]) -> None:
     p = Parameters.of(cell).with_values(changed)
     found = [
-        untied_mean_field(cell, p, input_correlation=0.5, seed=seed, tolerance=1e-2)
-        for seed in range(6)
+        by_sites(cell, p, input_correlation=0.5, seed=seed, tolerance=1e-2) for seed in range(6)
     ]
     for read in (
         lambda m: (m.state.preactivation_variances[0], m.state.preactivation_variance_errors[0]),
@@ -486,7 +476,7 @@ def test_one_state_and_one_preactivation_are_refused_in_the_same_words() -> None
     cell, _ = GROWING["integrator"]
     p = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, "input_variance": 0.8})
     with pytest.raises(InfeasibleError, match=r"h grows for ever.*at any parameters"):
-        mean_field(cell, p)
+        by_map(cell, p)
 
 
 @pytest.mark.slow

@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import (
-    CorrelationMap,
-    mean_field,
-    site_law,
-    stable_correlation,
-    trajectory,
-)
+from rmt_jacobian.mean_field import CorrelationMap, site_law, stable_correlation, trajectory
 from tests.mean_field.points import POINTS
+from tests.mean_field.two_routes import by_map
 
 
 @pytest.mark.parametrize("name", POINTS)
@@ -128,7 +123,7 @@ def test_input_correlations_out_of_domain() -> None:
 @pytest.mark.parametrize("name", POINTS)
 def test_the_record_of_the_mean_field(name: str) -> None:
     point = POINTS[name]
-    found = mean_field(point.cell, point.parameters, input_correlation=0.3)
+    found = by_map(point.cell, point.parameters, input_correlation=0.3)
     ours = CorrelationMap(found.law, 0.3)
     assert ours.next(found.state_correlation) == pytest.approx(found.state_correlation, abs=1e-13)
     assert found.chi == ours.slope(found.state_correlation) < 1

@@ -23,18 +23,12 @@ from rmt_jacobian.cells import (
     vanilla,
 )
 from rmt_jacobian.errors import InfeasibleError, ParameterError
-from rmt_jacobian.mean_field import (
-    PairState,
-    mean_field,
-    pair_state,
-    solve_untied_state,
-    untied_mean_field,
-    untied_state,
-)
+from rmt_jacobian.mean_field import PairState, pair_state, solve_untied_state, untied_state
 from rmt_jacobian.mean_field.replicated import Replicated
 from rmt_jacobian.mean_field.site_models import more_points
 from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import jacobian_products, run_network
+from tests.mean_field.two_routes import by_map, by_sites
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -91,7 +85,7 @@ def gru_by_hand() -> tuple[list[float], float]:
 
 def test_gru_against_moments_written_out() -> None:
     variances, growth = gru_by_hand()
-    found = untied_mean_field(gru, Parameters.of(gru, GRU))
+    found = by_sites(gru, Parameters.of(gru, GRU))
     assert found.state.preactivation_variances == pytest.approx(variances, rel=1e-9)
     assert found.chi1 == pytest.approx(growth, rel=1e-9)
 
@@ -108,8 +102,8 @@ def test_minimalrnn_agrees_with_its_own_theory(input_correlation: float, kind: A
         input_variance=0.46,
         input_kind=kind,
     )
-    exact = mean_field(minimalrnn, p, input_correlation=input_correlation)
-    found = untied_mean_field(minimalrnn, p, input_correlation=input_correlation)
+    exact = by_map(minimalrnn, p, input_correlation=input_correlation)
+    found = by_sites(minimalrnn, p, input_correlation=input_correlation)
     assert found.preactivation_variances["update"] == pytest.approx(exact.preactivation_variance)
     assert found.state.state_squares[0] == pytest.approx(exact.state_variance, rel=1e-3)
     assert found.correlations["update"] == pytest.approx(exact.correlation, rel=1e-9)
@@ -119,8 +113,8 @@ def test_minimalrnn_agrees_with_its_own_theory(input_correlation: float, kind: A
 
 def test_population_of_a_memoryless_cell() -> None:
     p = Parameters.of(vanilla, weight_std=1.6, input_std=0.4, input_variance=1.0)
-    exact = mean_field(vanilla, p, input_correlation=0.5)
-    found = untied_mean_field(vanilla, p, input_correlation=0.5)
+    exact = by_map(vanilla, p, input_correlation=0.5)
+    found = by_sites(vanilla, p, input_correlation=0.5)
     assert found.preactivation_variances["candidate"] == pytest.approx(
         exact.preactivation_variance, rel=1e-3
     )
@@ -337,7 +331,7 @@ def test_bad_arguments() -> None:
 def test_hard_gates_are_averaged_without_smoothing() -> None:
     cell = cell_named("gru:relu")
     p = Parameters.of(cell, {**GRU, "candidate.weight_std": 0.8, "candidate.bias_mean": 0.0})
-    found = untied_mean_field(cell, p, input_correlation=0.5)
+    found = by_sites(cell, p, input_correlation=0.5)
     q = found.state.preactivation_variances
     rng = np.random.default_rng(8)
     z, r, y = (
@@ -439,7 +433,7 @@ def test_chaos_that_is_barely_alive_by_simulation() -> None:
     s, e, x = sp.symbols("s e x", real=True)
     cell = Cell("skip", (s,), x, (Preactivation("g", e, s),), (sp.tanh(e) + sp.tanh(s) / 2,))
     p = Parameters.of(cell, weight_std=1.0, input_std=0.05, input_variance=0.2225)
-    found = untied_mean_field(cell, p)
+    found = by_sites(cell, p)
     assert found.chi1 > 1
     rng = np.random.default_rng(0)
     h, seen = 0.4 * rng.standard_normal((2, 60_000)), []
@@ -472,7 +466,7 @@ def test_one_source_dies_while_another_stays_apart() -> None:
     values = {"a.weight_std": 0.7212, "a.input_std": 0.2552, "a.bias_mean": 1.497,
               "b.weight_std": 1.187, "b.input_std": 0.301, "e.weight_std": 0.6983,
               "e.input_std": 0.0, "e.bias_mean": -0.5694, "input_variance": 0.183}  # fmt: skip
-    found = untied_mean_field(
+    found = by_sites(
         cell, Parameters.of(cell, values, bias_kind="frozen"), input_correlation=-0.764
     )
     q, c = found.preactivation_variances, found.correlations
@@ -487,7 +481,7 @@ def test_small_starts_where_large_ones_escape() -> None:
     s, e, x = sp.symbols("s e x", real=True)
     cell = Cell("bistable", (s,), x, (Preactivation("g", e, s),), (relu(e - sp.Rational(1, 2)),))
     p = Parameters.of(cell, weight_std=2.0, input_std=0.3, input_variance=1.0)
-    found = untied_mean_field(cell, p)
+    found = by_sites(cell, p)
     q = found.preactivation_variances["g"]
 
     def image(variance: float) -> float:
@@ -498,7 +492,7 @@ def test_small_starts_where_large_ones_escape() -> None:
 
     assert q < 0.2
     assert q == pytest.approx(image(q), rel=1e-8)
-    assert mean_field(cell, p).preactivation_variance == pytest.approx(q, rel=1e-12)
+    assert by_map(cell, p).preactivation_variance == pytest.approx(q, rel=1e-12)
     assert image(4.0) > 4.5  # so that a start of 1, q = 4.09, escapes
     with pytest.raises(InfeasibleError, match="grows 2-fold a step"):
-        untied_mean_field(cell, p, start_variance=1.0)
+        by_sites(cell, p, start_variance=1.0)

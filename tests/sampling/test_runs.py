@@ -19,7 +19,7 @@ from rmt_jacobian.cells import (
     vanilla,
 )
 from rmt_jacobian.errors import ParameterError, RoundingWarning
-from rmt_jacobian.mean_field import mean_field, trajectory
+from rmt_jacobian.mean_field import trajectory
 from rmt_jacobian.sampling import (
     jacobian_products,
     product_moments,
@@ -35,6 +35,7 @@ from rmt_jacobian.sampling.paired_theory import AnyCell, OneMatrix
 from tests import gauss_legendre as gl
 from tests.cells.two_gates import biases_of, two_gates, two_states
 from tests.mean_field.points import POINTS
+from tests.mean_field.two_routes import by_map
 
 FIGURE_1 = Parameters.of(minimalrnn)
 
@@ -180,7 +181,7 @@ def test_the_bias_of_the_mean_at_finite_width(weights: Any) -> None:
     )
     excess = width * (found.mean - found.paired_mean)[:, 0]
     error = excess.std(ddof=1) / math.sqrt(samples)
-    law = mean_field(minimalrnn, FIGURE_1).law
+    law = by_map(minimalrnn, FIGURE_1).law
     q, Q = law.preactivation_variance, law.state_variance
 
     def at_site(e: np.ndarray) -> np.ndarray:
@@ -342,7 +343,7 @@ def test_sampled_correlations_follow_the_mean_field(name: str, tied: bool) -> No
         tied=tied,
         start_correlation=0.5,
     )
-    law = mean_field(point.cell, point.parameters).law
+    law = by_map(point.cell, point.parameters).law
     path = trajectory(
         point.cell,
         point.parameters,
