@@ -21,7 +21,6 @@ from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.figure import Figure
 
     from rmt_jacobian.comparison import SpectrumComparison
     from rmt_jacobian.laws import Law
@@ -151,9 +150,7 @@ def _named(names: list[str], key: str | None) -> str:
     return names[0]
 
 
-def _figure(
-    law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", states: int
-) -> "Figure":
+def _figure(law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", states: int) -> Any:
     import numpy as np
 
     from rmt_jacobian.comparison import compare_spectrum

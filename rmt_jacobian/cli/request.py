@@ -18,8 +18,6 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.files import check_writable, write_whole
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from rmt_jacobian.cells import Cell, Parameters
 
 __all__ = ["Request", "Table", "as_csv", "as_json", "command", "cut", "described"]
@@ -129,7 +127,7 @@ class Request:
         """Say which cell it is, at which hyperparameters."""
         self.say(described(*self.point))
 
-    def draw(self, figure: "Callable[[], Figure]") -> None:
+    def draw(self, figure: Callable[[], Any]) -> None:
         """Draw what ``--figure`` asks for, if it does."""
         path = self._given("figure")
         if path is None:

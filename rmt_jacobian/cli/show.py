@@ -11,8 +11,6 @@ from rmt_jacobian.cli.request import Request, command, cut
 from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from rmt_jacobian.runs import RunStore
 
 __all__ = ["check_figure", "report_store", "show_command"]
@@ -135,7 +133,7 @@ def _results(store: "RunStore", table: "dict[str, list[float]]") -> list[str]:
     ]
 
 
-def _figure(store: "RunStore") -> "Figure":
+def _figure(store: "RunStore") -> Any:
     from rmt_jacobian.plotting import spectrum_figure, sweep_figure
     from rmt_jacobian.runs import maps
 

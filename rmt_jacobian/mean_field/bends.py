@@ -366,7 +366,8 @@ class _MixedTurn:
             if symbol in self.order[self.k + 1 :]:
                 change = at(slope_of(self.turn.argument, symbol)) * np.sqrt(variance)
                 softness = np.hypot(softness, change)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # Where a gate is closed the turn is out of reach, or the function flat.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             position = (self.turn.level - at(self.turn.argument)) / slope
             scale = softness / np.abs(slope)
         if self.turn.hard and self.is_last:

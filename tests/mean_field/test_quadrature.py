@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from rmt_jacobian.cells import relu
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
+from rmt_jacobian.mean_field.bends import nested_bends
 from rmt_jacobian.mean_field.quadrature import (
     expression_average,
     joint_average,
@@ -196,3 +197,13 @@ def test_bends_are_those_of_every_mean(variance):
             [p for p in places if abs(p - mean) < 9 * std],
         )  # fmt: skip
         assert found == pytest.approx(expected, rel=1e-10, abs=1e-12)
+
+
+def test_turns_behind_a_gate_that_is_closed_are_out_of_reach():
+    """tanh(b e^a + 100 c) turns in b over a width of 100 e^-a, which overflows at a = -709."""
+    a, b, c = sp.symbols("a b c", real=True)
+    laws = {symbol: (0.0, 1.0) for symbol in (a, b, c)}
+    _, middle, _ = nested_bends(sp.tanh(b * sp.exp(a) + 100 * c), laws)
+    found = middle(np.array([0.0, -709.0]))
+    assert found.scales[0].min() == pytest.approx(100, rel=1e-2)
+    assert found.scales[1].min() == np.inf
