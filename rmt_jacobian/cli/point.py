@@ -36,15 +36,22 @@ class _Assignment(click.ParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from rmt_jacobian.cells import Parameters, cell_named
-
-        try:
-            own = Parameters.of(cell_named(ctx.params.get("cell") or "")).named()
-        except ParameterError:
-            own = {}
         shared = ("weight_std", "input_std", "bias_mean", "bias_std", "input_variance")
-        names = dict.fromkeys((*own, *shared))
+        # Where an option is not complete, click has not told arguments from one another.
+        names = dict.fromkeys((*_names_of(ctx.params.get("cell"), *ctx.args), *shared))
         return [CompletionItem(f"{name}=") for name in names if name.startswith(incomplete)]
+
+
+def _names_of(*words: str | None) -> list[str]:
+    """Return the names of the hyperparameters of the first word that is a cell."""
+    from rmt_jacobian.cells import Parameters, cell_named
+
+    for word in words:
+        try:
+            return list(Parameters.of(cell_named(word or "")).named())
+        except ParameterError:
+            continue
+    return []
 
 
 CELL, ASSIGNMENT = _CellName(), _Assignment()
