@@ -72,7 +72,8 @@ def lyapunov_command(request: Request) -> None:
     largest = _largest(cell, parameters)
     theory, missing = _theory(request, quantiles)
     sampled = None if asked.theory_only else _sampled(request)
-    found = _Exponents(quantiles, theory, missing, largest, sampled)
+    isolated = _isolated(request)
+    found = _Exponents(quantiles, theory, missing, largest, sampled, isolated)
     request.describe()
     request.say(*found.lines())
     request.draw(lambda: _figure(found, f"{cell.name}, {asked.weights} W"))
@@ -90,6 +91,18 @@ def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponen
             raise
         return None, str(error)
     return found, ""
+
+
+def _isolated(request: Request) -> float | None:
+    """Return the exponent of untied networks that leaves the law, if it is known and among them."""
+    from rmt_jacobian.mean_field import isolated_exponent, steps_are_free
+
+    asked, (cell, parameters) = request.options, request.point
+    if not steps_are_free(cell) or asked.most is not None:
+        return None
+    if not parameters.only.weight_std > 0:
+        return None
+    return isolated_exponent(cell, parameters, request.ensemble)
 
 
 def _sampled(request: Request) -> "LyapunovSamples":
@@ -118,6 +131,7 @@ class _Exponents:
     missing: str
     largest: float
     sampled: "LyapunovSamples | None"
+    isolated: float | None = None
 
     @property
     def mean(self) -> "np.ndarray | None":
@@ -157,6 +171,11 @@ class _Exponents:
             notes.append(f"theory is on drawn sites: standard error up to {error:.1g}")
         if self.theory is not None and np.isneginf(self.theory.exponents).any():
             notes.append("J has not full rank: the lowest exponents are minus infinity")
+        if self.isolated is not None:
+            notes.append(
+                f"the lowest exponent lies apart, at {self.isolated:.5f}: orthogonal W keep the "
+                "direction of the state"
+            )
         if self.sampled is not None and self.sampled.tied:
             notes.append("the networks keep one W; theory is that of untied weights")
         if self.sampled is not None and self.sampled.spread > _SINGULAR:
@@ -186,6 +205,7 @@ class _Exponents:
             "theory": _listed(self.theory and self.theory.exponents),
             "theory_error": _listed(self.theory and self.theory.errors),
             "largest_theory": self.largest,
+            "isolated_theory": self.isolated,
         }
 
 

@@ -41,6 +41,7 @@ from rmt_jacobian.mean_field.lyapunov import (
     FreeStepLaw,
     free_step_exponents,
     free_step_law,
+    isolated_exponent,
     steps_are_free,
 )
 from rmt_jacobian.mean_field.pair_equations import pair_state, solve_pair_state
@@ -116,6 +117,7 @@ __all__ = [
     "gru_zero_growth",
     "gru_zero_spectrum",
     "has_closed_site",
+    "isolated_exponent",
     "law_of",
     "lstm_binary_forget",
     "lstm_zero_spectrum",

@@ -17,7 +17,13 @@ from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.mean_field.bends import bends_in
 from rmt_jacobian.mean_field.site_law import SiteLaw, site_law
 
-__all__ = ["FreeStepLaw", "free_step_exponents", "free_step_law", "steps_are_free"]
+__all__ = [
+    "FreeStepLaw",
+    "free_step_exponents",
+    "free_step_law",
+    "isolated_exponent",
+    "steps_are_free",
+]
 
 _REACH = 10.0  # standard deviations of e
 # 1 / (1 + v b(e)) turns where b(e) = 1/v, anywhere on the line, with poles about pi/4 away from it
@@ -52,9 +58,8 @@ class FreeStepLaw:
     -----
     Assumes fresh bi-invariant W at every step, N -> infinity first, then T -> infinity.  A single
     exponent may leave the bulk without changing its law: W knows the direction of the state, which
-    it has mapped to e.  Against that direction an orthogonal W shrinks the inverse product by
-    :math:`E[e \phi(e) / \phi'(e)] / q^*` a step, so that the lowest exponent of tanh networks
-    without mean is :math:`-2 q^*` where that lies below the bulk.
+    it has mapped to e.  For orthogonal W it may be the lowest one, :func:`isolated_exponent`:
+    :math:`-2 q^*` for tanh networks without mean, where that lies below the bulk.
 
     References
     ----------
@@ -235,8 +240,61 @@ def _slope(cell: Cell) -> sp.Expr:
     return sp.trigsimp(cell.gate_derivatives[0][0])
 
 
+def isolated_exponent(cell: Cell, parameters: Parameters, weights: str) -> float | None:
+    r"""Return the exponent that lies below all others of free steps with orthogonal W.
+
+    .. math:: \lambda = -\log \frac{E[(e - \mu_b) \, h' / B]}{q^*}
+
+    W knows the direction of the state, which it has mapped to e; against it the inverse product is
+    not that of free steps.
+
+    Parameters
+    ----------
+    cell, parameters, weights
+        As for :func:`free_step_law`.
+
+    Returns
+    -------
+    float or None
+        The exponent; None for Gaussian W, and where it does not leave the bulk.
+
+    Notes
+    -----
+    Assumes fresh W and N -> infinity.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import vanilla
+    >>> law = site_law(vanilla, Parameters.of(vanilla))
+    >>> found = isolated_exponent(vanilla, Parameters.of(vanilla), "orthogonal")
+    >>> round(found, 6), round(-2 * law.preactivation_variance, 6)
+    (-0.179271, -0.179271)
+    """
+    bulk, site = free_step_law(cell, parameters, weights), site_law(cell, parameters)
+    mean, variance = parameters.only.bias_mean, site.preactivation_variance
+    if weights != "orthogonal" or variance == 0:
+        return None
+    nodes, masses = _nodes(cell, site)
+    update = cell.updates[0].subs(cell.input, 0)  # of mean 0, and apart from e
+    with np.errstate(all="ignore"):
+        slope, new = (array_function(cell.gates, each)(nodes) for each in (_slope(cell), update))
+        factor = float(np.sum(masses * (nodes - mean) * new / slope)) / variance
+    if not 0 < factor < math.inf:
+        return None
+    exponent = -math.log(factor)
+    return exponent if exponent < bulk.support()[0] else None
+
+
 def _slopes(cell: Cell, law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
     """Return values of log B^2 and their masses."""
+    nodes, masses = _nodes(cell, law)
+    with np.errstate(divide="ignore", over="ignore"):
+        values = 2 * np.log(np.abs(array_function(cell.gates, _slope(cell))(nodes)))
+    return np.broadcast_to(values, nodes.shape), masses
+
+
+def _nodes(cell: Cell, law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of e and their masses."""
     mean, variance = law.parameters.only.bias_mean, law.preactivation_variance
     std, (e,) = math.sqrt(variance), cell.gates
     if std == 0:  # the limit: both sides of a kink
@@ -252,9 +310,7 @@ def _slopes(cell: Cell, law: SiteLaw) -> tuple[np.ndarray, np.ndarray]:
         half = np.diff(cuts)[:, None] / 2
         nodes = (cuts[:-1, None] + half + half * x).ravel()
         masses = (half * w).ravel() * np.exp(-(((nodes - mean) / std) ** 2) / 2)
-    with np.errstate(divide="ignore", over="ignore"):
-        values = 2 * np.log(np.abs(array_function(cell.gates, _slope(cell))(nodes)))
-    return np.broadcast_to(values, nodes.shape), masses / masses.sum()
+    return nodes, masses / masses.sum()
 
 
 def free_step_exponents(

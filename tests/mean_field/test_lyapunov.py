@@ -11,7 +11,13 @@ from scipy.special import ndtr
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla, vanilla_cell
 from rmt_jacobian.errors import HypothesisError, ParameterError
-from rmt_jacobian.mean_field import FreeStepLaw, free_step_exponents, free_step_law, site_law
+from rmt_jacobian.mean_field import (
+    FreeStepLaw,
+    free_step_exponents,
+    free_step_law,
+    isolated_exponent,
+    site_law,
+)
 
 _h, _x, _e = sp.symbols("h x e", real=True)
 
@@ -189,3 +195,37 @@ def test_a_network_at_rest_on_a_kink_has_half_of_its_sites():
     assert site_law(relu, p).chi1 == 0.5
     assert law.support()[1] == pytest.approx(math.log(0.5) / 2, rel=1e-14)
     assert np.isneginf(law.exponents(0.6))
+
+
+def growth_of_the_inverse(weight_std: float, input_std: float, bias: float, seed: int) -> float:
+    """Run a tanh network with fresh Haar W, and send a vector back through its inverse steps."""
+    rng, N, T = np.random.default_rng(seed), 200, 240
+    h, steps = rng.normal(size=N), []
+    for _ in range(T):
+        q, r = np.linalg.qr(rng.normal(size=(N, N)))
+        W = weight_std * q * np.sign(np.diag(r))
+        h = np.tanh(W @ h + input_std * rng.normal(size=N) + bias)
+        steps.append((W, 1 - h**2))
+    v, logs = rng.normal(size=N), []
+    for W, slope in reversed(steps):
+        v = W.T @ (v / slope) / weight_std**2
+        logs.append(math.log(np.linalg.norm(v)))
+        v /= np.linalg.norm(v)
+    return float(np.mean(logs[40:-40]))
+
+
+@pytest.mark.parametrize(("weight_std", "input_std", "bias"), [(1.08, 0.02, 0.0), (1.1, 0.1, 0.2)])
+def test_one_exponent_of_orthogonal_weights_lies_apart(weight_std, input_std, bias):
+    p = Parameters.of(vanilla, weight_std=weight_std, input_std=input_std, bias_mean=bias,
+                      input_variance=1)  # fmt: skip
+    found = isolated_exponent(vanilla, p, "orthogonal")
+    assert found < free_step_law(vanilla, p, "orthogonal").support()[0] - 0.05
+    rates = [growth_of_the_inverse(weight_std, input_std, bias, seed) for seed in range(4)]
+    error = np.std(rates, ddof=1) / 2
+    assert -found == pytest.approx(np.mean(rates), abs=4 * error + 4 / 200)  # and 1 / N
+    assert isolated_exponent(vanilla, p, "gaussian") is None
+
+
+def test_no_exponent_leaves_a_bulk_that_is_wide():
+    p = Parameters.of(vanilla, weight_std=0.9, input_std=1, input_variance=1)
+    assert isolated_exponent(vanilla, p, "orthogonal") is None
