@@ -10,6 +10,7 @@ from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, minimalrnn
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import PairLaw, stationary, trajectory
+from rmt_jacobian.mean_field.averages import single_site
 from rmt_jacobian.sampling import sample_correlations
 from rmt_jacobian.solvers import roots_in
 
@@ -220,6 +221,7 @@ def signal_propagation(
     samples = (1000 if paper_size else 16) if samples is None else samples
     means = _checked(bias_means, steps, switch, samples, resolution)
     parameters = Parameters.of(cell) if parameters is None else parameters
+    single_site(cell)
     inputs = np.where(np.arange(1, steps + 1) < switch, 0.0, 1.0)
     seeds = spawn(seed, 2 * len(means))
 

@@ -40,7 +40,9 @@ def test_vanilla_by_quadrature() -> None:
         math.exp(-9 * q / 2) * math.cos(1.5), abs=1e-10
     )
     assert law.average(h**2 * sp.tanh(e) ** 2) == pytest.approx(law.state_squares["h"] ** 2)
-    assert set(law.exact) == {"variances", "state_squares", "growth_rate", "timescale"}
+    numbers = {"variances", "state_squares", "source_squares", "growth_rate", "timescale",
+               "variance_timescale"}  # fmt: skip
+    assert set(law.exact) == set(law.errors) == numbers
 
 
 def test_averages_are_those_of_sites_within_their_error() -> None:
@@ -212,7 +214,7 @@ def test_jumps_have_a_growth_rate_with_an_error() -> None:
     assert math.isfinite(law.growth_rate)
     assert 0 < law.errors["growth_rate"] < 0.01
     assert "growth_rate" not in law.exact
-    assert law.pair().chi == math.inf
+    assert law.same.chi == math.inf
 
 
 def test_a_tolerance_is_that_of_the_stated_error() -> None:

@@ -161,7 +161,7 @@ def test_sampled_quantities_agree_with_those_of_numpy(weights: Any) -> None:
             assert getattr(strict, name) == pytest.approx(getattr(host, name), rel=1e-10)
         for device in ("cpu", array_api_strict):
             values = sample_singular_values(cell, parameters, steps=3, device=device, **common)
-            assert type(values) is np.ndarray
+            assert isinstance(values, np.ndarray)
             assert values == pytest.approx(host.singular_values[3], abs=1e-11)
         left, right = (
             sample_lyapunov(cell, parameters, steps=3, device=device, **common)
