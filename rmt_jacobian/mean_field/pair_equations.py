@@ -27,6 +27,7 @@ _STEPS_UP, _MOST_AT_ONCE = 4, 16  # times the sites
 _MANY = 2**18  # points beyond which an orbit that does not settle has no end
 _SHARE = 0.7  # of the tolerance, for what else depends on the correlations
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
+_SOFT = 5.0  # times an error, from which on slopes of few points do not tell how many times
 
 
 def pair_state(
@@ -217,6 +218,8 @@ class _PairEquations:
             if not slopes_known:  # an error of theirs is of second order: few points tell enough
                 rough, slopes_known = model, reached <= state.accepted and not hidden
             model, near = finer, found.value.mean
+            if _is_soft(found):
+                rough, slopes_known = finer, False
             if hidden:
                 rough, near = finer, None
                 coordinates, begin = self._begun(start)
@@ -272,6 +275,12 @@ class _PairEquations:
         known = Replicated(own[:, self.owners], exact[self.owners])
         products = tuple(map(float, np.clip(known.mean, -self.squares, self.squares)))
         return PairState(self.state, self.input_correlation, products, known, model)
+
+
+def _is_soft(found: Solution[Replicated]) -> bool:
+    """Whether the map feeds back nearly all, so that its noise moves the fixed point by far."""
+    amplified = found.value.amplification
+    return amplified is not None and bool(np.any(np.abs(np.linalg.eigvals(amplified)) > _SOFT))
 
 
 def _retried(model: SiteModel) -> SiteModel | None:
