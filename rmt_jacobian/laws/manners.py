@@ -5,19 +5,41 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from html import escape
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
-__all__ = ["Manners", "html_table"]
+__all__ = ["Drawn", "Manners", "html_table"]
 
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-class Manners(ABC):
+class Drawn:
+    """What draws itself: a density and its atoms, a boundary in the plane, several densities."""
+
+    _drawn_by: ClassVar[str] = "draw_law"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the law.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib; by default the present ones of pyplot.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The axes.
+        """
+        # Drawing stands above the laws, and is loaded when it is asked for.
+        return getattr(import_module("rmt_jacobian.plotting"), self._drawn_by)(self, ax)
+
+
+class Manners(Drawn, ABC):
     """The methods of a law that hold for every law."""
 
     @abstractmethod
@@ -158,22 +180,6 @@ class Manners(ABC):
             return -np.log(np.where((density > 0) & np.isfinite(density), density, 1.0))
 
         return self._continuous_part(surprise, -math.inf, math.inf)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the density of the law, and its atoms.
-
-        Parameters
-        ----------
-        ax
-            Axes of matplotlib; by default the present ones of pyplot.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-            The axes.
-        """
-        # Drawing stands above the laws, and is loaded when it is asked for.
-        return import_module("rmt_jacobian.plotting").draw_law(self, ax)
 
     def _repr_html_(self) -> str:
         """Return a small table for a notebook: where the law lies."""

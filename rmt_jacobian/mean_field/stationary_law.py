@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import sympy as sp
@@ -11,7 +10,7 @@ import sympy as sp
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.laws.manners import html_table
+from rmt_jacobian.laws.manners import Drawn, html_table
 from rmt_jacobian.mean_field.sites import Sites
 
 __all__ = ["ROUNDED", "Dynamics", "Errors", "StationaryLaw", "checked_expression"]
@@ -50,7 +49,7 @@ class Errors(Mapping[str, Any]):
         return f"Errors({dict(self)!r})"
 
 
-class StationaryLaw(ABC):
+class StationaryLaw(Drawn, ABC):
     """The stationary law of the variables of one site.
 
     Attributes
@@ -60,6 +59,7 @@ class StationaryLaw(ABC):
     """
 
     dynamics: ClassVar[Dynamics]
+    _drawn_by: ClassVar[str] = "draw_stationary_law"
 
     @property
     @abstractmethod
@@ -116,22 +116,6 @@ class StationaryLaw(ABC):
         """Say in one line what the law is of."""
         variances = ", ".join(f"q {name} {q:.4g}" for name, q in self.variances.items())
         return f"<{self.dynamics} {self.cell.name}: {variances}>"
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the densities of preactivations and states over the sites.
-
-        Parameters
-        ----------
-        ax
-            Axes of matplotlib; by default the present ones of pyplot.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-            The axes.
-        """
-        # Drawing stands above the laws, and is loaded when it is asked for.
-        return import_module("rmt_jacobian.plotting").draw_stationary_law(self, ax)
 
     def _repr_html_(self) -> str:
         rows = [(f"variance of {name}", f"{q:.6g}") for name, q in self.variances.items()]

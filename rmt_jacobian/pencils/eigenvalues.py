@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.laws.manners import html_table
+from rmt_jacobian.laws.manners import Drawn, html_table
 from rmt_jacobian.pencils.eigenvalue_level import zero_crossings
 from rmt_jacobian.pencils.eigenvalue_sites import Block, SiteProblem, TermValues
 from rmt_jacobian.pencils.eigenvalue_solver import response, solve_block
@@ -74,7 +73,7 @@ class Atoms(tuple[tuple[float, float, float], ...]):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class EigenvalueLaw:
+class EigenvalueLaw(Drawn):
     r"""The law of the dN eigenvalues of :math:`J`, of total mass 1 (the Brown measure).
 
     Parameters
@@ -192,22 +191,6 @@ class EigenvalueLaw:
             (float(location.real), float(location.imag), float(mass))
             for location, mass in zip(candidates[heavy], inner[heavy], strict=True)
         )
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the boundary of the support and the atoms, beside the unit circle.
-
-        Parameters
-        ----------
-        ax
-            Axes of matplotlib; by default the present ones of pyplot.
-
-        Returns
-        -------
-        matplotlib.axes.Axes
-            The axes.
-        """
-        # Drawing stands above the laws, and is loaded when it is asked for.
-        return import_module("rmt_jacobian.plotting").draw_law(self, ax)
 
     def __repr__(self) -> str:
         """Say in one line of what the law is."""
