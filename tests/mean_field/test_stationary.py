@@ -121,6 +121,11 @@ def test_a_cell_without_memory_in_closed_form() -> None:
     assert found.correlations["candidate"] == pytest.approx(c, rel=1e-9)
     assert found.chi == pytest.approx(2.56 * pair_average(slope_squared, q, c), rel=1e-9)
     assert found.chi1 == pytest.approx(2.56 * pair_average(slope_squared, q, 1), rel=1e-9)
+    closed = by_map(vanilla, p, input_correlation=0.5)
+    assert closed.preactivation_variance == pytest.approx(q, rel=1e-9)
+    assert closed.correlation == pytest.approx(c, rel=1e-9)
+    assert closed.chi == pytest.approx(found.chi, rel=1e-9)
+    assert closed.chi1 == pytest.approx(found.chi1, rel=1e-9)
 
 
 def test_frozen_biases_without_memory() -> None:
