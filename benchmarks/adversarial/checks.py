@@ -34,7 +34,9 @@ _LONGEST = 4000  # steps of settling
 _FALLS, _TURNS, _TOGETHER = 0.97, 3, 1e-5  # of distances from window to window; of a variance
 _WINDOW, _LATER = 40, 600  # steps of a mean, and steps after which it is taken once more
 _DEAD, _GONE = 1e-12, 1e-200  # a variance that dies out has no correlation, or 1
-_LITTLE, _UNSEEN = 1e-9, 1e-8  # what is met of events that may add so much, at most
+# What is met of events that may add so much, at most: a change dies where no site passes it on in
+# one step, so that a quarter of a site among the most of _SIZES is too few.
+_LITTLE, _UNSEEN = 1e-9, 1e-6
 _CREEPS = 2e-3  # of a correlation, in one step
 _APART = 0.01  # of two slopes that are one where networks are equal
 _KINKED = (relu, hard_tanh)

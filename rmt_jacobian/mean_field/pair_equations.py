@@ -108,10 +108,10 @@ def _apart(state: UntiedState, input_correlation: float) -> Solution[PairState]:
 def _attracting(found: Solution[PairState]) -> Solution[PairState]:
     """Refuse a correlation of two networks that see the same, if it does not attract."""
     pair = found.value
-    if not found.converged or pair.chi - pair.chi_error <= 1:
+    if not found.converged or pair.least_chi <= 1:
         return found
     remedy = "two networks part here so slowly that noise hides where: ask for a smaller tolerance"
-    return replace(found, converged=False, residual=pair.chi - 1, remedy=remedy)
+    return replace(found, converged=False, residual=pair.least_chi - 1, remedy=remedy)
 
 
 _Coordinates = Literal["products", "distances"]

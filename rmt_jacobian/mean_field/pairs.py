@@ -23,6 +23,9 @@ from rmt_jacobian.mean_field.untied import (
 __all__ = ["PairState", "drives_of"]
 
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
+_NEAR = 0.9  # correlations beyond which networks are known by their distance
+_LITTLE = 0.02  # relative error of a distance, over which all is smooth
+_MOST_DOWN = 0.95  # of a distance: where none is left rates may be infinite
 _ROUNDING = 1e-12  # relative, of exact growth rates
 _FORGOTTEN = 1e-2  # growth rates below it are known to a share of this: a step forgets nearly all
 
@@ -112,8 +115,19 @@ class PairState:
         )
 
     @cached_property
-    def _growth(self) -> Replicated:
+    def _growth_as_known(self) -> Replicated:
+        """The growth rate however large its error."""
         return self._growth_in_the_end(jumps=True)
+
+    @property
+    def _growth(self) -> Replicated:
+        return self._accepted(self._growth_as_known)
+
+    @property
+    def least_chi(self) -> float:
+        """The lower end of the 95 % interval of chi, however wide; above 1 the pair repels."""
+        rate = self._growth_as_known
+        return float(rate.mean[0] - rate.errors[0]) if np.isfinite(rate.mean[0]) else np.inf
 
     def _growth_in_the_end(self, *, jumps: bool) -> Replicated:
         """Return the growth rate, its samples at the squares and products of their own."""
@@ -139,31 +153,52 @@ class PairState:
             own_share = float(half_width(own) / scale) if len(own) > 1 else 0.0
             finer = more_points(model, reached, state.growth_aim, state.accepted, steps=run)
             if finer is None or own_share < reached / 4:
-                if reached <= state.accepted:
-                    return found
-                raise ConvergenceError(f"the growth rate: {not_met(reached, state.accepted)}")
+                return found
             model = finer
+
+    def _accepted(self, rate: Replicated) -> Replicated:
+        """Refuse a growth rate that is not known as well as was asked."""
+        accepted = self.state.accepted
+        reached = float(rate.errors[0] / max(abs(rate.mean[0]), _FORGOTTEN))
+        if reached <= accepted:
+            return rate
+        if max(1 - c for c in self.correlations) < 4 * max(self.correlation_errors):
+            raise ConvergenceError(
+                "the growth rate: it hangs on how far the networks have parted, which noise hides "
+                f"here; it is {rate.mean[0]:.4g} within {rate.errors[0]:.2g}"
+            )
+        raise ConvergenceError(f"the growth rate: {not_met(reached, accepted)}")
 
     def _passed_on(self, rate: Callable[[Drives], np.ndarray]) -> np.ndarray:
         """Return what the errors of squares and products do to a growth rate, shape (R,)."""
-        state, owners = self.state, np.array(distinct_sources(self.state.cell))
-        means = (np.array(state.source_squares), np.array(self.source_products))
-        total = np.zeros(max(len(state.samples.samples), len(self._product_samples)))
-        for which, known in enumerate((state.samples.samples, self._product_samples)):
-            for owner in sorted(set(owners)):
-                alike = owners == owner
-                spread = known[:, alike][:, 0] - known[:, alike][:, 0].mean()
-                width, ends = _STEP * abs(means[0][alike][0]), []
-                if not np.any(spread) or width == 0:
-                    continue
-                for sign in (1, -1):
-                    at = [mean + sign * width * alike * (which == k)
-                          for k, mean in enumerate(means)]  # fmt: skip
-                    if self.samples is None:  # two networks that see the same
-                        at[1] = at[0]
-                    there = drives_of(state, at[0], self.input_correlation, at[1])
-                    ends.append(float(rate(there).mean()))
-                total = total + (ends[0] - ends[1]) / (2 * width) * spread
+        squares, products = self.state.samples.samples, self._product_samples
+        total = np.zeros(max(len(squares), len(products)))
+        owners = np.array(distinct_sources(self.state.cell))
+        for owner in sorted(set(owners)):
+            alike = owners == owner
+            k = int(np.flatnonzero(alike)[0])
+            square, product = self.state.source_squares[k], self.source_products[k]
+            # Close networks are known by their distance: the rate may hang on a root of it.
+            close = self.samples is not None and product > _NEAR * square
+            width = _STEP * abs(square)
+
+            def moved(square: float, own: float, alike=alike, close=close) -> float:
+                """Return the rate where a square and a product, or distance, are others."""
+                at = np.array(self.state.source_squares), np.array(self.source_products)
+                at[0][alike] += square
+                at[1][alike] += square - own if close else own
+                if self.samples is None:  # two networks that see the same
+                    at = at[0], at[0]
+                return float(
+                    rate(drives_of(self.state, at[0], self.input_correlation, at[1])).mean()
+                )
+
+            total = total + _spread_by(partial(moved, own=0.0), squares[:, k], width)
+            if close:
+                apart = squares[:, k] - products[:, k]
+                total = total + _spread_near_0(partial(moved, 0.0), apart, square - product, width)
+            elif self.samples is not None:
+                total = total + _spread_by(partial(moved, 0.0), products[:, k], width)
         return total
 
     @property
@@ -194,7 +229,7 @@ class PairState:
     def _gradients(self) -> Replicated:
         cell = self.state.cell
         jumps = any(map(has_jumps, (*cell.updates, *cell.sources)))
-        return self._growth_in_the_end(jumps=False) if jumps else self._growth
+        return self._accepted(self._growth_in_the_end(jumps=False)) if jumps else self._growth
 
     @property
     def gradient_growth_error(self) -> float:
@@ -267,6 +302,34 @@ class PairState:
     def timescale(self) -> float:
         r"""-1 / log \|chi\|, in steps."""
         return timescale(self.chi)
+
+
+def _spread_by(function: Callable[[float], float], samples: np.ndarray, width: float) -> np.ndarray:
+    """Return what the scatter of a number does to a smooth function of its change, shape (R,)."""
+    spread = samples - samples.mean()
+    if not np.any(spread) or width == 0:
+        return np.zeros(len(samples))
+    return (function(width) - function(-width)) / (2 * width) * spread
+
+
+def _spread_near_0(
+    function: Callable[[float], float], samples: np.ndarray, at: float, width: float
+) -> np.ndarray:
+    """Return what the scatter of a number above 0 does to a function that may be a root there.
+
+    The derivative is the larger of those over all that is not known of it, up and down.
+    """
+    spread = samples - samples.mean()
+    if not np.any(spread) or at <= 0:
+        return np.zeros(len(samples))
+    unknown = float(half_width(samples))
+    if unknown < _LITTLE * at and width < at / 2:
+        return _spread_by(function, samples, width)
+    down = min(max(unknown, _STEP * at), _MOST_DOWN * at)
+    up = max(unknown, _STEP * at)
+    here = function(0.0)
+    slopes = (function(up) - here) / up, (here - function(-down)) / down
+    return max(slopes, key=abs) * spread
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -9,7 +9,10 @@ import sympy as sp
 from benchmarks.adversarial.grammar import Point, random_point
 from benchmarks.adversarial.simulation import Growth, Simulation
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import pair_state, untied_state
+from rmt_jacobian.mean_field.pairs import _spread_near_0
+from rmt_jacobian.mean_field.replicated import half_width
 
 x = sp.Symbol("x", real=True)
 s, t, u = sp.symbols("s t u", real=True)
@@ -132,3 +135,17 @@ def test_networks_that_part_slowly_at_a_kink_are_known_as_well_as_is_said():
     assert point.title.startswith("seed 8112 (plain): s1' = s1*sigmoid(e1) + (1 - sigmoid(e1))*(e2")
     pair = pair_state(untied_state(point.cell, point.parameters), 0.5)
     assert abs(pair.correlations[1] - 0.99992) < 2 * pair.correlation_errors[1]
+    # Near its fixed point the distance follows d -> chi1 d - a d^(3/2): 1 - chi = (chi1 - 1) / 2,
+    # which the simulations confirm (0.9969); a derivative over little of d misses it by far.
+    with pytest.raises(ConvergenceError, match="noise hides here"):
+        _ = pair.chi
+    assert pair.least_chi < 0.9969
+
+
+def test_the_error_of_a_root_is_that_of_all_that_is_not_known_of_its_argument() -> None:
+    samples = 1e-4 * (1 + 0.5 * np.linspace(-1, 1, 8))
+    carried = _spread_near_0(lambda moved: math.sqrt(max(0.0, 1e-4 + moved)), samples, 1e-4, 0.02)
+    here, reach = math.sqrt(1e-4), half_width(samples)
+    ends = [math.sqrt(1e-4 + sign * reach) - here for sign in (-1, 1)]
+    assert half_width(carried) >= max(map(abs, ends))
+    assert half_width(carried) < 2 * max(map(abs, ends))
