@@ -16,7 +16,8 @@ import numpy as np
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
 from rmt_jacobian.errors import ConvergenceError, RmtJacobianError
-from rmt_jacobian.pencils import SingularValueLaw, singular_value_law, solve_chain
+from rmt_jacobian.pencils import solve_chain
+from rmt_jacobian.singular_values import SingularValueLaw, singular_value_law
 
 _CELLS = {"minimalrnn": minimalrnn, "vanilla": vanilla}
 _ARC, _ARC_WEIGHTS = np.polynomial.legendre.leggauss(8)

@@ -5,7 +5,7 @@ import pytest
 
 from rmt_jacobian.cells import Cell, compile_cell, gru, lstm
 from rmt_jacobian.pencils import BlockChain, BlockHistory, GaussianWeights, OrthogonalWeights
-from rmt_jacobian.pencils.chain_table import tabulate
+from rmt_jacobian.singular_values.table import tabulate
 
 SCALES = {"gru": (gru, [3.0, 1.0, 3.0]), "lstm": (lstm, [1.0, 1.0, 1.0, 6.0])}
 ENSEMBLES = {"gaussian": GaussianWeights, "orthogonal": OrthogonalWeights}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, cell_named, lstm
+from rmt_jacobian.initialization import critical_initialization
+from rmt_jacobian.initialization.common_sites import CommonSites
 from rmt_jacobian.mean_field import PairState, untied_state
-from rmt_jacobian.pencils import critical_initialization, product_moments_of
-from rmt_jacobian.pencils.common_sites import CommonSites
+from rmt_jacobian.pencils import product_moments_of
 
 CASES = {
     "vanilla": {"bias_mean": 1.0},

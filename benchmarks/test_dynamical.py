@@ -7,7 +7,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Parameters, gru, lstm
-from rmt_jacobian.mean_field.dynamical import tied_steady_state
+from rmt_jacobian.mean_field.tied.steady_state import tied_steady_state
 
 SILENT = {"input_std": 0.0, "bias_mean": 0.0, "bias_std": 0.0, "input_variance": 0.0}
 CASES = {

@@ -5,8 +5,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Cell, Parameters, gru, lstm
+from rmt_jacobian.eigenvalues import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.mean_field import Sites
-from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw, eigenvalue_law
 
 STDS = {
     "gru": {"update.weight_std": 10.0, "reset.weight_std": 10.0, "candidate.weight_std": 3.0},

@@ -7,14 +7,9 @@ from threadpoolctl import threadpool_limits
 from rmt_jacobian.cells import Parameters, minimalrnn
 from rmt_jacobian.comparison import compare_spectrum
 from rmt_jacobian.mean_field import site_law
-from rmt_jacobian.pencils import (
-    GaussianWeights,
-    ProductChain,
-    SingularValueLaw,
-    low_discrepancy_sites,
-    singular_value_law,
-)
+from rmt_jacobian.pencils import GaussianWeights, ProductChain, low_discrepancy_sites
 from rmt_jacobian.sampling import sample_singular_values
+from rmt_jacobian.singular_values import SingularValueLaw, singular_value_law
 
 PARAMETERS = Parameters.of(minimalrnn)
 POINTS = {

@@ -1,7 +1,7 @@
 """Free probability and random-matrix spectra of recurrent-network Jacobians.
 
 The spectrum of the state-to-state Jacobian of a random recurrent network, three ways: derived
-(:mod:`~rmt_jacobian.derive`), solved (:mod:`~rmt_jacobian.pencils`) and sampled
+(:mod:`~rmt_jacobian.derive`), solved (:mod:`~rmt_jacobian.singular_values` and others) and sampled
 (:mod:`~rmt_jacobian.sampling`); :mod:`~rmt_jacobian.comparison` puts them side by side.
 
 Names are imported when they are first used, so that importing the package stays fast; the stub
@@ -24,9 +24,9 @@ __all__ += ["__version__"]
 
 _FORMER = {  # name: where it is, and what to ask instead
     "SiteLaw": ("mean_field", "stationary(...)"),
-    "critical_point": ("pencils", "critical_initialization(...)"),
+    "critical_point": ("initialization", "critical_initialization(...)"),
     "fixed_points": ("mean_field", "stationary(..., dynamics='at_rest').points"),
-    "lyapunov_exponents": ("pencils", "lyapunov_law(...)"),
+    "lyapunov_exponents": ("lyapunov", "lyapunov_law(...)"),
     "site_law": ("mean_field", "stationary(...)"),
     "tied_steady_state": ("mean_field", "stationary(..., dynamics='tied')"),
     "untied_state": ("mean_field", "stationary(...)"),
@@ -43,9 +43,13 @@ refuse_calls(
         "freeprob": "freeprob.boxtimes_moments(...), or another of its functions",
         "laws": "laws.parse_law('marchenko-pastur(2)'), or a law such as laws.Semicircle(...)",
         "mean_field": "stationary(...)",
+        "eigenvalues": "eigenvalue_law(...)",
+        "initialization": "critical_initialization(...)",
+        "lyapunov": "lyapunov_law(...)",
         "pencils": "singular_value_law(...), eigenvalue_law(...) or lyapunov_law(...)",
         "plotting": "plot(values, law)",
         "runs": "runs.execute(run, store)",
+        "singular_values": "singular_value_law(...)",
         "sampling": "sample_singular_values(...), or another of the sample_ functions",
     },
 )

@@ -4,14 +4,18 @@ from . import (
     cells as cells,
     comparison as comparison,
     derive as derive,
+    eigenvalues as eigenvalues,
     errors as errors,
     freeprob as freeprob,
+    initialization as initialization,
     laws as laws,
+    lyapunov as lyapunov,
     mean_field as mean_field,
     pencils as pencils,
     plotting as plotting,
     runs as runs,
     sampling as sampling,
+    singular_values as singular_values,
 )
 from .cells import (
     Cell as Cell,
@@ -32,6 +36,7 @@ from .comparison import (
     compare as compare,
     freeness_of_cell as freeness_of_cell,
     freeness_test as freeness_test,
+    sample_moments as sample_moments,
     verify as verify,
 )
 from .derive import (
@@ -44,6 +49,10 @@ from .derive import (
     s_transform_moment as s_transform_moment,
     s_transform_variance as s_transform_variance,
 )
+from .eigenvalues import (
+    EigenvalueLaw as EigenvalueLaw,
+    eigenvalue_law as eigenvalue_law,
+)
 from .errors import (
     ConvergenceError as ConvergenceError,
     HypothesisError as HypothesisError,
@@ -52,6 +61,13 @@ from .errors import (
     RmtJacobianError as RmtJacobianError,
     SpecificationError as SpecificationError,
     UndefinedTransformError as UndefinedTransformError,
+)
+from .initialization import (
+    critical_initialization as critical_initialization,
+)
+from .lyapunov import (
+    LyapunovLaw as LyapunovLaw,
+    lyapunov_law as lyapunov_law,
 )
 from .mean_field import (
     LawAtRest as LawAtRest,
@@ -64,16 +80,6 @@ from .mean_field import (
     stationary as stationary,
     trajectory as trajectory,
 )
-from .pencils import (
-    EigenvalueLaw as EigenvalueLaw,
-    LyapunovLaw as LyapunovLaw,
-    SingularValueLaw as SingularValueLaw,
-    critical_initialization as critical_initialization,
-    eigenvalue_law as eigenvalue_law,
-    lyapunov_law as lyapunov_law,
-    moments as moments,
-    singular_value_law as singular_value_law,
-)
 from .plotting import (
     plot as plot,
 )
@@ -81,8 +87,12 @@ from .sampling import (
     run_network as run_network,
     sample_eigenvalues as sample_eigenvalues,
     sample_lyapunov as sample_lyapunov,
-    sample_moments as sample_moments,
     sample_singular_values as sample_singular_values,
+)
+from .singular_values import (
+    SingularValueLaw as SingularValueLaw,
+    moments as moments,
+    singular_value_law as singular_value_law,
 )
 
 __version__: str

@@ -1,15 +1,18 @@
 """What a wrong call says: one line of ours, for arguments that do not fit and for modules."""
 
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import wraps
+from importlib import import_module
 from inspect import Parameter, Signature, signature
 from types import ModuleType
 from typing import Any, TypeVar
 
 from rmt_jacobian.errors import CallError
 
-__all__ = ["named_arguments", "refuse_calls"]
+__all__ = ["moved_names", "named_arguments", "refuse_calls"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -88,6 +91,38 @@ def _hint(wrong: str, own: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"its arguments are {', '.join(own)}"
 
 
+def moved_names(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
+    """Return a ``__getattr__`` that still finds names which have moved to another package.
+
+    Parameters
+    ----------
+    package
+        Where they were.
+    homes
+        The names, by the package where they are now.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> find = moved_names("former", {"rmt_jacobian.laws": ["Semicircle"]})
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     _ = find("Semicircle")
+    >>> print(said[0].message)
+    former.Semicircle is now rmt_jacobian.laws.Semicircle
+    """
+    home_of = {name: home for home, names in homes.items() for name in names}
+
+    def find(name: str) -> Any:
+        if name not in home_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        found = f"{home_of[name]}.{name}"
+        warnings.warn(f"{package}.{name} is now {found}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(home_of[name]), name)
+
+    return find
+
+
 def refuse_calls(package: ModuleType, instead: Mapping[str, str]) -> None:
     """Make a call of a package, or of a module in it, say what to call instead.
 
@@ -130,6 +165,8 @@ def refuse_calls(package: ModuleType, instead: Mapping[str, str]) -> None:
         if own in instead:
             return f"{package.__name__}.{instead[own]}"
         names = getattr(module, "__all__", ())
+        if not names:  # a folder, whose names are those of the package around it
+            return what_of(sys.modules[module.__name__.rpartition(".")[0]])
         return f"one of its own, {', '.join([*names[:_LISTED], '...'][: len(names)])}"
 
     package.__class__ = Refusing

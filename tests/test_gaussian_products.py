@@ -11,7 +11,7 @@ from scipy.stats import norm
 from rmt_jacobian.cells import relu, sigmoid
 from rmt_jacobian.gaussian_panels import Bends
 from rmt_jacobian.gaussian_products import Axis, product_average
-from rmt_jacobian.mean_field.quadrature import joint_average
+from rmt_jacobian.mean_field.averages.quadrature import joint_average
 
 
 def test_a_kink_beside_smooth_variables():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from benchmarks.adversarial.grammar import Point
 from rmt_jacobian.mean_field import stationary
-from rmt_jacobian.pencils import SingularValueLaw, singular_value_law
+from rmt_jacobian.singular_values import SingularValueLaw, singular_value_law
 
 __all__ = ["GROWTH_STEPS", "Claim", "claims", "law_of"]
 

@@ -89,7 +89,7 @@ def _law(request: Request) -> "tuple[Law, str, int]":
         from rmt_jacobian.laws import parse_law
 
         return parse_law(asked.law), asked.law, 1
-    from rmt_jacobian.pencils import singular_value_law
+    from rmt_jacobian.singular_values import singular_value_law
 
     law = singular_value_law(
         *request.point, weights=asked.weights, steps=asked.steps, sites=asked.sites,
@@ -154,8 +154,8 @@ def _figure(law: "Law", spectra: "np.ndarray", found: "SpectrumComparison", stat
     import numpy as np
 
     from rmt_jacobian.comparison import compare_spectrum
-    from rmt_jacobian.pencils import SingularValueLaw
     from rmt_jacobian.plotting import overlay_figure
+    from rmt_jacobian.singular_values import SingularValueLaw
 
     of_jacobians = isinstance(law, SingularValueLaw)
     if of_jacobians and law.squared:  # the singular values are drawn

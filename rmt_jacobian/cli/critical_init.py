@@ -13,7 +13,7 @@ from rmt_jacobian.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rmt_jacobian.pencils.critical_point import CriticalPoint, InitializationReport
+    from rmt_jacobian.initialization.critical_point import CriticalPoint, InitializationReport
 
 __all__ = ["critical_init_command"]
 
@@ -56,7 +56,7 @@ def critical_init_command(request: Request) -> None:
 
     For gated cells the result stands beside the usual initialisations of common libraries.
     """
-    from rmt_jacobian.mean_field.averages import is_single_site
+    from rmt_jacobian.mean_field.averages.one_site import is_single_site
 
     assert request.cell is not None
     if not is_single_site(request.cell):
@@ -107,7 +107,7 @@ def _of_one_preactivation(request: Request) -> dict[str, Any]:
 
 
 def _of_any_cell(request: Request) -> dict[str, Any]:
-    from rmt_jacobian.pencils import critical_initialization
+    from rmt_jacobian.initialization import critical_initialization
 
     asked = request.options
     assert request.cell is not None

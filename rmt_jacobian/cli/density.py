@@ -16,7 +16,7 @@ from rmt_jacobian.cli.request import Request, command
 if TYPE_CHECKING:
     import numpy as np
 
-    from rmt_jacobian.pencils import SingularValueLaw
+    from rmt_jacobian.singular_values import SingularValueLaw
 
 __all__ = ["density_command"]
 
@@ -47,7 +47,7 @@ def density_command(request: Request) -> None:
     precision.  Networks are sampled for the figure only, on --device, too; --width, --samples,
     --tied, --workers and --dtype are theirs.
     """
-    from rmt_jacobian.pencils import singular_value_law
+    from rmt_jacobian.singular_values import singular_value_law
 
     asked = request.options
     law = singular_value_law(

@@ -17,8 +17,8 @@ from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell, Parameters
+    from rmt_jacobian.eigenvalues import EigenvalueLaw
     from rmt_jacobian.mean_field import Sites, TiedSteadyState
-    from rmt_jacobian.pencils import EigenvalueLaw
 
 __all__ = ["eigenvalues_command"]
 
@@ -82,7 +82,7 @@ def eigenvalues_command(request: Request) -> None:
     asked = request.options
     circles = [_disk(text) for text in asked.disks]
 
-    from rmt_jacobian.pencils import eigenvalue_law
+    from rmt_jacobian.eigenvalues import eigenvalue_law
 
     population, steady = _population(
         *request.point, asked.dynamics, asked.sites, asked.tolerance, asked.seed

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rmt_jacobian.comparison import LanczosComparison
-    from rmt_jacobian.pencils import SingularValueLaw
     from rmt_jacobian.sampling import LanczosSpectrum, MatrixFreeMoments
+    from rmt_jacobian.singular_values import SingularValueLaw
 
 __all__ = ["lanczos_command"]
 
@@ -135,7 +135,7 @@ _COLUMNS = ("s", "cdf", "cdf_error", "cdf_lower", "cdf_upper", "density", "densi
 
 
 def _solved(request: Request) -> "SingularValueLaw":
-    from rmt_jacobian.pencils import singular_value_law
+    from rmt_jacobian.singular_values import singular_value_law
 
     asked = request.options
     return singular_value_law(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rmt_jacobian.cells import Cell, Parameters
-    from rmt_jacobian.pencils import LyapunovExponents
+    from rmt_jacobian.lyapunov import LyapunovExponents
     from rmt_jacobian.sampling import LyapunovSamples
 
 __all__ = ["lyapunov_command"]
@@ -82,7 +82,7 @@ def lyapunov_command(request: Request) -> None:
 
 def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponents | None, str]":
     """Return the exponents in theory, or why there is none."""
-    from rmt_jacobian.pencils import lyapunov_exponents
+    from rmt_jacobian.lyapunov import lyapunov_exponents
 
     try:
         found = lyapunov_exponents(*request.point, weights=request.ensemble, quantiles=quantiles)
@@ -116,8 +116,8 @@ def _sampled(request: Request) -> "LyapunovSamples":
 
 def _largest(cell: "Cell", parameters: "Parameters") -> float:
     """Return half the logarithm of the growth rate of a small change."""
+    from rmt_jacobian.lyapunov import largest_exponent
     from rmt_jacobian.mean_field import untied_state
-    from rmt_jacobian.pencils import largest_exponent
 
     return largest_exponent(untied_state(cell, parameters))
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rmt_jacobian.cells import Cell, Parameters
-    from rmt_jacobian.pencils import LyapunovExponents
+    from rmt_jacobian.lyapunov import LyapunovExponents
     from rmt_jacobian.sampling import LogSpectra
 
 __all__ = ["spectrum_command"]
@@ -182,7 +182,7 @@ def _limiting_exponents(
     """Return the law that long products approach, if there is one in theory."""
     import numpy as np
 
-    from rmt_jacobian.pencils import lyapunov_exponents
+    from rmt_jacobian.lyapunov import lyapunov_exponents
 
     quantiles = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     try:

@@ -19,6 +19,7 @@ from rmt_jacobian.comparison.freeness import (
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.matrix_free import LanczosComparison, compare_lanczos
 from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
+from rmt_jacobian.comparison.moment_samples import MomentSamples, sample_moments
 from rmt_jacobian.comparison.own_values import checked_law, checked_values, compare
 from rmt_jacobian.comparison.report import to_json, to_markdown, to_text
 from rmt_jacobian.comparison.rows import Comparison, Row, verdict, verdict_of_all
@@ -53,6 +54,7 @@ __all__ = [
     "LimitMoments",
     "LineLaw",
     "Measured",
+    "MomentSamples",
     "Row",
     "SCoefficientMeasurement",
     "SampledPath",
@@ -72,6 +74,7 @@ __all__ = [
     "ks_distance",
     "limit_moments",
     "resampled_null",
+    "sample_moments",
     "signal_propagation",
     "to_json",
     "to_markdown",

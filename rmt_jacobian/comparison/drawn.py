@@ -8,12 +8,11 @@ import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
+from rmt_jacobian.comparison.moment_samples import MomentSamples, sample_moments
 from rmt_jacobian.sampling import (
-    MomentSamples,
     PopulationMoments,
     Weights,
     ensemble_of,
-    sample_moments,
     sample_site_moments,
 )
 

@@ -83,7 +83,7 @@ def compare_lanczos(
         d, the number of states of a site.
     law_error
         How far the law itself may be off, such as
-        :attr:`~rmt_jacobian.pencils.SingularValueLaw.error_estimate`.
+        :attr:`~rmt_jacobian.singular_values.SingularValueLaw.error_estimate`.
 
     Notes
     -----

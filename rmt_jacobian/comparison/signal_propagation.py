@@ -10,7 +10,7 @@ from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, minimalrnn
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import PairLaw, stationary, trajectory
-from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.mean_field.averages.one_site import single_site
 from rmt_jacobian.sampling import sample_correlations
 from rmt_jacobian.solvers import roots_in
 

@@ -12,6 +12,7 @@ from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
 from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
 from rmt_jacobian.comparison.measured import Estimate
+from rmt_jacobian.comparison.moment_samples import MomentSamples
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
 from rmt_jacobian.counts import check_counts, check_seed, counts_of
@@ -23,8 +24,8 @@ from rmt_jacobian.derive import (
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, untied_state
-from rmt_jacobian.pencils import singular_value_law
-from rmt_jacobian.sampling import MomentSamples, Weights, checked_weights, ensemble_of
+from rmt_jacobian.sampling import Weights, checked_weights, ensemble_of
+from rmt_jacobian.singular_values import singular_value_law
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 

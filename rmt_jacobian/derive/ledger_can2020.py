@@ -8,7 +8,7 @@ __all__ = ["CAN2020"]
 
 _row = partial(LedgerEntry, paper="Can2020")
 _CELLS, _FIELD = "rmt_jacobian.cells.", "rmt_jacobian.mean_field."
-_BOUNDARY = "rmt_jacobian.pencils.EigenvalueLaw.boundary"
+_BOUNDARY = "rmt_jacobian.eigenvalues.EigenvalueLaw.boundary"
 
 # fmt: off
 CAN2020: tuple[LedgerEntry, ...] = (

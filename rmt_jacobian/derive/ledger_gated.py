@@ -8,6 +8,7 @@ __all__ = ["GATED"]
 
 _row = partial(LedgerEntry, paper="", verdict="holds")
 _FIELD, _PENCILS = "rmt_jacobian.mean_field.", "rmt_jacobian.pencils."
+_EIGENVALUES = "rmt_jacobian.eigenvalues."
 
 # fmt: off
 GATED: tuple[LedgerEntry, ...] = (
@@ -27,13 +28,13 @@ GATED: tuple[LedgerEntry, ...] = (
     _row("Second moment over T steps", "$m_2$, three steps of GRU and LSTM, two ensembles",
         _PENCILS + "chain_moments", "dense networks whose sites repeat a few"),
     _row("Eigenvalue law", r"$\frac{1}{2 \pi i} \oint \tau((\lambda - J)^{-1}) d\lambda$",
-        _PENCILS + "EigenvalueLaw.inside",
+        _EIGENVALUES + "EigenvalueLaw.inside",
         "eigenvalues of dense Jacobians in disks, two ensembles"),
     _row("Hole of the support", r"$J = D W$, orthogonal $W$: the inner radius is"
         r" $\sigma / \sqrt{E[D^{-2}]}$",
-        _PENCILS + "EigenvalueLaw.boundary", "closed form of the ring"),
+        _EIGENVALUES + "EigenvalueLaw.boundary", "closed form of the ring"),
     _row("Atoms", "the mass at 0 is the share of the lost rank",
-        _PENCILS + "EigenvalueLaw.atoms", "rank of a dense Jacobian"),
+        _EIGENVALUES + "EigenvalueLaw.atoms", "rank of a dense Jacobian"),
     _row("Instability of the nonzero fixed points", r"$\rho_0^2 > 1$ at every nonzero fixed point"
         " of the GRU without input and biases",
         _FIELD + "FixedPoint.stable", "Gauss-Legendre sums, 25 pairs $(a_h, a_r)$"),

@@ -15,7 +15,7 @@ from rmt_jacobian.derive.jacobian import jacobian_polynomial, weight_cumulants
 from rmt_jacobian.derive.quantities import AverageBook, Quantity, Shorthand, Steps, steps_symbol
 from rmt_jacobian.derive.site_letters import SiteLetters
 from rmt_jacobian.freeprob import Diagonal, Word, adjoint as adjoint_of, mixed_moment, multiply
-from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.mean_field.averages.one_site import single_site
 
 __all__ = [
     "MomentStep",

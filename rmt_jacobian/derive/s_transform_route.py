@@ -69,7 +69,7 @@ def s_transform_moment(cell: Cell | str, k: int, *, progress: bool = False) -> D
     if len(cell.states) != 1:
         raise HypothesisError(
             f"cell {cell.name!r} has {len(cell.states)} states: the blocks of successive Jacobians "
-            "are not free of each other; for numbers use rmt_jacobian.pencils.product_moments_of"
+            "are not free of each other; for numbers use rmt_jacobian.moments"
         )
     check_counts({"the order of a moment": k})
     for order in range(1, k + 1):

@@ -8,7 +8,7 @@ import sympy as sp
 from rmt_jacobian.cells import Cell
 from rmt_jacobian.derive.quantities import unused_name
 from rmt_jacobian.errors import HypothesisError
-from rmt_jacobian.mean_field.averages import single_site
+from rmt_jacobian.mean_field.averages.one_site import single_site
 
 __all__ = ["SiteLetters"]
 

@@ -202,25 +202,25 @@ class Law(Manners):
 
     def boxplus(self, other: "Law") -> "Law":
         """Return the law of the sum with a free variable: :func:`.boxplus`."""
-        from rmt_jacobian.laws.operations import boxplus  # which knows the laws
+        from rmt_jacobian.laws.convolution.operations import boxplus  # which knows the laws
 
         return boxplus(self, other)
 
     def boxtimes(self, other: "Law") -> "Law":
         """Return the law of the product with a free variable: :func:`.boxtimes`."""
-        from rmt_jacobian.laws.operations import boxtimes
+        from rmt_jacobian.laws.convolution.operations import boxtimes
 
         return boxtimes(self, other)
 
     def boxplus_power(self, times: float) -> "Law":
         """Return the free convolution of some copies: :func:`.boxplus_power`."""
-        from rmt_jacobian.laws.operations import boxplus_power
+        from rmt_jacobian.laws.convolution.operations import boxplus_power
 
         return boxplus_power(self, times)
 
     def boxtimes_power(self, times: float) -> "Law":
         """Return the free product of some copies: :func:`.boxtimes_power`."""
-        from rmt_jacobian.laws.operations import boxtimes_power
+        from rmt_jacobian.laws.convolution.operations import boxtimes_power
 
         return boxtimes_power(self, times)
 

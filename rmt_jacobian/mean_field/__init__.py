@@ -6,27 +6,14 @@ from rmt_jacobian.mean_field.asking import (
     stationary,
     untied_law_of,
 )
-from rmt_jacobian.mean_field.bifurcations import SaddleNode, saddle_node
-from rmt_jacobian.mean_field.binary_gates import (
+from rmt_jacobian.mean_field.at_rest.bifurcations import SaddleNode, saddle_node
+from rmt_jacobian.mean_field.at_rest.binary_gates import (
     BinaryForget,
     gru_binary_update,
     lstm_binary_forget,
 )
-from rmt_jacobian.mean_field.correlation import (
-    CorrelationMap,
-    stable_correlation,
-    timescale,
-    variance_slope,
-)
-from rmt_jacobian.mean_field.criticality import (
-    CriticalInitialization,
-    critical_weights,
-    feasible_preactivation_variances,
-    order_chaos_line,
-)
-from rmt_jacobian.mean_field.dynamical import TiedSteadyState, tied_steady_state
-from rmt_jacobian.mean_field.fixed_points import FixedPoint, fixed_points
-from rmt_jacobian.mean_field.gru_phases import (
+from rmt_jacobian.mean_field.at_rest.fixed_points import FixedPoint, fixed_points
+from rmt_jacobian.mean_field.at_rest.gru_phases import (
     GRUFixedPoint,
     GRUPhase,
     gru_bifurcation,
@@ -37,44 +24,57 @@ from rmt_jacobian.mean_field.gru_phases import (
     gru_nonzero_points,
     gru_phase,
 )
-from rmt_jacobian.mean_field.lyapunov import (
-    FreeStepLaw,
-    free_step_exponents,
-    free_step_law,
-    isolated_exponent,
-    steps_are_free,
-)
-from rmt_jacobian.mean_field.pair_equations import pair_state, solve_pair_state
-from rmt_jacobian.mean_field.pairs import PairState
-from rmt_jacobian.mean_field.population import stationary_states
-from rmt_jacobian.mean_field.site_law import (
-    SiteLaw,
-    has_closed_site,
-    site_law,
-    solve_site_law,
-)
-from rmt_jacobian.mean_field.sites import Sites
-from rmt_jacobian.mean_field.slow_modes import (
+from rmt_jacobian.mean_field.at_rest.slow_modes import (
     binary_open_share,
     gru_open_gain,
     marginal_exponent,
     open_share,
     slow_share,
 )
-from rmt_jacobian.mean_field.stationary_law import StationaryLaw
-from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
-from rmt_jacobian.mean_field.trajectories import Trajectory, trajectory
-from rmt_jacobian.mean_field.untied import (
-    UntiedState,
-    solve_untied_state,
-    untied_state,
-)
-from rmt_jacobian.mean_field.untied_law import PairLaw, UntiedLaw
-from rmt_jacobian.mean_field.zero_spectra import (
+from rmt_jacobian.mean_field.at_rest.zero_spectra import (
     AtomsAndDisk,
     gru_zero_growth,
     gru_zero_spectrum,
     lstm_zero_spectrum,
+)
+from rmt_jacobian.mean_field.closed.correlation import (
+    CorrelationMap,
+    stable_correlation,
+    timescale,
+    variance_slope,
+)
+from rmt_jacobian.mean_field.closed.criticality import (
+    CriticalInitialization,
+    critical_weights,
+    feasible_preactivation_variances,
+    order_chaos_line,
+)
+from rmt_jacobian.mean_field.closed.lyapunov import (
+    FreeStepLaw,
+    free_step_exponents,
+    free_step_law,
+    isolated_exponent,
+    steps_are_free,
+)
+from rmt_jacobian.mean_field.closed.population import stationary_states
+from rmt_jacobian.mean_field.closed.site_law import (
+    SiteLaw,
+    has_closed_site,
+    site_law,
+    solve_site_law,
+)
+from rmt_jacobian.mean_field.closed.trajectories import Trajectory, trajectory
+from rmt_jacobian.mean_field.sites.weighted import Sites
+from rmt_jacobian.mean_field.stationary_law import StationaryLaw
+from rmt_jacobian.mean_field.tied.law import LawAtRest, TiedLaw
+from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState, tied_steady_state
+from rmt_jacobian.mean_field.untied.law import PairLaw, UntiedLaw
+from rmt_jacobian.mean_field.untied.pair_equations import pair_state, solve_pair_state
+from rmt_jacobian.mean_field.untied.pairs import PairState
+from rmt_jacobian.mean_field.untied.state import (
+    UntiedState,
+    solve_untied_state,
+    untied_state,
 )
 
 __all__ = [

@@ -11,12 +11,12 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import BiasKind, Cell, Parameters, Point, cell_and_parameters
 from rmt_jacobian.counts import check_counts, check_numbers, check_seed
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
-from rmt_jacobian.mean_field.dynamical import tied_steady_state
-from rmt_jacobian.mean_field.fixed_points import fixed_points
+from rmt_jacobian.mean_field.at_rest.fixed_points import fixed_points
 from rmt_jacobian.mean_field.stationary_law import Dynamics, StationaryLaw
-from rmt_jacobian.mean_field.tied_law import LawAtRest, TiedLaw
-from rmt_jacobian.mean_field.untied import untied_state
-from rmt_jacobian.mean_field.untied_law import UntiedLaw
+from rmt_jacobian.mean_field.tied.law import LawAtRest, TiedLaw
+from rmt_jacobian.mean_field.tied.steady_state import tied_steady_state
+from rmt_jacobian.mean_field.untied.law import UntiedLaw
+from rmt_jacobian.mean_field.untied.state import untied_state
 
 __all__ = ["Network", "law_of", "stationary", "untied_law_of"]
 

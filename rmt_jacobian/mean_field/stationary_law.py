@@ -11,7 +11,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws.manners import Drawn, html_table
-from rmt_jacobian.mean_field.sites import Sites
+from rmt_jacobian.mean_field.sites.weighted import Sites
 
 __all__ = ["ROUNDED", "Dynamics", "Errors", "StationaryLaw", "checked_expression"]
 

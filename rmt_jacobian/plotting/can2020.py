@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, gru, lstm
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.mean_field import Sites, fixed_points, gru_open_gain, marginal_exponent
-from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.plotting.can2020_panels import (
     colors,
     gain_symbol,
@@ -22,9 +22,9 @@ from rmt_jacobian.plotting.can2020_panels import (
     plot_slow_modes,
     plot_tied_eigenvalues,
 )
-from rmt_jacobian.sampling.eigenvalues import jacobian_eigenvalues
-from rmt_jacobian.sampling.ensembles import draw_weights
-from rmt_jacobian.sampling.rest import network_at_rest
+from rmt_jacobian.sampling.networks.eigenvalues import jacobian_eigenvalues
+from rmt_jacobian.sampling.networks.rest import network_at_rest
+from rmt_jacobian.sampling.weights.ensembles import draw_weights
 
 __all__ = ["can2020_figure1", "can2020_figure2_right", "can2020_figure3"]
 

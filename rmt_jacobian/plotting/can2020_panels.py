@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.eigenvalues import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.mean_field import FixedPoint, fixed_points, slow_share, tied_steady_state
-from rmt_jacobian.pencils import EigenvalueLaw, eigenvalue_law
 from rmt_jacobian.plotting.eigenvalues import plot_eigenvalues
-from rmt_jacobian.sampling.eigenvalues import jacobian_eigenvalues
-from rmt_jacobian.sampling.ensembles import draw_weights
-from rmt_jacobian.sampling.plane import sample_eigenvalues
+from rmt_jacobian.sampling.networks.eigenvalues import jacobian_eigenvalues
+from rmt_jacobian.sampling.networks.plane import sample_eigenvalues
+from rmt_jacobian.sampling.weights.ensembles import draw_weights
 
 __all__ = [
     "colors",

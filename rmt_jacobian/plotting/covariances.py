@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field.dynamical import TiedSteadyState
+from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState
 
 __all__ = ["covariance_figure", "plot_covariances"]
 
@@ -102,7 +102,7 @@ def covariance_figure(
     Examples
     --------
     >>> from rmt_jacobian.cells import Parameters, vanilla
-    >>> from rmt_jacobian.mean_field.dynamical import tied_steady_state
+    >>> from rmt_jacobian.mean_field.tied.steady_state import tied_steady_state
     >>> p = Parameters.of(vanilla, weight_std=0.5, input_std=1, input_variance=1)
     >>> figure = covariance_figure(tied_steady_state(vanilla, p, sites=1024), "driven")
     >>> [ax.get_title() for ax in figure.axes]

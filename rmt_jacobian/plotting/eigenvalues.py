@@ -11,7 +11,7 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.plotting.outliers import bulk_limits
 
 if TYPE_CHECKING:
-    from rmt_jacobian.pencils.eigenvalues import EigenvalueLaw
+    from rmt_jacobian.eigenvalues.law import EigenvalueLaw
 
 __all__ = ["eigenvalue_figure", "plot_eigenvalues"]
 

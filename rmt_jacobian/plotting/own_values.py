@@ -6,12 +6,14 @@ from numpy.typing import ArrayLike
 
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.comparison import checked_law, checked_values, compare
+from rmt_jacobian.eigenvalues import EigenvalueLaw
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.manners import Manners
-from rmt_jacobian.pencils import EigenvalueLaw, LyapunovLaw, SingularValueLaw
+from rmt_jacobian.lyapunov import LyapunovLaw
 from rmt_jacobian.plotting.eigenvalues import plot_eigenvalues
 from rmt_jacobian.plotting.laws import axes_or_own, plot_law
 from rmt_jacobian.plotting.spectra import DrawableLaw, plot_law as plot_density, plot_overlay
+from rmt_jacobian.singular_values import SingularValueLaw
 
 __all__ = ["draw_law", "plot"]
 

@@ -19,7 +19,7 @@ from rmt_jacobian.sampling import (
     run_network,
     singular_values,
 )
-from rmt_jacobian.sampling.product_svd import LogSingularValues, log_singular_values
+from rmt_jacobian.sampling.products.product_svd import LogSingularValues, log_singular_values
 
 __all__ = ["Ensemble", "Spectrum"]
 

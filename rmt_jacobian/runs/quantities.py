@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
@@ -14,12 +15,8 @@ from rmt_jacobian.mean_field import (
     fixed_points,
     stationary,
 )
-from rmt_jacobian.pencils import (
-    ProductMoments,
-    eigenvalue_law,
-    exact_moments,
-    product_moments_of,
-)
+from rmt_jacobian.pencils import ProductMoments, product_moments_of
+from rmt_jacobian.singular_values import exact_moments
 
 __all__ = ["QUANTITIES", "Point"]
 

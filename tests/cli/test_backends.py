@@ -78,14 +78,18 @@ def test_a_gpu_that_is_not_there(run, tmp_path, monkeypatch, command):
 
 
 @pytest.mark.parametrize(
-    ("command", "law"), [("density", "singular_value_law"), ("eigenvalues", "eigenvalue_law")]
+    ("command", "law"),
+    [
+        ("density", "singular_values.singular_value_law"),
+        ("eigenvalues", "eigenvalues.eigenvalue_law"),
+    ],
 )
 def test_laws_are_solved_on_the_device(run, monkeypatch, command, law):
     def solved(*_, device, **__):
         raise ParameterError(f"solved on {device}")
 
     monkeypatch.setattr("rmt_jacobian.arrays._cupy_namespace", lambda: array_api_strict)
-    monkeypatch.setattr(f"rmt_jacobian.pencils.{law}", solved)
+    monkeypatch.setattr(f"rmt_jacobian.{law}", solved)
     sites = ("--sites", 512)
     assert "solved on gpu" in run(command, "minimalrnn", *sites, "--device", "gpu")[2]
     assert "solved on cpu" in run(command, "minimalrnn", *sites)[2]

@@ -321,8 +321,8 @@ def test_help_imports_neither_sympy_nor_scipy_nor_matplotlib():
     ],
 )
 def test_networks_without_room_get_one_line(run, tmp_path, monkeypatch, arguments, words):
-    monkeypatch.setattr("rmt_jacobian.sampling.memory.os.cpu_count", lambda: 2)
-    monkeypatch.setattr("rmt_jacobian.sampling.memory._physical_memory", lambda: 1e11)
+    monkeypatch.setattr("rmt_jacobian.sampling.networks.memory.os.cpu_count", lambda: 2)
+    monkeypatch.setattr("rmt_jacobian.sampling.networks.memory._physical_memory", lambda: 1e11)
     status, out, err = run(*arguments)
     assert (status, out) == (2, "")
     (line,) = err.splitlines()
@@ -338,7 +338,7 @@ def test_memory_that_gives_out_on_the_way_gets_one_line(run, monkeypatch, error)
     def none_left(*_, **__):
         raise error
 
-    monkeypatch.setattr("rmt_jacobian.pencils.singular_value_law", none_left)
+    monkeypatch.setattr("rmt_jacobian.singular_values.singular_value_law", none_left)
     status, out, err = run("density", "vanilla", "--sites", 1024, "--steps", 2)
     assert status == 2
     assert "Traceback" not in out + err
@@ -350,7 +350,7 @@ def test_an_interrupt_is_one_line_and_the_code_of_its_signal(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rmt_jacobian.pencils.singular_value_law", interrupted)
+    monkeypatch.setattr("rmt_jacobian.singular_values.singular_value_law", interrupted)
     status, out, err = run("density", "vanilla", "--steps", 2)
     assert (status, out) == (128 + signal.SIGINT, "")
     assert err.splitlines()[-1] == "rmt-jacobian: interrupted"

@@ -80,8 +80,8 @@ def test_bad_input_is_one_line_and_code_two(capsys, arguments):
 
 
 def test_unconverged_points_are_code_one(capsys, monkeypatch):
-    monkeypatch.setattr("rmt_jacobian.laws.subordination._FINAL", 0)
-    monkeypatch.setattr("rmt_jacobian.laws.subordination._CORRECTIONS", 0)
+    monkeypatch.setattr("rmt_jacobian.laws.convolution.subordination._FINAL", 0)
+    monkeypatch.setattr("rmt_jacobian.laws.convolution.subordination._CORRECTIONS", 0)
     code, _, err = run(capsys, "--law", "semicircle", "--law", "marchenko-pastur", "--add")
     assert code == 1
     assert "certified" in err

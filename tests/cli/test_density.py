@@ -7,7 +7,7 @@ import pytest
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
 from rmt_jacobian.cli import main
 from rmt_jacobian.mean_field import site_law
-from rmt_jacobian.pencils import exact_moments
+from rmt_jacobian.singular_values import exact_moments
 from tests.pencils.heavy_tails import POINT, moments
 
 

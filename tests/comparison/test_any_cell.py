@@ -17,7 +17,7 @@ from rmt_jacobian.comparison import (
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import QuarterCircle
 from rmt_jacobian.mean_field import site_law, untied_state
-from rmt_jacobian.pencils import exact_moments
+from rmt_jacobian.singular_values import exact_moments
 from tests.cells.two_gates import reads_the_state
 
 

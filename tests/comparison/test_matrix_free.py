@@ -11,7 +11,6 @@ from rmt_jacobian.cells import Parameters, minimalrnn
 from rmt_jacobian.comparison import compare_lanczos
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import QuarterCircle
-from rmt_jacobian.pencils import singular_value_law
 from rmt_jacobian.sampling import (
     GaussQuadrature,
     LanczosSpectrum,
@@ -19,6 +18,7 @@ from rmt_jacobian.sampling import (
     lanczos_recurrences,
     sample_matrix_free,
 )
+from rmt_jacobian.singular_values import singular_value_law
 
 
 def spectrum_of(s: np.ndarray, vectors: int, steps: int, seed: int) -> LanczosSpectrum:

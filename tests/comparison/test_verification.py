@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.comparison import drawn, verification, verify
+from rmt_jacobian.comparison import drawn, sample_moments, verification, verify
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.sampling import sample_moments
 
 FIGURE_1 = Parameters.of(minimalrnn)
 OTHER_POINT = Parameters.of(

@@ -252,8 +252,8 @@ def test_solutions_report_residuals_and_certificates():
 def test_uncertified_points_are_nan_with_a_warning(monkeypatch):
     law = boxplus(Semicircle(), MarchenkoPastur())
     middle = sum(law.support()) / 2
-    monkeypatch.setattr("rmt_jacobian.laws.subordination._FINAL", 0)
-    monkeypatch.setattr("rmt_jacobian.laws.subordination._CORRECTIONS", 0)
+    monkeypatch.setattr("rmt_jacobian.laws.convolution.subordination._FINAL", 0)
+    monkeypatch.setattr("rmt_jacobian.laws.convolution.subordination._CORRECTIONS", 0)
     with pytest.warns(RuntimeWarning, match="no certified density"):
         assert np.isnan(law.pdf(middle))
 

@@ -20,7 +20,7 @@ from rmt_jacobian.laws import (
     boxtimes,
     boxtimes_power,
 )
-from rmt_jacobian.laws.panels import antiderivative_in_panels
+from rmt_jacobian.laws.convolution.panels import antiderivative_in_panels
 
 
 def draw(rng, positive, spread) -> Law:

@@ -19,7 +19,7 @@ from rmt_jacobian.laws import (
     boxtimes,
     boxtimes_power,
 )
-from rmt_jacobian.laws.panels import antiderivative_in_panels
+from rmt_jacobian.laws.convolution.panels import antiderivative_in_panels
 
 COIN, HALF = PointMasses((-1, 1), (0.5, 0.5)), PointMasses.bernoulli(0.5)
 
@@ -58,7 +58,7 @@ def test_an_atom_is_replaced_by_a_corner_of_the_small_law(size):
 
 def test_perturbation_and_solver_meet():
     # At a scale at which both hold, to the second order of the scale.
-    from rmt_jacobian.laws import dominated
+    from rmt_jacobian.laws.convolution import dominated
 
     law, size = HALF, 1e-4
     small = MarchenkoPastur(0.7, size)

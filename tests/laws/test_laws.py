@@ -18,8 +18,8 @@ from rmt_jacobian.laws import (
     Semicircle,
     s_transform_near_zero,
 )
+from rmt_jacobian.laws.known.trinomial import principal_root
 from rmt_jacobian.laws.spectral import antiderivative
-from rmt_jacobian.laws.trinomial import principal_root
 from tests.laws.table import Bands
 
 RATIOS = st.floats(0.01, 50)
@@ -200,7 +200,7 @@ def test_fuss_catalan_cauchy_solves_its_equation(order, log_size, turns, upper):
 
 
 def test_uncertified_points_are_nan_with_a_warning(monkeypatch):
-    monkeypatch.setattr("rmt_jacobian.laws.trinomial._RESIDUAL", -1.0)
+    monkeypatch.setattr("rmt_jacobian.laws.known.trinomial._RESIDUAL", -1.0)
     with pytest.warns(RuntimeWarning, match="no certified root"):
         root = principal_root(np.array([0.1, np.nan]), 2)
     assert np.all(np.isnan(root))

@@ -18,7 +18,7 @@ from rmt_jacobian.mean_field import (
     gru_phase,
     tied_steady_state,
 )
-from rmt_jacobian.sampling.rest import network_at_rest
+from rmt_jacobian.sampling.networks.rest import network_at_rest
 from tests.ledger.gated import (
     average,
     dense_weights,

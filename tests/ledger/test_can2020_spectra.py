@@ -10,6 +10,7 @@ from scipy.special import erf, erfc, expit
 from scipy.stats import norm
 
 from rmt_jacobian.cells import Parameters, gru, lstm
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import (
     Sites,
@@ -23,7 +24,6 @@ from rmt_jacobian.mean_field import (
     marginal_exponent,
     slow_share,
 )
-from rmt_jacobian.pencils import eigenvalue_law
 from tests.ledger.gated import (
     average,
     dense_weights,

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import expit
 
 from rmt_jacobian.cells import Parameters, gru, lstm, lstm_peephole, vanilla
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.mean_field import Sites, fixed_points, untied_state
 from rmt_jacobian.pencils import (
     BlockChain,
@@ -14,7 +15,6 @@ from rmt_jacobian.pencils import (
     GaussianWeights,
     OrthogonalWeights,
     chain_moments,
-    eigenvalue_law,
 )
 from tests.ledger.gated import (
     dense_weights,

@@ -7,11 +7,11 @@ import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, lstm, relu, sigmoid
-from rmt_jacobian.mean_field.coordinates import along_sums, gate_sums, lasting_memory
-from rmt_jacobian.mean_field.population_response import of_one_sign
-from rmt_jacobian.mean_field.population_sites import PopulationSites
-from rmt_jacobian.mean_field.population_walk import Walk
-from rmt_jacobian.mean_field.site_models import Drives
+from rmt_jacobian.mean_field.populations.coordinates import along_sums, gate_sums, lasting_memory
+from rmt_jacobian.mean_field.populations.response import of_one_sign
+from rmt_jacobian.mean_field.populations.site_models import Drives
+from rmt_jacobian.mean_field.populations.sites import PopulationSites
+from rmt_jacobian.mean_field.populations.walk import Walk
 
 s, t, u, x, e, f, g = sp.symbols("s t u x e f g", real=True)
 

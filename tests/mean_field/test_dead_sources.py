@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, sigmoid
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import untied_state
-from rmt_jacobian.mean_field.dead_sources import grow_again
+from rmt_jacobian.mean_field.replicated.dead_sources import grow_again
 
 s, t, v, e, f, x = sp.symbols("s t v e f x", real=True)
 ECHO = Cell(

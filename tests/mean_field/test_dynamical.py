@@ -21,17 +21,19 @@ from rmt_jacobian.cells import (
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import (
     CorrelationMap,
-    dynamical,
-    dynamical_chain,
-    dynamical_progress,
     fixed_points,
     site_law,
     stable_correlation,
     tied_steady_state,
 )
-from rmt_jacobian.mean_field.dynamical_circle import shifted_normals, unit_modes
-from rmt_jacobian.mean_field.dynamical_frozen import _whitened, fluctuation_growth, standstill
-from rmt_jacobian.mean_field.dynamical_start import causal_run
+from rmt_jacobian.mean_field.tied import (
+    chain as dynamical_chain,
+    progress as dynamical_progress,
+    steady_state as dynamical,
+)
+from rmt_jacobian.mean_field.tied.circle import shifted_normals, unit_modes
+from rmt_jacobian.mean_field.tied.standstill import _whitened, fluctuation_growth, standstill
+from rmt_jacobian.mean_field.tied.start import causal_run
 
 SILENT = {"input_std": 0.0, "bias_mean": 0.0, "bias_std": 0.0, "input_variance": 0.0}
 

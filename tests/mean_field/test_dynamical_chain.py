@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, gru, vanilla
-from rmt_jacobian.mean_field import dynamical, tied_steady_state
-from rmt_jacobian.mean_field.dynamical_chain import Chain, follow
-from rmt_jacobian.mean_field.dynamical_circle import SitesOnCircle, lagged, spectrum_of
+from rmt_jacobian.mean_field import tied_steady_state
+from rmt_jacobian.mean_field.tied import steady_state as dynamical
+from rmt_jacobian.mean_field.tied.chain import Chain, follow
+from rmt_jacobian.mean_field.tied.circle import SitesOnCircle, lagged, spectrum_of
 
 P = 64
 

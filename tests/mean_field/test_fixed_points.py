@@ -23,7 +23,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import fixed_points
-from rmt_jacobian.mean_field.moment_map import _on_the_line
+from rmt_jacobian.mean_field.at_rest.moment_map import _on_the_line
 from tests import gauss_legendre as gl
 from tests.mean_field.tied import (
     gru_jacobian,

@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation
 from rmt_jacobian.cells.activations import hard_tanh
-from rmt_jacobian.mean_field.fresh import FreshVariables
+from rmt_jacobian.mean_field.averages.fresh import FreshVariables
 
 s, x, e, f = sp.symbols("s x e f", real=True)
 CELL = Cell("sums", (s,), x, (Preactivation("g", e, s), Preactivation("h", f, s)), (s / 2 + e,))

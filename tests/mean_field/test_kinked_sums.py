@@ -7,8 +7,8 @@ import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import hard_tanh, relu, sigmoid
-from rmt_jacobian.mean_field.kinked_sums import along_one_sum
-from rmt_jacobian.mean_field.quadrature import joint_average
+from rmt_jacobian.mean_field.averages.kinked_sums import along_one_sum
+from rmt_jacobian.mean_field.averages.quadrature import joint_average
 
 a, b, c = sp.symbols("a b c", real=True)
 LAWS = {a: (0.3, 1.6), b: (-0.5, 0.9), c: (0.1, 0.4)}

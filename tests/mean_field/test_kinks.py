@@ -21,9 +21,9 @@ from rmt_jacobian.mean_field import (
     trajectory,
     variance_slope,
 )
-from rmt_jacobian.mean_field.fresh import FreshVariables
-from rmt_jacobian.pencils import singular_value_law
+from rmt_jacobian.mean_field.averages.fresh import FreshVariables
 from rmt_jacobian.sampling import sample_singular_values
+from rmt_jacobian.singular_values import singular_value_law
 from tests.mean_field.kinked import ACTIVATIONS, JUMPS, average, pair_average
 from tests.mean_field.two_routes import by_sites
 

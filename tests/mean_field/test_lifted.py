@@ -8,8 +8,8 @@ import sympy as sp
 from scipy.integrate import dblquad, quad
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, sigmoid, vanilla_cell
-from rmt_jacobian.mean_field.lifted import lifted_cell
-from rmt_jacobian.mean_field.site_models import AffineSites
+from rmt_jacobian.mean_field.memory.lifted import lifted_cell
+from rmt_jacobian.mean_field.populations.site_models import AffineSites
 from tests.mean_field.two_routes import by_sites
 
 s, t, x = sp.symbols("s t x", real=True)

@@ -8,7 +8,8 @@ from numpy.polynomial.hermite_e import hermegauss
 
 from rmt_jacobian.arrays import array_generator
 from rmt_jacobian.cells import Parameters, minimalrnn
-from rmt_jacobian.mean_field import population, site_law, stationary_states
+from rmt_jacobian.mean_field import site_law, stationary_states
+from rmt_jacobian.mean_field.closed import population
 
 
 def law_at(bias: float):

@@ -9,8 +9,8 @@ import sympy as sp
 from rmt_jacobian.cells import Cell, Parameters, Preactivation
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import untied_state
-from rmt_jacobian.mean_field.population_sites import PopulationSites
-from rmt_jacobian.mean_field.site_models import Drives, more_points
+from rmt_jacobian.mean_field.populations.site_models import Drives, more_points
+from rmt_jacobian.mean_field.populations.sites import PopulationSites
 
 s, e1, e2, x = sp.symbols("s e1 e2 x", real=True)
 BUMP = Cell(

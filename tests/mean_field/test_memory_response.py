@@ -8,10 +8,10 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, relu, sigmoid
-from rmt_jacobian.mean_field.memory_response import MemoryResponse
-from rmt_jacobian.mean_field.population_response import PopulationResponses, pseudo_values
-from rmt_jacobian.mean_field.population_sites import PopulationSites
-from rmt_jacobian.mean_field.site_models import Drives
+from rmt_jacobian.mean_field.memory.response import MemoryResponse
+from rmt_jacobian.mean_field.populations.response import PopulationResponses, pseudo_values
+from rmt_jacobian.mean_field.populations.site_models import Drives
+from rmt_jacobian.mean_field.populations.sites import PopulationSites
 
 s, t, x, e, f = sp.symbols("s t x e f", real=True)
 GATED = Cell(

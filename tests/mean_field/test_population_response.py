@@ -7,9 +7,9 @@ from scipy.special import expit
 
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, lstm, sigmoid
 from rmt_jacobian.mean_field import PairState, untied_state
-from rmt_jacobian.mean_field.population_response import PopulationResponses
-from rmt_jacobian.mean_field.population_sites import PopulationSites
-from rmt_jacobian.mean_field.site_models import AffineSites, Drives
+from rmt_jacobian.mean_field.populations.response import PopulationResponses
+from rmt_jacobian.mean_field.populations.site_models import AffineSites, Drives
+from rmt_jacobian.mean_field.populations.sites import PopulationSites
 
 s, x, e, f = sp.symbols("s x e f", real=True)
 # An open gate most of the time: what is left of a change rests on ever fewer sites.

@@ -9,8 +9,8 @@ from scipy.special import ndtr
 
 from rmt_jacobian.cells import relu
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
-from rmt_jacobian.mean_field.bends import nested_bends
-from rmt_jacobian.mean_field.quadrature import (
+from rmt_jacobian.mean_field.averages.bends import nested_bends
+from rmt_jacobian.mean_field.averages.quadrature import (
     expression_average,
     joint_average,
     pair_expression_average,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rmt_jacobian.mean_field.replicated import solve_replicated
+from rmt_jacobian.mean_field.replicated.solver import solve_replicated
 
 
 def test_an_orbit_that_escapes_ends_soon():

@@ -11,8 +11,8 @@ from benchmarks.adversarial.simulation import Growth, Simulation
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.mean_field import pair_state, untied_state
-from rmt_jacobian.mean_field.pairs import _spread_near_0
-from rmt_jacobian.mean_field.replicated import half_width
+from rmt_jacobian.mean_field.replicated.solver import half_width
+from rmt_jacobian.mean_field.untied.pairs import _spread_near_0
 
 x = sp.Symbol("x", real=True)
 s, t, u = sp.symbols("s t u", real=True)

@@ -23,8 +23,8 @@ from rmt_jacobian.mean_field import (
     open_share,
     slow_share,
 )
-from rmt_jacobian.mean_field.frozen import FrozenVariables
-from rmt_jacobian.mean_field.site_at_rest import BEYOND_ONE
+from rmt_jacobian.mean_field.at_rest.frozen import FrozenVariables
+from rmt_jacobian.mean_field.at_rest.site_at_rest import BEYOND_ONE
 from tests.mean_field.tied import gru_jacobian, lstm_jacobian, normal_average, weight
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmt_jacobian.mean_field.replicated_orbits import followed
+from rmt_jacobian.mean_field.replicated.orbits import followed
 
 
 class Noisy:

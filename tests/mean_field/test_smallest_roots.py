@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmt_jacobian.mean_field.smallest_roots import smallest_roots
+from rmt_jacobian.mean_field.populations.smallest_roots import smallest_roots
 
 
 def product(factors: list[np.ndarray]) -> np.ndarray:

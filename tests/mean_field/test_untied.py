@@ -24,10 +24,10 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import PairState, pair_state, solve_untied_state, untied_state
-from rmt_jacobian.mean_field.replicated import Replicated
-from rmt_jacobian.mean_field.site_models import more_points
-from rmt_jacobian.pencils import singular_value_law
+from rmt_jacobian.mean_field.populations.site_models import more_points
+from rmt_jacobian.mean_field.replicated.solver import Replicated
 from rmt_jacobian.sampling import jacobian_products, run_network
+from rmt_jacobian.singular_values import singular_value_law
 from tests.mean_field.two_routes import by_map, by_sites
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)

@@ -5,7 +5,7 @@ import pytest
 import sympy as sp
 
 from rmt_jacobian.cells import Parameters, minimalrnn, relu
-from rmt_jacobian.mean_field.variable_averages import VariableAverages, VariableLaw
+from rmt_jacobian.mean_field.averages.variable_averages import VariableAverages, VariableLaw
 
 (e,) = minimalrnn.gates
 MEANS = 2 * np.random.default_rng(0).standard_normal((1, 2000))

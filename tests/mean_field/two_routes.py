@@ -12,7 +12,7 @@ from rmt_jacobian.mean_field import (
     stationary,
     untied_state,
 )
-from rmt_jacobian.mean_field.rounding import timescale_error
+from rmt_jacobian.mean_field.closed.rounding import timescale_error
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils import BiInvariant, GaussianWeights, ProductChain, SiteHistory
-from rmt_jacobian.pencils.chain_balance import Balance
+from rmt_jacobian.pencils.chain.balance import Balance
 from tests.pencils.examples import ENSEMBLES, gates
 
 

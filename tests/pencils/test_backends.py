@@ -10,13 +10,10 @@ import pytest
 
 from rmt_jacobian.arrays import array_namespace, namespace, on_device
 from rmt_jacobian.cells import Cell, Parameters, gru, lstm, minimalrnn, vanilla
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.pencils import (
-    SingularValueLaw,
-    eigenvalue_law,
-    singular_value_law,
-)
-from tests.pencils.eigenvalue_cells import drawn_sites
+from rmt_jacobian.singular_values import SingularValueLaw, singular_value_law
+from tests.eigenvalues.cells import drawn_sites
 
 POINT = {"weight_std": 1.3, "input_std": 0.7, "input_variance": 0.6, "bias_std": 0.2}
 SITES = {"minimalrnn": 16, "gru": 8, "lstm": 8}  # few: the strict reference is slow

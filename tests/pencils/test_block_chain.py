@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rmt_jacobian.pencils.block_chain as block_module
+import rmt_jacobian.pencils.blocks.chain as block_module
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.cells import (
     Cell,
@@ -25,11 +25,11 @@ from rmt_jacobian.pencils import (
     OrthogonalWeights,
     ProductChain,
     SiteHistory,
-    block_singular_value_law,
     chain_moments,
     solve_chain,
 )
-from rmt_jacobian.pencils.block_sites import StepDiagonals
+from rmt_jacobian.pencils.blocks.history import StepDiagonals
+from rmt_jacobian.singular_values import block_singular_value_law
 from tests.cells.two_gates import two_gates, two_states
 from tests.pencils.blocks import chain, derivatives, filled, history, site_inverses
 from tests.pencils.chains import below_axis, differences_are_derivatives

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rmt_jacobian.pencils.block_factors import Factors, reciprocal
+from rmt_jacobian.pencils.blocks.factors import Factors, reciprocal
 
 # Variances before, and one (y, cost) after the other; signs are those on the imaginary axis.
 MIXED_FIRST = (  # a weak cost on a mixture correlates what a sharp one then parts

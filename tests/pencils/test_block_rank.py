@@ -6,7 +6,7 @@ import pytest
 from rmt_jacobian.cells import Cell, gru, lstm, lstm_cell, lstm_peephole
 from rmt_jacobian.cells.gru import gru_cell
 from rmt_jacobian.pencils import BlockHistory
-from rmt_jacobian.pencils.block_rank import lost_share
+from rmt_jacobian.pencils.blocks.rank import lost_share
 from tests.cells.two_gates import two_states
 from tests.pencils.blocks import derivatives, sampled
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import rmt_jacobian.pencils.chain as chain_module
+import rmt_jacobian.pencils.chain.product_chain as chain_module
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils import ProductChain, SiteHistory, solve, solve_chain
 from tests.pencils import examples

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.pencils import GaussianWeights, OrthogonalWeights, TransformWeights, solve_chain
-from rmt_jacobian.pencils.chain_balance import Balance
+from rmt_jacobian.pencils.chain.balance import Balance
 from tests.pencils.chains import below_axis, differences_are_derivatives, gated
 from tests.pencils.examples import ENSEMBLES
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rmt_jacobian.pencils import chain_landing
-from rmt_jacobian.pencils.chain_continuation import descend
-from rmt_jacobian.pencils.chain_landing import land
+from rmt_jacobian.pencils.chain import landing as chain_landing
+from rmt_jacobian.pencils.chain.continuation import descend
+from rmt_jacobian.pencils.chain.landing import land
 from tests.pencils.chains import constant, gated
 
 

@@ -13,7 +13,7 @@ from rmt_jacobian.pencils import (
     SiteHistory,
     solve_chain,
 )
-from rmt_jacobian.pencils.chain_newton import _Inverse, drift, newton
+from rmt_jacobian.pencils.chain.newton import _Inverse, drift, newton
 from tests.pencils.chains import below_axis, constant, gated
 from tests.pencils.examples import ENSEMBLES
 

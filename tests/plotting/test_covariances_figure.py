@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, lstm
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field.dynamical import tied_steady_state
+from rmt_jacobian.mean_field.tied.steady_state import tied_steady_state
 from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
 
 LAGS = np.arange(5)

@@ -3,9 +3,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from rmt_jacobian.cells import Parameters, lstm, vanilla
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Sites
-from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
 
 ZERO = np.zeros(1)

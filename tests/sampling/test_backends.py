@@ -19,6 +19,7 @@ from rmt_jacobian.cells import (
     vanilla,
 )
 from rmt_jacobian.cells.vanilla import vanilla_cell
+from rmt_jacobian.comparison import sample_moments
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import (
     NetworkStep,
@@ -28,7 +29,6 @@ from rmt_jacobian.sampling import (
     run_network,
     sample_eigenvalues,
     sample_lyapunov,
-    sample_moments,
     sample_singular_values,
     singular_values,
 )
@@ -40,7 +40,7 @@ WIDTH = 20
 
 @pytest.fixture(autouse=True)
 def _several_blocks_of_reflections(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rmt_jacobian.sampling.householder._BLOCK", 8)
+    monkeypatch.setattr("rmt_jacobian.sampling.weights.householder._BLOCK", 8)
 
 
 def parameters_of(cell: Cell, input_kind: Any = "gaussian") -> Parameters:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.arrays import to_numpy
-from rmt_jacobian.sampling.cosine import cosine_transform, inverse_cosine_transform
+from rmt_jacobian.sampling.weights.cosine import cosine_transform, inverse_cosine_transform
 
 
 def cosine_matrix(N: int) -> np.ndarray:

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, compile_cell, gru, lstm, minimalrnn
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import Sites
-from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.sampling import draw_weights, run_network
-from rmt_jacobian.sampling.eigenvalues import dense_jacobian, jacobian_eigenvalues
-from tests.pencils.eigenvalue_cells import CELLS, TURNING, drawn_sites
+from rmt_jacobian.sampling.networks.eigenvalues import dense_jacobian, jacobian_eigenvalues
+from tests.eigenvalues.cells import CELLS, TURNING, drawn_sites
 
 DISKS = [(0.0, 0.0, 0.2), (0.3, 0.0, 0.3), (0.5, 0.2, 0.3), (-0.2, -0.1, 0.4), (0.0, 0.0, 0.9)]
 

@@ -48,7 +48,7 @@ def test_products_are_those_of_the_matrix(weights: str, width: int) -> None:
 def test_reflections_by_matrix_products_are_those_of_lapack(
     xp: Any, width: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rmt_jacobian.sampling.householder._BLOCK", block)
+    monkeypatch.setattr("rmt_jacobian.sampling.weights.householder._BLOCK", block)
     W = draw_weights("orthogonal", width, 0.7, np.random.default_rng(3))
     assert isinstance(W, HouseholderMatrix)
     moved = HouseholderMatrix(*map(xp.asarray, (W.reflectors, W.factors, W.signs)), W.scale)

@@ -21,7 +21,7 @@ from rmt_jacobian.sampling import (
     run_network,
     singular_values,
 )
-from rmt_jacobian.sampling.fast_ensembles import SignedPermutation, quarter_circle_values
+from rmt_jacobian.sampling.weights.fast_ensembles import SignedPermutation, quarter_circle_values
 
 FAST: tuple[Any, ...] = ("fast-gaussian", "fast-orthogonal")
 WIDTHS = [1, 2, 3, 8, 50, 101]
@@ -70,7 +70,7 @@ def test_columns_in_parts_are_the_columns_together(
     W, X = draw_weights(weights, 40, 1.0, rng), rng.standard_normal((40, 7))
     together = W.apply(X), W.apply_transposed(X)
     for at_once in (1, 40, 80, 120):
-        monkeypatch.setattr("rmt_jacobian.sampling.fast_ensembles._IN_CACHE", at_once)
+        monkeypatch.setattr("rmt_jacobian.sampling.weights.fast_ensembles._IN_CACHE", at_once)
         for found, expected in zip((W.apply(X), W.apply_transposed(X)), together, strict=True):
             assert found == pytest.approx(expected, abs=1e-14)
 

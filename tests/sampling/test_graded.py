@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from rmt_jacobian.sampling.graded import GradedRows, GradedTriangle
+from rmt_jacobian.sampling.products.graded import GradedRows, GradedTriangle
 
 
 def log_singular_values_of_rows(rows, logs):

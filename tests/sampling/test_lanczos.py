@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.sampling.lanczos import lanczos_recurrences
-from rmt_jacobian.sampling.quadrature import GaussQuadrature
+from rmt_jacobian.sampling.matrix_free.lanczos import lanczos_recurrences
+from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
 
 
 def symmetric(n: int, seed: int) -> np.ndarray:
@@ -167,7 +167,7 @@ def test_the_bound_of_the_largest_eigenvalue(steps: int) -> None:
 def test_a_basis_in_several_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     M, v = symmetric(60, 15), np.random.default_rng(16).standard_normal((60, 2))
     whole = lanczos_recurrences(lambda q: M @ q, v, 60)
-    monkeypatch.setattr("rmt_jacobian.sampling.lanczos._AT_ONCE", 60 * 7)
+    monkeypatch.setattr("rmt_jacobian.sampling.matrix_free.lanczos._AT_ONCE", 60 * 7)
     for ours, theirs in zip(lanczos_recurrences(lambda q: M @ q, v, 60), whole, strict=True):
         ours, theirs = GaussQuadrature(ours), GaussQuadrature(theirs)
         assert ours.nodes == pytest.approx(theirs.nodes, abs=1e-12)

@@ -7,10 +7,10 @@ import pytest
 
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.laws import QuarterCircle
-from rmt_jacobian.sampling.lanczos import lanczos_recurrences
-from rmt_jacobian.sampling.lanczos_spectrum import LanczosSpectrum, mean_and_error
-from rmt_jacobian.sampling.quadrature import GaussQuadrature
-from rmt_jacobian.sampling.smoothing import SmoothedSpectrum, jackson_damping
+from rmt_jacobian.sampling.matrix_free.lanczos import lanczos_recurrences
+from rmt_jacobian.sampling.matrix_free.lanczos_spectrum import LanczosSpectrum, mean_and_error
+from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
+from rmt_jacobian.sampling.matrix_free.smoothing import SmoothedSpectrum, jackson_damping
 
 
 def spectrum_of(

@@ -22,13 +22,13 @@ from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.pencils import BlockChain, BlockHistory, chain_moments, ensemble
 from rmt_jacobian.sampling import run_network
-from rmt_jacobian.sampling.extremes import extreme_singular_values
-from rmt_jacobian.sampling.factors import StepFactors
-from rmt_jacobian.sampling.matrix_free import JacobianProduct
-from rmt_jacobian.sampling.matrix_free_runs import sample_matrix_free
-from rmt_jacobian.sampling.site_moments import covariances, moments_on_sites
-from rmt_jacobian.sampling.steps import NetworkStep
-from rmt_jacobian.sampling.vector_moments import controlled, vector_moments
+from rmt_jacobian.sampling.matrix_free.extremes import extreme_singular_values
+from rmt_jacobian.sampling.matrix_free.factors import StepFactors
+from rmt_jacobian.sampling.matrix_free.product import JacobianProduct
+from rmt_jacobian.sampling.matrix_free.runs import sample_matrix_free
+from rmt_jacobian.sampling.matrix_free.site_moments import covariances, moments_on_sites
+from rmt_jacobian.sampling.matrix_free.vector_moments import controlled, vector_moments
+from rmt_jacobian.sampling.networks.steps import NetworkStep
 from tests.cells.two_gates import biases_of, two_gates
 
 CELLS = [vanilla, minimalrnn, gru, gru_reset_after, lstm, lstm_peephole, two_gates]

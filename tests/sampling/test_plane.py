@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, compile_cell, gru, lstm
+from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import untied_state
-from rmt_jacobian.pencils import eigenvalue_law
 from rmt_jacobian.sampling import network_at_rest, sample_eigenvalues
 
 DISKS = [(0.5, 0.0, 0.3), (0.0, 0.0, 0.5), (0.0, 0.0, 1.0)]

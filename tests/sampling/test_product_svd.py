@@ -22,9 +22,9 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import dense_jacobian, run_network
-from rmt_jacobian.sampling.log_spectra import sample_log_singular_values
-from rmt_jacobian.sampling.product_svd import log_singular_values
-from rmt_jacobian.sampling.runs import sample_singular_values
+from rmt_jacobian.sampling.products.log_spectra import sample_log_singular_values
+from rmt_jacobian.sampling.products.product_svd import log_singular_values
+from rmt_jacobian.sampling.products.runs import sample_singular_values
 
 _h, _x, _e = sp.symbols("h x e", real=True)
 INPUTS = {

@@ -18,6 +18,8 @@ from rmt_jacobian.cells import (
     minimalrnn,
     vanilla,
 )
+from rmt_jacobian.comparison import sample_moments
+from rmt_jacobian.comparison.paired_theory import AnyCell, OneMatrix
 from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.mean_field import trajectory
 from rmt_jacobian.sampling import (
@@ -27,11 +29,9 @@ from rmt_jacobian.sampling import (
     sample_correlations,
     sample_log_singular_values,
     sample_lyapunov,
-    sample_moments,
     sample_singular_values,
     singular_values,
 )
-from rmt_jacobian.sampling.paired_theory import AnyCell, OneMatrix
 from tests import gauss_legendre as gl
 from tests.cells.two_gates import biases_of, two_gates, two_states
 from tests.mean_field.points import POINTS

@@ -1,0 +1,284 @@
+"""Critical initialisation of any cell: growth rate 1, and then the least variance of J J^T."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.calls import named_arguments
+from rmt_jacobian.cells import Cell, Parameters, cell_named
+from rmt_jacobian.counts import check_counts, check_seed
+from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.initialization.answer import (
+    critical_report,
+    populations_at,
+    rescaled_report,
+)
+from rmt_jacobian.initialization.common_sites import imposed
+from rmt_jacobian.initialization.descent import FOLLOWED, OPEN, Descent, Start, starts_of
+from rmt_jacobian.initialization.report import (
+    InitializationReport,
+    initialization_report,
+)
+from rmt_jacobian.initialization.search import CriticalSearch
+from rmt_jacobian.initialization.surface import Optimality
+from rmt_jacobian.initialization.usual import usual_initializations
+from rmt_jacobian.pencils.ensembles import BiInvariant
+
+__all__ = [
+    "CriticalPoint",
+    "InitializationReport",
+    "TriedStart",
+    "critical_initialization",
+    "initialization_report",
+]
+
+_AT_END = 1e-6
+# Times as long as at first, and whether the memory settles anew at every point, until a critical
+# point holds.
+_FOLLOWED = ((1, False), (16, False), (16, True))
+_LASTS = 0.99  # of a square, which a step keeps
+
+
+@dataclass(frozen=True)
+class TriedStart:
+    """A start of the search.
+
+    Attributes
+    ----------
+    name
+        Where it began.
+    at_start, found
+        m_2 / m_1^2 - 1 where the growth rate was made 1 first, and after the descent from there, on
+        the few sites of the search, which is left off early where others are far ahead; infinite
+        where the growth rate could not be made 1.
+    remark
+        What the name leaves out.
+    """
+
+    name: str
+    at_start: float
+    found: float
+    remark: str = ""
+
+    @property
+    def critical(self) -> bool:
+        """Whether the growth rate could be made 1."""
+        return math.isfinite(self.found)
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """A critical initialisation beside the usual ones.
+
+    Attributes
+    ----------
+    report
+        What was found.
+    usual
+        The usual initialisations at the same input variance.
+    rescaled
+        Those of them that become critical if the free weights are multiplied by one factor, with
+        the ensemble asked for and all that was given a value; none varies less than what was found.
+    free
+        The hyperparameters that were solved for.
+    start
+        From which of the starts the search came, and took what is neither free nor given.
+    starts
+        All that were tried.
+    binding
+        Free hyperparameters that an end of what is searched holds back, and which, ``"lower"`` or
+        ``"upper"``: beyond it the variance would be less still.
+    gain
+        The predicted relative fall of m_2 / m_1^2 within reach: 0 at a minimum.
+    curvature
+        The least second derivative of log m_2 / m_1^2 along the surface of growth rate 1, in
+        logarithms of deviations and in bias means; infinite where no direction is left.
+    """
+
+    report: InitializationReport
+    usual: tuple[InitializationReport, ...]
+    rescaled: tuple[InitializationReport, ...]
+    free: tuple[str, ...]
+    start: str
+    starts: tuple[TriedStart, ...]
+    binding: tuple[tuple[str, str], ...]
+    gain: float
+    curvature: float
+
+    @property
+    def parameters(self) -> Parameters:
+        """The hyperparameters that were found."""
+        return self.report.parameters
+
+    @property
+    def minimum(self) -> bool:
+        """Whether the point is a minimum among critical points nearby, to the accuracy stated."""
+        error = self.report.variance_error / (1 + abs(self.report.relative_variance))
+        return self.gain <= max(OPEN, error)
+
+    @property
+    def verdict(self) -> str:
+        """What kind of point it is, in a sentence."""
+        held = ", ".join(
+            f"{name} by its {end} end, {self.parameters.named()[name]:.3g}"
+            for name, end in self.binding
+        )
+        held = f"; held by what is searched: {held}" if held else ""
+        if not self.minimum:
+            return f"no minimum: the variance can still fall by about {self.gain:.1%} nearby{held}"
+        if math.isinf(self.curvature) and not self.binding:
+            return "the growth rate alone determines the one that is free"
+        return f"a minimum among critical points nearby{held}"
+
+
+@named_arguments
+def critical_initialization(
+    cell: Cell | str,
+    fixed: Mapping[str, float],
+    *,
+    weights: str | BiInvariant = "orthogonal",
+    steps: int = 20,
+    free: Sequence[str] = (),
+    seed: int = 0,
+    progress: bool = False,
+) -> CriticalPoint:
+    r"""Find hyperparameters at which gradients keep their norm and spread least.
+
+    .. math:: \lambda = 1, \qquad \frac{m_2}{m_1^2} \Big|_{J_T \cdots J_1} \to \min
+
+    Parameters
+    ----------
+    cell
+        Any cell, by itself or by name.
+    fixed
+        Hyperparameters that stay, among them ``input_variance``.
+    weights
+        The ensemble of every W; of one that is given as such the shape counts, and not the scale.
+    steps
+        T, over which the variance is measured.
+    free
+        Hyperparameters to solve for: by default all weight standard deviations that are not fixed.
+        Input standard deviations and bias means may be named here too.  A name without a group,
+        such as ``"bias_mean"``, speaks for all groups that are not fixed by name.
+    seed
+        Of the sites, and of the scattered starts.
+    progress
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    ConvergenceError
+        If the point is lost at full accuracy.
+    InfeasibleError
+        If no values of the free hyperparameters make the growth rate 1.
+    ParameterError
+        If nothing is left free, or a name is unknown, or both fixed and free.
+
+    Notes
+    -----
+    The growth rate is that of the squared length of a gradient, a step, in the limit of many steps
+    (over the T steps where a fixed bias is spread and stays).
+
+    Assumes untied weights and N -> infinity.  Without a bound the least variance is that of a
+    network which only remembers (all gates open, no weights): standard deviations are kept between
+    0.02 and 8, bias means between -8 and 8.
+
+    Descents begin where one common standard deviation is critical, with biases 0 and input standard
+    deviations 1, where the weights of each usual initialisation, times one factor, are, and at
+    scattered points.  What is neither fixed nor free keeps the value of the start.  The best is
+    followed to a minimum on the surface of growth rate 1, which first and second derivatives
+    confirm: :attr:`CriticalPoint.minimum`, :attr:`CriticalPoint.binding`.  Lesser minima elsewhere
+    cannot be excluded.
+
+    References
+    ----------
+    :cite:t:`Gilboa2019` for the programme; the equations are ours, see docs/theory.md.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.cells import gru
+    >>> found = critical_initialization(gru, {"input_variance": 0.2, "update.bias_mean": 1.0,
+    ...                              "update.weight_std": 0.5, "reset.weight_std": 0.5}, steps=3)
+    >>> found.free, round(found.report.growth_rate, 6)
+    (('candidate.weight_std',), 1.0)
+    """
+    cell = cell_named(cell)
+    check_counts(steps=steps)
+    check_seed(seed, whole=True)
+    search = CriticalSearch.of(cell, fixed, free)
+    known = usual_initializations(cell, search.base.input_variance, steps)
+    starts = starts_of(search, known, seed)
+    of_search, of_answer = (np.random.SeedSequence((seed, k)) for k in range(2))
+    with tqdm(
+        total=2 * len(starts) + (FOLLOWED + 1) * len(_FOLLOWED) + 2 * len(known) + 1,
+        desc=f"{cell.name}, critical point", unit="stage", disable=not progress, delay=1,
+    ) as bar:  # fmt: skip
+        descent = Descent(cell, weights, steps, of_search, bar.update)
+        tried = descent.begun(starts)
+        best, optimality, report = _settled(descent, tried, of_answer)
+        bar.update()
+        rescaled = []
+        for each in tried:
+            if each.first is not None and each.usual:
+                scaled = rescaled_report(each, weights=weights, steps=steps, seed=of_answer)
+                rescaled += [] if scaled is None else [scaled]
+                bar.update()
+        usual = []
+        for each in known:
+            usual.append(
+                initialization_report(
+                    each.name, each.parameters, cell, weights=each.weights, steps=steps,
+                    remark=each.remark,
+                )
+            )  # fmt: skip
+            bar.update()
+        bar.update(bar.total - bar.n)
+    limits = dict(best.search.limits(best.reached, _AT_END))
+    held = [name for name, held in zip(search.free, optimality.binding, strict=True) if held]
+    return CriticalPoint(
+        report,
+        tuple(usual),
+        tuple(rescaled),
+        search.free,
+        best.name,
+        tuple(_tried(each) for each in tried),
+        tuple((name, limits[name]) for name in held),
+        optimality.gain,
+        optimality.curvature,
+    )
+
+
+def _settled(
+    descent: Descent, tried: Sequence[Start], seed: Seed
+) -> tuple[Start, Optimality, InitializationReport]:
+    """Return the best of the starts that stay critical where the states are followed for longer."""
+    best = min(tried, key=lambda each: each.spread)
+    # States that remember for hundreds of steps have not settled in a few: a pass that is lost.
+    for longer, anew in _FOLLOWED[1:] if best.kept > _LASTS else _FOLLOWED:
+        if anew and not imposed(descent.cell, best.search.base):
+            continue  # nothing settles once for all: it would be the same way again
+        way = replace(descent, settle=longer * descent.settle, anew=anew)
+        found = way.followed(tried)
+        if found is None:
+            continue
+        populations = populations_at(
+            found[0], weights=descent.weights, steps=descent.steps, seed=seed
+        )
+        report = critical_report(*found, populations, weights=descent.weights)
+        if report is not None:
+            return *found, report
+    raise ConvergenceError(
+        "the critical point was lost at full accuracy: towards less variance the states jump from "
+        "one stationary value to another before the growth rate is 1; fix the biases of gates that "
+        "remember"
+    )
+
+
+def _tried(start: Start) -> TriedStart:
+    at_start, found = (math.expm1(min(x, 700.0)) if math.isfinite(x) else math.inf
+                       for x in (start.from_spread, start.spread))  # fmt: skip
+    return TriedStart(start.name, at_start, found, start.remark)

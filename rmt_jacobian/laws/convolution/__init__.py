@@ -1,0 +1,1 @@
+"""Free convolutions, powers and inverse transforms of laws on the line."""

@@ -1,0 +1,1 @@
+"""Fixed points under shared weights, their bifurcations, slow modes and phases."""

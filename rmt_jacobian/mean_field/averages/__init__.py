@@ -1,0 +1,1 @@
+"""Averages over Gaussian preactivations, states and inputs; kinks and jumps among them."""

@@ -1,0 +1,1 @@
+"""What a site remembers, where its memory is an affine map: moments in closed form."""

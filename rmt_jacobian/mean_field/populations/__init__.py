@@ -1,0 +1,1 @@
+"""Populations of sites that are run, with errors and growth rates."""

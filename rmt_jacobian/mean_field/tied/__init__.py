@@ -1,0 +1,1 @@
+"""The steady state under shared weights: dynamical mean field theory in time."""

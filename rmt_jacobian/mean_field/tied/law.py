@@ -1,0 +1,171 @@
+"""The stationary laws of a site of networks that keep their weights: in motion and at rest."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import sympy as sp
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field.at_rest.fixed_points import FixedPoint
+from rmt_jacobian.mean_field.replicated.solver import half_width
+from rmt_jacobian.mean_field.sites.weighted import Sites
+from rmt_jacobian.mean_field.stationary_law import (
+    ROUNDED,
+    Dynamics,
+    Errors,
+    StationaryLaw,
+    checked_expression,
+)
+from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState
+
+__all__ = ["LawAtRest", "TiedLaw"]
+
+_SITES = 4096
+_GROUPS = 8  # of sites, whose scatter is the error of an average over them
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TiedLaw(StationaryLaw):
+    r"""The law of a site of a network that keeps its weights, in its steady state.
+
+    Attributes
+    ----------
+    steady
+        The covariances in time that it is made of: :attr:`TiedSteadyState.lags`, ...
+
+    Notes
+    -----
+    Assumes N -> infinity, W Gaussian or orthogonal.
+    """
+
+    steady: TiedSteadyState
+
+    dynamics: ClassVar[Dynamics] = "tied"
+
+    @property
+    def cell(self) -> Cell:  # noqa: D102
+        return self.steady.cell
+
+    @property
+    def parameters(self) -> Parameters:  # noqa: D102
+        return self.steady.parameters
+
+    @property
+    def variances(self) -> dict[str, float]:  # noqa: D102
+        return self.by_preactivation(self.steady.preactivation_variances)
+
+    @property
+    def state_squares(self) -> dict[str, float]:  # noqa: D102
+        return self.by_state(self.steady.state_covariances[:, 0])
+
+    @property
+    def correlation_time(self) -> float:
+        """The lag at which the slowest state has lost all but 1/e of what fluctuates."""
+        return self.steady.correlation_time
+
+    @property
+    def errors(self) -> Errors:  # noqa: D102
+        steady = self.steady
+        return Errors(
+            variances=lambda: self.by_preactivation(2 * steady.preactivation_errors[:, 0]),
+            state_squares=lambda: self.by_state(2 * steady.state_errors[:, 0]),
+            correlation_time=lambda: 2 * steady.correlation_time_error,
+        )
+
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:
+        """Return sites of one time slice: the first of those that the steady state was solved on.
+
+        Parameters
+        ----------
+        count
+            At most as many as :func:`stationary` was asked for; by default all.
+        seed
+            Is not read: the sites were drawn when the law was solved for.
+        """
+        del seed
+        there = self.steady.population.count
+        if count is not None:
+            check_counts(count=count)
+        if count is not None and count > there:
+            raise ParameterError(
+                f"the law was solved for on {there} sites, not {count}: ask for more by "
+                f"stationary(..., dynamics='tied', sites={count})"
+            )
+        return self.steady.sites(count)
+
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
+        values = self.steady.sites().values(checked_expression(self, expression))
+        groups = np.array([part.mean() for part in np.array_split(values, _GROUPS)])
+        return float(values.mean()), float(half_width(groups))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LawAtRest(StationaryLaw):
+    """The law of a site of a network that keeps its weights and stands still.
+
+    Attributes
+    ----------
+    point
+        The fixed point.
+    points
+        All fixed points of the network, by increasing variance.
+
+    Notes
+    -----
+    Assumes inputs and biases that are constant in time, and N -> infinity.
+    """
+
+    point: FixedPoint
+    points: tuple[FixedPoint, ...]
+
+    dynamics: ClassVar[Dynamics] = "at_rest"
+
+    @property
+    def cell(self) -> Cell:  # noqa: D102
+        return self.point.cell
+
+    @property
+    def parameters(self) -> Parameters:  # noqa: D102
+        return self.point.parameters
+
+    @property
+    def variances(self) -> dict[str, float]:  # noqa: D102
+        return self.by_preactivation(self.point.variances)
+
+    @property
+    def state_squares(self) -> dict[str, float]:  # noqa: D102
+        return self.by_state([self.point.average(s**2) for s in self.cell.states])
+
+    @property
+    def spectral_radius(self) -> float:
+        """The radius that the eigenvalues of the Jacobian of a step fill."""
+        return self.point.spectral_radius
+
+    @property
+    def stable(self) -> bool:
+        """Whether small changes die out."""
+        return self.point.stable
+
+    @property
+    def errors(self) -> Errors:  # noqa: D102
+        error = self.point.error
+        return Errors(
+            variances=lambda: {name: error * q for name, q in self.variances.items()},
+            state_squares=lambda: {name: error * q for name, q in self.state_squares.items()},
+        )
+
+    def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
+        count = _SITES if count is None else count
+        check_counts(count=count)
+        return self.point.sites(count, seed)
+
+    def average_with_error(self, expression: sp.Expr) -> tuple[float, float]:  # noqa: D102
+        expression = checked_expression(self, expression)
+        # The error of a moment of the sources, in units of what is averaged and not of its mean.
+        size = math.sqrt(max(0.0, self.point.average(expression**2)))
+        return self.point.average(expression), (self.point.error + ROUNDED) * size

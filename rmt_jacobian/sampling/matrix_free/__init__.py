@@ -1,0 +1,1 @@
+"""Moments, spectra and extremes of products that are never formed."""

@@ -1,0 +1,1 @@
+"""Networks that are run: steps, starts, signals, states at rest, Jacobians of one step."""

@@ -1,0 +1,1 @@
+"""Products of Jacobians, their singular values, graded where they span many decades."""

@@ -1,0 +1,1 @@
+"""Random weights: dense, fast and implicit; Gaussian, Haar, permutations and signs."""
