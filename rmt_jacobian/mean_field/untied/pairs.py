@@ -29,7 +29,6 @@ __all__ = ["PairState", "drives_of"]
 
 _STEP = 0.02  # relative, of the derivatives by which errors are passed on
 _NEAR = 0.9  # correlations beyond which networks are known by their distance
-_LITTLE = 0.02  # relative error of a distance, over which all is smooth
 _MOST_DOWN = 0.95  # of a distance: where none is left rates may be infinite
 _ROUNDING = 1e-12  # relative, of exact growth rates
 _FORGOTTEN = 1e-2  # growth rates below it are known to a share of this: a step forgets nearly all
@@ -201,7 +200,7 @@ class PairState:
             total = total + _spread_by(partial(moved, own=0.0), squares[:, k], width)
             if close:
                 apart = squares[:, k] - products[:, k]
-                total = total + _spread_near_0(partial(moved, 0.0), apart, square - product, width)
+                total = total + _spread_near_0(partial(moved, 0.0), apart, square - product)
             elif self.samples is not None:
                 total = total + _spread_by(partial(moved, 0.0), products[:, k], width)
         return total
@@ -318,21 +317,17 @@ def _spread_by(function: Callable[[float], float], samples: np.ndarray, width: f
 
 
 def _spread_near_0(
-    function: Callable[[float], float], samples: np.ndarray, at: float, width: float
+    function: Callable[[float], float], samples: np.ndarray, at: float
 ) -> np.ndarray:
     """Return what the scatter of a number above 0 does to a function that may be a root there.
 
-    The derivative is the larger of those over all that is not known of it, up and down.
+    The derivative is the larger of those over about all of it, up and down: over less of it the
+    noise of few sites would be most of a difference.
     """
     spread = samples - samples.mean()
     if not np.any(spread) or at <= 0:
         return np.zeros(len(samples))
-    unknown = float(half_width(samples))
-    if unknown < _LITTLE * at and width < at / 2:
-        return _spread_by(function, samples, width)
-    down = min(max(unknown, _STEP * at), _MOST_DOWN * at)
-    up = max(unknown, _STEP * at)
-    here = function(0.0)
+    here, down, up = function(0.0), _MOST_DOWN * at, max(at, float(half_width(samples)))
     slopes = (function(up) - here) / up, (here - function(-down)) / down
     return max(slopes, key=abs) * spread
 
