@@ -9,22 +9,8 @@ import sys
 import pytest
 
 from rmt_jacobian.cells import CELL_NAMES, Parameters, gru
-from rmt_jacobian.cli import main
 
 LAW = ("--law", "semicircle(1)", "--law", "semicircle(2)", "--add", "--points", "16")
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize(
