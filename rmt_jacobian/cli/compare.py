@@ -10,6 +10,7 @@ import click
 
 from rmt_jacobian.cli.options import (
     OUTPUT,
+    said_of,
     seed_option,
     sites_option,
     steps_option,
@@ -88,7 +89,8 @@ def _law(request: Request) -> "tuple[Law, str, int]":
     if request.cell is None:
         from rmt_jacobian.laws import parse_law
 
-        return parse_law(asked.law), asked.law, 1
+        with said_of("--law"):
+            return parse_law(asked.law), asked.law, 1
     from rmt_jacobian.singular_values import singular_value_law
 
     law = singular_value_law(
@@ -114,6 +116,8 @@ def _read(path: Path, key: str | None) -> "np.ndarray":
     """Return spectra of shape (networks, N)."""
     try:
         found = _loaded(path, key)
+    except ParameterError:
+        raise  # of ours, and a ValueError too
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -126,12 +130,21 @@ def _loaded(path: Path, key: str | None) -> "np.ndarray | None":
     import numpy as np
 
     if path.suffix not in (".npy", ".npz"):
+        _refuse_key(key)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a file without numbers
             return np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=2)
     with path.open("rb") as stream:  # which NumPy leaves open where an archive is torn
         found = np.load(stream, allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else found.get(_named(found.files, key))
+        if not isinstance(found, np.ndarray):
+            return found.get(_named(found.files, key))
+        _refuse_key(key)
+        return found
+
+
+def _refuse_key(key: str | None) -> None:
+    if key is not None:
+        raise ParameterError(f"--key {key} is for an .npz file, of several arrays: leave it out")
 
 
 def _checked(path: Path, found: "np.ndarray | None") -> "np.ndarray":

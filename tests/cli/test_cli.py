@@ -163,7 +163,7 @@ BAD = [
     (["mean-field", "minimalrnn", "-p", "weight_std=__import__('os')"], "must be a number"),
     (["mean-field", "minimalrnn", "-p", "wieght_std=1"], "did you mean weight_std"),
     (["mean-field", "minimalrn"], "did you mean minimalrnn"),
-    (["mean-field", "minimalrnn", "--input-correlation", "2"], "[-1, 1]"),
+    (["mean-field", "minimalrnn", "--input-correlation", "2"], "-1<=x<=1"),
     (["mean-field", "minimalrnn", "--config", "missing.toml"], "No such file"),
     (["mean-field", "minimalrnn", "--json", "point.toml/x.json"], "not a folder"),
     (["mean-field"], "Missing argument"),
