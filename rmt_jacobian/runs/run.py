@@ -142,11 +142,7 @@ def run_of(content: Mapping[str, Any]) -> Run:
     for name in grid.named():
         if name in given:
             raise ParameterError(f"{name} is both in [parameters] and in [grid]: leave out one")
-        for covered in given.keys() & set(set_by(cell, name)):
-            raise ParameterError(
-                f"parameters.{covered} has no effect: grid.{name} sets it too; leave it out, or "
-                "give each preactivation an axis of its own"
-            )
+    _refuse_covered(cell, given, grid)
     for key, kinds in (("inputs", get_args(InputKind)), ("biases", get_args(BiasKind))):
         if content.get(key, kinds[0]) not in kinds:
             raise ParameterError(f"{key} must be one of {', '.join(kinds)}, not {content[key]!r}")
@@ -166,6 +162,23 @@ def run_of(content: Mapping[str, Any]) -> Run:
     if not isinstance(quantities, list | tuple) or not all(isinstance(q, str) for q in quantities):
         raise ParameterError(f"quantity must be a name or a list of names, not {quantity!r}")
     return Run(cell, parameters, Sweep(tuple(quantities), **settings), grid)
+
+
+def _refuse_covered(cell: Cell, given: Mapping[str, float], grid: Grid) -> None:
+    """Refuse parameters that others replace at every point."""
+    axes = grid.named()
+    for name in given:
+        own = set_by(cell, name)
+        if own != (name,) and all(each in axes or each in given for each in own):
+            raise ParameterError(
+                f"parameters.{name} has no effect: {', '.join(own)} are given too; leave it out"
+            )
+        for axis in axes:
+            if name != axis and name in set_by(cell, axis):
+                raise ParameterError(
+                    f"parameters.{name} has no effect: grid.{axis} sets it too; leave it out, or "
+                    "give each preactivation an axis of its own"
+                )
 
 
 def _refuse_unknown(key: str, own: tuple[str, ...], quantity: Any) -> None:

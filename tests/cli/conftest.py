@@ -1,6 +1,7 @@
 """What the tests of the command line share."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from rmt_jacobian.cli import main
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch) -> Callable[..., tuple[int, str, str]]:
+def run(capsys, tmp_path, monkeypatch) -> Callable[..., tuple[Any, str, str]]:
     """Run a command line in an empty folder; return exit status, standard output and error."""
     monkeypatch.chdir(tmp_path)
 

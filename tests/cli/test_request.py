@@ -136,3 +136,24 @@ def test_a_file_of_values_is_read_once(run, tmp_path):
     writer.join()
     assert status == 0, err
     assert json.loads(out)["parameters"]["weight_std"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("content", "assigned", "message"),
+    [
+        ("weight_std = -1", "bias_mean=1", "--config: point.toml: weight_std"),
+        ("weight_std = 1", "bias_mean=nan", "rmt-jacobian: bias_mean"),
+        ("weight_std = -1", "bias_mean=nan", "rmt-jacobian: "),
+        ("input_variance = 1", "input_variance=0.5", None),
+        ("weight_std = -1", "weight_std=1", None),
+    ],
+)
+def test_who_has_given_a_wrong_value(run, tmp_path, content, assigned, message):
+    (tmp_path / "point.toml").write_text(content)
+    variance = () if "variance" in content else ("-p", "input_variance=0.5")
+    status, _, err = run(
+        "mean-field", "vanilla", "--config", "point.toml", "-p", assigned, *variance,
+        "--inputs", "tanh",
+    )  # fmt: skip
+    assert status == (0 if message is None else 2), err
+    assert (message or "") in err
