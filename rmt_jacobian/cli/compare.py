@@ -68,10 +68,16 @@ def compare_command(request: Request) -> None:
     if request.cell is None:
         _refuse_options_of_a_cell()
     spectra = _read(asked.values, asked.key)
+    states = 1 if request.cell is None else len(request.cell.states)
+    if spectra.shape[1] % states:  # refused before the law is solved for
+        raise ParameterError(
+            f"{asked.values} has {spectra.shape[1]} values for each network, which are not those "
+            f"of {states} states a site: give whole spectra, or another --cell"
+        )
 
     from rmt_jacobian.comparison import compare_spectrum
 
-    law, title, states = _law(request)
+    law, title = _law(request)
     comparison = compare_spectrum(law, spectra, label=title, states=states)
     if request.cell is not None:
         request.describe()
@@ -83,14 +89,14 @@ def compare_command(request: Request) -> None:
     request.write(_results(law, spectra, comparison), settings=settings)
 
 
-def _law(request: Request) -> "tuple[Law, str, int]":
-    """Return the law, its title, and how many states a site of its networks has."""
+def _law(request: Request) -> "tuple[Law, str]":
+    """Return the law and its title."""
     asked = request.options
     if request.cell is None:
         from rmt_jacobian.laws import parse_law
 
         with said_of("--law"):
-            return parse_law(asked.law), asked.law, 1
+            return parse_law(asked.law), asked.law
     from rmt_jacobian.singular_values import singular_value_law
 
     law = singular_value_law(
@@ -98,7 +104,7 @@ def _law(request: Request) -> "tuple[Law, str, int]":
         seed=asked.seed, squared=asked.squared, progress=True,
     )  # fmt: skip
     title = f"{request.cell.name}, {asked.weights} W, T = {asked.steps}"
-    return law, title, len(request.cell.states)
+    return law, title
 
 
 def _refuse_options_of_a_cell() -> None:
