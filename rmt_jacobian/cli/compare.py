@@ -10,6 +10,7 @@ import click
 
 from rmt_jacobian.cli.options import (
     OUTPUT,
+    said_of,
     seed_option,
     sites_option,
     steps_option,
@@ -67,10 +68,16 @@ def compare_command(request: Request) -> None:
     if request.cell is None:
         _refuse_options_of_a_cell()
     spectra = _read(asked.values, asked.key)
+    states = 1 if request.cell is None else len(request.cell.states)
+    if spectra.shape[1] % states:  # refused before the law is solved for
+        raise ParameterError(
+            f"{asked.values} has {spectra.shape[1]} values for each network, which are not those "
+            f"of {states} states a site: give whole spectra, or another --cell"
+        )
 
     from rmt_jacobian.comparison import compare_spectrum
 
-    law, title, states = _law(request)
+    law, title = _law(request)
     comparison = compare_spectrum(law, spectra, label=title, states=states)
     if request.cell is not None:
         request.describe()
@@ -82,13 +89,14 @@ def compare_command(request: Request) -> None:
     request.write(_results(law, spectra, comparison), settings=settings)
 
 
-def _law(request: Request) -> "tuple[Law, str, int]":
-    """Return the law, its title, and how many states a site of its networks has."""
+def _law(request: Request) -> "tuple[Law, str]":
+    """Return the law and its title."""
     asked = request.options
     if request.cell is None:
         from rmt_jacobian.laws import parse_law
 
-        return parse_law(asked.law), asked.law, 1
+        with said_of("--law"):
+            return parse_law(asked.law), asked.law
     from rmt_jacobian.singular_values import singular_value_law
 
     law = singular_value_law(
@@ -96,7 +104,7 @@ def _law(request: Request) -> "tuple[Law, str, int]":
         seed=asked.seed, squared=asked.squared, progress=True,
     )  # fmt: skip
     title = f"{request.cell.name}, {asked.weights} W, T = {asked.steps}"
-    return law, title, len(request.cell.states)
+    return law, title
 
 
 def _refuse_options_of_a_cell() -> None:
@@ -114,6 +122,8 @@ def _read(path: Path, key: str | None) -> "np.ndarray":
     """Return spectra of shape (networks, N)."""
     try:
         found = _loaded(path, key)
+    except ParameterError:
+        raise  # of ours, and a ValueError too
     except OSError as error:
         raise ParameterError(f"cannot read {path}: {error.strerror or error}") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -126,12 +136,21 @@ def _loaded(path: Path, key: str | None) -> "np.ndarray | None":
     import numpy as np
 
     if path.suffix not in (".npy", ".npz"):
+        _refuse_key(key)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a file without numbers
             return np.loadtxt(path, delimiter="," if path.suffix == ".csv" else None, ndmin=2)
     with path.open("rb") as stream:  # which NumPy leaves open where an archive is torn
         found = np.load(stream, allow_pickle=False)
-        return found if isinstance(found, np.ndarray) else found.get(_named(found.files, key))
+        if not isinstance(found, np.ndarray):
+            return found.get(_named(found.files, key))
+        _refuse_key(key)
+        return found
+
+
+def _refuse_key(key: str | None) -> None:
+    if key is not None:
+        raise ParameterError(f"--key {key} is for an .npz file, of several arrays: leave it out")
 
 
 def _checked(path: Path, found: "np.ndarray | None") -> "np.ndarray":

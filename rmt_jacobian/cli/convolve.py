@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import WholeNumber
+from rmt_jacobian.cli.options import WholeNumber, said_of
 from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 
@@ -53,7 +53,9 @@ def convolve_command(request: Request) -> None:
     from rmt_jacobian.laws import boxplus, boxtimes, parse_law
 
     operation = "add" if asked.add else "multiply"
-    law = reduce(boxplus if asked.add else boxtimes, map(parse_law, asked.laws))
+    with said_of("--law"):
+        laws = [parse_law(text) for text in asked.laws]
+    law = reduce(boxplus if asked.add else boxtimes, laws)
     results = {"operation": operation, **_solved(law, asked.points)}
     request.say(
         *(f"support  [{low:.12g}, {high:.12g}]" for low, high in results["edges"]),

@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import WholeNumber, seed_option, theory_weights_choice
+from rmt_jacobian.cli.options import (
+    FilePath,
+    WholeNumber,
+    different,
+    seed_option,
+    theory_weights_choice,
+)
 from rmt_jacobian.cli.point import ASSIGNMENT
 from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ParameterError
@@ -30,10 +36,11 @@ __all__ = ["critical_init_command"]
         "input_variance.  Others: whatever is fixed, input_variance (default 1) among it; "
         "repeatable.",
     ),
-    click.option("--config", type=click.Path(), help="TOML file with those values."),
+    click.option("--config", type=FilePath(), help="TOML file with those values."),
     click.option(
         "--free",
         multiple=True,
+        callback=different,
         metavar="NAME",
         help="A hyperparameter to solve for; without a group it speaks for all that are not fixed; "
         "repeatable; default: all weight_std that are not fixed.",
@@ -120,6 +127,7 @@ def _of_any_cell(request: Request) -> dict[str, Any]:
         seed=asked.seed,
         progress=True,
     )
+    request.note_what_is_idle(found.parameters)
     named = found.parameters.named()
     others = [f"{n} = {x:g}" for n, x in named.items() if n not in found.free and x != 0]
     request.say(

@@ -17,6 +17,7 @@ __all__ = ["derive_command"]
 # The highest order of a moment: over one step ten seconds, by S-transforms two; and the most words
 # that a moment may be the sum of, half a minute.
 _HIGHEST, _HIGHEST_BY_S, _MOST_WORDS = 8, 6, 2_000_000
+_DIGITS = 6  # of --steps
 _OTHER_WAY = "numbers of any order come from law.moment(2 * k) of singular_value_law in Python"
 
 
@@ -103,9 +104,10 @@ def _parse_steps(text: str) -> int | None:
     """Return the number of steps, or None for the symbol T."""
     if text == "T":
         return None
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _DIGITS or int(text) < 1:
         raise ParameterError(
-            f"--steps must be a whole number above 0, or the letter T, not {text!r}"
+            f"--steps must be a whole number above 0, of up to {_DIGITS} digits, or the letter T, "
+            f"not {text!r}"
         )
     return int(text)
 

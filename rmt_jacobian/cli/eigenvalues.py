@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian.cli.options import (
+    RealNumber,
     WholeNumber,
     device_option,
+    different,
     dtype_option,
     seed_option,
     sites_option,
@@ -40,6 +42,7 @@ _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers f
         "--disk",
         "disks",
         multiple=True,
+        callback=different,
         metavar="RE,IM,R",
         help="Count the eigenvalues within this disk; repeatable.",
     ),
@@ -61,7 +64,7 @@ _LONGEST_PERIOD = 16_384  # steps; a GRU with update.weight_std = 10 remembers f
         help="Number of sampled networks in the figure.",
     ),
     click.option(
-        "--tolerance", type=float, metavar="E",
+        "--tolerance", type=RealNumber(min=1e-4, max=1, max_open=True), metavar="E",
         help="Largest relative error of a variance in the tied steady state; by default what the "
         "sites give, which is printed.",
     ),

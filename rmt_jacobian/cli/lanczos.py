@@ -48,21 +48,21 @@ _POINTS = 400
     ),
     click.option(
         "--samples",
-        type=WholeNumber(min=1),
+        type=WholeNumber(min=1, max=100_000),
         default=1,
         show_default=True,
         help="Number of networks.",
     ),
     click.option(
         "--vectors",
-        type=WholeNumber(min=1),
+        type=WholeNumber(min=1, max=100_000),
         default=8,
         show_default=True,
         help="Random sign vectors for each network.",
     ),
     click.option(
         "--lanczos-steps",
-        type=WholeNumber(min=0),
+        type=WholeNumber(min=0, max=100_000),
         default=50,
         show_default=True,
         metavar="K",
@@ -70,7 +70,7 @@ _POINTS = 400
     ),
     click.option(
         "--lanczos-vectors",
-        type=WholeNumber(min=1),
+        type=WholeNumber(min=1, max=100_000),
         help="How many of the vectors make Lanczos steps; default: all.",
     ),
     click.option(
@@ -81,7 +81,9 @@ _POINTS = 400
     seed_option,
     click.option("--tied", is_flag=True, help="Keep one W, V and b for all steps."),
     click.option(
-        "--workers", type=WholeNumber(min=1), help="Vectors worked on at once; default: all cores."
+        "--workers",
+        type=WholeNumber(min=1, max=100_000),
+        help="Vectors worked on at once; default: all cores.",
     ),
     device_option,
     dtype_option,
@@ -101,6 +103,11 @@ def lanczos_command(request: Request) -> None:
     asked = request.options
     if (asked.with_law or asked.figure or asked.csv) and not asked.lanczos_steps:
         raise click.UsageError("--law, --figure and --csv need --lanczos-steps above 0")
+
+    if asked.lanczos_vectors is not None and asked.lanczos_vectors > asked.vectors:
+        raise click.UsageError(
+            f"--lanczos-vectors {asked.lanczos_vectors} are more than --vectors {asked.vectors}"
+        )
 
     from rmt_jacobian.sampling import sample_matrix_free
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import WholeNumber
+from rmt_jacobian.cli.options import RealNumber, WholeNumber
 from rmt_jacobian.cli.request import Request, command
 
 if TYPE_CHECKING:
@@ -18,19 +18,19 @@ __all__ = ["known_digits", "mean_field_command"]
     "mean-field",
     click.option(
         "--input-correlation",
-        type=float,
+        type=RealNumber(min=-1, max=1),
         default=1.0,
         show_default=True,
-        help="Correlation Sigma_12 of two input sequences, in [-1, 1].",
+        help="Correlation Sigma_12 of two input sequences.",
     ),
     click.option(
         "--steps",
-        type=WholeNumber(min=1),
+        type=WholeNumber(min=1, max=100_000),
         help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).",
     ),
     click.option(
         "--tolerance",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        type=RealNumber(0, 1, min_open=True, max_open=True),
         help="Largest error of a correlation, and relative error of a variance or a growth rate: "
         "met, or refused.  By default 1e-3 is aimed at, 3e-3 of growth rates, and 1e-2 accepted.",
     ),

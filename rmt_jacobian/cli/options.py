@@ -1,16 +1,24 @@
 """Options that several commands share."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from rmt_jacobian.errors import ParameterError
+
 __all__ = [
     "OUTPUT",
+    "FilePath",
+    "RealNumber",
     "WholeNumber",
     "device_option",
+    "different",
     "dtype_option",
+    "said_of",
     "sampling_options",
     "seed_option",
     "sites_option",
@@ -31,7 +39,60 @@ class WholeNumber(click.IntRange):
     name = "whole number"
 
 
-OUTPUT = click.Path(path_type=Path)
+class RealNumber(click.FloatRange):
+    """A finite number in a range; bounds alone would let nan through."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or say what is wrong with the text."""
+        try:
+            known = math.isfinite(float(value))
+        except ValueError:
+            known = True  # no number at all, which click says
+        if not known:
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FilePath(click.Path):
+    """The name of a file or a folder, which has at least one letter."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; the empty one would be the folder one is in."""
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def different(_: click.Context, parameter: click.Parameter, values: Any) -> Any:
+    """Refuse a value that a repeatable option is given twice."""
+    for k, value in enumerate(values):
+        if value in values[:k]:
+            raise click.BadParameter(f"{value} is given twice: leave one out", param=parameter)
+    return values
+
+
+@contextmanager
+def said_of(argument: str) -> Iterator[None]:
+    """Name an argument, or a file, in the errors that come of it.
+
+    Examples
+    --------
+    >>> with said_of("--json"):
+    ...     raise ParameterError("cannot write .: it is a folder")
+    Traceback (most recent call last):
+    rmt_jacobian.errors.ParameterError: --json: cannot write .: it is a folder
+    """
+    try:
+        yield
+    except ParameterError as error:
+        raise ParameterError(f"{argument}: {error}") from error
+
+
+OUTPUT = FilePath(path_type=Path)
 _LARGE = WholeNumber(min=1, max=100_000)
 
 # Of sampled networks, and of theory alone.

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from rmt_jacobian.cli.options import different, said_of
 from rmt_jacobian.cli.request import Request, command, cut
 from rmt_jacobian.errors import HypothesisError
 
@@ -19,6 +20,7 @@ _SHOWN = 12  # rows of the table for the reader
         "candidate_stds",
         type=float,
         multiple=True,
+        callback=different,
         metavar="A",
         help="candidate.weight_std, strictly between sqrt(2) and 2, at which the bifurcation is "
         "wanted; repeatable; default: a grid that fills the interval.",
@@ -43,7 +45,8 @@ def phase_diagram_command(request: Request) -> None:
             "points at given parameters with rmt_jacobian.stationary(..., dynamics='at_rest')"
         )
     # Refused before anything else is computed.
-    chosen = _bifurcation(asked.candidate_stds) if asked.candidate_stds else None
+    with said_of("--candidate-std"):
+        chosen = _bifurcation(asked.candidate_stds) if asked.candidate_stds else None
     # Their curves would be broken lines through the points asked for, so a figure has its own.
     curve = _bifurcation(_default_grid()) if chosen is None or asked.figure is not None else []
     bifurcation = curve if chosen is None else chosen

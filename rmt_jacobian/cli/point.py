@@ -1,18 +1,20 @@
 """The cell and its hyperparameters, as they are typed."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from rmt_jacobian.cli.options import FilePath, said_of
 from rmt_jacobian.errors import ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.cells import Cell, Parameters
 
-__all__ = ["ASSIGNMENT", "CELL", "POINT_OPTIONS", "named_values", "point_of"]
+__all__ = ["ASSIGNMENT", "CELL", "POINT_OPTIONS", "Values"]
 
 
 class _CellName(click.ParamType):
@@ -67,7 +69,7 @@ POINT_OPTIONS = (
         "not given is taken from the typical point of the cell.",
     ),
     click.option(
-        "--config", type=click.Path(), help="TOML file with parameters, or a table of them."
+        "--config", type=FilePath(), help="TOML file with parameters, or a table of them."
     ),
     click.option(
         "--inputs",
@@ -86,27 +88,76 @@ POINT_OPTIONS = (
 )
 
 
-def point_of(cell: "Cell", values: Mapping[str, float], inputs: Any, biases: Any) -> "Parameters":
-    """Return the hyperparameters of a cell; its typical point fills the gaps."""
-    from rmt_jacobian.cells import Parameters
+@dataclass(frozen=True)
+class Values:
+    """Named values, as they were given.
 
-    return Parameters.of(cell, values, input_kind=inputs, bias_kind=biases)
-
-
-def named_values(assignments: tuple[str, ...], config: str | None) -> dict[str, float]:
-    """Return named values from a TOML file and from -p, which has the last word.
-
-    Raises
-    ------
-    ParameterError
-        If the file cannot be read, an assignment has no ``=``, or a value is not a number.
+    Attributes
+    ----------
+    assigned
+        Those of ``-p``, which have the last word.
+    read, path
+        Those of a file, and its path.
     """
-    given = dict(_assigned(text) for text in assignments)
-    if config is None:
-        return given
-    from rmt_jacobian.cells.parameters import overlaid
 
-    return overlaid(_read_config(config), given)
+    assigned: Mapping[str, float]
+    read: Mapping[str, float] = field(default_factory=dict)
+    path: str | None = None
+
+    @classmethod
+    def of(cls, assignments: tuple[str, ...], path: str | None) -> "Values":
+        """Return what assignments and a file say.
+
+        Raises
+        ------
+        ParameterError
+            If the file cannot be read, an assignment has no ``=``, a value is not a number, or a
+            name is assigned twice.
+        """
+        given: dict[str, float] = {}
+        for name, value in map(_assigned, assignments):
+            if name in given:
+                raise ParameterError(f"-p {name} is given twice: leave one out")
+            given[name] = value
+        return cls(given) if path is None else cls(given, _read_config(path), path)
+
+    @property
+    def named(self) -> dict[str, float]:
+        """All values by name."""
+        if not self.read:
+            return dict(self.assigned)
+        from rmt_jacobian.cells.parameters import overlaid
+
+        return overlaid(self.read, self.assigned)
+
+    def point_of(self, cell: "Cell", inputs: Any, biases: Any) -> "Parameters":
+        """Return the hyperparameters of a cell; its typical point fills the gaps.
+
+        Raises
+        ------
+        ParameterError
+            If there are none such; it names the file if that is where they come from.
+        """
+        from rmt_jacobian.cells import Parameters
+
+        def made(values: Mapping[str, float]) -> Parameters:
+            return Parameters.of(cell, values, input_kind=inputs, bias_kind=biases)
+
+        try:
+            return made(self.named)
+        except ParameterError as error:
+            if self.path is None or str(error) == _complaint(made, self.assigned):
+                raise
+            raise ParameterError(f"--config: {self.path}: {error}") from error
+
+
+def _complaint(made: "Callable[[Mapping[str, float]], Parameters]", values: Any) -> str:
+    """Return what is wrong with values, if something is."""
+    try:
+        made(values)
+    except ParameterError as error:
+        return str(error)
+    return ""
 
 
 def _assigned(text: str) -> tuple[str, float]:
@@ -126,6 +177,11 @@ def _number(name: str, value: Any) -> float:
 
 
 def _read_config(path: str) -> dict[str, float]:
+    with said_of("--config"):
+        return _values_of(path)
+
+
+def _values_of(path: str) -> dict[str, float]:
     try:
         with open(path, "rb") as file:
             content = tomllib.load(file)
@@ -140,7 +196,8 @@ def _read_config(path: str) -> dict[str, float]:
         raise ParameterError(
             f"{path}: {', '.join(others)} stands outside [parameters]: move it inside"
         )
-    return dict(_flattened(table, ""))
+    with said_of(path):
+        return dict(_flattened(table, ""))
 
 
 def _flattened(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:

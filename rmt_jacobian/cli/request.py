@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian import __version__
-from rmt_jacobian.cli.point import CELL, POINT_OPTIONS, named_values, point_of
+from rmt_jacobian.cli.options import OUTPUT, said_of
+from rmt_jacobian.cli.point import CELL, POINT_OPTIONS, Values
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.files import check_writable, write_whole
 
@@ -65,20 +66,20 @@ class Request:
         """
         given = context.params
         _check_files(context)
-        values = named_values(given.get("assignments", ()), given.get("config"))
+        values = Values.of(given.get("assignments", ()), given.get("config"))
         cell = parameters = metadata = None
         if given.get("cell") is not None:
             from rmt_jacobian.cells import cell_named
 
             cell = cell_named(given["cell"])
             if "inputs" in given:
-                parameters = point_of(cell, values, given["inputs"], given["biases"])
+                parameters = values.point_of(cell, given["inputs"], given["biases"])
         if "seed" in given:
             from rmt_jacobian.arrays import run_metadata
 
             chosen = {name: given[name] for name in ("device", "dtype") if name in given}
             metadata = run_metadata(given["seed"], **chosen)
-        return cls(SimpleNamespace(**given), cell, parameters, values, metadata)
+        return cls(SimpleNamespace(**given), cell, parameters, values.named, metadata)
 
     @property
     def point(self) -> "tuple[Cell, Parameters]":
@@ -126,6 +127,14 @@ class Request:
     def describe(self) -> None:
         """Say which cell it is, at which hyperparameters."""
         self.say(described(*self.point))
+
+    def note_what_is_idle(self, parameters: "Parameters") -> None:
+        """Say which of the values that were given change nothing at these parameters."""
+        from rmt_jacobian.cells.effects import idle
+
+        assert self.cell is not None
+        for name, reason in idle(self.cell, parameters, self.values).items():
+            click.echo(f"rmt-jacobian: {name} has no effect: {reason}", err=True)
 
     def draw(self, figure: Callable[[], Any]) -> None:
         """Draw what ``--figure`` asks for, if it does."""
@@ -190,7 +199,7 @@ def command(
     shared = [click.argument("cell", type=CELL, **_default(cell))] if cell else []
     shared += [*options, *(POINT_OPTIONS if cell and point else ())]
     if figure:
-        shared.append(click.option("--figure", type=_PATH, metavar="FILE", help=figure))
+        shared.append(click.option("--figure", type=OUTPUT, metavar="FILE", help=figure))
     if table:
         text = f'Write {table} as comma-separated values; "-" is standard output.'
         shared.append(click.option("--csv", metavar="FILE", help=text))
@@ -199,7 +208,11 @@ def command(
     def made(answer: Answer) -> click.Command:
         @click.pass_context
         def call(context: click.Context, /, **_: Any) -> int | None:
-            return answer(Request.of(context))
+            request = Request.of(context)
+            status = answer(request)
+            if request.parameters is not None:
+                request.note_what_is_idle(request.parameters)
+            return status
 
         call.__doc__ = answer.__doc__
         decorated: Any = call
@@ -210,7 +223,6 @@ def command(
     return made
 
 
-_PATH = click.Path(path_type=Path)
 _JSON = click.option(
     "--json", metavar="FILE", help='Write the results as JSON; "-" is standard output.'
 )
@@ -248,11 +260,32 @@ def _check_files(context: click.Context) -> None:
         raise ParameterError("--json and --csv cannot both go to standard output: name a file")
     for name in ("json", "csv"):
         if given.get(name) not in (None, "-"):
-            check_writable(given[name])
+            with said_of(f"--{name}"):
+                check_writable(given[name])
     if given.get("figure") is not None:
         from rmt_jacobian.plotting import check_figure_path
 
-        check_figure_path(given["figure"])
+        with said_of("--figure"):
+            check_figure_path(given["figure"])
+    if "store" in given:
+        _check_outside_of_the_store(context)
+
+
+def _check_outside_of_the_store(context: click.Context) -> None:
+    """Refuse files within a store, which holds nothing but what its run has written."""
+    given = context.params
+    (shown,) = (
+        each.opts[0] if isinstance(each, click.Option) else each.human_readable_name
+        for each in context.command.params
+        if each.name == "store"
+    )
+    for name in ("json", "csv", "figure"):
+        if given.get(name) in (None, "-"):
+            continue
+        if Path(given[name]).resolve().is_relative_to(given["store"].resolve()):
+            raise ParameterError(
+                f"--{name} {given[name]} lies within {shown}, {given['store']}: write elsewhere"
+            )
 
 
 def described(cell: "Cell", parameters: "Parameters") -> str:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import OUTPUT, sampling_options, steps_option, weights_option
+from rmt_jacobian.cli.options import (
+    OUTPUT,
+    said_of,
+    sampling_options,
+    steps_option,
+    weights_option,
+)
 from rmt_jacobian.cli.request import Request, command
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.files import check_writable, write_whole
@@ -51,7 +57,8 @@ def spectrum_command(request: Request) -> None:
     asked, (cell, parameters) = request.options, request.point
     if asked.out.suffix != ".npz":
         raise ParameterError(f"--out must end in .npz, not {asked.out.name!r}")
-    check_writable(asked.out)
+    with said_of("--out"):
+        check_writable(asked.out)
     options = request.sampling
     if asked.log and options.pop("dtype") != "float64":
         raise ParameterError("--log works in double precision: leave out --dtype")

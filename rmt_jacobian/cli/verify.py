@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from rmt_jacobian.cli.options import OUTPUT, WholeNumber, sampling_options, weights_choice
+from rmt_jacobian.cli.options import (
+    OUTPUT,
+    WholeNumber,
+    different,
+    said_of,
+    sampling_options,
+    weights_choice,
+)
 from rmt_jacobian.cli.request import Request, as_json, command
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.files import check_writable, write_whole
@@ -21,6 +28,7 @@ _FILES = ("report.md", "report.json", _FIGURE)
         "--steps",
         type=WholeNumber(min=1, max=100_000),
         multiple=True,
+        callback=different,
         default=(1, 2, 5, 10),
         show_default=True,
         help="Number of steps T; repeatable.",
@@ -29,6 +37,7 @@ _FILES = ("report.md", "report.json", _FIGURE)
         "--weights",
         type=weights_choice,
         multiple=True,
+        callback=different,
         default=("gaussian", "orthogonal"),
         show_default=True,
         help="Ensemble of W; repeatable.",
@@ -81,6 +90,7 @@ def verify_command(request: Request) -> None:
 
 
 def _check_file(path: Path, json: str | None) -> None:
-    check_writable(path)
+    with said_of("--out"):
+        check_writable(path)
     if json not in (None, "-") and Path(json).resolve() == path.resolve():
         raise ParameterError(f"--json and --out both write {path}: name another")

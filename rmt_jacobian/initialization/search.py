@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import numpy as np
 from scipy.stats import qmc
@@ -152,8 +153,9 @@ def _meant(
     for name in free:
         own = [name] if name in names else [n for n in names if n.split(".")[-1] == name]
         if not own:
-            raise ParameterError(f"{cell.name} has no parameter {name!r} to solve for: "
-                                 f"known: {', '.join(names)}")  # fmt: skip
+            near = get_close_matches(name, [*names, *_SOLVED_FOR], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}"
+            raise ParameterError(f"{cell.name} has no parameter {name!r} to solve for: {hint}")
         if name.split(".")[-1] not in _SOLVED_FOR:
             raise ParameterError(f"{name} cannot be solved for: {', '.join(_SOLVED_FOR)} can")
         if name in fixed:

@@ -25,6 +25,7 @@ __all__ = ["Ensemble", "Spectrum"]
 
 Spectrum = Literal["plain", "log"]
 
+MOST = 10_000_000  # steps, sites or samples; what a machine can hold is less
 _PLAIN, _LOG, _ERRORS = "singular_values", "log_singular_values", "log_errors"
 
 
@@ -73,7 +74,7 @@ class Ensemble:
     def __post_init__(self) -> None:
         checked_weights(self.weights)
         for name in ("steps", "width", "samples"):
-            check_whole(name, getattr(self, name), 1)
+            check_whole(name, getattr(self, name), 1, MOST)
         check_whole("seed", self.seed, 0)
         if not isinstance(self.tied, bool):
             raise ParameterError(f"tied must be true or false, not {self.tied!r}")
@@ -136,7 +137,9 @@ class Ensemble:
         return {"quantity": "spectrum", **asdict(self)}
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raise :class:`ParameterError` unless a value is a whole number that is not too small."""
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> None:
+    """Raise :class:`ParameterError` unless a value is a whole number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ParameterError(f"{name} must be a whole number, at least {least}, not {value!r}")
+    if most is not None and value > most:
+        raise ParameterError(f"{name} must be at most {most}, not {value}")

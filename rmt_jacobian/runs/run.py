@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from rmt_jacobian.cells import Cell, Parameters, cell_named
+from rmt_jacobian.cells import BiasKind, Cell, Parameters, cell_named
+from rmt_jacobian.cells.effects import idle, set_by, unread
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.inputs import InputKind
 from rmt_jacobian.runs.ensemble import Ensemble
 from rmt_jacobian.runs.grid import Axis, Grid, is_range
 from rmt_jacobian.runs.layout import Index, Layout
@@ -37,7 +39,7 @@ class Run:
     Raises
     ------
     ParameterError
-        If some point of the grid has impossible parameters.
+        If some point of the grid has impossible parameters, or an axis changes nothing.
 
     Examples
     --------
@@ -61,6 +63,18 @@ class Run:
         for axis in self.grid.axes:
             for value in axis.values:
                 self._with({axis.name: value})  # whose errors are ours
+        self._refuse_idle_axes()
+
+    def _refuse_idle_axes(self) -> None:
+        # What has no effect where every axis is farthest from 0 has none anywhere.
+        farthest = {axis.name: max(axis.values, key=abs) for axis in self.grid.axes}
+        point = self._with(farthest)
+        found = idle(self.cell, point, farthest)
+        for name in farthest:
+            for group in unread(self.cell, point) & {name.partition(".")[0]}:
+                found.setdefault(name, f"no state depends on {group!r} at any point")
+        for name, reason in found.items():
+            raise ParameterError(f"grid.{name} has no effect: {reason}; leave the axis out")
 
     def parameters_at(self, index: Index) -> Parameters:
         """Return the hyperparameters of a task."""
@@ -128,6 +142,10 @@ def run_of(content: Mapping[str, Any]) -> Run:
     for name in grid.named():
         if name in given:
             raise ParameterError(f"{name} is both in [parameters] and in [grid]: leave out one")
+    _refuse_covered(cell, given, grid)
+    for key, kinds in (("inputs", get_args(InputKind)), ("biases", get_args(BiasKind))):
+        if content.get(key, kinds[0]) not in kinds:
+            raise ParameterError(f"{key} must be one of {', '.join(kinds)}, not {content[key]!r}")
     parameters = Parameters.of(
         cell,
         given,
@@ -144,6 +162,23 @@ def run_of(content: Mapping[str, Any]) -> Run:
     if not isinstance(quantities, list | tuple) or not all(isinstance(q, str) for q in quantities):
         raise ParameterError(f"quantity must be a name or a list of names, not {quantity!r}")
     return Run(cell, parameters, Sweep(tuple(quantities), **settings), grid)
+
+
+def _refuse_covered(cell: Cell, given: Mapping[str, float], grid: Grid) -> None:
+    """Refuse parameters that others replace at every point."""
+    axes = grid.named()
+    for name in given:
+        own = set_by(cell, name)
+        if own != (name,) and all(each in axes or each in given for each in own):
+            raise ParameterError(
+                f"parameters.{name} has no effect: {', '.join(own)} are given too; leave it out"
+            )
+        for axis in axes:
+            if name != axis and name in set_by(cell, axis):
+                raise ParameterError(
+                    f"parameters.{name} has no effect: grid.{axis} sets it too; leave it out, or "
+                    "give each preactivation an axis of its own"
+                )
 
 
 def _refuse_unknown(key: str, own: tuple[str, ...], quantity: Any) -> None:

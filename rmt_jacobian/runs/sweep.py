@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_numbers
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.runs.ensemble import check_whole
+from rmt_jacobian.runs.ensemble import MOST, check_whole
 from rmt_jacobian.runs.layout import Index
 from rmt_jacobian.runs.quantities import QUANTITIES, Point
 
@@ -63,9 +64,10 @@ class Sweep:
             raise ParameterError(
                 f"dynamics must be one of {', '.join(get_args(_Dynamics))}, not {self.dynamics!r}"
             )
-        check_whole("steps", self.steps, 1)
-        check_whole("sites", self.sites, 64)
+        check_whole("steps", self.steps, 1, MOST)
+        check_whole("sites", self.sites, 64, MOST)
         check_whole("seed", self.seed, 0)
+        check_numbers(input_correlation=self.input_correlation)
         if not -1 <= self.input_correlation <= 1:
             raise ParameterError(
                 f"input_correlation must lie in [-1, 1], not {self.input_correlation!r}"

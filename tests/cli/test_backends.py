@@ -8,23 +8,8 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, minimalrnn
-from rmt_jacobian.cli import main
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import sample_singular_values
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run a command line in an empty folder; return exit status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 def test_verify_takes_fast_ensembles(run):

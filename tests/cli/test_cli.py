@@ -16,20 +16,6 @@ FIGURE_1 = {"weight_std": 6.88, "input_std": 1.39, "input_variance": 0.46, "bias
 POINT = [part for name, value in FIGURE_1.items() for part in ("-p", f"{name}={value}")]
 
 
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run a command line in an empty folder; return exit status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
-
-
 def test_verify_writes_report_and_figure(run, tmp_path):
     status, out, err = run(
         "verify", *POINT, "--steps", 1, "--steps", 3, "--width", 64, "--samples", 4, "--seed", 1
@@ -177,7 +163,7 @@ BAD = [
     (["mean-field", "minimalrnn", "-p", "weight_std=__import__('os')"], "must be a number"),
     (["mean-field", "minimalrnn", "-p", "wieght_std=1"], "did you mean weight_std"),
     (["mean-field", "minimalrn"], "did you mean minimalrnn"),
-    (["mean-field", "minimalrnn", "--input-correlation", "2"], "[-1, 1]"),
+    (["mean-field", "minimalrnn", "--input-correlation", "2"], "-1<=x<=1"),
     (["mean-field", "minimalrnn", "--config", "missing.toml"], "No such file"),
     (["mean-field", "minimalrnn", "--json", "point.toml/x.json"], "not a folder"),
     (["mean-field"], "Missing argument"),

@@ -5,20 +5,8 @@ import json
 import pytest
 
 from rmt_jacobian.cells import Parameters, lstm
-from rmt_jacobian.cli import main
 from rmt_jacobian.mean_field import untied_state
 from rmt_jacobian.pencils import product_moments_of
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 def test_the_variance_of_the_lstm_is_that_of_its_chain(run):

@@ -61,7 +61,7 @@ def test_the_limiting_law(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--vectors", "2", "--lanczos-vectors", "3"], "Lanczos vectors"),
+        (["--vectors", "2", "--lanczos-vectors", "3"], "more than --vectors 2"),
         (["--lanczos-steps", "0", "--law"], "--lanczos-steps above 0"),
         (["--weights", "haar"], "haar"),
         (["--width", "1"], "--width"),

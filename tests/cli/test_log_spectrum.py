@@ -3,25 +3,9 @@
 import json
 
 import numpy as np
-import pytest
 
 from rmt_jacobian.cells import Parameters, lstm, minimalrnn
-from rmt_jacobian.cli import main
 from rmt_jacobian.sampling import sample_log_singular_values
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """Run a command line in an empty folder; return exit status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 def test_log_values_and_their_errors_are_stored(run, tmp_path):

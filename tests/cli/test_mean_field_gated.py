@@ -200,8 +200,8 @@ BAD = [
     (["lstm", "-p", "forget.bias_mean=inf"], "forget.bias_mean must be finite"),
     (["gru", "--biases", "cold"], "'cold' is not one of 'frozen', 'redrawn'"),
     (["lstm", "-p", "input_variance=-1"], "input_variance"),
-    (["gru", "--input-correlation", "2"], "must lie in [-1, 1]"),
-    (["gru", "--input-correlation", "nan"], "must be a finite number"),
+    (["gru", "--input-correlation", "2"], "not in the range -1<=x<=1"),
+    (["gru", "--input-correlation", "nan"], "nan is not a finite number"),
     (["gru", "--inputs", "uniform"], "'gaussian', 'tanh'"),
     (["gru", "--json", "file/found.json"], "cannot write"),
 ]

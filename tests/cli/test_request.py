@@ -5,26 +5,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from rmt_jacobian.cells import CELL_NAMES, Parameters, gru
-from rmt_jacobian.cli import main
 
 LAW = ("--law", "semicircle(1)", "--law", "semicircle(2)", "--add", "--points", "16")
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize(
@@ -104,3 +91,69 @@ def test_a_shell_completes_cells_and_parameters():
     assert len(own) > 3
     assert completed("density", "gru", "-p", "res") == own
     assert completed("density", "gru", "-p", "bias_") == ["bias_mean=", "bias_std="]
+
+
+SMALL = ("--width", 8, "--samples", 2, "--steps", 2, "--out", "x.npz")
+
+
+@pytest.mark.parametrize(
+    ("point", "note"),
+    [
+        (("vanilla", "-p", "input_std=1", "-p", "input_variance=0"),
+         "input_std has no effect: input_variance is 0"),
+        (("vanilla", "-p", "input_std=0", "-p", "input_variance=2"),
+         "input_variance has no effect: input_std is 0"),
+        (("gru", "-p", "input_std=0", "-p", "input_variance=2"),
+         "input_variance has no effect: every input_std is 0"),
+        (("vanilla", "-p", "weight_std=1", "-p", "candidate.weight_std=2"),
+         "weight_std has no effect: candidate.weight_std has the last word"),
+        (("minimalrnn", "-p", "input_std=0", "-p", "input_variance=2"), None),
+        (("vanilla", "-p", "input_variance=0", "-p", "bias_std=1"), None),
+        (("gru", "-p", "bias_mean=1", "-p", "reset.bias_mean=2"), None),
+    ],
+)  # fmt: skip
+def test_a_value_without_effect_is_noted(run, point, note):
+    status, out, err = run("spectrum", *point, *SMALL)
+    assert status == 0
+    notes = [line for line in err.splitlines() if line.startswith("rmt-jacobian")]
+    assert notes == ([] if note is None else [f"rmt-jacobian: {note}"])
+    assert "no effect" not in out
+
+
+def test_a_value_of_a_file_without_effect_is_noted(run, tmp_path):
+    (tmp_path / "point.toml").write_text("input_std = 1\ninput_variance = 0\n")
+    status, out, err = run("mean-field", "vanilla", "--config", "point.toml", "--json", "-")
+    assert (status, json.loads(out)["cell"]) == (0, "vanilla")
+    assert err.splitlines()[-1] == "rmt-jacobian: input_std has no effect: input_variance is 0"
+
+
+def test_a_file_of_values_is_read_once(run, tmp_path):
+    """A pipe, such as the shell makes of <(...), can be read no second time."""
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=("weight_std = 1.5\n",))
+    writer.start()
+    status, out, err = run("mean-field", "vanilla", "--config", "pipe", "--json", "-")
+    writer.join()
+    assert status == 0, err
+    assert json.loads(out)["parameters"]["weight_std"] == 1.5
+
+
+@pytest.mark.parametrize(
+    ("content", "assigned", "message"),
+    [
+        ("weight_std = -1", "bias_mean=1", "--config: point.toml: weight_std"),
+        ("weight_std = 1", "bias_mean=nan", "rmt-jacobian: bias_mean"),
+        ("weight_std = -1", "bias_mean=nan", "rmt-jacobian: "),
+        ("input_variance = 1", "input_variance=0.5", None),
+        ("weight_std = -1", "weight_std=1", None),
+    ],
+)
+def test_who_has_given_a_wrong_value(run, tmp_path, content, assigned, message):
+    (tmp_path / "point.toml").write_text(content)
+    variance = () if "variance" in content else ("-p", "input_variance=0.5")
+    status, _, err = run(
+        "mean-field", "vanilla", "--config", "point.toml", "-p", assigned, *variance,
+        "--inputs", "tanh",
+    )  # fmt: skip
+    assert status == (0 if message is None else 2), err
+    assert (message or "") in err

@@ -4,22 +4,7 @@ import json
 
 import pytest
 
-from rmt_jacobian.cli import main
-
 SMALL = ["--width", 32, "--samples", 4, "--steps", 2, "-p", "input_std=1"]
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("cell", ["gru", "gru-reset-after", "lstm", "lstm-peephole"])

@@ -89,13 +89,39 @@ WRONG = {
     "seed = 1.5": "seed must be a whole number",
     "tied = 1": "tied must be true or false",
     "inputs = 'odd'": "input",
-    "biases = 'odd'": "bias_kind",
+    "biases = 'odd'": "biases must be one of frozen, redrawn, not 'odd'",
     "spectrum = 'odd'": "unknown spectrum 'odd': use one of plain, log",
     "device = 'tpu'": "unknown device 'tpu'",
     "dtype = 'float16'": "unknown dtype",
     "a = ": "is not valid TOML",
     "[parameters]\nweight_std = 1\n[grid]\nweight_std = [1, 2]": r"both in \[parameters\] and",
+    "[parameters]\ninput_variance = 0\n[grid]\ninput_std = [1, 2]": "input_variance is 0; leave",
+    "[parameters]\nupdate.bias_mean = 1\n[grid]\nbias_mean = [1, 2]": "grid.bias_mean sets it too",
+    "[parameters]\nbias_std = 1\nupdate.bias_std = 2\nreset.bias_std = 3\n[grid]\n"
+    "candidate.bias_std = [1, 2]": "parameters.bias_std has no effect",
 }
+
+# Axes that matter somewhere, if not everywhere.
+RIGHT = {
+    "[grid]\ninput_std = [0, 1]\ninput_variance = [0, 1]": 4,
+    "[parameters]\ninput_std = 0\n[grid]\nupdate.input_std = [0, 1]": 2,
+    "[parameters]\ninput_std = 0\nreset.input_std = 1\n[grid]\ninput_variance = [1, 2]": 2,
+    "[grid]\nbias_mean = [0, 1]\nupdate.bias_mean = [0, 1]": 4,
+    "[parameters]\nbias_mean = 1\n[grid]\nupdate.bias_mean = [0, 1]": 2,
+    "[grid]\ncandidate.weight_std = [0, 1]\nreset.weight_std = [1, 2]": 4,
+}
+
+
+@pytest.mark.parametrize("text", RIGHT)
+def test_axes_that_change_something_are_taken(read, text):
+    assert len(list(read(ENSEMBLE + text).layout().indices())) == 3 * RIGHT[text]
+
+
+def test_the_input_itself_matters_to_the_minimalrnn(read):
+    text = "[parameters]\ninput_std = 0\n[grid]\ninput_variance = [0.5, 1]"
+    assert read(ENSEMBLE.replace("gru", "minimalrnn") + text).grid.shape == (2,)
+    with pytest.raises(ParameterError, match=r"grid.input_variance has no effect: input_std is 0"):
+        read(ENSEMBLE.replace("gru", "vanilla") + text)
 
 
 @pytest.mark.parametrize("text", WRONG)
