@@ -157,7 +157,7 @@ class _Exponents:
         return [
             f"largest exponent by theory, (1/2) log chi_1: {self.largest:.6g}",
             "".join(f"{name:>12}" for name in shown),
-            *("".join(f"{values[i]:>12.5f}" for values in shown.values()) for i in rows),
+            *("".join(_entry(values[i]) for values in shown.values()) for i in rows),
             *cut(len(rows), last + 1, "exponents"),
             *self.notes(),
         ]
@@ -167,7 +167,10 @@ class _Exponents:
         import numpy as np
 
         notes = [f"no theory of all exponents: {self.missing}"] if self.missing else []
-        if self.theory is not None and (error := float(self.theory.errors.max())) > _EXACT:
+        if self.theory is not None and self.theory.missing:
+            lost = int(np.isnan(self.theory.exponents).sum())
+            notes.append(f"no theory of {lost} of the exponents: {self.theory.missing}")
+        if self.theory is not None and (error := _largest_error(self.theory)) > _EXACT:
             notes.append(f"theory is on drawn sites: standard error up to {error:.1g}")
         if self.theory is not None and np.isneginf(self.theory.exponents).any():
             notes.append("J has not full rank: the lowest exponents are minus infinity")
@@ -182,7 +185,7 @@ class _Exponents:
             notes.append("some steps are singular to rounding: the lowest exponents are noise")
         return notes
 
-    def table(self) -> dict[str, list[float]]:
+    def table(self) -> dict[str, list[float | None]]:
         """Return the columns that there are, one row for each exponent."""
         names = ("quantile", "exponents", "standard_error", "theory", "theory_error")
         return {name: column for name in names if (column := self.content()[name]) is not None}
@@ -209,8 +212,19 @@ class _Exponents:
         }
 
 
-def _listed(values: "np.ndarray | None") -> list[float] | None:
-    return None if values is None else values.tolist()
+def _listed(values: "np.ndarray | None") -> list[float | None] | None:
+    """Return plain numbers, None for nan."""
+    return None if values is None else [None if v != v else v for v in values.tolist()]
+
+
+def _entry(value: float) -> str:
+    """Return a number of the table for the reader, a dash where there is none."""
+    return f"{'-':>12}" if value != value else f"{value:>12.5f}"
+
+
+def _largest_error(theory: "LyapunovExponents") -> float:
+    known = theory.exponents == theory.exponents
+    return float(theory.errors[known].max())
 
 
 def _figure(found: _Exponents, title: str) -> Any:

@@ -24,6 +24,7 @@ _COUNTED = 32  # steps that averages run over
 _DRAWS, _FEWEST = 2**17, 128  # sites times steps, and sites
 _FIRST = 0.02  # the quantile from which the wave is followed
 _STRIDE = 0.8  # of the logit of the quantile, on the way to another
+_FEWEST_NODES = 2  # between which anything is interpolated
 _NODES, _REFINED = 17, 14  # where the wave is solved for many quantiles, at first and in between
 _TYPICAL, _TYPICAL_SITES = 50, 2048  # steps and sites by which a typical memory is judged
 _RANK_STEPS = 8  # of the product whose rank is looked at
@@ -53,8 +54,10 @@ def block_exponents(
     draws: int | None = None,
     seed: Seed = 0,
     progress: str | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, str]:
     r"""Return exponents at quantiles from the top in [0, 1), and their standard errors.
+
+    Exponents that were not found are nan, and the text says why.
 
     A cell with d states has d N exponents; x is the share of all of them that is above.
 
@@ -83,18 +86,32 @@ def block_exponents(
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
     values, errors = np.full(quantiles.shape, largest), np.zeros(quantiles.shape)
     if not np.any(quantiles > 0):
-        return values, errors
+        return values, errors, ""
     typical = _typical_exponent(state, largest)
     chain = _long_chain(state, weights, typical, draws or _DRAWS, seed)
     share = 1 - chain.sites.first(_RANK_STEPS).lost
     values[quantiles >= share] = -math.inf
-    inside = (quantiles > 0) & (quantiles < share)
+    inside, missing = (quantiles > 0) & (quantiles < share), ""
     if np.any(inside):
         silent = progress is None
         with tqdm(desc=progress, unit="quantile", disable=silent, delay=2, mininterval=0.5) as bar:
             path = _Path(chain, share, 2 * typical, bar)
-            values[inside], errors[inside] = path.exponents(quantiles[inside])
-    return values, errors
+            values[inside], errors[inside], missing = path.exponents(quantiles[inside])
+    return values, errors, missing
+
+
+def between_found(x: np.ndarray, nodes: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return which x lie between two neighbouring nodes that were both found.
+
+    Examples
+    --------
+    >>> between_found(np.array([0.5, 1.5, 3.0]), np.arange(4), np.array([True, True, False, True]))
+    array([ True, False,  True])
+    """
+    above = np.clip(np.searchsorted(nodes, x), 0, len(nodes) - 1)
+    exact = nodes[above] == x
+    below = np.clip(above - 1, 0, None)
+    return found[above] & (exact | found[below])
 
 
 def _long_chain(
@@ -179,26 +196,39 @@ class _Path:
     log_mu: float
     bar: tqdm
 
-    def exponents(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return exponents and errors, solved at the quantiles or at nodes between them."""
+    def exponents(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+        """Return exponents and errors, solved at the quantiles or at nodes between them.
+
+        Where none was found they are nan, and the text says why.
+        """
         wanted, place = np.unique(x, return_inverse=True)
         ends = self._place(wanted[[0, -1]])
         start = min(float(ends[0]), float(self._place(np.array(_FIRST * self.share))))
         if len(wanted) <= _NODES:
-            places = self._place(wanted)
-            waves = self._followed(start, places)
-            values, errors = np.array([(wave.exponent, wave.error) for wave in waves]).T
-            return values[place], errors[place]
+            waves, missing = self._followed(start, self._place(wanted))
+            known = np.array([_exponent_of(wave) for wave in waves])
+            return *known[place].T, missing
         nodes = list(np.linspace(float(ends[0]), float(ends[1]), _NODES))
-        waves = self._followed(start, np.array(nodes), then=_REFINED)
+        waves, missing = self._followed(start, np.array(nodes), then=_REFINED)
+        found = np.array([wave is not None for wave in waves])
+        rows = [(node, wave) for node, wave in zip(nodes, waves, strict=True) if wave]
+        known = between_found(self._place(x), np.array(nodes), found)
+        if len(rows) < _FEWEST_NODES:
+            raise ConvergenceError(missing)
+        if not missing:
+            self._refine(rows)
+        at, there = [node for node, _ in rows], self._place(x)
+        exponents, errors = np.array([_exponent_of(wave) for _, wave in rows]).T
+        values = np.where(known, PchipInterpolator(at, exponents)(there), np.nan)
+        return values, np.interp(there, at, errors), missing
+
+    def _refine(self, rows: list[tuple[float, BlockWave]]) -> None:
+        """Solve in the middle of the intervals on which the exponents bend most."""
         for _ in range(_REFINED):
-            i = _worst(nodes, [wave.exponent for wave in waves])
-            middle = (nodes[i] + nodes[i + 1]) / 2
-            guess = (waves[i].unknowns + waves[i + 1].unknowns) / 2
-            waves.insert(i + 1, self._solved(middle, guess, waves[i].matrix))
-            nodes.insert(i + 1, middle)
-        values = PchipInterpolator(nodes, [wave.exponent for wave in waves])(self._place(x))
-        return values, np.interp(self._place(x), nodes, [wave.error for wave in waves])
+            i = _worst([node for node, _ in rows], [wave.exponent for _, wave in rows])
+            (low, left), (high, right) = rows[i : i + 2]
+            middle, guess = (low + high) / 2, (left.unknowns + right.unknowns) / 2
+            rows.insert(i + 1, (middle, self._solved(middle, guess, left.matrix)))
 
     def _place(self, x: np.ndarray) -> np.ndarray:
         """Return the logit of x among the finite exponents."""
@@ -209,10 +239,13 @@ class _Path:
         self.bar.update()
         return wave
 
-    def _followed(self, start: float, places: np.ndarray, then: int = 0) -> list[BlockWave]:
+    def _followed(
+        self, start: float, places: np.ndarray, then: int = 0
+    ) -> tuple[list[BlockWave | None], str]:
         """Solve at increasing places, with as many stops between them as it takes.
 
-        So many others will be solved then.
+        So many others will be solved then.  None stands where no wave was found, with the first
+        reason; those after it are looked for from the last that was found.
         """
         ways = [
             np.linspace(here, there, 1 + math.ceil((there - here) / _STRIDE))[1:]
@@ -221,15 +254,25 @@ class _Path:
         self.bar.total = 1 + sum(map(len, ways)) + then
         x = self.share * float(expit(start))
         wave = self._solved(start, self.chain.start(x, self.log_mu), None)
-        here, speed, found = start, np.zeros_like(wave.unknowns), []
+        here, speed, missing = start, np.zeros_like(wave.unknowns), ""
+        found: list[BlockWave | None] = []
         for way in ways:
             for stop in way:
                 guess = wave.unknowns + speed * (stop - here)
-                new = self._solved(float(stop), guess, wave.matrix)
+                try:
+                    new = self._solved(float(stop), guess, wave.matrix)
+                except ConvergenceError as error:
+                    missing = missing or str(error)
+                    continue
                 speed = (new.unknowns - wave.unknowns) / (stop - here)
                 here, wave = float(stop), new
-            found.append(wave)
-        return found
+            at = float(way[-1]) if len(way) else here
+            found.append(wave if at == here else None)
+        return found, missing
+
+
+def _exponent_of(wave: BlockWave | None) -> tuple[float, float]:
+    return (math.nan, math.nan) if wave is None else (wave.exponent, wave.error)
 
 
 def _worst(nodes: list[float], values: list[float]) -> int:

@@ -34,7 +34,7 @@ from tqdm import tqdm
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Point
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.lyapunov.blocks import block_exponents
+from rmt_jacobian.lyapunov.blocks import between_found, block_exponents
 from rmt_jacobian.mean_field import (
     Network,
     SiteLaw,
@@ -71,11 +71,14 @@ class LyapunovExponents:
         Of the shape of ``quantiles``.
     errors
         Standard errors, from the finite number of sites that stand for the site law.
+    missing
+        Why some exponents are nan, which were not found; empty if none is.
     """
 
     quantiles: np.ndarray
     exponents: np.ndarray
     errors: np.ndarray
+    missing: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,7 +259,8 @@ def lyapunov_exponents(
     ParameterError
         If a quantile is not in [0, 1) or W is zero.
     ConvergenceError
-        If sites pass on their state for too many steps, or block the product.
+        If sites pass on their state for too many steps, or block the product at every quantile;
+        at single quantiles the exponent is nan, and ``missing`` says why.
 
     References
     ----------
@@ -276,9 +280,10 @@ def lyapunov_exponents(
     cell, parameters, law = state.cell, state.parameters, state.site_law
     title = f"{cell.name}, Lyapunov exponents" if progress else None
     if law is None:
-        flat = block_exponents(state, weights, x.ravel(), draws=draws, seed=seed, progress=title)
-        exponents, errors = (values.reshape(x.shape) for values in flat)
-        return LyapunovExponents(x, exponents, errors)
+        exponents, errors, missing = block_exponents(
+            state, weights, x.ravel(), draws=draws, seed=seed, progress=title
+        )
+        return LyapunovExponents(x, exponents.reshape(x.shape), errors.reshape(x.shape), missing)
     ((name, _),) = parameters.groups
     random = weight_ensembles(parameters, (name,), weights)[name]
     if not (random.variance > 0 and law.chi1 > 0):
@@ -313,11 +318,11 @@ def wave_exponents(
     growth = law.direct_gain + random.variance * law.weight_gain  # of its own scale
     x, largest = quantiles, math.log(growth) / 2
     exponents, errors = np.full(x.shape, largest), np.zeros(x.shape)
-    inside = x > 0
+    inside, missing = x > 0, ""
     if np.any(inside):
         chain = _drawn_chain(law, random, draws or _DRAWS, seed)
-        exponents[inside], errors[inside] = _along(chain, x[inside], largest, progress)
-    return LyapunovExponents(x, exponents, errors)
+        exponents[inside], errors[inside], missing = _along(chain, x[inside], largest, progress)
+    return LyapunovExponents(x, exponents, errors, missing)
 
 
 def _drawn_chain(law: SiteLaw, random: BiInvariant, draws: int, seed: Seed) -> LongChain:
@@ -339,7 +344,7 @@ def _drawn_chain(law: SiteLaw, random: BiInvariant, draws: int, seed: Seed) -> L
 
 def _along(
     chain: LongChain, x: np.ndarray, largest: float, progress: str | None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, str]:
     """Solve at the quantiles, or at nodes between which the exponents are interpolated."""
     wanted = np.unique(x)
     nodes = wanted
@@ -348,21 +353,30 @@ def _along(
     # For small x only the state that was just made reaches the next W: y / x is its share.
     passed = np.mean(chain.sites.gate_squares[0]) * chain.ensemble.variance
     start = np.array([2 * largest, logit(0.9 * nodes[0]) + np.log(passed) - 2 * largest])
-    waves: list[Wave] = []
+    places, waves, missing = [], [], ""
     silent = progress is None
     bar = tqdm(nodes, progress, unit="quantile", disable=silent, delay=2, mininterval=0.5)
-    for k, node in enumerate(bar):
-        if k > 1:
-            move = logit(nodes[k - 2 : k + 1])
+    for node in bar:
+        if len(waves) > 1:
+            move = logit([*places[-2:], node])
             change = waves[-1].unknowns - waves[-2].unknowns
             start = waves[-1].unknowns + change * (move[2] - move[1]) / (move[1] - move[0])
-        elif k == 1:
+        elif waves:
             start = waves[0].unknowns
-        waves.append(chain.wave(node, start))
+        try:
+            waves.append(chain.wave(node, start))
+            places.append(node)
+        except ConvergenceError as error:
+            missing = missing or str(error)
+    if not waves:
+        raise ConvergenceError(missing)
     # At x = 0 the exponent is that of the mean growth, whose expectation is known.
     control = chain.growth() - math.exp(2 * largest)
     exponents, errors = np.array([wave.exponent(control) for wave in waves]).T
-    if nodes is wanted:
-        place = np.searchsorted(nodes, x)
-        return exponents[place], errors[place]
-    return CubicSpline(logit(nodes), exponents)(logit(x)), np.interp(x, nodes, errors)
+    if nodes is wanted or len(waves) == 1:
+        found = np.full((2, len(nodes)), np.nan)
+        found[:, np.searchsorted(nodes, places)] = exponents, errors
+        return *found[:, np.clip(np.searchsorted(nodes, x), 0, len(nodes) - 1)], missing
+    found = CubicSpline(logit(places), exponents)(logit(x))
+    known = between_found(x, nodes, np.isin(nodes, places))
+    return np.where(known, found, np.nan), np.interp(x, places, errors), missing

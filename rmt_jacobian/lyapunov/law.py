@@ -26,7 +26,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
-from rmt_jacobian.errors import HypothesisError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.lyapunov.exponents import LyapunovExponents, lyapunov_exponents
 from rmt_jacobian.mean_field import Network, untied_law_of
@@ -254,10 +254,13 @@ def lyapunov_law(
         seed = int(seed.integers(2**63))
 
     def known(quantiles: np.ndarray) -> LyapunovExponents:
-        return lyapunov_exponents(
+        found = lyapunov_exponents(
             law, weights=weights, quantiles=np.append(0.0, quantiles), draws=draws, seed=seed,
             progress=progress,
         )  # fmt: skip
+        if found.missing:  # a law with holes is none
+            raise ConvergenceError(found.missing)
+        return found
 
     shares = expit(np.linspace(-_FARTHEST, _FARTHEST, _NODES))
     found, rank = known(shares), 1.0

@@ -8,6 +8,8 @@ import pytest
 
 from rmt_jacobian.cells import Parameters, vanilla
 from rmt_jacobian.cli import main
+from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.lyapunov import LongChain
 from rmt_jacobian.mean_field import free_step_exponents, site_law
 
 SMALL = ["--width", 16, "--steps", 30, "--samples", 2]
@@ -125,3 +127,22 @@ def test_bad_input_gets_one_line(run, tmp_path, arguments, words):
     assert len(err.splitlines()) == 1
     assert words in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_quantile_costs_one_cell_of_the_table(run, monkeypatch, tmp_path):
+    solve = LongChain.wave
+
+    def blocked(self, at, *rest):
+        if 0.4 < at < 0.6:
+            raise ConvergenceError("blocked there")
+        return solve(self, at, *rest)
+
+    monkeypatch.setattr(LongChain, "wave", blocked)
+    path = tmp_path / "found.json"
+    asked = ("--theory-only", "--width", 9, "--json", path, "--figure", tmp_path / "found.png")
+    status, out, _ = run("minimalrnn", *asked)
+    assert status == 0
+    assert "no theory of 1 of the exponents: blocked there" in out
+    assert sum(line.split()[-1:] == ["-"] for line in out.splitlines()) == 1
+    theory = json.loads(path.read_text())["theory"]
+    assert [k for k, value in enumerate(theory) if value is None] == [4]

@@ -56,7 +56,7 @@ def test_one_state_has_the_wave_of_its_own_equations(law):
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 def test_free_steps_have_the_law_of_newman(weights):
     p = Parameters.of(vanilla)
-    found, errors = block_exponents(untied_state(vanilla, p), weights, QUANTILES)
+    found, errors, _ = block_exponents(untied_state(vanilla, p), weights, QUANTILES)
     expected = free_step_exponents(vanilla, p, weights, QUANTILES)
     assert np.all(np.abs(found - expected) < 4 * errors + 1e-7)
     assert np.all(errors < 0.01)
@@ -121,10 +121,10 @@ def test_every_w_may_have_an_ensemble_of_its_own():
 
 def test_many_quantiles_are_interpolated():
     p, x = Parameters.of(minimalrnn), (np.arange(40) + 0.5) / 40
-    found, _ = block_exponents(untied_state(minimalrnn, p), "gaussian", x, draws=2**13)
+    found, *_ = block_exponents(untied_state(minimalrnn, p), "gaussian", x, draws=2**13)
     assert np.all(np.diff(found) < 0)
     places = [3, 21, 36]
-    direct, _ = block_exponents(untied_state(minimalrnn, p), "gaussian", x[places], draws=2**13)
+    direct, *_ = block_exponents(untied_state(minimalrnn, p), "gaussian", x[places], draws=2**13)
     assert found[places] == pytest.approx(direct, abs=3e-3)
 
 
@@ -136,7 +136,7 @@ def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
     largest = largest_exponent(untied_state(cell, p))
     if cell is minimalrnn:
         assert largest == pytest.approx(math.log(site_law(cell, p).chi1) / 2, abs=1e-3)
-    found, errors = block_exponents(untied_state(cell, p), "gaussian", np.array([0.0, 2e-4]))
+    found, errors, _ = block_exponents(untied_state(cell, p), "gaussian", np.array([0.0, 2e-4]))
     assert found[0] == largest
     assert errors[0] == 0
     assert found[1] == pytest.approx(largest, abs=4 * errors[1] + 5e-3)
@@ -148,7 +148,7 @@ def test_frozen_biases_leave_the_bulk_to_typical_sites():
               "input_variance": 0.8}  # fmt: skip
     p = Parameters.of(gru, values, bias_kind="frozen")
     x = np.array([0.1, 0.5, 0.9])
-    found, errors = block_exponents(
+    found, errors, _ = block_exponents(
         untied_state(gru, p), "gaussian", np.array([0.0, *x]), draws=2**14
     )
     assert found[0] == pytest.approx(0.0, abs=1e-9)

@@ -8,11 +8,13 @@ from scipy.optimize import brentq
 
 from rmt_jacobian.cells import Parameters, minimalrnn, vanilla, vanilla_cell
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.lyapunov import LongChain, lyapunov_exponents
+from rmt_jacobian.lyapunov import LongChain, LyapunovExponents, lyapunov_exponents
+from rmt_jacobian.lyapunov.blocks import block_exponents
 from rmt_jacobian.lyapunov.exponents import wave_exponents
-from rmt_jacobian.mean_field import free_step_exponents, site_law
+from rmt_jacobian.mean_field import free_step_exponents, site_law, untied_state
 from rmt_jacobian.pencils import (
     GaussianWeights,
+    LongBlockChain,
     OrthogonalWeights,
     SiteHistory,
     drawn_sites,
@@ -185,3 +187,37 @@ def test_no_weights_and_long_memory_are_refused():
         )
         with pytest.raises(error):
             lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=[0.5])
+
+
+@pytest.mark.parametrize("count", [5, 60])  # solved one by one, and interpolated
+@pytest.mark.parametrize("solver", ["one state", "blocks"])
+def test_an_exponent_that_is_not_found_costs_itself_alone(monkeypatch, solver, count):
+    chain = {"one state": LongChain, "blocks": LongBlockChain}[solver]
+    p = Parameters.of(minimalrnn)
+    x = np.linspace(0.1, 0.9, count)
+
+    def found():
+        if solver == "one state":
+            return wave_exponents(site_law(minimalrnn, p), GaussianWeights(p.only.weight_std), x,
+                                  draws=2**12, seed=0)  # fmt: skip
+        values = block_exponents(untied_state(minimalrnn, p), "gaussian", x, draws=2**12)
+        return LyapunovExponents(x, *values)
+
+    whole, solve = found(), chain.wave
+
+    def blocked(self, at, *rest):
+        if 0.45 < at < 0.55:
+            raise ConvergenceError("blocked there")
+        return solve(self, at, *rest)
+
+    monkeypatch.setattr(chain, "wave", blocked)
+    part = found()
+    lost = np.isnan(part.exponents)
+    assert whole.missing == ""
+    assert part.missing == "blocked there"
+    assert lost[(x > 0.45) & (x < 0.55)].all()
+    assert not lost[(x < 0.35) | (x > 0.65)].any()
+    np.testing.assert_allclose(part.exponents[~lost], whole.exponents[~lost], atol=0.03)
+    monkeypatch.setattr(chain, "wave", lambda *_: blocked(None, 0.5))
+    with pytest.raises(ConvergenceError, match="blocked there"):
+        found()
