@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian.cli.options import (
+    FRESH_WEIGHTS,
     OUTPUT,
     said_of,
     seed_option,
@@ -82,6 +83,8 @@ def compare_command(request: Request) -> None:
     if request.cell is not None:
         request.describe()
     request.say(*_lines(law, spectra, comparison))
+    if request.cell is not None and asked.steps > 1 and comparison.verdict == "fails":
+        request.say(FRESH_WEIGHTS)
     request.draw(lambda: _figure(law, spectra, comparison, states))
     settings = request.settings
     if request.cell is None:

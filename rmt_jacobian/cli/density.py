@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rmt_jacobian.cli.options import (
+    FRESH_WEIGHTS,
     WholeNumber,
     sampling_options,
     sites_option,
@@ -63,6 +64,8 @@ def density_command(request: Request) -> None:
     results = _results(law, asked.points)
     request.describe()
     request.say(*_summary(law, results))
+    if asked.steps > 1:
+        request.say(FRESH_WEIGHTS)
     request.draw(lambda: _figure(request, law))
     request.write(results, {name: results[name] for name in ("x", "density", "cdf")})
 

@@ -122,10 +122,11 @@ def _derivation(cell: "Cell", moment: int | None, route: str, steps: int | None)
             raise ParameterError(f"moment {moment} of one step takes too long: {_OTHER_WAY}")
         return derive.one_step_moment(cell, moment, progress=True)
     if route == "exact" and (len(cell.states) > 1 or len(cell.gates) > 1):
+        named = f"rmt_jacobian.moments({cell.name!r}, ..., steps={steps or 'T'})"
         raise HypothesisError(
-            f"cell {cell.name!r} has {len(cell.states)} states and {len(cell.gates)} "
-            "preactivations: over several steps there are expressions for one of each only; for "
-            "numbers use rmt_jacobian.pencils.product_moments_of, or rmt-jacobian density"
+            f"over several steps there are exact expressions for cells with one state and one "
+            f"preactivation, not for {cell.name!r}: {named} has the numbers, as rmt-jacobian verify"
+            + (", and --route s-transform is an approximation" if len(cell.states) == 1 else "")
         )
     if route == "s-transform":
         if moment is None:

@@ -7,11 +7,15 @@ import click
 
 from rmt_jacobian.cli.options import RealNumber, WholeNumber
 from rmt_jacobian.cli.request import Request, command
+from rmt_jacobian.errors import ConvergenceError
 
 if TYPE_CHECKING:
     from rmt_jacobian.mean_field import PairLaw, UntiedLaw
 
 __all__ = ["known_digits", "mean_field_command"]
+
+_STEPS = 20  # over which frozen biases have not yet set the growth
+_SLOW = 0.01  # of the logarithm of a norm, a step
 
 
 @command(
@@ -26,7 +30,8 @@ __all__ = ["known_digits", "mean_field_command"]
     click.option(
         "--steps",
         type=WholeNumber(min=1, max=100_000),
-        help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).",
+        help="T: also the growth of squared gradients a step over T steps, m_1(T)^(1/T).  By "
+        "default 20 where frozen biases set another limit.",
     ),
     click.option(
         "--tolerance",
@@ -46,7 +51,9 @@ def mean_field_command(request: Request) -> None:
 
     asked, (cell, parameters) = request.options, request.point
     law = stationary(cell, parameters, tolerance=asked.tolerance)
-    results, errors = _results(law, law.pair(asked.input_correlation), asked.steps)
+    steps = asked.steps or (_STEPS if parameters.has_frozen_bias else None)
+    growth, unknown = _growth(law, steps, wanted=asked.steps is not None)
+    results, errors = _results(law, law.pair(asked.input_correlation), growth if steps else None)
     rows = _rows(results, errors)
     request.describe()
     for name, key, value, error in rows:
@@ -57,14 +64,44 @@ def mean_field_command(request: Request) -> None:
             "The cell jumps: two networks that see almost the same part, and the slope at c = 1 is "
             "infinite. Gradients see no jumps: --steps T gives their growth."
         )
-    if parameters.has_frozen_bias and results["chi1"] >= 1 and asked.steps is None:
+    if parameters.has_frozen_bias and results["chi1"] >= 1:
         request.say(
             "Slopes are those in the end, when the few sites whose frozen biases let them never "
-            "forget dominate: --steps T gives the growth over T steps."
+            "forget dominate: growth_rate is that of the steps asked for."
         )
+    request.say(unknown or _verdict(*growth, steps))
     columns = {"name": [key for _, key, _, _ in rows], "value": [row[2] for row in rows],
                "error": [row[3] for row in rows]}  # fmt: skip
     request.write({**results, "errors": errors}, columns)
+
+
+def _growth(
+    law: "UntiedLaw", steps: int | None, *, wanted: bool
+) -> tuple[tuple[float, float], str]:
+    """Return the growth of squared gradients over T steps, or in the end, with its error.
+
+    Where nobody asked for T steps, what is not known of them is only said.
+    """
+    if steps is None:
+        return (law.growth_rate, law.errors["growth_rate"]), ""
+    try:
+        return law.growth_over_with_error(steps), ""
+    except ConvergenceError as error:
+        if wanted:
+            raise
+        return (math.nan, math.nan), f"The growth over {steps} steps is not known: {error}"
+
+
+def _verdict(rate: float, error: float, steps: int | None) -> str:
+    """Say what becomes of gradients, in terms of their norm."""
+    norm, doubt = math.sqrt(rate), error / (2 * math.sqrt(rate)) if rate > 0 else 0.0
+    fate = "vanish" if rate + error < 1 else "explode" if rate - error > 1 else "keep their norm"
+    slowly = " slowly" if 0 < abs(math.log(norm or 1.0)) < _SLOW and fate[-1] != "m" else ""
+    over = "in the end" if steps is None else f"over {steps} step{'s' * (steps > 1)}"
+    return (
+        f"Gradients {fate}{slowly}: their norm changes by a factor of "
+        f"{known_digits(norm, doubt)} a step, {over}, with fresh weights at every step."
+    )
 
 
 def known_digits(value: float, error: float) -> str:
@@ -109,8 +146,8 @@ _WORDS = {
     "state_correlation": "C* of the states",
     "source_correlation": "of what W multiplies",
     "chi": "slope at c*",
-    "chi1": "slope at c = 1, growth rate of gradients",
-    "growth_rate": "of squared gradients a step, over the steps asked for",
+    "chi1": "slope at c = 1, growth of squared gradients a step in the end",
+    "growth_rate": "of squared gradients a step, over T steps",
     "timescale": "-1 / log |chi|, in steps",
     "variance_timescale": "xi_Q, of the state variance, in steps",
     "state_fourth_moment": "E[h^4]",
@@ -118,7 +155,7 @@ _WORDS = {
 
 
 def _results(
-    law: "UntiedLaw", pair: "PairLaw", steps: int | None
+    law: "UntiedLaw", pair: "PairLaw", growth: tuple[float, float] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return all numbers by name, and their errors; one number where there is one part of each."""
     found = {
@@ -138,8 +175,8 @@ def _results(
         found["variance_timescale"] = law.variance_timescale, law.errors["variance_timescale"]
         fourth, (variance, error) = law.state.site_law.state_moment(4), found["state_variance"]
         found["state_fourth_moment"] = fourth, 2 * error / (variance or 1.0) * fourth
-    if steps is not None:
-        found["growth_rate"] = law.growth_over_with_error(steps)
+    if growth is not None and not math.isnan(growth[0]):
+        found["growth_rate"] = growth
     ordered = [name for name in _WORDS if name in found]
     return {name: found[name][0] for name in ordered}, {name: found[name][1] for name in ordered}
 

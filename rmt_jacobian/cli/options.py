@@ -11,6 +11,7 @@ import click
 from rmt_jacobian.errors import ParameterError
 
 __all__ = [
+    "FRESH_WEIGHTS",
     "OUTPUT",
     "FilePath",
     "RealNumber",
@@ -28,6 +29,12 @@ __all__ = [
     "weights_option",
     "workers_option",
 ]
+
+# What to know of a theory of several steps.
+FRESH_WEIGHTS = (
+    "The law is that of fresh weights at every step. Networks that keep theirs, as all that are "
+    "trained do, differ from it over several steps: spectrum --tied samples them."
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,7 +38,6 @@ _QUANTILES = 400  # at which the law of a figure is solved
     click.option(
         "--out",
         type=OUTPUT,
-        required=True,
         metavar="FILE.npz",
         help="Where the singular values go: array singular_values, or log_singular_values and "
         "their errors, shape (samples, N).",
@@ -55,10 +55,7 @@ _QUANTILES = 400  # at which the law of a figure is solved
 def spectrum_command(request: Request) -> None:
     """Sample the singular values of T-step products of Jacobians."""
     asked, (cell, parameters) = request.options, request.point
-    if asked.out.suffix != ".npz":
-        raise ParameterError(f"--out must end in .npz, not {asked.out.name!r}")
-    with said_of("--out"):
-        check_writable(asked.out)
+    _check_output(asked.out)
     options = request.sampling
     if asked.log and options.pop("dtype") != "float64":
         raise ParameterError("--log works in double precision: leave out --dtype")
@@ -67,13 +64,24 @@ def spectrum_command(request: Request) -> None:
 
     found = (_LogValues if asked.log else _Values).sampled(cell, parameters, **options)
     metadata = np.array(json.dumps(request.settings))
-    write_whole(asked.out, lambda file: np.savez(file, **found.arrays(), metadata=metadata))
+    if asked.out is not None:
+        write_whole(asked.out, lambda file: np.savez(file, **found.arrays(), metadata=metadata))
     request.describe()
     results = found.results()
     request.say(*(f"{_TITLES[name]:<{found.indent}}{x:.6g}" for name, x in results.items()))
-    request.say(f"wrote {asked.out}")
+    if asked.out is not None:
+        request.say(f"wrote {asked.out}")
     request.draw(lambda: found.figure(*_title_and_theory(request)))
     request.write(results, _table(found.arrays()))
+
+
+def _check_output(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.suffix != ".npz":
+        raise ParameterError(f"--out must end in .npz, not {path.name!r}")
+    with said_of("--out"):
+        check_writable(path)
 
 
 def _title_and_theory(request: Request) -> "tuple[str, LyapunovExponents | None]":

@@ -52,6 +52,7 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
         parts += _moments_of_one_matrix(found)
     else:
         parts += ["## Moments, (1/dN) E tr (J Jᵀ)ᵏ", markdown_table(moment_table(found.rows))]
+    parts += ["## Variance, m_2 - m_1²", _table_of([row.variance for row in found.rows], found)]
     if found.s_1 or found.state.site_law is not None:
         parts += _s_1_section(found)
     if found.differences:
@@ -79,12 +80,7 @@ def _moments_of_one_matrix(found: Verification) -> list[str]:
         "## Second moment, (1/N) E tr (J Jᵀ)²",
         markdown_table([_HEADER, *(_cells(row) for row in found.rows)]),
         "## Mean, (1/N) E tr J Jᵀ",
-        markdown_table(
-            [
-                ("weights", "T", "exact", *_EXACT_SCORES, "sampled", "verdict"),
-                *(_mean_cells(row) for row in found.rows),
-            ]
-        ),
+        _table_of([row.mean for row in found.rows], found),
         "## Raw means over the networks, and the theory on their sites",
         markdown_table(
             [
@@ -243,8 +239,11 @@ def _notes(found: Verification) -> list[str]:
     )
     if found.state.site_law is not None:
         notes = _notes_on_one_matrix(found)
+        others = "m_1 and the variance m_2 - m_1^2; the first table is of m_2"
     else:
         notes = [count_of_moments(found.rows), MOMENT_NOTE, _finite_width_note(found)]
+        others = "the variance m_2 - m_1^2"
+    notes.append(f"The report has {others}.")
     if s_1:
         notes.append(f"s_1 measured from one-step products: {s_1}.")
     if any(row.second_moment.printed is not None for row in found.rows):
@@ -328,16 +327,21 @@ def _exact_scores(moment: Comparison) -> list[str]:
     return [z_score(z[name]) for name in ("exact", "exact on sites", "paired")]
 
 
-def _mean_cells(row: Row) -> tuple[str, ...]:
-    measured = row.mean.measured
-    return (
-        row.weights,
-        str(row.steps),
-        number(row.mean.exact),
-        *_exact_scores(row.mean),
-        estimate(measured.limit.value, measured.limit.standard_error),
-        row.mean.verdicts["exact"] or "",
-    )
+def _table_of(moments: Sequence[Comparison], found: Verification) -> str:
+    """Return the table of one moment of every row."""
+    header = ("weights", "T", "exact", *_EXACT_SCORES, "sampled", "verdict")
+    lines = [
+        (
+            row.weights,
+            str(row.steps),
+            number(moment.exact),
+            *_exact_scores(moment),
+            estimate(moment.measured.limit.value, moment.measured.limit.standard_error),
+            moment.verdicts["exact"] or "",
+        )
+        for row, moment in zip(found.rows, moments, strict=True)
+    ]
+    return markdown_table([header, *lines])
 
 
 def _raw_cells(row: Row) -> tuple[str, ...]:

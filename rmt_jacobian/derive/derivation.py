@@ -62,6 +62,8 @@ class Derivation:
         The left side of the equation, as LaTeX.
     weights
         The ensemble whose coefficients s_k are in the expression; None if they are symbols.
+    fresh_biases
+        Whether it takes biases that are drawn anew at every step, where the cell has a memory.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Derivation:
     hypotheses: tuple[str, ...]
     name: str = ""
     weights: str | None = None
+    fresh_biases: bool = False
 
     def __post_init__(self) -> None:
         used: set[sp.Basic] = set()
@@ -179,6 +182,8 @@ class Derivation:
             are those of another cell.
         ConvergenceError
             If the mean field has no solution.
+        HypothesisError
+            If the expression takes fresh biases, and those given are frozen.
         """
         weights = self._one_ensemble(weights)
         if isinstance(given, StationaryLaw):
@@ -189,6 +194,12 @@ class Derivation:
         else:
             self.cell.refuse_another(given.cell, "the law of the sites")
             return self._evaluated(given, weights, steps)
+        if self.fresh_biases and self.cell.memory and state.parameters.has_frozen_bias:
+            raise HypothesisError(
+                f"{self.quantity} is known for biases drawn anew at every step: take them so "
+                "(biases='redrawn', --biases redrawn), or for numbers with frozen ones "
+                "rmt_jacobian.moments(cell, parameters, weights=..., steps=T)"
+            )
         return self._evaluated(state.site_law or state.sites, weights, steps)
 
     def _evaluated(self, law: SiteAverages, weights: str, steps: int | None) -> float:

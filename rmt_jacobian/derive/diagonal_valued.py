@@ -236,7 +236,7 @@ def _derivation(
 ) -> Derivation:  # fmt: skip
     hypotheses = (*ONE_STEP_HYPOTHESES, "untied weights and biases")
     exact = sp.sympify(expression, strict=True)
-    return Derivation(cell, quantity, exact, symbols, hypotheses, name)
+    return Derivation(cell, quantity, exact, symbols, hypotheses, name, fresh_biases=True)
 
 
 @named_arguments

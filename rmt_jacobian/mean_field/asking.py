@@ -181,6 +181,7 @@ def untied_law_of(network: Network, parameters: Point = None, *, what: str) -> U
     if not isinstance(law, UntiedLaw):
         raise HypothesisError(
             f"{what} is known for untied weights: take stationary(..., dynamics='untied'), "
-            f"not {law.dynamics!r}, or sample networks that keep their weights"
+            f"not {law.dynamics!r}, or sample networks that keep their weights, as "
+            "sample_singular_values(..., tied=True) and sample_lyapunov(..., tied=True) do"
         )
     return law

@@ -199,7 +199,6 @@ BAD = [
     (["verify", "--seed", "-1"], "x>=0"),
     (["verify", "--weights", "unitary"], "'gaussian', 'orthogonal'"),
     (["verify", "--out", "point.toml"], "not a folder"),
-    (["spectrum", "vanilla"], "--out"),
     (["spectrum", "vanilla", "--out", "values.txt"], ".npz"),
     (["spectrum", "vanilla", "--out", "v.npz", "--figure", "f.xyz"], "xyz"),
     (["nonsense"], "nonsense"),

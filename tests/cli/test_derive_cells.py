@@ -40,4 +40,4 @@ def test_many_steps_are_refused_with_what_to_use_instead(run, arguments):
     status, out, err = run("derive", *arguments)
     assert (status, out) == (2, "")
     assert len(err.splitlines()) == 1
-    assert "product_moments_of" in err
+    assert "rmt_jacobian.moments" in err

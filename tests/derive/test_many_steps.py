@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -408,3 +409,17 @@ def test_laws_of_other_cells_are_refused() -> None:
     for found in (exact_second_moment(minimalrnn), diagonal_valued_recursion(minimalrnn)):
         with pytest.raises(ParameterError, match="that of 'vanilla', not of 'minimalrnn'"):
             found.evaluate(law, steps=2)
+
+
+@pytest.mark.parametrize("find", [exact_mean, exact_second_moment, exact_variance])
+def test_frozen_biases_of_a_cell_with_memory_are_refused(find):
+    """With them a site that keeps its state keeps it: at T = 10 the formula is off by 1e4."""
+    values = {"weight_std": 1, "input_std": 1, "input_variance": 1, "bias_std": 2}
+    frozen = Parameters.of(minimalrnn, values, bias_kind="frozen")
+    with pytest.raises(HypothesisError, match=r"redrawn.*moments"):
+        find(minimalrnn).evaluate(frozen, steps=10)
+    find(minimalrnn).evaluate(frozen.with_values({"bias_std": 0}), steps=10)
+    # Without memory the steps are free of each other, whatever the biases do.
+    p = Parameters.of(vanilla, values, bias_kind="frozen")
+    fresh = find(vanilla).evaluate(replace(p, bias_kind="redrawn"), steps=10)
+    assert find(vanilla).evaluate(p, steps=10) == pytest.approx(fresh, rel=0.05)
