@@ -62,6 +62,8 @@ def _beside(chain: Chain, s: np.ndarray, start: np.ndarray, sign: int) -> np.nda
 def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the cdf of the singular values of a chain at s, and where it was solved."""
     xp = chain.namespace
-    found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
+    # Few sites may never see what another W passes on: their equation has fewer blocks.
+    known = xp.asarray(start) if start.shape[1] == chain.blocks else None
+    found = solve_chain(chain, xp.asarray(s + 0j), known)
     potential = chain.potential(found.s, found.sigma, found.averages)
     return 1 - to_numpy(xp.imag(potential)) / math.pi, to_numpy(found.converged)

@@ -9,11 +9,13 @@ import sympy as sp
 from rmt_jacobian.cells import (
     Cell,
     Preactivation,
+    compile_cell,
     gru,
     gru_reset_after,
     lstm,
     lstm_cell,
     lstm_peephole,
+    relu,
 )
 from rmt_jacobian.comparison import finite_size_null, ks_distance
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -168,3 +170,28 @@ def test_replicates_and_names() -> None:
         block_singular_value_law(drawn(gru, 1, 8), [GaussianWeights(0.0)] * 3)
     with pytest.raises(ParameterError, match="order"):
         chain_moments(law.chain, -1)
+
+
+def test_a_replicate_may_never_see_what_one_w_passes_on() -> None:
+    """The rare sites of one draw have another gate open; the other draw has none of them."""
+    e, f, state = sp.symbols("e f s", real=True)
+    cell = Cell(
+        "rare", (state,), sp.Symbol("x", real=True),
+        (Preactivation("g1", e, sp.tanh(state)), Preactivation("g2", f, state)),
+        (e / 4 + relu(f),),
+    )  # fmt: skip
+    compiled = compile_cell(cell)
+
+    def sites(open_ones: int) -> BlockHistory:
+        s = np.linspace(-1, 1, 64)
+        f = np.where(np.arange(64) < open_ones, 1.0, -1.0)
+        return BlockHistory.of([compiled.derivatives([s], [s, f], 0 * s)], cell)
+
+    weights = [GaussianWeights(1.0), GaussianWeights(0.5)]
+    seen, unseen = sites(1), sites(0)
+    law = block_singular_value_law(seen, weights, tolerance=1e-4, replicates=[unseen])
+    alone = block_singular_value_law(unseen, weights, tolerance=1e-4)
+    x = np.linspace(0.01, 0.99 * alone.support()[1], 200)
+    apart = float(np.abs(law.cdf(x) - alone.cdf(x)).max())
+    assert law.chain.blocks > alone.chain.blocks
+    assert law.error_estimate == pytest.approx(apart, rel=0.2)
