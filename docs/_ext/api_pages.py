@@ -137,7 +137,8 @@ def write_api_pages(docs: Path, layers: list[str]) -> None:
             (target / "names" / f"{name}.rst").write_text(name_page(name), encoding="utf-8")
     (target / "groups.txt").write_text("\n".join(sections), encoding="utf-8")
     pages = []
-    for name in (layer.strip("()") for layer in reversed(layers)):
+    modules = [layer.strip("()") for layer in reversed(layers) if not layer.startswith("_")]
+    for name in modules:
         qualified = f"{PACKAGE}.{name}"
         if name == "cli" or importlib.util.find_spec(qualified) is None:
             continue  # the command line has a page of its own

@@ -64,14 +64,6 @@ class EigenvalueSolution:
         return self
 
 
-class Atoms(tuple[tuple[float, float, float], ...]):
-    """Atoms (re, im, mass), as ``law.atoms()`` returns them; ``law.atoms`` holds the same."""
-
-    def __call__(self) -> tuple[tuple[float, float, float], ...]:
-        """Return them."""
-        return tuple(self)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class EigenvalueLaw(Drawn):
     r"""The law of the dN eigenvalues of :math:`J`, of total mass 1 (the Brown measure).
@@ -175,19 +167,22 @@ class EigenvalueLaw(Drawn):
         ends = [curve[np.argmax(np.abs(curve))] for curve in curves]
         return max(furthest, self._furthest(max(ends, key=abs)))
 
-    @cached_property
-    def atoms(self) -> Atoms:
-        r"""Eigenvalues of positive mass, as (re, im, mass): ``law.atoms()``.
+    def atoms(self) -> tuple[tuple[float, float, float], ...]:
+        r"""Return the eigenvalues of positive mass, as (re, im, mass).
 
         Candidates are 0 and the eigenvalues that many site matrices A share.  The mass of one is
         :math:`\lim (\lambda - \lambda_0) \, \tau((\lambda - J)^{-1})`, averaged over a small
         circle; it counts where a ten times larger circle agrees.
         """
+        return self._atoms
+
+    @cached_property
+    def _atoms(self) -> tuple[tuple[float, float, float], ...]:
         candidates = np.array(_shared(self.problem))
         scale = self._support.radius if self.problem.blocks else 1.0
         outer, inner = (self._masses(candidates, scale * share) for share in _ATOM_RADII)
         heavy = (inner > _LIGHTEST) & (np.abs(outer - inner) < 0.01 * inner)
-        return Atoms(
+        return tuple(
             (float(location.real), float(location.imag), float(mass))
             for location, mass in zip(candidates[heavy], inner[heavy], strict=True)
         )
