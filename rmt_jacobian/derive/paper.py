@@ -135,7 +135,7 @@ def _legend(
     items = [_left_side(derivation), _MOMENTS]
     averages = [quantity for quantity in symbols.values() if isinstance(quantity, SiteAverage)]
     if averages:
-        items.append(r"$\langle \cdot \rangle$: average over sites")
+        items.append(r"$\langle \cdot \rangle$: average over sites in the stationary state")
     if letters:
         names = ", ".join(f"${symbol_latex(letter)}$" for letter in letters)
         items.append(f"{names}: functions of the variables of one site")
@@ -157,7 +157,7 @@ def _legend(
         )
     if sums.known:
         names = ", ".join(f"${printer.doprint(symbol)}$" for symbol in sums.known.values())
-        items.append(f"{names}: abbreviations")
+        items.append(f"{names}: abbreviation{'s' * (len(sums.known) > 1)}")
     functions = {
         type(node).__name__ for value in letters.values() for node in value.atoms(sp.Function)
     }
@@ -199,7 +199,12 @@ def _variables(cell: "Cell", read: set[sp.Basic]) -> list[str]:
     for each in reversed(cell.preactivations):  # a source reads earlier ones
         if each.symbol in read:
             read |= each.source.free_symbols | ({cell.input} if each.reads_input else set())
-    items = [f"${symbol_latex(each)}$: state of a site" for each in cell.states if each in read]
+    items = [
+        f"${symbol_latex(each)}$: state of a site, "
+        f"${symbol_latex(each)}' = {Typesetter().doprint(update)}$ one step later"
+        for each, update in zip(cell.states, cell.updates, strict=True)
+        if each in read
+    ]
     if cell.input in read:
         items.append(f"${symbol_latex(cell.input)}$: input of a site")
     for each in cell.preactivations:
@@ -221,7 +226,8 @@ def _meaning(quantity: Quantity) -> str:
             return (
                 r"scale of the recurrent weights of preactivation "
                 rf"{_code(quantity.preactivation)}, "
-                rf"$\tau(W W^{{\mathsf{{T}}}}) = {quantity.latex}^2$"
+                rf"$\frac{{1}}{{N}} \mathrm{{E}} \operatorname{{tr}} W W^{{\mathsf{{T}}}} = "
+                rf"{quantity.latex}^2$"
             )
         case Shorthand():
             return _words(quantity.words)
