@@ -145,18 +145,16 @@ def _population(
     seed: int,
 ) -> "tuple[Sites, TiedSteadyState | None]":  # fmt: skip
     """Return sites of the law that the dynamics settle into, and the steady state if tied."""
-    from rmt_jacobian.mean_field import fixed_points, tied_steady_state, untied_state
+    from rmt_jacobian.mean_field import stationary, tied_steady_state
 
     if dynamics != "tied" and tolerance is not None:
         raise ParameterError("--tolerance is for --dynamics tied: leave it out")
     if dynamics == "untied":
-        return untied_state(cell, parameters).history(1, count=count, seed=seed)[0], None
+        state = stationary(cell, parameters).state
+        return state.history(1, count=count, seed=seed)[0], None
     if dynamics == "fixed-point":
-        points = fixed_points(cell, parameters)
-        if not points:
-            raise ParameterError("there is no fixed point at these parameters: lower weight_std")
-        # The largest: the zero fixed point comes first where there are others.
-        return points[-1].sites(count, seed), None
+        law = stationary(cell, parameters, dynamics="at_rest")
+        return law.point.sites(count, seed), None
     found = tied_steady_state(
         cell,
         parameters,

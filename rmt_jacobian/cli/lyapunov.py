@@ -117,9 +117,9 @@ def _sampled(request: Request) -> "LyapunovSamples":
 def _largest(cell: "Cell", parameters: "Parameters") -> float:
     """Return half the logarithm of the growth rate of a small change."""
     from rmt_jacobian.lyapunov import largest_exponent
-    from rmt_jacobian.mean_field import untied_state
+    from rmt_jacobian.mean_field import stationary
 
-    return largest_exponent(untied_state(cell, parameters))
+    return largest_exponent(stationary(cell, parameters).state)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, untied_state
+from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, stationary
 from rmt_jacobian.sampling import Weights, checked_weights, ensemble_of
 from rmt_jacobian.singular_values import singular_value_law
 
@@ -198,7 +198,7 @@ def verify(
     if width < 2:
         raise ParameterError(f"width must be at least 2, for networks of two widths, not {width}")
     namespace(device)  # refused before anything is computed
-    state = untied_state(cell, parameters)
+    state = stationary(cell, parameters).state
     spectra_at = (
         [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
     )

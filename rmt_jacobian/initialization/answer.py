@@ -19,7 +19,7 @@ from rmt_jacobian.initialization.report import (
 )
 from rmt_jacobian.initialization.search import CriticalSearch
 from rmt_jacobian.initialization.surface import Optimality
-from rmt_jacobian.mean_field import PairState, untied_state
+from rmt_jacobian.mean_field import stationary
 from rmt_jacobian.mean_field.averages.factors import independent_products
 from rmt_jacobian.mean_field.memory.affine import affine_form
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
@@ -137,8 +137,7 @@ def _is_exact(search: CriticalSearch) -> bool:
 
 
 def _exact_growth(cell: Cell, parameters: Parameters) -> float:
-    state = untied_state(cell, parameters)
-    return math.log(PairState(state, 1.0, state.source_squares).gradient_growth)
+    return math.log(stationary(cell, parameters).growth_rate)
 
 
 def _on_surface(

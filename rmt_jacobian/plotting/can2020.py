@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, gru, lstm
 from rmt_jacobian.eigenvalues import eigenvalue_law
-from rmt_jacobian.mean_field import Sites, fixed_points, gru_open_gain, marginal_exponent
+from rmt_jacobian.mean_field import Sites, gru_open_gain, marginal_exponent, stationary
 from rmt_jacobian.plotting.can2020_panels import (
     colors,
     gain_symbol,
@@ -220,7 +220,8 @@ def can2020_figure2_right(
         label=f"network at rest, $a_z = {max(update_gains):g}$",
     )  # fmt: skip
     for gain, color in zip(update_gains, colors(len(update_gains)), strict=True):
-        point = fixed_points(gru, base.with_values({"update.weight_std": gain}))[-1]
+        at = base.with_values({"update.weight_std": gain})
+        point = stationary(gru, at, dynamics="at_rest").point
         label = f"$a_z = {gain:g}$"
         for curve in eigenvalue_law(point.sites(sites, seed)).boundary(800):
             left.plot(np.real(curve), np.imag(curve), color=color, linewidth=1.4, label=label)
@@ -236,7 +237,8 @@ def can2020_figure2_right(
 
 def _marginal_panel(ax: Axes, base: Parameters, largest: float) -> None:
     gains = np.linspace(1.0, largest, 24)
-    points = [fixed_points(gru, base.with_values({"update.weight_std": a}))[-1] for a in gains]
+    values = [base.with_values({"update.weight_std": a}) for a in gains]
+    points = [stationary(gru, at, dynamics="at_rest").point for at in values]
     excess = np.array([p.edge_beyond_memory() for p in points])
     C_h = points[0].moments[0]
     c = marginal_exponent(gru_open_gain(points[0]), C_h)

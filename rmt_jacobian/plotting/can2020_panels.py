@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.eigenvalues import EigenvalueLaw, eigenvalue_law
-from rmt_jacobian.mean_field import FixedPoint, fixed_points, slow_share, tied_steady_state
+from rmt_jacobian.mean_field import FixedPoint, slow_share, stationary, tied_steady_state
 from rmt_jacobian.plotting.eigenvalues import plot_eigenvalues
 from rmt_jacobian.sampling.networks.eigenvalues import jacobian_eigenvalues
 from rmt_jacobian.sampling.networks.plane import sample_eigenvalues
@@ -82,7 +82,8 @@ def _law_along(cell: Cell, parameters: Parameters, sites: int, seed: int) -> Eig
 
 
 def _law_at_rest(cell: Cell, parameters: Parameters, sites: int, seed: int) -> EigenvalueLaw:
-    return eigenvalue_law(fixed_points(cell, parameters)[-1].sites(sites, seed))
+    point = stationary(cell, parameters, dynamics="at_rest").point
+    return eigenvalue_law(point.sites(sites, seed))
 
 
 def plot_radius_against_gain(
@@ -175,7 +176,8 @@ def plot_slow_modes(
     :cite:t:`Can2020`, Figures 1f and 3f.
     """
     for gain, color in zip(gains, colors(len(gains)), strict=True):
-        point = fixed_points(cell, parameters.with_values({f"{gate}.weight_std": gain}))[-1]
+        at = parameters.with_values({f"{gate}.weight_std": gain})
+        point = stationary(cell, at, dynamics="at_rest").point
         distances = np.sort(np.abs(1 - _at_fixed_point(point, width, seed)))[:width]
         nearest = max(float(distances[0]), 1e-15)
         r = np.geomspace(nearest, 0.3, 100)

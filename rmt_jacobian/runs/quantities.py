@@ -6,13 +6,11 @@ from functools import cached_property
 
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.eigenvalues import eigenvalue_law
-from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
     Sites,
     UntiedLaw,
     UntiedState,
-    fixed_points,
     stationary,
 )
 from rmt_jacobian.pencils import ProductMoments, product_moments_of
@@ -113,11 +111,8 @@ class Point:
     def _state_sites(self) -> Sites:
         if self.dynamics == "untied":
             return self._state.history(1, count=self.sites, seed=self.seed)[0]
-        points = fixed_points(self.cell, self.parameters)
-        if not points:
-            raise ConvergenceError("no fixed point was found: lower weight_std")
-        # The largest: the zero fixed point comes first where there are others.
-        return points[-1].sites(self.sites, self.seed)
+        law = stationary(self.cell, self.parameters, dynamics="at_rest")
+        return law.point.sites(self.sites, self.seed)
 
 
 QUANTITIES: dict[str, Callable[[Point], float]] = {
