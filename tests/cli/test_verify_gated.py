@@ -7,7 +7,15 @@ import pytest
 SMALL = ["--width", 32, "--samples", 4, "--steps", 2, "-p", "input_std=1"]
 
 
-@pytest.mark.parametrize("cell", ["gru", "gru-reset-after", "lstm", "lstm-peephole"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        pytest.param("gru", marks=pytest.mark.thorough),
+        "gru-reset-after",
+        "lstm",
+        pytest.param("lstm-peephole", marks=pytest.mark.thorough),
+    ],
+)
 def test_verify_reports_both_moments_of_every_cell(run, tmp_path, cell):
     status, out, err = run("verify", cell, *SMALL, "--steps", 1, "--no-spectra")
     assert status == 0, err
@@ -50,7 +58,11 @@ def test_verify_compares_spectra_of_two_states(run):
         (["gru", "-p", "input_std=0"], "the states fall silent"),
         (["gru", "--tied"], "it is an approximation here"),
         (["gru", "-p", "weight_std=0", "-p", "input_std=1"], "free steps"),
-        (["gru", "-p", "weight_std=1000", "-p", "input_std=1"], "free steps"),
+        pytest.param(
+            ["gru", "-p", "weight_std=1000", "-p", "input_std=1"],
+            "free steps",
+            marks=pytest.mark.thorough,
+        ),
     ],
 )
 def test_extreme_points_give_a_finite_report(run, arguments, words):

@@ -16,6 +16,7 @@ from rmt_jacobian.pencils import (
     OrthogonalWeights,
     chain_moments,
 )
+from tests.in_turn import in_turn
 from tests.ledger.gated import (
     dense_weights,
     gru_jacobian,
@@ -94,7 +95,11 @@ def gru_growth(point):
     return z2 + s_z**2 * slope_z * (Q + f2) + open2 * s_y**2 * slope_y * (r2 + s_r**2 * slope_r * Q)
 
 
-@pytest.mark.parametrize("point", [GRU, RESETTING], ids=["weak reset", "strong reset"])
+@pytest.mark.parametrize(
+    "point",
+    [GRU, pytest.param(RESETTING, marks=pytest.mark.thorough)],
+    ids=["weak reset", "strong reset"],
+)
 def test_growth_rate_of_the_gru(point):
     def run(rng, steps):
         return (ratio for _, _, ratio in gru_steps(point, 20_000, steps, rng))
@@ -104,7 +109,9 @@ def test_growth_rate_of_the_gru(point):
     agrees(list(networks(run, seed=2, samples=6)), found)
 
 
-@pytest.mark.parametrize(("cell", "reads"), [(lstm, "h"), (lstm_peephole, "c")])
+@pytest.mark.parametrize(
+    ("cell", "reads"), [(lstm, "h"), pytest.param(lstm_peephole, "c", marks=pytest.mark.thorough)]
+)
 def test_growth_rate_of_the_lstm(cell, reads):
     """Changes of h and c along a network, after those of the start have turned into the fastest."""
 
@@ -216,8 +223,11 @@ def lstm_words(sites):
     return J, Jt
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", [gru, lstm], ids=["gru", "lstm"])
+@pytest.mark.parametrize(
+    ("cell", "weights"),
+    in_turn([gru, lstm], ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_second_moment_over_t_steps(cell, weights):
     """Three steps of networks whose sites repeat a few."""
     rng, width, count = np.random.default_rng(7), 360, 4
@@ -250,7 +260,9 @@ def test_second_moment_over_t_steps(cell, weights):
 # Eigenvalues
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_eigenvalue_law(weights):
     """Shares of eigenvalues in disks, of an LSTM whose gates read c, at drawn sites."""
     rng, width = np.random.default_rng(8), 400

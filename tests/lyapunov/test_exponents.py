@@ -110,7 +110,9 @@ def test_constant_gates_follow_from_the_law_of_one_site():
     assert rho / (1 + kappa * rho) == pytest.approx(y, rel=1e-6)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_gated_exponents_are_those_of_sampled_networks(weights):
     p, width = Parameters.of(minimalrnn), 96
     sampled = sample_lyapunov(minimalrnn, p, weights=weights, steps=300, width=width, samples=4)

@@ -47,14 +47,17 @@ def variances(weight: float) -> tuple[float, ...]:
     return state.preactivation_variances
 
 
-@pytest.mark.parametrize("weight", [0.987, 0.99, 1.0])
+@pytest.mark.parametrize("weight", [0.987, pytest.param(0.99, marks=pytest.mark.thorough), 1.0])
 def test_an_echo_that_grows_by_little_lives(weight: float) -> None:
     q, of_gate = variances(weight)
     assert q == pytest.approx(echo_variance(weight, of_gate), rel=0.3)  # the tolerance
     assert q > 0
 
 
-@pytest.mark.parametrize("weight", [0.5, 0.9, 0.95, 0.97, 0.98])
+@pytest.mark.parametrize(
+    "weight",
+    [0.5, *(pytest.param(each, marks=pytest.mark.thorough) for each in (0.9, 0.95, 0.97)), 0.98],
+)
 def test_an_echo_that_falls_beside_a_gate_that_lives_is_0(weight: float) -> None:
     q, of_gate = variances(weight)
     assert q == 0

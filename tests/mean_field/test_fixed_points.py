@@ -25,6 +25,7 @@ from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import fixed_points
 from rmt_jacobian.mean_field.at_rest.moment_map import _on_the_line
 from tests import gauss_legendre as gl
+from tests.in_turn import in_turn
 from tests.mean_field.tied import (
     gru_jacobian,
     lstm_jacobian,
@@ -198,8 +199,7 @@ def test_sites_of_an_lstm_rest():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("cell", "kind"), in_turn(["lstm", "gru"], ["gaussian", "orthogonal"]))
 def test_edge_of_sampled_spectra(cell, kind):
     width, rng = 700, np.random.default_rng(8)
     if cell == "gru":

@@ -286,7 +286,7 @@ def test_two_networks_that_part_slowly() -> None:
     assert pair.source_correlations[0] == pytest.approx(expected, abs=error)
 
 
-@pytest.mark.parametrize("weight_std", [2.7, 2.85, 3.2])
+@pytest.mark.parametrize("weight_std", [2.7, pytest.param(2.85, marks=pytest.mark.thorough), 3.2])
 def test_what_attracts_two_networks(weight_std: float) -> None:
     """Where c = 1 repels, the slope at c* < 1 is below 1, by about as much as it is above at 1."""
     found = by_sites(lstm, just_above_criticality(weight_std), tolerance=1e-2)
@@ -433,7 +433,7 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
     ("cell", "changed"),
     [
         (lstm, {"input_std": 0.6, "forget.bias_mean": 1.0}),
-        (lstm_peephole, {"input_std": 1.0}),
+        pytest.param(lstm_peephole, {"input_std": 1.0}, marks=pytest.mark.thorough),
         (gru_reset_after, {"input_std": 1.0}),
     ],
     ids=["lstm", "lstm-peephole", "gru-reset-after"],
