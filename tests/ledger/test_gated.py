@@ -312,8 +312,8 @@ def test_atoms():
 
 def test_instability_of_the_nonzero_fixed_points():
     """At lambda = 1 the update gate drops out of S, and rho_0^2 - 1 is what is left."""
-    for a_h in (1.6, 2.0, 3.0, 5.0, 9.0):
-        for a_r in (0.5, 2.0, 5.0, 30.0, 90.0):
+    for a_h in (1.6, 3.0, 9.0):
+        for a_r in (0.5, 5.0, 90.0):
             found = nonzero_state_variances(a_h, a_r)
             stds = {"update.weight_std": 3.0, "reset.weight_std": a_r, "candidate.weight_std": a_h}
             points = [

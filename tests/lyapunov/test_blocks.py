@@ -115,11 +115,11 @@ def test_every_w_may_have_an_ensemble_of_its_own():
     p = Parameters.of(gru).with_values(input_std=1.0)
     x = np.array([0.5])
     both = [
-        lyapunov_exponents(gru, p, weights=name, quantiles=x, draws=2**14)
+        lyapunov_exponents(gru, p, weights=name, quantiles=x, draws=2**12)
         for name in ("gaussian", "orthogonal")
     ]
     mixed = {"update": "gaussian", "reset": "gaussian", "candidate": "orthogonal"}
-    between = lyapunov_exponents(gru, p, weights=mixed, quantiles=x, draws=2**14).exponents[0]
+    between = lyapunov_exponents(gru, p, weights=mixed, quantiles=x, draws=2**12).exponents[0]
     assert both[0].exponents[0] < between < both[1].exponents[0]
 
 

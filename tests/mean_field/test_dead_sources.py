@@ -116,10 +116,7 @@ def rare_square(weights: tuple[float, float, float]) -> float:
             np.einsum("efv,e,f,v", values, a, c, b) + below * np.einsum("ev,e,v", silent, a, b)
         )
 
-    y = 1e-6
-    for _ in range(200):
-        y = image(y)
-    return y
+    return brentq(lambda y: image(y) / y - 1, 1e-7, 1e-5, rtol=1e-9)
 
 
 def test_a_source_that_one_site_in_a_thousand_keeps_alive() -> None:

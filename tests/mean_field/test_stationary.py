@@ -432,7 +432,7 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("cell", "changed"),
     [
-        (lstm, {"input_std": 0.6, "forget.bias_mean": 1.0}),
+        pytest.param(lstm, {"input_std": 0.6, "forget.bias_mean": 1.0}, marks=pytest.mark.thorough),
         pytest.param(lstm_peephole, {"input_std": 1.0}, marks=pytest.mark.thorough),
         (gru_reset_after, {"input_std": 1.0}),
     ],
