@@ -74,18 +74,15 @@ def test_extreme_points_give_a_finite_report(run, arguments, words):
     assert "nan" not in out
 
 
-@pytest.mark.parametrize(
-    "weights", ["orthogonal", pytest.param("gaussian", marks=pytest.mark.thorough)]
-)
-def test_saturated_gates_lose_no_moment(run, weights):
+def test_saturated_gates_lose_no_moment(run):
     # The states of most sites are multiples of each other here.
     status, out, err = run(
         "verify", "lstm", "-p", "weight_std=1000", "-p", "input_std=1", "--width", 24,
-        "--samples", 4, "--steps", 3, "--no-spectra", "--weights", weights,
+        "--samples", 4, "--steps", 2, "--no-spectra",
     )  # fmt: skip
     assert status == 0, err
     assert "unknown /" not in out
-    assert "paired agrees in 2 of 2 moments" in out
+    assert "paired agrees in 4 of 4 moments" in out
 
 
 @pytest.mark.parametrize(

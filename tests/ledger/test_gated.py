@@ -61,10 +61,10 @@ def networks(run, *, seed, samples=8, skip=40, steps=90):
 
 
 def test_variances():
-    """Each gate of a network of width 40 000 reads E[h^2] or E[c^2] at its last steps."""
+    """Each gate of a network of width 10 000 reads E[h^2] or E[c^2] at its last steps."""
 
     def run(rng, steps):
-        for h, c, _ in lstm_steps(LSTM, 40_000, steps, rng, "c"):
+        for h, c, _ in lstm_steps(LSTM, 10_000, steps, rng, "c"):
             yield np.mean(h**2), np.mean(c**2)
 
     squares = np.array(list(networks(run, seed=1)))
@@ -72,6 +72,7 @@ def test_variances():
     h2, c2 = squares.mean(axis=0)
     for k, (std, input_std, _) in enumerate(LSTM):
         q = std**2 * (squares[:, 0] if k == 3 else squares[:, 1]) + input_std**2
+        # 80,000 sites over 50 steps with a memory of some ten: a standard error of about 9e-4.
         assert np.mean(q) == pytest.approx(state.preactivation_variances[k], rel=3e-3)
         agrees(q, state.preactivation_variances[k], errors=6.0)
     assert c2 > 2 * h2

@@ -104,7 +104,7 @@ def test_exponents_are_those_of_sampled_networks(cell: Cell, weights: str):
     p, width = Parameters.of(cell).with_values(input_std=1.0), 96
     sampled = sample_lyapunov(cell, p, weights=weights, steps=200, width=width, samples=3)
     assert sampled.exponents.shape[1] == len(cell.states) * width
-    places = (np.array([0.03, 0.4, 0.6, 0.9]) * sampled.exponents.shape[1]).astype(int)
+    places = (np.array([0.03, 0.4, 0.8]) * sampled.exponents.shape[1]).astype(int)
     found = lyapunov_exponents(cell, p, weights=weights, quantiles=sampled.quantiles[places])
     error = np.hypot(sampled.standard_error[places], found.errors)
     # The exponents of N sites differ from the limit by O(1/N), measured up to 2/N here.
@@ -115,11 +115,11 @@ def test_every_w_may_have_an_ensemble_of_its_own():
     p = Parameters.of(gru).with_values(input_std=1.0)
     x = np.array([0.5])
     both = [
-        lyapunov_exponents(gru, p, weights=name, quantiles=x, draws=2**12)
+        lyapunov_exponents(gru, p, weights=name, quantiles=x, draws=2**14)
         for name in ("gaussian", "orthogonal")
     ]
     mixed = {"update": "gaussian", "reset": "gaussian", "candidate": "orthogonal"}
-    between = lyapunov_exponents(gru, p, weights=mixed, quantiles=x, draws=2**12).exponents[0]
+    between = lyapunov_exponents(gru, p, weights=mixed, quantiles=x, draws=2**14).exponents[0]
     assert both[0].exponents[0] < between < both[1].exponents[0]
 
 
@@ -151,7 +151,7 @@ def test_frozen_biases_leave_the_bulk_to_typical_sites():
     values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,
               "input_variance": 0.8}  # fmt: skip
     p = Parameters.of(gru, values, bias_kind="frozen")
-    x = np.array([0.1, 0.5, 0.9])
+    x = np.array([0.1, 0.7])
     found, errors, _ = block_exponents(
         untied_state(gru, p), "gaussian", np.array([0.0, *x]), draws=2**14
     )
