@@ -14,7 +14,6 @@ from rmt_jacobian.cells import (
     Preactivation,
     gru,
     lstm,
-    minimalrnn,
     vanilla,
     vanilla_cell,
 )
