@@ -67,7 +67,7 @@ def test_verify_compares_spectra_of_two_states(run):
 )
 def test_extreme_points_give_a_finite_report(run, arguments, words):
     status, out, err = run(
-        "verify", *arguments, "--width", 24, "--samples", 4, "--steps", 3, "--no-spectra"
+        "verify", *arguments, "--width", 24, "--samples", 4, "--steps", 2, "--no-spectra"
     )
     assert status == 0, err
     assert words in out

@@ -115,6 +115,7 @@ def test_a_column_that_is_off_by_three_percent_changes_its_verdict(monkeypatch, 
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_columns_off_by_three_percent_fail_at_the_defaults_and_right_ones_do_not():
     found = verify(minimalrnn, FIGURE_1, steps=[1], spectra=False)
     for row in found.rows:
