@@ -65,11 +65,14 @@ def test_reference_values(entry: dict) -> None:
         assert printed == pytest.approx(row["printed"], rel=1e-8)
 
 
+ALSO_PAIRED = ["saturated", "leaky", "biased gate", "random biases"]  # see below
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.thorough) if name == "biased gate" else name
+        pytest.param(name, marks=pytest.mark.thorough) if name in ALSO_PAIRED else name
         for name in POINTS
         if name != "long memory"
     ],
@@ -123,7 +126,7 @@ def paired_over_sites(name: str, T: int, weights: str, samples: int) -> tuple[np
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights"),
-    in_turn(["saturated", "leaky", "biased gate", "random biases"], ["gaussian", "orthogonal"]),
+    in_turn(ALSO_PAIRED, ["gaussian", "orthogonal"]),
 )
 def test_the_recursion_against_the_paired_theory(name: str, weights: str) -> None:
     point, T = POINTS[name], 8

@@ -79,7 +79,7 @@ def test_a_constant_is_a_function() -> None:
     assert LAW.expect(lambda x: 3.0) == pytest.approx(3.0, rel=1e-12)
 
 
-@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("order", [pytest.param(1, marks=pytest.mark.thorough), 3])
 def test_entropies_of_laws_with_a_hard_edge(order: int) -> None:
     law = FussCatalan(order)
     low, high = law.support()

@@ -241,7 +241,7 @@ def test_equation_12d():
             derivation.evaluate(law, weights=weights, steps=20)
             for derivation in (exact_second_moment(minimalrnn), s_transform_moment(minimalrnn, 2))
         )
-        m_2 = products(LONG_MEMORY, 20, weights=weights, seed=124, networks=20)[:, 1]
+        m_2 = products(LONG_MEMORY, 20, weights=weights, seed=124, networks=12)[:, 1]
         agrees(m_2, ours)
         differs(m_2, free, errors=7)
         differs(m_2, printed_12(LONG_MEMORY, s_1, 20))

@@ -95,8 +95,8 @@ def _constant_wave(mu: float, a: float, sigma: float) -> float:
 @pytest.mark.parametrize(
     ("cell", "weights"),
     [
-        (lstm, "gaussian"),
-        pytest.param(gru, "gaussian", marks=pytest.mark.thorough),
+        pytest.param(lstm, "gaussian", marks=pytest.mark.thorough),
+        (gru, "gaussian"),
         (gru_reset_after, "orthogonal"),
     ],
 )

@@ -22,6 +22,7 @@ from rmt_jacobian.pencils import (
 )
 from rmt_jacobian.sampling import sample_lyapunov
 from rmt_jacobian.singular_values import singular_value_law
+from tests.in_turn import in_turn
 from tests.mean_field.kinked import average
 
 QUANTILES = np.array([0.004, 0.05, 0.3, 0.5, 0.8, 0.95, 0.996])
@@ -191,8 +192,8 @@ def test_no_weights_and_long_memory_are_refused():
             lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=[0.5])
 
 
-@pytest.mark.parametrize("count", [5, 60])  # solved one by one, and interpolated
-@pytest.mark.parametrize("solver", ["one state", "blocks"])
+# 5 are solved one by one, 60 are interpolated.
+@pytest.mark.parametrize(("solver", "count"), in_turn(["blocks", "one state"], [5, 60]))
 def test_an_exponent_that_is_not_found_costs_itself_alone(monkeypatch, solver, count):
     chain = {"one state": LongChain, "blocks": LongBlockChain}[solver]
     p = Parameters.of(minimalrnn)

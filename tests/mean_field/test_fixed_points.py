@@ -112,9 +112,9 @@ def test_a_real_lstm_settles_at_the_fixed_point():
         for name, value in zip(("forget", "input", "output", "candidate"), inputs, strict=True)
     }
     (point,) = fixed_points(lstm, lstm_parameters(stds, **named))
-    h, change = run_lstm(stds, inputs, 2000, 600, np.random.default_rng(3))
+    h, change = run_lstm(stds, inputs, 1000, 600, np.random.default_rng(3))
     assert change < 1e-4
-    spread = np.std(h**2) / np.sqrt(2000)
+    spread = np.std(h**2) / np.sqrt(1000)
     assert np.mean(h**2) == pytest.approx(point.moments[0], abs=4 * 1.5 * spread)
 
 

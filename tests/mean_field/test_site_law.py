@@ -179,7 +179,7 @@ def test_averages_that_moments_do_not_give_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "weight_std", "how", "bound"),
     [
-        ("vanilla:identity", 3.0, "9-fold a step", "below 1"),  # q' = 9 q + 0.25
+        ("vanilla:identity", 30.0, "900-fold a step", "below 1"),  # q' = 900 q + 0.25
         ("vanilla:identity", 1.0, "for ever", "below 1"),  # q' = q + 0.25
         ("vanilla:relu", 1.9, "80.5 % a step", "below 1.41421"),  # E[relu(e)^2] = q / 2
         pytest.param(
