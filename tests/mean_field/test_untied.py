@@ -171,7 +171,7 @@ def test_lstm_reproduces_the_variances_that_drive_it(peephole: bool) -> None:
     assert state.error_estimate < 3e-3
 
 
-@pytest.mark.parametrize("peephole", [False, True])
+@pytest.mark.parametrize("peephole", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_two_lstms_reproduce_their_correlations(peephole: bool) -> None:
     cell = lstm_peephole if peephole else lstm
     state = untied_state(cell, Parameters.of(cell, LSTM))
