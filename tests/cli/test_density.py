@@ -113,7 +113,7 @@ def test_moments_of_sites_are_printed_with_their_error(
 
 
 def test_a_variance_that_diverges_is_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("vanilla:identity", "-p", "weight_std=30") == 2
+    assert run("vanilla:identity", "-p", "weight_std=3") == 2
     error = capsys.readouterr().err
     assert "weight_std must be below 1" in error
     assert error.count("\n") == 1

@@ -86,7 +86,13 @@ def test_saturated_gates_lose_no_moment(run):
 
 
 @pytest.mark.parametrize(
-    ("cell", "states"), [("gru", 1), ("gru-reset-after", 1), ("lstm", 2), ("lstm-peephole", 2)]
+    ("cell", "states"),
+    [
+        ("gru", 1),
+        pytest.param("gru-reset-after", 1, marks=pytest.mark.thorough),
+        pytest.param("lstm", 2, marks=pytest.mark.thorough),
+        ("lstm-peephole", 2),
+    ],
 )
 def test_freeness_of_every_cell(run, cell, states):
     status, out, err = run(

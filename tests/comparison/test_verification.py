@@ -171,7 +171,7 @@ def test_exact_route_holds_and_the_printed_formula_fails(parameters):
 @pytest.mark.parametrize(
     ("parameters", "weights"),
     [
-        (FIGURE_1, "gaussian"),
+        pytest.param(FIGURE_1, "gaussian", marks=pytest.mark.thorough),
         pytest.param(FIGURE_1, "orthogonal", marks=pytest.mark.thorough),
         pytest.param(OTHER_POINT, "gaussian", marks=pytest.mark.thorough),
         pytest.param(OTHER_POINT, "orthogonal", marks=pytest.mark.thorough),

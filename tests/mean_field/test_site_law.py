@@ -1,7 +1,6 @@
 """The stationary law of a site against plain simulations of many independent sites."""
 
 import math
-import re
 
 import numpy as np
 import pytest
@@ -179,15 +178,10 @@ def test_averages_that_moments_do_not_give_are_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "weight_std", "how", "bound"),
     [
-        ("vanilla:identity", 30.0, "900-fold a step", "below 1"),  # q' = 900 q + 0.25
+        ("vanilla:identity", 3.0, "9-fold a step", "below 1"),  # q' = 9 q + 0.25
         ("vanilla:identity", 1.0, "for ever", "below 1"),  # q' = q + 0.25
-        ("vanilla:relu", 1.9, "80.5 % a step", "below 1.41421"),  # E[relu(e)^2] = q / 2
-        pytest.param(
-            "vanilla:relu", 1.5, "12.5 % a step", "below 1.41421", marks=pytest.mark.thorough
-        ),
-        pytest.param(
-            "vanilla:relu", 2.0, "2-fold a step", "below 1.41421", marks=pytest.mark.thorough
-        ),
+        ("vanilla:relu", 2.0, "2-fold a step", "below 1.41421"),  # E[relu(e)^2] = q / 2
+        ("vanilla:relu", 1.5, "12.5 % a step", "below 1.41421"),
     ],
 )
 def test_a_variance_that_diverges_is_refused_with_the_reason(
@@ -195,10 +189,6 @@ def test_a_variance_that_diverges_is_refused_with_the_reason(
 ) -> None:
     cell = cell_named(name)
     values = Parameters.of(cell).with_values(weight_std=weight_std, input_std=0.5, bias_mean=0.0)
-    found = solve_site_law(cell, values)
-    assert not found.converged
-    said = f"{how}.*no stationary state.*{bound}"
-    assert re.search(said, found.remedy)
-    if name == "vanilla:identity":
-        with pytest.raises(InfeasibleError, match=said):
-            site_law(cell, values)
+    with pytest.raises(InfeasibleError, match=f"{how}.*no stationary state.*{bound}"):
+        site_law(cell, values)
+    assert not solve_site_law(cell, values).converged

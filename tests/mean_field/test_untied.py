@@ -432,6 +432,7 @@ def test_where_every_variance_reproduces_itself_it_is_the_start(
     assert [moments.moment(1), moments.moment(2)] == pytest.approx([1, second], rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_chaos_that_is_barely_alive_by_simulation() -> None:
     """Two networks that see the same, s' = tanh(e) + tanh(s) / 2, meet rarely: c is near 0.3."""
     s, e, x = sp.symbols("s e x", real=True)
