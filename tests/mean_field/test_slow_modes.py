@@ -200,7 +200,7 @@ def test_edge_of_the_lstm_grows_with_the_forget_gain():
     # The root of a_f times a function of lambda that falls to a constant.
     assert 1.5 < high.spectral_radius / low.spectral_radius < 2.1
 
-    rng, width, gain = np.random.default_rng(6), 400, 300.0
+    rng, width, gain = np.random.default_rng(6), 700, 300.0
     gates = drawn(low, width, rng)
     largest = np.max(
         np.abs(np.linalg.eigvals(lstm_jacobian(gates, (gain, 1, 1, 3), "gaussian", rng)))
