@@ -16,7 +16,7 @@ from rmt_jacobian.runs import execute, open_store, read_run, summary
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 
 HERE = Path(__file__).parent
-SAMPLES = 40
+SAMPLES = 60
 SPECIFICATION = f"""
 cell = "minimalrnn"
 weights = "orthogonal"
