@@ -12,7 +12,7 @@ SMALL = ["--width", 32, "--samples", 4, "--steps", 2, "-p", "input_std=1"]
     [
         pytest.param("gru", marks=pytest.mark.thorough),
         "gru-reset-after",
-        "lstm",
+        pytest.param("lstm", marks=pytest.mark.thorough),
         pytest.param("lstm-peephole", marks=pytest.mark.thorough),
     ],
 )
@@ -74,6 +74,7 @@ def test_extreme_points_give_a_finite_report(run, arguments, words):
     assert "nan" not in out
 
 
+@pytest.mark.thorough  # the same of a cell whose gates are hard: pencils/test_block_chain_moments.py
 def test_saturated_gates_lose_no_moment(run):
     # The states of most sites are multiples of each other here.
     status, out, err = run(

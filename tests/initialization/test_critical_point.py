@@ -68,7 +68,9 @@ def test_minimalrnn_against_the_diagonal_valued_recursion(weights: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_lstm_against_sampled_products(weights: Any) -> None:
     p = Parameters.of(lstm).with_values({"input_std": 0.7, "forget.bias_mean": 1.0})
     expected = product_moments_of(untied_state(lstm, p), weights, 3)

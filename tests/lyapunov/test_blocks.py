@@ -96,7 +96,7 @@ def _constant_wave(mu: float, a: float, sigma: float) -> float:
     ("cell", "weights"),
     [
         pytest.param(lstm, "gaussian", marks=pytest.mark.thorough),
-        (gru, "gaussian"),
+        pytest.param(gru, "gaussian", marks=pytest.mark.thorough),
         (gru_reset_after, "orthogonal"),
     ],
 )
