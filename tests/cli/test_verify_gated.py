@@ -74,7 +74,7 @@ def test_extreme_points_give_a_finite_report(run, arguments, words):
     assert "nan" not in out
 
 
-@pytest.mark.thorough  # the same of a cell whose gates are hard: pencils/test_block_chain_moments.py
+@pytest.mark.thorough  # test_block_chain_moments.py has a cell of hard gates that saturate
 def test_saturated_gates_lose_no_moment(run):
     # The states of most sites are multiples of each other here.
     status, out, err = run(
