@@ -100,7 +100,7 @@ FONT = _font()
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.thorough) if name == "sixth" else name
+        pytest.param(name, marks=pytest.mark.thorough) if name in ("sixth", "lstm") else name
         for name in FORMULAS
     ],
 )

@@ -108,7 +108,9 @@ def test_equation_11(point):
     assert one_step_moment(minimalrnn, 1).evaluate(law) == pytest.approx(law.chi1, rel=1e-12)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_text_3_2_2a(weights):
     """m_1 = chi_1^T for both ensembles."""
     for point in (FIGURE_1, BIASED):

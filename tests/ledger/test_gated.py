@@ -120,7 +120,7 @@ def test_growth_rate_of_the_lstm(cell, reads):
         return (math.log(ratio) for _, _, ratio in lstm_steps(LSTM, 10_000, steps, rng, reads))
 
     found = by_sites(cell, at(cell, LSTM)).chi1
-    rates = list(networks(run, seed=3, samples=10, steps=140))
+    rates = list(networks(run, seed=3, samples=6, steps=140))
     assert np.mean(rates) == pytest.approx(math.log(found), abs=4e-3)
     agrees(rates, math.log(found), errors=6.0)
 
