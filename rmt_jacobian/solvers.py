@@ -195,6 +195,7 @@ def fixed_point_from(
         Where the orbit begins; positive.
     growth
         Ratio of neighbouring points of the walk; fixed points closer than that may be missed.
+        Beyond 1e16 times the start, or 1, it is 10.
 
     Returns
     -------
@@ -224,6 +225,8 @@ def fixed_point_from(
             found = bracketed_root(gap, min(here, there), max(here, there), remedy=remedy)
             return replace(found, iterations=found.iterations + walked)
         here, last, walked = there, beyond, walked + 1
+        if here > _ESCAPED * max(start, 1.0):  # where fixed points are not expected
+            factor = _STRIDE
     if move > 0:
         return Solution(math.inf, False, math.inf, walked, remedy)
     # Nothing between start and the end of the half line: 0 is the answer if it is a fixed point.
@@ -237,6 +240,7 @@ _ORBIT_ROUNDS = 400
 _NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
 _DIFFERENCE = 1e-6  # relative, of the finite differences for it
 _ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
+_STRIDE = 10.0  # of a walk that has come so far
 _DEAD = 1e-12  # of the start; what is so small has died
 
 

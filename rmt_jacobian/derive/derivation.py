@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import sympy as sp
@@ -209,9 +210,7 @@ class Derivation:
             for symbol, quantity in self.symbols.items()
             if not isinstance(quantity, Shorthand)
         }
-        expression = self.expression
-        while not expression.free_symbols <= values.keys():
-            expression = expression.subs(self.shorthands())
+        expression = self._written_out
         number = expression.xreplace(values).evalf(_DIGITS)
         if not number.is_finite:  # one value after the other takes care of a factor 0
             number = expression.subs(values).evalf(_DIGITS)
@@ -221,6 +220,14 @@ class Derivation:
                 "iterate it with diagonal_valued_recursion(cell).evaluate(...)"
             )
         return float(number)
+
+    @cached_property
+    def _written_out(self) -> sp.Expr:
+        """The expression without shorthands; kept, as this takes longer than a number does."""
+        expression, short = self.expression, self.shorthands()
+        while not expression.free_symbols.isdisjoint(short):
+            expression = expression.subs(short)
+        return expression
 
     def at_steps(self, steps: int) -> "Derivation":
         """Return the expression for a given number of steps in place of the symbol T."""

@@ -110,7 +110,9 @@ def test_moments_over_several_steps_against_networks() -> None:
     assert one.mean == pytest.approx(state.growth_rate, rel=2e-3)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_law_of_four_steps_against_networks(weights: str) -> None:
     law = rj.singular_value_law(LEAKY, POINT, weights=weights, steps=4, sites=256)
     values = rj.sample_singular_values(

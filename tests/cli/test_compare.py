@@ -48,7 +48,7 @@ def test_gaussian_matrices_beside_a_quarter_circle(capsys, gaussian, tmp_path):
     assert "fails" in out
 
 
-@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("squared", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_jacobians_beside_the_law_of_their_cell(capsys, tmp_path, squared):
     values = sample_singular_values(
         minimalrnn, Parameters.of(minimalrnn), weights="orthogonal", steps=2, width=128, samples=4,

@@ -143,7 +143,10 @@ def test_numbers_next_to_the_bounds_are_read():
             parse_law(text)
 
 
-@pytest.mark.parametrize("law", ["quarter-circle(2)", "point-masses(0:0.5, 1:0.5)"])
+@pytest.mark.parametrize(
+    "law",
+    [pytest.param("quarter-circle(2)", marks=pytest.mark.thorough), "point-masses(0:0.5, 1:0.5)"],
+)
 def test_products_with_themselves(capsys, law):
     code, out, _ = run(capsys, "--law", law, "--law", law, "--multiply", "--json", "-")
     found = json.loads(out)

@@ -68,7 +68,11 @@ def test_cells_that_remember_too_long_are_sampled_beside_their_largest_exponent(
 
 
 @pytest.mark.parametrize(
-    "cell", ["gru-reset-after", pytest.param("lstm-peephole", marks=pytest.mark.slow)]
+    "cell",
+    [
+        "gru-reset-after",
+        pytest.param("lstm-peephole", marks=[pytest.mark.slow, pytest.mark.thorough]),
+    ],
 )
 def test_cells_with_several_preactivations(run, cell):
     options = ["--width", 4, "--steps", 30, "--samples", 2, "-p", "input_std=1"]

@@ -80,7 +80,11 @@ def test_limits_without_weights_are_products_of_site_matrices(cell):
         assert estimate.value == pytest.approx(power.trace(axis1=1, axis2=2).mean() / d, rel=0.02)
 
 
-@pytest.mark.parametrize("cell", [gru, lstm_peephole], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "cell",
+    [gru, pytest.param(lstm_peephole, marks=pytest.mark.thorough)],
+    ids=lambda c: c.name,
+)
 def test_theory_agrees_and_a_wrong_one_would_not(cell):
     found = verify(cell, awake(cell), steps=[1, 2], width=128, samples=16, seed=1, spectra=False)
     for row in found.rows:

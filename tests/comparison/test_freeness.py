@@ -89,7 +89,9 @@ def test_moments_do_not_see_powers_of_a_bi_invariant_matrix_but_the_overlap_does
     assert found.verdict == "neither"
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_gated_steps_are_free_over_the_diagonal_only(weights):
     found = freeness_of_cell(
         minimalrnn, GATED, weights=weights, steps=20, width=192, samples=16, seed=1

@@ -9,7 +9,7 @@ from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vani
 from rmt_jacobian.comparison import SampledPath, signal_propagation
 from rmt_jacobian.errors import HypothesisError, ParameterError
 
-WIDTH, SAMPLES = 2048, 24
+WIDTH, SAMPLES = 2048, 12
 # One bias mean in each phase, and the critical one.
 BIAS_MEANS = (-2.0, 0.0, 2.0, 4.0, 7.0)
 

@@ -28,9 +28,10 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.derive.quantities import Shorthand
 from rmt_jacobian.errors import HypothesisError, ParameterError
-from rmt_jacobian.mean_field import site_law
+from rmt_jacobian.mean_field import SiteLaw, site_law
 from tests.cells.two_gates import biased_gate, leaky, reads_the_state, two_gates
 from tests.derive.matrix_free import diagonals, product_moments, stationary
+from tests.in_turn import in_turn
 from tests.mean_field.points import POINTS, Point
 
 # Values computed independently of this package.
@@ -65,8 +66,18 @@ def test_reference_values(entry: dict) -> None:
         assert printed == pytest.approx(row["printed"], rel=1e-8)
 
 
+ALSO_PAIRED = ["saturated", "leaky", "biased gate", "random biases"]  # see below
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in POINTS if name != "long memory"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.thorough) if name in ALSO_PAIRED else name
+        for name in POINTS
+        if name != "long memory"
+    ],
+)
 def test_moments_of_wide_networks(name: str) -> None:
     point, rng, width, T = POINTS[name], np.random.default_rng(21), 2**15, 4
     law = site_law(point.cell, point.parameters)
@@ -114,8 +125,10 @@ def paired_over_sites(name: str, T: int, weights: str, samples: int) -> tuple[np
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("name", ["saturated", "leaky", "biased gate", "random biases"])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    in_turn(ALSO_PAIRED, ["gaussian", "orthogonal"]),
+)
 def test_the_recursion_against_the_paired_theory(name: str, weights: str) -> None:
     point, T = POINTS[name], 8
     mean, error = paired_over_sites(name, T, weights, 10)
@@ -156,9 +169,8 @@ def test_closed_form_against_the_recursion(
     )
 
 
-@pytest.mark.parametrize("distance", [-1e-6, 1e-6, 1e-9, 1e-12, 0.0])
-@pytest.mark.parametrize("steps", [1, 2, 30])
-def test_closed_form_next_to_the_critical_point(distance: float, steps: int) -> None:
+@cache
+def law_next_to_the_critical_point(distance: float) -> SiteLaw:
     values = {"input_std": 1.39, "input_variance": 0.46}
 
     def excess(weight_std: float) -> float:
@@ -166,7 +178,13 @@ def test_closed_form_next_to_the_critical_point(distance: float, steps: int) -> 
         return site_law(minimalrnn, parameters).chi1 - 1 - distance
 
     weight_std = brentq(excess, 5.0, 8.0, xtol=1e-15)
-    law = site_law(minimalrnn, Parameters.of(minimalrnn, values, weight_std=weight_std))
+    return site_law(minimalrnn, Parameters.of(minimalrnn, values, weight_std=weight_std))
+
+
+@pytest.mark.parametrize("distance", [-1e-6, 1e-6, 1e-9, 1e-12, 0.0])
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_closed_form_next_to_the_critical_point(distance: float, steps: int) -> None:
+    law = law_next_to_the_critical_point(distance)
     iterated = diagonal_valued_recursion(minimalrnn).evaluate(law, steps=steps)
     closed = exact_second_moment(minimalrnn).evaluate(law, steps=steps)
     assert closed == pytest.approx(iterated, rel=1e-10, abs=0)

@@ -147,7 +147,11 @@ def test_names_of_averages_do_not_meet() -> None:
     assert found == pytest.approx(on_chain(at, "gaussian", 2), rel=1e-11)
 
 
-@pytest.mark.parametrize("cell", [gru_reset_after, lstm], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell",
+    [pytest.param(gru_reset_after, marks=pytest.mark.thorough), lstm],
+    ids=lambda cell: cell.name,
+)
 def test_moments_at_the_stationary_state(cell: Cell) -> None:
     p = parameters(cell)
     at = untied_state(cell, p).sites

@@ -97,7 +97,13 @@ def _font():
 FONT = _font()
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.thorough) if name in ("sixth", "lstm") else name
+        for name in FORMULAS
+    ],
+)
 def test_rows_are_formulas_that_fit(name: str) -> None:
     text = FORMULAS[name]()
     refuse_unbalanced(text)

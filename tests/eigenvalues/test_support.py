@@ -12,6 +12,7 @@ from rmt_jacobian.eigenvalues.level import LevelSet, zero_crossings
 from rmt_jacobian.eigenvalues.support import _encloses
 from rmt_jacobian.mean_field import Sites
 from tests.gauss_legendre import sigmoid, sigmoid_slope, tanh_slope
+from tests.in_turn import in_turn
 
 PAIRS = list(product((1.0, 10.0), repeat=2))
 
@@ -88,11 +89,14 @@ def lstm_on_nodes(a_f: float, a_o: float):
     return sites, S
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("pair", PAIRS, ids=str)
-@pytest.mark.parametrize("build", [gru_on_nodes, lstm_on_nodes])
-def test_boundary_of_can2020(build, pair, weights):
+@pytest.mark.parametrize(
+    ("pair", "network"),
+    in_turn(PAIRS, product([gru_on_nodes, lstm_on_nodes], ["gaussian", "orthogonal"])),
+    ids=lambda value: str(value) if value in PAIRS else f"{value[0].__name__}-{value[1]}",
+)
+def test_boundary_of_can2020(pair, network):
     """It only knows the variance of W: that of Haar W is the same."""
+    build, weights = network
     sites, S = build(*pair)
     law = eigenvalue_law(sites, weights=weights)
     curves = law.boundary(240)

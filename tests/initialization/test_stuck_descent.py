@@ -22,7 +22,7 @@ POINT = {"weight_std": 0.2228, "input_std": 0.4309, "bias_std": 0.6279, "input_v
 def test_what_is_below_the_last_rung_is_less_than_is_tolerated() -> None:
     parameters = Parameters.of(GATED, POINT)
     law = singular_value_law(
-        GATED, parameters, weights="orthogonal", steps=1, sites=256, tolerance=1e-3, seed=1
+        GATED, parameters, weights="orthogonal", steps=1, sites=128, tolerance=1e-3, seed=1
     )
     found = sample_singular_values(
         GATED, parameters, weights="orthogonal", steps=1, width=512, samples=4, seed=1
@@ -33,7 +33,7 @@ def test_what_is_below_the_last_rung_is_less_than_is_tolerated() -> None:
 
 def test_what_is_more_is_refused() -> None:
     law = singular_value_law(
-        GATED, Parameters.of(GATED, POINT), weights="orthogonal", steps=1, sites=256, seed=1
+        GATED, Parameters.of(GATED, POINT), weights="orthogonal", steps=1, sites=128, seed=1
     )
     with pytest.raises(ConvergenceError, match="was not solved at s = "):
         descend(law.chain, least=1e-300, unresolved=0.0)

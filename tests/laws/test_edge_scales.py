@@ -190,7 +190,7 @@ def test_a_projection_that_takes_little_off_a_hard_edge(missing):
     assert law.atoms() == ((0.0, missing),)
 
 
-@pytest.mark.parametrize("size", [1e-5, 1e-8, 1e-10])
+@pytest.mark.parametrize("size", [1e-5, pytest.param(1e-8, marks=pytest.mark.thorough), 1e-10])
 def test_bands_of_atoms_that_are_narrow_beside_their_place(size):
     # An atom of mass m becomes a band of mass m: each eigenspace keeps its trace.
     at, weights = (-2.0, 0.0, 1e-3, 3.0), (0.1, 0.2, 0.3, 0.4)
@@ -226,7 +226,7 @@ def test_bands_of_atoms_that_are_narrow_beside_their_place(size):
         assert abs(complex(atomic(at, weights)(u)[0]) / f - 1) < 1e-6
 
 
-@pytest.mark.parametrize("apart", [1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("apart", [1e-6, pytest.param(1e-9, marks=pytest.mark.thorough), 1e-12])
 def test_atoms_that_nearly_coincide_meet_a_coin(apart):
     # Seen from afar there is an atom of 0.6, which leaves 0.6 + 0.5 - 1 at each side of the coin.
     at, weights = (0.0, apart, 1.0), (0.3, 0.3, 0.4)

@@ -16,6 +16,7 @@ from rmt_jacobian.pencils import (
     OrthogonalWeights,
     chain_moments,
 )
+from tests.in_turn import in_turn
 from tests.ledger.gated import (
     dense_weights,
     gru_jacobian,
@@ -60,10 +61,10 @@ def networks(run, *, seed, samples=8, skip=40, steps=90):
 
 
 def test_variances():
-    """Each gate of a network of width 40 000 reads E[h^2] or E[c^2] at its last steps."""
+    """Each gate of a network of width 10 000 reads E[h^2] or E[c^2] at its last steps."""
 
     def run(rng, steps):
-        for h, c, _ in lstm_steps(LSTM, 40_000, steps, rng, "c"):
+        for h, c, _ in lstm_steps(LSTM, 10_000, steps, rng, "c"):
             yield np.mean(h**2), np.mean(c**2)
 
     squares = np.array(list(networks(run, seed=1)))
@@ -71,6 +72,7 @@ def test_variances():
     h2, c2 = squares.mean(axis=0)
     for k, (std, input_std, _) in enumerate(LSTM):
         q = std**2 * (squares[:, 0] if k == 3 else squares[:, 1]) + input_std**2
+        # 80,000 sites over 50 steps with a memory of some ten: a standard error of about 9e-4.
         assert np.mean(q) == pytest.approx(state.preactivation_variances[k], rel=3e-3)
         agrees(q, state.preactivation_variances[k], errors=6.0)
     assert c2 > 2 * h2
@@ -94,7 +96,11 @@ def gru_growth(point):
     return z2 + s_z**2 * slope_z * (Q + f2) + open2 * s_y**2 * slope_y * (r2 + s_r**2 * slope_r * Q)
 
 
-@pytest.mark.parametrize("point", [GRU, RESETTING], ids=["weak reset", "strong reset"])
+@pytest.mark.parametrize(
+    "point",
+    [GRU, pytest.param(RESETTING, marks=pytest.mark.thorough)],
+    ids=["weak reset", "strong reset"],
+)
 def test_growth_rate_of_the_gru(point):
     def run(rng, steps):
         return (ratio for _, _, ratio in gru_steps(point, 20_000, steps, rng))
@@ -104,7 +110,9 @@ def test_growth_rate_of_the_gru(point):
     agrees(list(networks(run, seed=2, samples=6)), found)
 
 
-@pytest.mark.parametrize(("cell", "reads"), [(lstm, "h"), (lstm_peephole, "c")])
+@pytest.mark.parametrize(
+    ("cell", "reads"), [(lstm, "h"), pytest.param(lstm_peephole, "c", marks=pytest.mark.thorough)]
+)
 def test_growth_rate_of_the_lstm(cell, reads):
     """Changes of h and c along a network, after those of the start have turned into the fastest."""
 
@@ -112,7 +120,7 @@ def test_growth_rate_of_the_lstm(cell, reads):
         return (math.log(ratio) for _, _, ratio in lstm_steps(LSTM, 10_000, steps, rng, reads))
 
     found = by_sites(cell, at(cell, LSTM)).chi1
-    rates = list(networks(run, seed=3, samples=10, steps=140))
+    rates = list(networks(run, seed=3, samples=6, steps=140))
     assert np.mean(rates) == pytest.approx(math.log(found), abs=4e-3)
     agrees(rates, math.log(found), errors=6.0)
 
@@ -216,8 +224,11 @@ def lstm_words(sites):
     return J, Jt
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", [gru, lstm], ids=["gru", "lstm"])
+@pytest.mark.parametrize(
+    ("cell", "weights"),
+    in_turn([gru, lstm], ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_second_moment_over_t_steps(cell, weights):
     """Three steps of networks whose sites repeat a few."""
     rng, width, count = np.random.default_rng(7), 360, 4
@@ -250,7 +261,9 @@ def test_second_moment_over_t_steps(cell, weights):
 # Eigenvalues
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_eigenvalue_law(weights):
     """Shares of eigenvalues in disks, of an LSTM whose gates read c, at drawn sites."""
     rng, width = np.random.default_rng(8), 400
@@ -300,8 +313,8 @@ def test_atoms():
 
 def test_instability_of_the_nonzero_fixed_points():
     """At lambda = 1 the update gate drops out of S, and rho_0^2 - 1 is what is left."""
-    for a_h in (1.6, 2.0, 3.0, 5.0, 9.0):
-        for a_r in (0.5, 2.0, 5.0, 30.0, 90.0):
+    for a_h in (1.6, 3.0, 9.0):
+        for a_r in (0.5, 5.0, 90.0):
             found = nonzero_state_variances(a_h, a_r)
             stds = {"update.weight_std": 3.0, "reset.weight_std": a_r, "candidate.weight_std": a_h}
             points = [

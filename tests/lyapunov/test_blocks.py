@@ -64,12 +64,12 @@ def test_free_steps_have_the_law_of_newman(weights):
 
 def test_a_silent_lstm_has_one_finite_exponent_for_two():
     """h = tanh(c) / 2 follows c, and c' = (1/2 + W / 4) c with W of candidate.weight_std 3."""
-    x = np.array([0.1, 0.3, 0.45, 0.5, 0.7])
+    x = np.array([0.1, 0.45, 0.5, 0.7])
     found = lyapunov_exponents(
         lstm, Parameters.of(lstm, input_std=0), weights="gaussian", quantiles=x
     )
-    assert np.all(found.exponents[3:] == -np.inf)
-    for share, exponent in zip(2 * x[:3], found.exponents[:3], strict=True):
+    assert np.all(found.exponents[2:] == -np.inf)
+    for share, exponent in zip(2 * x[:2], found.exponents[:2], strict=True):
         mu = brentq(lambda mu, share=share: _constant_wave(mu, 0.5, 0.75) - share, 0.01, 0.81)
         assert exponent == pytest.approx(math.log(mu) / 2, abs=1e-5)
 
@@ -94,13 +94,17 @@ def _constant_wave(mu: float, a: float, sigma: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "weights"),
-    [(lstm, "gaussian"), (gru, "gaussian"), (gru_reset_after, "orthogonal")],
+    [
+        pytest.param(lstm, "gaussian", marks=pytest.mark.thorough),
+        pytest.param(gru, "gaussian", marks=pytest.mark.thorough),
+        (gru_reset_after, "orthogonal"),
+    ],
 )
 def test_exponents_are_those_of_sampled_networks(cell: Cell, weights: str):
     p, width = Parameters.of(cell).with_values(input_std=1.0), 96
     sampled = sample_lyapunov(cell, p, weights=weights, steps=200, width=width, samples=3)
     assert sampled.exponents.shape[1] == len(cell.states) * width
-    places = (np.array([0.03, 0.2, 0.4, 0.6, 0.8, 0.9]) * sampled.exponents.shape[1]).astype(int)
+    places = (np.array([0.03, 0.4, 0.8]) * sampled.exponents.shape[1]).astype(int)
     found = lyapunov_exponents(cell, p, weights=weights, quantiles=sampled.quantiles[places])
     error = np.hypot(sampled.standard_error[places], found.errors)
     # The exponents of N sites differ from the limit by O(1/N), measured up to 2/N here.
@@ -147,7 +151,7 @@ def test_frozen_biases_leave_the_bulk_to_typical_sites():
     values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,
               "input_variance": 0.8}  # fmt: skip
     p = Parameters.of(gru, values, bias_kind="frozen")
-    x = np.array([0.1, 0.5, 0.9])
+    x = np.array([0.1, 0.7])
     found, errors, _ = block_exponents(
         untied_state(gru, p), "gaussian", np.array([0.0, *x]), draws=2**14
     )

@@ -22,6 +22,7 @@ from rmt_jacobian.pencils import (
 )
 from rmt_jacobian.sampling import sample_lyapunov
 from rmt_jacobian.singular_values import singular_value_law
+from tests.in_turn import in_turn
 from tests.mean_field.kinked import average
 
 QUANTILES = np.array([0.004, 0.05, 0.3, 0.5, 0.8, 0.95, 0.996])
@@ -110,7 +111,9 @@ def test_constant_gates_follow_from_the_law_of_one_site():
     assert rho / (1 + kappa * rho) == pytest.approx(y, rel=1e-6)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_gated_exponents_are_those_of_sampled_networks(weights):
     p, width = Parameters.of(minimalrnn), 96
     sampled = sample_lyapunov(minimalrnn, p, weights=weights, steps=300, width=width, samples=4)
@@ -189,8 +192,8 @@ def test_no_weights_and_long_memory_are_refused():
             lyapunov_exponents(minimalrnn, p, weights="gaussian", quantiles=[0.5])
 
 
-@pytest.mark.parametrize("count", [5, 60])  # solved one by one, and interpolated
-@pytest.mark.parametrize("solver", ["one state", "blocks"])
+# 5 are solved one by one, 60 are interpolated.
+@pytest.mark.parametrize(("solver", "count"), in_turn(["blocks", "one state"], [5, 60]))
 def test_an_exponent_that_is_not_found_costs_itself_alone(monkeypatch, solver, count):
     chain = {"one state": LongChain, "blocks": LongBlockChain}[solver]
     p = Parameters.of(minimalrnn)

@@ -83,6 +83,7 @@ def test_manners(laws) -> None:
     assert "\n" not in repr(law)
 
 
+@pytest.mark.thorough
 def test_a_gated_cell_against_networks() -> None:
     point = {"input_std": 1.0}
     law = rj.lyapunov_law("minimalrnn", point, weights="gaussian", draws=2**18)

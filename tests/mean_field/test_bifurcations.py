@@ -9,7 +9,7 @@ from rmt_jacobian.mean_field import fixed_points, gru_bifurcation, saddle_node
 QUIET = {"input_std": 0.0, "input_variance": 1.0}
 
 
-@pytest.mark.parametrize("a_h", [1.6, 1.95])
+@pytest.mark.parametrize("a_h", [pytest.param(1.6, marks=pytest.mark.thorough), 1.95])
 def test_gru_without_biases_in_both_directions(a_h):
     parameters = Parameters.of(gru, {**QUIET, "weight_std": 1.0}, **{"bias_mean": 0.0})
     at = parameters.with_values({"candidate.weight_std": a_h})

@@ -55,7 +55,14 @@ def two_networks(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["figure 1", "random biases", "vanilla, random biases"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("figure 1", marks=pytest.mark.thorough),
+        "random biases",
+        pytest.param("vanilla, random biases", marks=pytest.mark.thorough),
+    ],
+)
 def test_one_step_of_two_networks(name: str) -> None:
     point, law = POINTS[name], law_at(name)
     for seed, (C, sigma_12) in enumerate([(0.3, -0.5), (0.95, 1.0)]):

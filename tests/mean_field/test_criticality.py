@@ -14,6 +14,7 @@ from rmt_jacobian.mean_field import (
     site_law,
 )
 from tests import gauss_legendre as gl
+from tests.in_turn import in_turn
 
 
 def next_variance(cell: Cell, Q: float, q: float, bias_mean: float, R: float) -> float:
@@ -45,7 +46,7 @@ def by_brute_force(cell: Cell, q: float, bias_mean: float, R: float) -> tuple[fl
     return (q - weight * Q) / R, (f[0] - 8 * f[1] + 8 * f[2] - f[3]) / (12 * step)
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     cell=st.sampled_from([minimalrnn, vanilla]),
     q=st.floats(0.05, 200),
@@ -75,8 +76,11 @@ def test_critical_points_are_critical(cell: Cell, q: float, bias_mean: float, R:
     assert law.state_variance == pytest.approx(found.state_variance, rel=1e-9)
 
 
-@pytest.mark.parametrize("cell", [minimalrnn, vanilla], ids=lambda cell: cell.name)
-@pytest.mark.parametrize("bias_mean", [-2.0, 0.0, 2.0, 5.0])
+@pytest.mark.parametrize(
+    ("bias_mean", "cell"),
+    in_turn([-2.0, 0.0, 2.0, 5.0], [minimalrnn, vanilla]),
+    ids=lambda value: getattr(value, "name", str(value)),
+)
 def test_feasible_intervals_against_brute_force(cell: Cell, bias_mean: float) -> None:
     intervals = feasible_preactivation_variances(
         cell, bias_mean=bias_mean, input_variance=0.46, low=1e-2, high=1e3, resolution=60

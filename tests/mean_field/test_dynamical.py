@@ -14,7 +14,6 @@ from rmt_jacobian.cells import (
     Preactivation,
     gru,
     lstm,
-    minimalrnn,
     vanilla,
     vanilla_cell,
 )
@@ -74,8 +73,9 @@ def arcsine(q: float, c: float) -> float:
 
 @pytest.mark.parametrize(
     ("weight", "bias", "read", "inputs"),
-    [(2.0, 0.0, 0.0, "fresh"), (2.5, 0.4, 0.0, "fresh"), (2.0, 0.3, 0.5, "fresh"),
-     (2.0, 0.3, 0.5, "constant")],
+    [(2.0, 0.0, 0.0, "fresh"),
+     pytest.param(2.5, 0.4, 0.0, "fresh", marks=pytest.mark.thorough),
+     (2.0, 0.3, 0.5, "fresh"), (2.0, 0.3, 0.5, "constant")],
 )  # fmt: skip
 def test_error_functions_follow_the_arcsine_map(weight, bias, read, inputs):
     kept = bias**2 + (read**2 if inputs == "constant" else 0)
@@ -111,7 +111,7 @@ def test_errors_are_the_spread_and_small_populations_are_not_biased():
     q = brentq(lambda q: weight**2 * arcsine(q, q) - q, 0.05, 9)
     slope = 4 * weight**2 / math.pi / ((1 + 2 * q) * math.sqrt(1 + 4 * q))
     assert 1 / (1 - slope) > 3
-    runs = [tied_steady_state(ERF, p, lags=1, sites=1024, seed=seed) for seed in range(12)]
+    runs = [tied_steady_state(ERF, p, lags=1, sites=1024, seed=seed) for seed in range(8)]
     z = np.array(
         [(run.preactivation_variances[0] - q) / run.preactivation_errors[0, 0] for run in runs]
     )
@@ -276,7 +276,9 @@ def test_memory_beyond_the_circle_is_refused():
         tied_steady_state(gru, gru_parameters(10.0, 1.0), longest_period=512)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in (1, 2))]
+)
 def test_few_sites_next_to_a_transition(seed):
     """Where 16 populations of 60 fixed sites each had no common answer.
 
@@ -302,9 +304,9 @@ def test_a_progress_bar_on_request(capfd, monkeypatch):
 
 
 def test_constant_inputs_are_biases():
-    one = tied_steady_state(gru, gru_parameters(1, 3, bias_std=0.4), lags=12, sites=4096)
+    one = tied_steady_state(gru, gru_parameters(1, 3, bias_std=0.4), lags=12, sites=1024)
     p = gru_parameters(1, 3, input_std=0.8, input_variance=0.25)
-    two = tied_steady_state(gru, p, lags=12, sites=4096, inputs="constant", seed=1)
+    two = tied_steady_state(gru, p, lags=12, sites=1024, inputs="constant", seed=1)
     error = np.hypot(one.source_errors, two.source_errors)
     within(one.source_covariances, two.source_covariances, error)
     shift = one.preactivation_covariances - two.preactivation_covariances
@@ -331,8 +333,8 @@ def test_sites_are_those_of_the_trajectory():
 
 
 def test_same_seed_same_bits():
-    p = parameters(minimalrnn, weight_std=3.0, input_std=1.0, input_variance=0.5)
-    runs = [tied_steady_state(minimalrnn, p, lags=3, sites=1024, seed=s) for s in (5, 5, 6)]
+    p = parameters(vanilla, weight_std=1.5)
+    runs = [tied_steady_state(vanilla, p, lags=3, sites=1024, seed=s) for s in (5, 5, 6)]
     assert np.array_equal(runs[0].source_covariances, runs[1].source_covariances)
     assert not np.array_equal(runs[0].source_covariances, runs[2].source_covariances)
 
@@ -465,7 +467,7 @@ GRU_WITH_INPUTS = gru_parameters(1.0, 1.0, bias_std=0.3, input_std=0.4, input_va
     [
         pytest.param(gru, gru_parameters(1.0, 10.0), 2000, gaussian, marks=pytest.mark.thorough),
         (gru, GRU_WITH_INPUTS, 1000, gaussian),
-        (lstm, lstm_parameters(1.0, 10.0), 1000, gaussian),
+        pytest.param(lstm, lstm_parameters(1.0, 10.0), 1000, gaussian, marks=pytest.mark.thorough),
         pytest.param(gru, gru_parameters(1.0, 10.0), 800, haar, marks=pytest.mark.thorough),
     ],
     ids=["gru", "gru with inputs and biases", "lstm", "gru with orthogonal weights"],

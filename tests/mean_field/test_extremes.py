@@ -79,7 +79,11 @@ def test_an_lstm_whose_memory_is_saturated():
     assert found.chi1 == pytest.approx(1 - float(lost), abs=1e-15)
 
 
-@pytest.mark.parametrize("cell", [gru, lstm, lstm_peephole], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    "cell",
+    [gru, pytest.param(lstm, marks=pytest.mark.thorough), lstm_peephole],
+    ids=lambda cell: cell.name,
+)
 def test_weights_that_are_as_good_as_none(cell):
     """What the first gate keeps is all: E[f^2], and E[f f'] at the correlation of the inputs."""
     p = Parameters.of(cell, {**POINT, "weight_std": 1e-30})
@@ -118,7 +122,7 @@ def shut(e):
     return 1 / (1 + np.exp(e))
 
 
-@pytest.mark.parametrize("bias", [12.0, 15.0])
+@pytest.mark.parametrize("bias", [pytest.param(12.0, marks=pytest.mark.thorough), 15.0])
 def test_a_memory_of_very_many_steps_is_gaussian(bias):
     """A sum of 1e5 parts: c has a Gaussian law, of variance E[i^2] E[tanh^2] / (1 - E[f^2])."""
     p = Parameters.of(

@@ -25,6 +25,7 @@ from rmt_jacobian.errors import HypothesisError
 from rmt_jacobian.mean_field import fixed_points
 from rmt_jacobian.mean_field.at_rest.moment_map import _on_the_line
 from tests import gauss_legendre as gl
+from tests.in_turn import in_turn
 from tests.mean_field.tied import (
     gru_jacobian,
     lstm_jacobian,
@@ -111,9 +112,9 @@ def test_a_real_lstm_settles_at_the_fixed_point():
         for name, value in zip(("forget", "input", "output", "candidate"), inputs, strict=True)
     }
     (point,) = fixed_points(lstm, lstm_parameters(stds, **named))
-    h, change = run_lstm(stds, inputs, 2000, 600, np.random.default_rng(3))
+    h, change = run_lstm(stds, inputs, 1000, 600, np.random.default_rng(3))
     assert change < 1e-4
-    spread = np.std(h**2) / np.sqrt(2000)
+    spread = np.std(h**2) / np.sqrt(1000)
     assert np.mean(h**2) == pytest.approx(point.moments[0], abs=4 * 1.5 * spread)
 
 
@@ -198,8 +199,7 @@ def test_sites_of_an_lstm_rest():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize(("cell", "kind"), in_turn(["lstm", "gru"], ["gaussian", "orthogonal"]))
 def test_edge_of_sampled_spectra(cell, kind):
     width, rng = 700, np.random.default_rng(8)
     if cell == "gru":

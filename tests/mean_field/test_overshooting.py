@@ -46,10 +46,13 @@ def test_gates_that_read_a_long_memory() -> None:
 @pytest.mark.parametrize(
     ("bias", "C", "C_error", "Q", "Q_error"),
     # `simulated` for 20,000 sites and four seeds, 1000 and 3000 steps, and its standard errors.
-    [(10.0, 20.8004, 0.0087, 0.77011, 0.00010), (30.0, 128.494, 0.083, 0.897373, 0.000085)],
+    [
+        (10.0, 20.8004, 0.0087, 0.77011, 0.00010),
+        pytest.param(30.0, 128.494, 0.083, 0.897373, 0.000085, marks=pytest.mark.thorough),
+    ],
 )
 def test_gates_that_are_shut_by_what_they_let_grow(bias, C, C_error, Q, Q_error) -> None:
-    """At E[c^2] = 1 and a bias of 30 it would grow to 1e12."""
+    """At E[c^2] = 1 it would grow to some thousands at a bias of 10, and to 1e12 at 30."""
     state = untied_state(lstm_peephole, peephole(bias))
     found, errors = state.source_squares, state.source_square_errors
     assert abs(found[0] - C) < 3.5 * C_error + errors[0]

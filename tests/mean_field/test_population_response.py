@@ -10,6 +10,7 @@ from rmt_jacobian.mean_field import PairState, untied_state
 from rmt_jacobian.mean_field.populations.response import PopulationResponses
 from rmt_jacobian.mean_field.populations.site_models import AffineSites, Drives
 from rmt_jacobian.mean_field.populations.sites import PopulationSites
+from tests.in_turn import in_turn
 
 s, x, e, f = sp.symbols("s x e f", real=True)
 # An open gate most of the time: what is left of a change rests on ever fewer sites.
@@ -46,9 +47,9 @@ def test_growth_rates_of_cells_whose_moments_close(cell, values, correlations) -
     assert sites.transient(drives, 1.0) < 2e-3
 
 
-@pytest.mark.parametrize(("cell", "values", "correlations"), CASES)
-@pytest.mark.parametrize("steps", [1, 2, 15, 60])
-def test_growth_over_many_steps(cell, values, correlations, steps) -> None:
+@pytest.mark.parametrize(("case", "steps"), in_turn(CASES, [1, 2, 15, 60]))
+def test_growth_over_many_steps(case, steps) -> None:
+    cell, values, correlations = case
     exact, sites, drives = both(cell, values, correlations)
     expected = exact.log_mean_squares(drives, steps)[0]
     found = sites.log_mean_squares(drives, steps)

@@ -56,6 +56,7 @@ def test_a_mean_that_settles_is_not_left_half_way() -> None:
         assert abs(square - known**2) <= error
 
 
+@pytest.mark.thorough
 def test_networks_that_part_slowly_are_not_taken_for_one() -> None:
     """Just above criticality; see what a population of sites written out does."""
     values = {

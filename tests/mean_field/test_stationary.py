@@ -24,7 +24,7 @@ from rmt_jacobian.cells import (
 )
 from rmt_jacobian.errors import ConvergenceError, InfeasibleError, ParameterError
 from rmt_jacobian.mean_field import PairState, pair_state, untied_state
-from tests.mean_field.two_routes import by_map, by_sites
+from tests.mean_field.two_routes import BySites, by_map, by_sites
 
 # The trapezoidal rule; tanh(e) has its poles at e = i pi / 2, and gates of deviation 2 are exact.
 _Z = np.linspace(-10, 10, 401)
@@ -252,7 +252,7 @@ def test_signs_are_exact_in_pairs() -> None:
 
 def simulated_correlation(weight_std: float, rng: np.random.Generator) -> tuple[float, float]:
     """Return the correlation of h in two LSTM networks that see the same, and its error."""
-    count, settled, steps = 20_000, 400, 1600
+    count, settled, steps = 10_000, 400, 1600
     h, c, found = rng.normal(size=(2, count)) * 0.2, np.zeros((2, count)), []
     covariance = np.cov(h)
     for step in range(steps):
@@ -281,20 +281,29 @@ def just_above_criticality(weight_std: float) -> Parameters:
 def test_two_networks_that_part_slowly() -> None:
     """A little above criticality c* lies just below 1, where the map almost repeats c."""
     expected, scatter = simulated_correlation(3.0, np.random.default_rng(1))
-    pair = by_sites(lstm, just_above_criticality(3.0), tolerance=1e-2).pair
+    found = by_sites(lstm, just_above_criticality(3.0), tolerance=1e-2)
+    pair = found.pair
     error = math.hypot(3 * scatter, 2 * pair.correlation_errors[0])
     assert pair.source_correlations[0] == pytest.approx(expected, abs=error)
+    assert 0.5 < pair.correlations[0] < 0.96
+    check_slopes(found)
 
 
-@pytest.mark.parametrize("weight_std", [2.7, 2.85, 3.2])
+@pytest.mark.parametrize(
+    "weight_std", [2.7, *(pytest.param(std, marks=pytest.mark.thorough) for std in (2.85, 3.2))]
+)
 def test_what_attracts_two_networks(weight_std: float) -> None:
     """Where c = 1 repels, the slope at c* < 1 is below 1, by about as much as it is above at 1."""
     found = by_sites(lstm, just_above_criticality(weight_std), tolerance=1e-2)
     if weight_std < 2.75:
         assert set(found.correlations.values()) == {1.0}
         return
-    assert found.chi1 > 1
     assert 0.5 < found.pair.correlations[0] < 0.96
+    check_slopes(found)
+
+
+def check_slopes(found: BySites) -> None:
+    assert found.chi1 > 1
     assert (1 - found.chi) / (found.chi1 - 1) == pytest.approx(1, abs=0.5)
 
 
@@ -370,7 +379,7 @@ def test_reset_after_against_a_simulation() -> None:
     c12 = [found.correlations[name] for name in names]
     rates, products = [], []
     for seed in range(8):
-        rng, count = np.random.default_rng(seed), 50_000
+        rng, count = np.random.default_rng(seed), 25_000
         h, averages = np.zeros((2, count)), []
         for t in range(50):
             w = rng.standard_normal((4, 2, count))
@@ -432,8 +441,8 @@ def test_closed_gates_of_an_lstm(gates: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("cell", "changed"),
     [
-        (lstm, {"input_std": 0.6, "forget.bias_mean": 1.0}),
-        (lstm_peephole, {"input_std": 1.0}),
+        pytest.param(lstm, {"input_std": 0.6, "forget.bias_mean": 1.0}, marks=pytest.mark.thorough),
+        pytest.param(lstm_peephole, {"input_std": 1.0}, marks=pytest.mark.thorough),
         (gru_reset_after, {"input_std": 1.0}),
     ],
     ids=["lstm", "lstm-peephole", "gru-reset-after"],
@@ -492,7 +501,7 @@ def test_entangled_variables_and_frozen_biases_against_a_simulation() -> None:
     )
     runs = []
     for seed in range(6):
-        rng, count = np.random.default_rng(seed), 60_000
+        rng, count = np.random.default_rng(seed), 20_000
         bias = 0.2 + 0.5 * rng.standard_normal((4, count))
         h, kept = np.zeros(count), []
         for t in range(60):

@@ -28,6 +28,7 @@ from rmt_jacobian.mean_field.populations.site_models import more_points
 from rmt_jacobian.mean_field.replicated.solver import Replicated
 from rmt_jacobian.sampling import jacobian_products, run_network
 from rmt_jacobian.singular_values import singular_value_law
+from tests.in_turn import in_turn
 from tests.mean_field.two_routes import by_map, by_sites
 
 _Z, _WEIGHTS = np.polynomial.hermite_e.hermegauss(120)
@@ -137,7 +138,7 @@ def run_lstm_sites(
     state: Any, *, peephole: bool, c12: list[float] | None, rng: np.random.Generator
 ) -> dict[str, float]:
     """Run sites, or pairs of them, driven by Gaussian preactivations of given variances."""
-    count, copies = 60_000, 1 if c12 is None else 2
+    count, copies = (60_000, 1) if c12 is None else (20_000, 2)
     q = state.preactivation_variances
     means = [1.5, 0.0, 0.5, 0.0]
     h, c = np.zeros((copies, count)), np.zeros((copies, count))
@@ -170,7 +171,7 @@ def test_lstm_reproduces_the_variances_that_drive_it(peephole: bool) -> None:
     assert state.error_estimate < 3e-3
 
 
-@pytest.mark.parametrize("peephole", [False, True])
+@pytest.mark.parametrize("peephole", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_two_lstms_reproduce_their_correlations(peephole: bool) -> None:
     cell = lstm_peephole if peephole else lstm
     state = untied_state(cell, Parameters.of(cell, LSTM))
@@ -196,15 +197,18 @@ SAMPLED = [
     (gru, {"input_std": 1.0, "reset.bias_mean": 0.5}),
     (gru_reset_after, {"input_std": 1.0}),
     (lstm, {"input_std": 0.5, "forget.bias_mean": 1.0}),
-    pytest.param(lstm_peephole, {"input_std": 1.0}, marks=pytest.mark.thorough),
     (gru, {"input_std": 1.0, "reset.bias_std": 1.0, "candidate.bias_std": 0.8}),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize(("cell", "changed"), SAMPLED, ids=lambda value: getattr(value, "name", ""))
-def test_sampled_networks(cell: Cell, changed: dict[str, float], weights: Any) -> None:
+@pytest.mark.parametrize(
+    ("point", "weights"),
+    in_turn(SAMPLED, ["gaussian", "orthogonal"]),
+    ids=lambda value: value if isinstance(value, str) else value[0].name,
+)
+def test_sampled_networks(point: tuple[Cell, dict[str, float]], weights: Any) -> None:
+    cell, changed = point
     p = Parameters.of(cell).with_values(changed)
     state = untied_state(cell, p)
     variances, ratios = [], []
@@ -428,6 +432,7 @@ def test_where_every_variance_reproduces_itself_it_is_the_start(
     assert [moments.moment(1), moments.moment(2)] == pytest.approx([1, second], rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_chaos_that_is_barely_alive_by_simulation() -> None:
     """Two networks that see the same, s' = tanh(e) + tanh(s) / 2, meet rarely: c is near 0.3."""
     s, e, x = sp.symbols("s e x", real=True)

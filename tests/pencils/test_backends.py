@@ -69,9 +69,10 @@ def test_a_table_of_one_gate() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("cell", "weights"),
-    [(gru, "orthogonal"), pytest.param(lstm, "gaussian", marks=pytest.mark.thorough)],
+    [(gru, "orthogonal"), (lstm, "gaussian")],
     ids=["gru", "lstm"],
 )
 def test_a_table_of_gated_cells(cell: Cell, weights: str) -> None:

@@ -31,12 +31,18 @@ from rmt_jacobian.pencils import (
 from rmt_jacobian.pencils.blocks.history import StepDiagonals
 from rmt_jacobian.singular_values import block_singular_value_law
 from tests.cells.two_gates import two_gates, two_states
+from tests.in_turn import in_turn
 from tests.pencils.blocks import chain, derivatives, filled, history, site_inverses
 from tests.pencils.chains import below_axis, differences_are_derivatives
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states]
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
 both = pytest.mark.parametrize("name", ["gaussian", "orthogonal"])
+cells_and_weights = pytest.mark.parametrize(
+    ("cell", "name"),
+    in_turn(CELLS, ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 S = np.array([0.3 + 0.2j, 1.1 + 0.05j])
 
 
@@ -126,8 +132,7 @@ def test_one_state_and_one_preactivation(cell: Cell, ensemble: Any, steps: int) 
     assert np.array_equal(law.chain.sites.gate, plain.sites.gate)
 
 
-@both
-@each_cell
+@cells_and_weights
 def test_the_potential_has_the_derivative_twice_g_and_is_stationary(cell: Cell, name: str) -> None:
     ours, h = chain(history(cell, 2), name), 1e-4
     s = np.array([0.3 + 0.2j, 0.9 + 0.05j, 1.5 + 0.4j, 0.2j, 9.0 + 0j])
@@ -145,8 +150,7 @@ def test_the_potential_has_the_derivative_twice_g_and_is_stationary(cell: Cell, 
     assert abs(moved[0] - potential(0)[1]) < 100 * h**2
 
 
-@both
-@each_cell
+@cells_and_weights
 def test_the_distribution_is_the_integral_of_the_density(cell: Cell, name: str) -> None:
     ours, (nodes, weights) = chain(history(cell, 2), name), np.polynomial.legendre.leggauss(12)
     s = np.concatenate([[0.11, 0.13], 0.12 + 0.01 * nodes]) + 0j

@@ -153,7 +153,7 @@ def test_verify_knows_the_moments_of_saturated_cells() -> None:
     parameters = Parameters.of(HARD, weight_std=0.8, input_std=2.0, input_variance=1.0)
     found = verify(
         HARD, parameters, weights=["gaussian"], steps=[1, 2],
-        width=256, samples=16, spectra=False, workers=1,
+        width=96, samples=8, spectra=False, workers=1,
     )  # fmt: skip
     assert all("unknown" not in row.verdict for row in found.rows)
     assert all("exact agrees" in row.verdict for row in found.rows)

@@ -35,6 +35,7 @@ def test_slow_modes_of_an_lstm():
     assert sampled.get_ydata() == pytest.approx(expected, abs=0.1)
 
 
+@pytest.mark.thorough
 def test_the_law_is_that_of_the_steady_state():
     parameters = Parameters.of(gru, input_std=0).with_values({"candidate.weight_std": 3.0})
     ax = Figure().subplots()

@@ -10,6 +10,7 @@ from rmt_jacobian.mean_field import Sites
 from rmt_jacobian.sampling import draw_weights, run_network
 from rmt_jacobian.sampling.networks.eigenvalues import dense_jacobian, jacobian_eigenvalues
 from tests.eigenvalues.cells import CELLS, TURNING, drawn_sites
+from tests.in_turn import in_turn
 
 DISKS = [(0.0, 0.0, 0.2), (0.3, 0.0, 0.3), (0.5, 0.2, 0.3), (-0.2, -0.1, 0.4), (0.0, 0.0, 0.9)]
 
@@ -75,8 +76,11 @@ def test_refusals():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", [gru, lstm, TURNING], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    ("cell", "weights"),
+    in_turn([gru, lstm, TURNING], ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_eigenvalues_lie_where_the_law_has_them(cell, weights):
     """On drawn sites theory is exact up to 1/N; counts in disks fluctuate by a few eigenvalues."""
     width = 400

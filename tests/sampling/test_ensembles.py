@@ -104,7 +104,7 @@ def test_every_ensemble_has_a_theory() -> None:
             function("fast-haar")  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("N", [2, 3, 6])
+@pytest.mark.parametrize("N", [2, pytest.param(3, marks=pytest.mark.thorough), 6])
 def test_entries_have_the_moments_of_haar(N: int) -> None:
     # Exact integrals over O(N) (Collins and Sniady 2006); N (N - 1) (N + 2) from 2 on.
     rng, samples = np.random.default_rng(10 + N), 20_000

@@ -30,6 +30,7 @@ from rmt_jacobian.sampling.matrix_free.site_moments import covariances, moments_
 from rmt_jacobian.sampling.matrix_free.vector_moments import controlled, vector_moments
 from rmt_jacobian.sampling.networks.steps import NetworkStep
 from tests.cells.two_gates import biases_of, two_gates
+from tests.in_turn import in_turn
 
 CELLS = [vanilla, minimalrnn, gru, gru_reset_after, lstm, lstm_peephole, two_gates]
 
@@ -207,8 +208,11 @@ def test_vectors_give_the_moments_of_their_own_measure(cell: Cell, weights: Any)
     assert alone.backward == pytest.approx(found.backward[:1])
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("cell", [minimalrnn, gru, lstm], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    ("cell", "weights"),
+    in_turn([minimalrnn, gru, lstm], ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_what_is_subtracted_averages_to_nothing(cell: Cell, weights: Any) -> None:
     width, rows = 96, []
     for seed in range(60):

@@ -10,6 +10,7 @@ from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import untied_state
 from rmt_jacobian.sampling import network_at_rest, sample_eigenvalues
+from tests.in_turn import in_turn
 
 DISKS = [(0.5, 0.0, 0.3), (0.0, 0.0, 0.5), (0.0, 0.0, 1.0)]
 
@@ -21,13 +22,16 @@ def fractions(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 @pytest.mark.parametrize(
-    ("cell", "changed"),
-    [(gru, {"input_std": 1.0}), (lstm, {"input_std": 0.7, "forget.bias_mean": 1.0})],
-    ids=["gru", "lstm"],
+    ("point", "weights"),
+    in_turn(
+        [(lstm, {"input_std": 0.7, "forget.bias_mean": 1.0}), (gru, {"input_std": 1.0})],
+        ["gaussian", "orthogonal"],
+    ),
+    ids=lambda value: value if isinstance(value, str) else value[0].name,
 )
-def test_untied_networks_follow_their_law(cell: Any, changed: Any, weights: Any) -> None:
+def test_untied_networks_follow_their_law(point: Any, weights: Any) -> None:
+    cell, changed = point
     p = Parameters.of(cell).with_values(changed)
     law = eigenvalue_law(untied_state(cell, p).history(1, count=4096)[0], weights=weights)
     found = fractions(

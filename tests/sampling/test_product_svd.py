@@ -25,6 +25,7 @@ from rmt_jacobian.sampling import dense_jacobian, run_network
 from rmt_jacobian.sampling.products.log_spectra import sample_log_singular_values
 from rmt_jacobian.sampling.products.product_svd import log_singular_values
 from rmt_jacobian.sampling.products.runs import sample_singular_values
+from tests.in_turn import in_turn
 
 _h, _x, _e = sp.symbols("h x e", real=True)
 INPUTS = {
@@ -104,10 +105,13 @@ def test_every_cell_against_exact_products(name, weights):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
-@pytest.mark.parametrize("name", CELLS)
-@pytest.mark.parametrize(("width", "steps"), [(8, 1000), (16, 200)])
-def test_long_products_against_exact_ones(name, weights, width, steps):
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    in_turn(CELLS, itertools.product([(8, 1000), (16, 200)], ["gaussian", "orthogonal"])),
+    ids=str,
+)
+def test_long_products_against_exact_ones(name, drawn):
+    (width, steps), weights = drawn
     if CELLS[name] is lstm:
         width //= 2  # of two states
     factors = jacobians(CELLS[name], weights, width, steps)

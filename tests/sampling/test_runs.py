@@ -34,6 +34,7 @@ from rmt_jacobian.sampling import (
 )
 from tests import gauss_legendre as gl
 from tests.cells.two_gates import biases_of, two_gates, two_states
+from tests.in_turn import in_turn
 from tests.mean_field.points import POINTS
 from tests.mean_field.two_routes import by_map
 
@@ -173,7 +174,9 @@ def test_s_1_is_measured(weights: Any) -> None:
 # so m_1 = <A^2 + 2 A B W_ii + B^2 sum_j W_ij^2> exceeds the theory on its own sites by a known
 # multiple of 1 / N, here -0.44 / N and +0.07 / N.
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_the_bias_of_the_mean_at_finite_width(weights: Any) -> None:
     width, samples = 64, 3000
     found = sample_moments(
@@ -195,7 +198,9 @@ def test_the_bias_of_the_mean_at_finite_width(weights: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_paired_scores_are_standard_normal(weights: Any) -> None:
     # z of 30 seeds: mean 0 but for the bias of order 1 / N, spread 1.
     width, samples, scores = 128, 24, []
@@ -242,9 +247,13 @@ def awake(cell: Cell, bias_std: float = 0.3) -> Parameters:
     return Parameters.of(cell, values, bias_kind=biases_of(cell))
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 @pytest.mark.parametrize(
-    "cell", [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states], ids=lambda c: c.name
+    ("cell", "weights"),
+    in_turn(
+        [gru, gru_reset_after, lstm, lstm_peephole, two_gates, two_states],
+        ["gaussian", "orthogonal"],
+    ),
+    ids=lambda value: getattr(value, "name", value),
 )
 def test_moments_of_any_cell_are_those_of_theory_on_the_drawn_sites(
     cell: Cell, weights: Any

@@ -28,11 +28,19 @@ from rmt_jacobian.pencils import (
 )
 from rmt_jacobian.singular_values import SingularValueLaw, block_singular_value_law
 from tests.cells.two_gates import two_states
+from tests.in_turn import in_turn
 from tests.pencils.blocks import chain, derivatives, history, sampled
 
 CELLS = [gru, gru_reset_after, lstm, lstm_peephole, two_states]
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
-both = pytest.mark.parametrize("name", ["gaussian", "orthogonal"])
+either = pytest.mark.parametrize(
+    "name", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
+cells_and_weights = pytest.mark.parametrize(
+    ("cell", "name"),
+    in_turn(CELLS, ["gaussian", "orthogonal"]),
+    ids=lambda value: getattr(value, "name", value),
+)
 
 
 def drawn(cell: Cell, steps: int, width: int, seed: int = 5) -> BlockHistory:
@@ -65,19 +73,17 @@ def check(cell: Cell, steps: int, name: str, width: int, samples: int) -> None:
     assert np.all(abs(moments.mean(axis=0) - exact) < 5 * error + 3 * exact / width)
 
 
-@both
-@each_cell
+@cells_and_weights
 def test_sampled_products_of_one_step(cell: Cell, name: str) -> None:
     check(cell, 1, name, 128, 6)
 
 
-@both
-@each_cell
+@cells_and_weights
 def test_sampled_products_of_three_steps(cell: Cell, name: str) -> None:
     check(cell, 3, name, 96, 8)
 
 
-@both
+@either
 def test_a_state_that_nothing_reads(name: str) -> None:
     """Its dimension, a third of all, is lost; what is kept has the law of the samples."""
     s, e, f = sp.symbols("s_1:4"), sp.Symbol("e"), sp.Symbol("f")
@@ -101,7 +107,7 @@ def test_a_state_that_nothing_reads(name: str) -> None:
     ("cell", "name"),
     [
         (gru, "orthogonal"),
-        (lstm, "gaussian"),
+        pytest.param(lstm, "gaussian", marks=pytest.mark.thorough),
         pytest.param(gru, "gaussian", marks=pytest.mark.thorough),
         pytest.param(lstm, "orthogonal", marks=pytest.mark.thorough),
     ],
@@ -130,7 +136,7 @@ def test_moments_do_not_depend_on_the_order_asked_for(cell: Cell) -> None:
         assert chain_moments(ours, order) == pytest.approx(long[: order + 1], rel=1e-11)
 
 
-@both
+@either
 def test_moments_are_integrals_of_the_law(name: str) -> None:
     law = SingularValueLaw(chain(history(gru, 2), name), tolerance=1e-5, squared=True)
     for k in (1, 2, 3):

@@ -31,7 +31,9 @@ def at(share: float) -> Parameters:
     return Parameters.of(LEAKY, gate | drive | {"input_variance": 1})
 
 
-@pytest.mark.parametrize("weights", ["orthogonal", "gaussian"])
+@pytest.mark.parametrize(
+    "weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.thorough)]
+)
 def test_each_of_them_moves_one_value_down_and_one_up(weights: str) -> None:
     # A rank-r change of 1/5 moves r singular values down and r up and leaves the others.
     share = 2e-4

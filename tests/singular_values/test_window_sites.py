@@ -16,6 +16,7 @@ from rmt_jacobian.pencils import (
 )
 from rmt_jacobian.singular_values import singular_value_law
 from rmt_jacobian.singular_values.window_sites import window_sites
+from tests.in_turn import in_turn
 from tests.pencils.heavy_tails import POINT, gates, moments
 
 LAW = site_law(minimalrnn, POINT)
@@ -80,8 +81,9 @@ def test_cells_without_a_gate(name: str) -> None:
     assert found == pytest.approx(law.weight_gain, rel=0.05)
 
 
-@pytest.mark.parametrize("ensemble", [GaussianWeights(STD), OrthogonalWeights(STD)])
-@pytest.mark.parametrize("steps", [1, 8, 25])
+@pytest.mark.parametrize(
+    ("steps", "ensemble"), in_turn([1, 8, 25], [GaussianWeights(STD), OrthogonalWeights(STD)])
+)
 def test_laws_have_the_moments_of_the_recursion(ensemble, steps: int) -> None:
     law = singular_value_law(
         minimalrnn, POINT, weights=ensemble, steps=steps, sites=256, replicates=0, squared=True
