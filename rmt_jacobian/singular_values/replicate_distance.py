@@ -12,6 +12,7 @@ from rmt_jacobian.pencils.chain.protocol import Chain
 __all__ = ["distance_to_chain"]
 
 _ASIDE = (1e-5, 1e-4, 1e-3)  # relative distances from an atom where the cdf beside it is taken
+_CLOSE = 1e-7  # error of the self-energies: the potential is stationary, and has its square
 _STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 
 
@@ -62,6 +63,6 @@ def _beside(chain: Chain, s: np.ndarray, start: np.ndarray, sign: int) -> np.nda
 def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the cdf of the singular values of a chain at s, and where it was solved."""
     xp = chain.namespace
-    found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start))
+    found = solve_chain(chain, xp.asarray(s + 0j), xp.asarray(start), tolerance=_CLOSE)
     potential = chain.potential(found.s, found.sigma, found.averages)
     return 1 - to_numpy(xp.imag(potential)) / math.pi, to_numpy(found.converged)

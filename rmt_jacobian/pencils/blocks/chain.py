@@ -15,6 +15,7 @@ by a filter from either end (:mod:`.block_chain_filters`).  The Cauchy transform
 symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,8 +41,10 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 
 __all__ = ["BlockChain"]
 
-# Steps times sites that are worked on at a time, as in the chain of one state.
-_SWEEP, _ROWS = 65_536, 4_096
+# Points times sites that are worked on at a time: few enough for the cache, many enough for calls
+# not to matter.  Derivatives hold arrays of as many numbers for every slot of every step.
+_SWEEP, _ROWS, _HELD = 8_192, 1_024, 131_072
+_FEWEST = 64  # sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +170,18 @@ class BlockChain:
             reach = min(1e100, reach * max(1.0, sum(row**2 for row in rows) ** 0.5))
         return reach
 
-    def parts(self, size: int) -> "list[BlockHistory]":
-        """Return portions of the sites, as many numbers each; on a GPU all in one."""
-        on_host = is_numpy_array(self.sites.weights)
-        sites = max(64, size // self.steps) if on_host else self.sites.count
-        return self._cut(min(sites, self.sites.count))
+    def parts(self, sites: int) -> "list[BlockHistory]":
+        """Return portions of about as many sites, with complex diagonals; on a GPU all in one."""
+        count = self.sites.count
+        if not is_numpy_array(self.sites.weights):
+            return self._cut(count)
+        # Even portions, in powers of two: few different cuts are kept.
+        shares = 2 ** max(0, round(math.log2(count / max(_FEWEST, sites))))
+        return self._cut(math.ceil(count / shares))
 
     def _cut(self, sites: int) -> "list[BlockHistory]":
         if sites not in self._portions:
-            self._portions[sites] = self.sites.portions(sites)
+            self._portions[sites] = self.sites.complex.portions(sites)
         return self._portions[sites]
 
     @cached_property
@@ -198,7 +204,7 @@ class BlockChain:
             Self-energies in the closed lower half plane, shape (points, 2 K T).
         """
         xp, found = self.namespace, []
-        for part in self.parts(_SWEEP):
+        for part in self.parts(_SWEEP // s.shape[0]):
             filters = TwoFilters.of(part, sigma, 1 / s[:, None])
             found.append(xp.stack([g + 0 * s for g in filters.averages()], axis=1))
         return sum(found[1:], found[0])
@@ -206,7 +212,7 @@ class BlockChain:
     def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
         """Return G(s) of the symmetrised singular values, shape (points,)."""
         total = 0 * s
-        for part in self.parts(_SWEEP):
+        for part in self.parts(_SWEEP // s.shape[0]):
             end = 1 / s[:, None]
             forces = end_forces(left_filter(part, sigma, end)[-1].states, end)
             total = total + average(trace(forces), part) / part.states
@@ -214,7 +220,9 @@ class BlockChain:
 
     def responses(self, s: Any, sigma: Any) -> Responses:
         r"""Return the averages and their derivatives, from :func:`.block_responses`."""
-        return block_responses(self.parts(_ROWS), s, sigma)
+        slots = self.steps * (self.sites.source_count + self.sites.gates)
+        held = max(_ROWS, _HELD // slots)
+        return block_responses(self.parts(held // s.shape[0]), s, sigma)
 
     def _paired(self, values: Any) -> tuple[Any, Any]:
         """Split an array along its blocks into those y and those e, (points, T, K, ...)."""
@@ -282,7 +290,7 @@ class BlockChain:
         u, (_, rows) = self.couplings(sigma, g), self._paired(sigma)
         terms = self._mapped("potential", on_its_side(u, rows)) + u * self._mismatch(sigma, g)
         total = xp.sum(terms, axis=(1, 2))
-        for part in self.parts(_SWEEP):
+        for part in self.parts(_SWEEP // s.shape[0]):
             for variance, cost in _observations(part, sigma, 1 / s[:, None]):
                 if variance is not None:
                     total = total + log_passing(variance + 0 * part.weights, cost) @ part.measure

@@ -5,7 +5,7 @@ A step is :math:`dV_t = A\, dV_{t-1} + B\, dE`, :math:`dE_k = W_k\, dY_k`,
 they are small matrices, most of whose entries vanish identically; those are None here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
@@ -52,11 +52,15 @@ class StepDiagonals:
 
     def cut(self, sites: Any) -> "StepDiagonals":
         """Return the same at some of the sites."""
+        return self.mapped(lambda entry: entry[sites])
 
-        def part(entry: Any) -> Any:
-            return entry[sites] if hasattr(entry, "shape") else entry
+    def mapped(self, function: Callable[[Any], Any]) -> "StepDiagonals":
+        """Return the same with a function of every array."""
 
-        return StepDiagonals(*([[part(e) for e in row] for row in m] for m in self.matrices))
+        def each(entry: Any) -> Any:
+            return function(entry) if hasattr(entry, "shape") else entry
+
+        return StepDiagonals(*([[each(e) for e in row] for row in m] for m in self.matrices))
 
     def on(self, device: Device | ModuleType) -> "StepDiagonals":
         """Return the same with all arrays on a device."""
@@ -226,6 +230,13 @@ class BlockHistory:
         """The weights as complex numbers, shape (sites,)."""
         xp = array_namespace(self.weights)
         return xp.astype(self.weights, xp.complex128)
+
+    @cached_property
+    def complex(self) -> "BlockHistory":
+        """The same with complex diagonals, whose products with complex numbers are faster."""
+        xp = array_namespace(self.weights)
+        steps = (step.mapped(lambda e: xp.astype(e, xp.complex128)) for step in self.diagonals)
+        return replace(self, diagonals=tuple(steps))
 
     @cached_property
     def gate_products(self) -> list[Matrix]:
