@@ -31,7 +31,6 @@ from rmt_jacobian.pencils.blocks.filters import (
     average,
     end_forces,
     left_filter,
-    self_energies_at,
     trace,
 )
 from rmt_jacobian.pencils.blocks.history import BlockHistory, Matrix
@@ -203,10 +202,10 @@ class BlockChain:
         sigma
             Self-energies in the closed lower half plane, shape (points, 2 K T).
         """
-        xp, found = self.namespace, []
+        xp, found, zero = self.namespace, [], 0 * s
         for part in self.parts(_SWEEP // s.shape[0]):
-            filters = TwoFilters.of(part, sigma, 1 / s[:, None])
-            found.append(xp.stack([g + 0 * s for g in filters.averages()], axis=1))
+            each = TwoFilters.of(part, sigma, 1 / s[:, None]).averages()
+            found.append(xp.stack([zero if g is None else g for g in each], axis=1))
         return sum(found[1:], found[0])
 
     def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
@@ -309,10 +308,8 @@ class BlockChain:
 def _observations(history: BlockHistory, sigma: Any, end: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the variance of every source and last state when it is observed, and its cost."""
     steps = left_filter(history, sigma, end)
-    for t, step in enumerate(steps):
-        costs, _ = self_energies_at(history, t, sigma)
-        for j, variance in step.variances:
-            yield variance, costs[:, j : j + 1]
+    for step in steps:
+        yield from step.observations
     known = Factors.prior(steps[-1].states.pivots)
     for row in steps[-1].states.basis:
         found = known.observed(row, end)

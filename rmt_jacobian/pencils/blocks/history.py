@@ -5,84 +5,20 @@ A step is :math:`dV_t = A\, dV_{t-1} + B\, dE`, :math:`dE_k = W_k\, dY_k`,
 they are small matrices, most of whose entries vanish identically; those are None here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any, TypeAlias
+from typing import Any
 
 from rmt_jacobian.arrays import Device, array_namespace, on_device, taken
 from rmt_jacobian.cells import Cell, StepDerivatives
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.pencils.blocks.bundles import Bundle, bundled
+from rmt_jacobian.pencils.blocks.diagonals import Matrix, StepDiagonals
 from rmt_jacobian.pencils.blocks.rank import lost_share
 
 __all__ = ["BlockHistory", "Matrix", "StepDiagonals"]
-
-Matrix: TypeAlias = list[list[Any]]
-"""Rows of entries, each an array over sites, a number, or None where it vanishes identically."""
-
-
-@dataclass(frozen=True, eq=False)
-class StepDiagonals:
-    """The site matrices of one step.
-
-    Attributes
-    ----------
-    state, gate
-        A and B: from the states before the step, and from the preactivations, to the states after.
-    source_state, source_gate
-        Y_s and Y_e: from the same to the different sources.
-    """
-
-    state: Matrix
-    gate: Matrix
-    source_state: Matrix
-    source_gate: Matrix
-
-    @property
-    def matrices(self) -> tuple[Matrix, Matrix, Matrix, Matrix]:
-        """A, B, Y_s and Y_e."""
-        return self.state, self.gate, self.source_state, self.source_gate
-
-    @property
-    def transposed(self) -> "StepDiagonals":
-        """The step of J^T, whose sources are the preactivations."""
-        state, gate, source_state, source_gate = (_transposed(m) for m in self.matrices)
-        return StepDiagonals(state, source_state, gate, source_gate)
-
-    def cut(self, sites: Any) -> "StepDiagonals":
-        """Return the same at some of the sites."""
-        return self.mapped(lambda entry: entry[sites])
-
-    def mapped(self, function: Callable[[Any], Any]) -> "StepDiagonals":
-        """Return the same with a function of every array."""
-
-        def each(entry: Any) -> Any:
-            return function(entry) if hasattr(entry, "shape") else entry
-
-        return StepDiagonals(*([[each(e) for e in row] for row in m] for m in self.matrices))
-
-    def on(self, device: Device | ModuleType) -> "StepDiagonals":
-        """Return the same with all arrays on a device."""
-        return StepDiagonals(
-            *([[on_device(e, device) for e in r] for r in m] for m in self.matrices)
-        )
-
-    def without(self, gates: set[int], sources: set[int]) -> "StepDiagonals":
-        """Return the same without some preactivations and sources."""
-
-        def kept(row: list[Any]) -> list[Any]:
-            return [entry for k, entry in enumerate(row) if k not in gates]
-
-        def rows(matrix: Matrix) -> Matrix:
-            return [row for j, row in enumerate(matrix) if j not in sources]
-
-        return StepDiagonals(
-            self.state,
-            [kept(row) for row in self.gate],
-            rows(self.source_state),
-            [kept(row) for row in rows(self.source_gate)],
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +208,26 @@ class BlockHistory:
         return products
 
     @cached_property
+    def bundles(self) -> list[tuple[Bundle, ...]]:
+        """The sources of every step, those that are multiples of each other together."""
+        return [
+            bundled(
+                [
+                    [*own, *gates]
+                    for own, gates in zip(step.source_state, step.source_gate, strict=True)
+                ],
+                [j in self.reading for j in range(self.source_count)],
+                self.measure,
+            )
+            for step in self.diagonals
+        ]
+
+    @cached_property
+    def reading(self) -> tuple[int, ...]:
+        """The sources that read a preactivation."""
+        return self.transposed.read
+
+    @cached_property
     def lost(self) -> float:
         """The share of singular values that are 0, from :func:`.lost_share`."""
         return lost_share([step.matrices for step in self.diagonals], self.sources, self.weights)
@@ -385,10 +341,6 @@ def _least_noisy_first(
 def _entries(step: StepDerivatives) -> list[Any]:
     tables = (step.state, step.gate, step.source_state, step.source_gate)
     return [entry for table in tables for entry in table.values()]
-
-
-def _transposed(matrix: Matrix) -> Matrix:
-    return [list(column) for column in zip(*matrix, strict=True)]
 
 
 def _table(table: Any, rows: Sequence[int], columns: Sequence[int]) -> Matrix:

@@ -18,7 +18,7 @@ from itertools import combinations_with_replacement
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
-from rmt_jacobian.pencils.blocks.factors import dot, reciprocal, times, unit
+from rmt_jacobian.pencils.blocks.factors import Factors, dot, reciprocal, times, unit
 from rmt_jacobian.pencils.blocks.filters import (
     FilterStep,
     TwoFilters,
@@ -145,27 +145,23 @@ class _Rows:
         entries: Matrix = [[None] * self.slots for _ in range(self.slots)]
         seen, costs, observed = left.informed(right)
         weighted = [seen.weighted(row) for row in left.rows]
-        factored = [seen.factored(row) for row in left.rows]
         n, d = len(seen.pivots), history.states
+        for a, row in enumerate(_between(seen, left)):
+            entries[a][: len(row)] = row
         met = [seen.factored(functional) for functional, _ in observed]
-        for a in range(sources):
-            for b in range(a + 1):
-                entries[a][b] = dot(weighted[a], factored[b])
-            answers = [times(q, dot(weighted[a], y)) for q, y in zip(costs, met, strict=True)]
-            for gate in range(history.gates):
-                if gate in history.read:
-                    shift = seen.factored(unit(n)[d + history.read.index(gate)])
-                    answer = times(reciprocal(spreads[:, gate : gate + 1]), dot(weighted[a], shift))
-                else:
-                    column = [row[gate] for row in history.diagonals[t].gate]
-                    answer = dot(answers, [dot(states, column) for _, states in observed])
-                entries[sources + gate][a] = answer
-        felt = right.informed(left)[0]
-        weighted = [felt.weighted(row) for row in right.rows]
-        factored = [felt.factored(row) for row in right.rows]
-        for a in range(history.gates):
-            for b in range(a + 1):
-                entries[sources + a][sources + b] = dot(weighted[a], factored[b])
+        answers = [[times(q, dot(w, y)) for q, y in zip(costs, met, strict=True)] for w in weighted]
+        for gate in range(history.gates):
+            if gate in history.read:
+                shift = seen.factored(unit(n)[d + history.read.index(gate)])
+                inverse = reciprocal(spreads[:, gate : gate + 1])
+                column = [times(inverse, dot(w, shift)) for w in weighted]
+            else:
+                reached = [row[gate] for row in history.diagonals[t].gate]
+                known = [dot(states, reached) for _, states in observed]
+                column = [dot(answer, known) for answer in answers]
+            entries[sources + gate][:sources] = left.of_sources(column)
+        for a, row in enumerate(_between(right.informed(left)[0], right)):
+            entries[sources + a][sources : sources + len(row)] = row
         for a in range(self.slots):
             for b in range(a):
                 entries[b][a] = entries[a][b]
@@ -199,3 +195,12 @@ class _Rows:
         for i, array in enumerate(passed):
             answers[i][:, after, :] = array
             answers[i][:, here, :] = own[i]
+
+
+def _between(factors: Factors, step: FilterStep) -> Matrix:
+    """Return the covariances of the sources of a step under those of Z."""
+    weighted = [factors.weighted(row) for row in step.rows]
+    factored = [factors.factored(row) for row in step.rows]
+    rows = [step.of_sources([dot(w, f) for f in factored]) for w in weighted]
+    columns = [step.of_sources(list(column)) for column in zip(*rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
