@@ -50,10 +50,9 @@ class Bundle:
         return xp.stack([share * share + 0 * self.measure for share in self.shares])
 
     @cached_property
-    def _weights(self) -> Any:
-        weights = self.measure if self.squares is None else self.measure * self.squares
-        xp = array_namespace(weights)
-        return xp.reshape(weights, (len(self.sources), -1)).T
+    def weights(self) -> Any:
+        r"""The weights of the sites times :math:`\kappa_k^2`, shape (sources, sites)."""
+        return self.measure[None, :] if self.squares is None else self.measure * self.squares
 
     def cost(self, costs: Any) -> Any:
         """Return the cost on y, from those on all sources, shape (points, sources)."""
@@ -65,7 +64,38 @@ class Bundle:
 
     def averages(self, variance: Any) -> Any:
         """Return the mean variances of the sources from that of y, shape (points, sources)."""
-        return (variance + 0 * self.measure) @ self._weights
+        return _filled(variance, self.measure) @ self.weights.T
+
+    def squares_with(self, other: "Bundle", covariance: Any) -> Any:
+        r"""Return the mean squares of :math:`\kappa_a \kappa_b` times that of y and another y.
+
+        The shape is (points, sources, sources of the other).
+        """
+        xp = array_namespace(self.measure)
+        filled = _filled(covariance, self.measure)
+        flat = (filled * filled) @ self._weights_with(other)
+        return xp.reshape(flat, (flat.shape[0], len(self.sources), len(other.sources)))
+
+    def _weights_with(self, other: "Bundle") -> Any:
+        """Return the weights of squares with another bundle, shape (sites, pairs)."""
+        if other not in self._known:
+            xp = array_namespace(self.measure)
+            pairs = (len(self.sources), len(other.sources))
+            weights = self.weights[:, None, :] + xp.zeros((*pairs, 1), dtype=self.measure.dtype)
+            if other.squares is not None:
+                weights = weights * other.squares
+            flat = xp.reshape(weights, (pairs[0] * pairs[1], -1))
+            self._known[other] = xp.asarray(flat.T, copy=True)
+        return self._known[other]
+
+    @cached_property
+    def _known(self) -> "dict[Bundle, Any]":
+        return {}
+
+
+def _filled(entry: Any, measure: Any) -> Any:
+    """Return an entry at every site."""
+    return entry if entry.shape[-1] == measure.shape[0] else entry + 0 * measure
 
 
 def bundled(rows: Sequence[_Row], kinds: Sequence[Any], measure: Any) -> tuple[Bundle, ...]:
@@ -76,7 +106,7 @@ def bundled(rows: Sequence[_Row], kinds: Sequence[Any], measure: Any) -> tuple[B
     rows
         The sources in terms of the states and the preactivations.
     kinds
-        What only sources in one bundle may have in common.
+        What sources in one bundle have in common; None for one that stays alone, as it is.
     measure
         The weights of the sites, complex.
 
@@ -91,18 +121,21 @@ def bundled(rows: Sequence[_Row], kinds: Sequence[Any], measure: Any) -> tuple[B
     groups: list[list[int]] = []
     for k in range(len(rows)):
         for group in groups:
-            alike = kinds[k] == kinds[group[0]]
+            alike = kinds[k] == kinds[group[0]] is not None
             if alike and _direction([rows[j] for j in (*group, k)], measure) is not None:
                 group.append(k)
                 break
         else:
             groups.append([k])
-    return tuple(_bundle(tuple(group), [rows[k] for k in group], measure) for group in groups)
+    return tuple(
+        _bundle(tuple(group), [rows[k] for k in group], kinds[group[0]], measure)
+        for group in groups
+    )
 
 
-def _bundle(sources: tuple[int, ...], rows: list[_Row], measure: Any) -> Bundle:
+def _bundle(sources: tuple[int, ...], rows: list[_Row], kind: Any, measure: Any) -> Bundle:
     columns = [j for j, entry in enumerate(rows[0]) if entry is not None]
-    if len(rows) == 1 and len(columns) != 1:
+    if kind is None or (len(rows) == 1 and len(columns) != 1):
         return Bundle(sources, rows[0], (1.0,), measure)
     direction = _direction(rows, measure)
     assert direction is not None

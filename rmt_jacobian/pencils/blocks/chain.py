@@ -42,7 +42,7 @@ __all__ = ["BlockChain"]
 
 # Points times sites that are worked on at a time: few enough for the cache, many enough for calls
 # not to matter.  Derivatives hold arrays of as many numbers for every slot of every step.
-_SWEEP, _ROWS, _HELD = 8_192, 1_024, 131_072
+_SWEEP, _HELD = 8_192, 409_600
 _FEWEST = 64  # sites
 
 
@@ -220,8 +220,7 @@ class BlockChain:
     def responses(self, s: Any, sigma: Any) -> Responses:
         r"""Return the averages and their derivatives, from :func:`.block_responses`."""
         slots = self.steps * (self.sites.source_count + self.sites.gates)
-        held = max(_ROWS, _HELD // slots)
-        return block_responses(self.parts(held // s.shape[0]), s, sigma)
+        return block_responses(self.parts(_HELD // (slots * s.shape[0])), s, sigma)
 
     def _paired(self, values: Any) -> tuple[Any, Any]:
         """Split an array along its blocks into those y and those e, (points, T, K, ...)."""

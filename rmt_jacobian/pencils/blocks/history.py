@@ -209,18 +209,13 @@ class BlockHistory:
 
     @cached_property
     def bundles(self) -> list[tuple[Bundle, ...]]:
-        """The sources of every step, those that are multiples of each other together."""
-        return [
-            bundled(
-                [
-                    [*own, *gates]
-                    for own, gates in zip(step.source_state, step.source_gate, strict=True)
-                ],
-                [j in self.reading for j in range(self.source_count)],
-                self.measure,
-            )
-            for step in self.diagonals
-        ]
+        """The sources of every step, those without preactivations in bundles."""
+        kinds = [None if j in self.reading else "state" for j in range(self.source_count)]
+
+        def rows(step: StepDiagonals) -> Matrix:
+            return [[*a, *b] for a, b in zip(step.source_state, step.source_gate, strict=True)]
+
+        return [bundled(rows(step), kinds, self.measure) for step in self.diagonals]
 
     @cached_property
     def reading(self) -> tuple[int, ...]:
