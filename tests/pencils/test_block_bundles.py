@@ -74,7 +74,7 @@ def test_the_memory_of_an_lstm_is_entered_in_one_direction() -> None:
 
 
 @pytest.mark.parametrize("cell", [gru, lstm], ids=lambda cell: cell.name)
-@pytest.mark.parametrize("size", [1.0, 1e-10])
+@pytest.mark.parametrize("size", [1.0, 1e-3])
 def test_a_chain_is_the_same_without_bundles(monkeypatch, cell, size: float) -> None:
     sites = history(cell, 4, sites=30)
     ours, alone = chain(sites), chain(sites)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace, taken
-from rmt_jacobian.pencils.chain.newton import newton
+from rmt_jacobian.pencils.chain.newton import TOLERANCE, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 
@@ -47,6 +47,10 @@ def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     xp = array_namespace(s)
     start = _continued(s, ladder)
     found = newton(chain, s, start, max_sweeps=_SWEEPS)
+    late = found.converged & (found.error > TOLERANCE)  # the sweeps were enough for a certificate
+    if bool(xp.any(late)):
+        some = xp.nonzero(late)[0]
+        found = found.mended(newton(chain, taken(s, some), taken(found.sigma, some)), late)
     left = xp.nonzero(~found.converged)[0]
     if left.shape[0] == 0:
         return found

@@ -63,9 +63,10 @@ class ChainSolution:
             arrays = [taken(array, rows) for array in arrays]
         return cls(s, *arrays, sweeps=sum(part.sweeps for part in parts))
 
-    def mended(self, others: "ChainSolution") -> "ChainSolution":
-        """Return the same with others in place of the points that did not converge."""
+    def mended(self, others: "ChainSolution", where: Any = None) -> "ChainSolution":
+        """Return the same with others in place of some points, by default of those not solved."""
         xp, rows = array_namespace(self.s), self.s.shape[0]
-        place = xp.cumulative_sum(xp.astype(~self.converged, xp.int64)) + rows - 1
-        source = xp.where(self.converged, xp.arange(rows), place)
+        where = ~self.converged if where is None else where
+        place = xp.cumulative_sum(xp.astype(where, xp.int64)) + rows - 1
+        source = xp.where(where, place, xp.arange(rows))
         return ChainSolution.joined(self.s, [self, others], source)
