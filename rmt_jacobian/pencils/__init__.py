@@ -13,8 +13,8 @@ from rmt_jacobian.pencils.blocks.untied import (
 from rmt_jacobian.pencils.blocks.wave import BlockWave, LongBlockChain
 from rmt_jacobian.pencils.chain.continuation import solve_chain
 from rmt_jacobian.pencils.chain.history import SiteHistory, drawn_sites, low_discrepancy_sites
-from rmt_jacobian.pencils.chain.newton import ChainSolution
 from rmt_jacobian.pencils.chain.product_chain import ProductChain
+from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.pencils.dyson import PencilSolution, log_potential, solve
 from rmt_jacobian.pencils.ensembles import (
     BiInvariant,

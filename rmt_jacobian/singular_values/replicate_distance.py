@@ -12,6 +12,7 @@ from rmt_jacobian.pencils.chain.protocol import Chain
 __all__ = ["distance_to_chain"]
 
 _ASIDE = (1e-5, 1e-4, 1e-3)  # relative distances from an atom where the cdf beside it is taken
+_CLOSE = 1e-7  # error of the self-energies: the potential is stationary, and has its square
 _STEEP = 1e3  # slope of the cdf in log s beyond which a rise is an atom for all we can tell
 
 
@@ -64,6 +65,6 @@ def _below(chain: Chain, s: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, 
     xp = chain.namespace
     # Few sites may never see what another W passes on: their equation has fewer blocks.
     known = xp.asarray(start) if start.shape[1] == chain.blocks else None
-    found = solve_chain(chain, xp.asarray(s + 0j), known)
+    found = solve_chain(chain, xp.asarray(s + 0j), known, tolerance=_CLOSE)
     potential = chain.potential(found.s, found.sigma, found.averages)
     return 1 - to_numpy(xp.imag(potential)) / math.pi, to_numpy(found.converged)

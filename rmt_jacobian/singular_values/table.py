@@ -15,8 +15,9 @@ from tqdm import tqdm
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.chain.continuation import descend, follow, solve_chain
-from rmt_jacobian.pencils.chain.newton import ChainSolution, drift, newton
+from rmt_jacobian.pencils.chain.newton import drift, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.singular_values.panels import Node, Panel, Table
 
 __all__ = ["measure", "tabulate"]

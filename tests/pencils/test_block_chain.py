@@ -194,8 +194,8 @@ def test_portions_of_the_sites_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     sigma = below_axis(2, whole.blocks)
     expected, potential = whole.responses(S, sigma), whole.potential(S, sigma, 0.1 * sigma)
     monkeypatch.setattr(block_module, "_SWEEP", 1)
-    monkeypatch.setattr(block_module, "_ROWS", 1)
-    assert len(cut.parts(1)) == 3
+    monkeypatch.setattr(block_module, "_HELD", 1)
+    assert len(cut.parts(1)) == 2
     assert np.allclose(cut.responses(S, sigma).matrix, expected.matrix, rtol=1e-12)
     assert np.allclose(cut.averages(S, sigma), expected.averages, rtol=1e-12)
     assert np.allclose(cut.potential(S, sigma, 0.1 * sigma), potential, rtol=1e-12)

@@ -14,7 +14,9 @@ from rmt_jacobian.pencils import (
     solve_chain,
 )
 from rmt_jacobian.pencils.chain.continuation import descend, follow
+from rmt_jacobian.singular_values import replicate_distance
 from rmt_jacobian.singular_values.panels import Node, Panel, Table
+from rmt_jacobian.singular_values.replicate_distance import distance_to_chain
 from rmt_jacobian.singular_values.table import measure, tabulate
 from tests.pencils.chains import constant, gated
 from tests.pencils.examples import ENSEMBLES
@@ -176,3 +178,14 @@ def test_haar_weights_alone_have_a_jump(steps: int) -> None:
     below, slope = table.evaluate(np.array([-0.5, -1e-6, 1e-6, 0.5]))
     assert np.allclose(below, [0, 0, 1, 1], atol=1e-9)
     assert np.all(slope == 0)
+
+
+def test_the_distance_to_another_draw_needs_no_more_accuracy(monkeypatch) -> None:
+    """The potential is stationary: with errors of 1e-7 in the self-energies its are 1e-14."""
+    ours, other = gated("gaussian", 5, 256), gated("gaussian", 5, 200)
+    position = np.linspace(-4, 0, 6)
+    start = solve_chain(ours, np.exp(position) + 0j).sigma
+    at = (np.exp(position), start, np.zeros(6), np.zeros(6))
+    found = distance_to_chain(other, *at)
+    monkeypatch.setattr(replicate_distance, "_CLOSE", 1e-12)
+    assert found == pytest.approx(distance_to_chain(other, *at), rel=1e-11)

@@ -15,6 +15,7 @@ by a filter from either end (:mod:`.block_chain_filters`).  The Cauchy transform
 symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,6 @@ from rmt_jacobian.pencils.blocks.filters import (
     average,
     end_forces,
     left_filter,
-    self_energies_at,
     trace,
 )
 from rmt_jacobian.pencils.blocks.history import BlockHistory, Matrix
@@ -40,8 +40,10 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 
 __all__ = ["BlockChain"]
 
-# Steps times sites that are worked on at a time, as in the chain of one state.
-_SWEEP, _ROWS = 65_536, 4_096
+# Points times sites that are worked on at a time: few enough for the cache, many enough for calls
+# not to matter.  Derivatives hold arrays of as many numbers for every slot of every step.
+_SWEEP, _HELD = 8_192, 409_600
+_FEWEST = 64  # sites
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +169,18 @@ class BlockChain:
             reach = min(1e100, reach * max(1.0, sum(row**2 for row in rows) ** 0.5))
         return reach
 
-    def parts(self, size: int) -> "list[BlockHistory]":
-        """Return portions of the sites, as many numbers each; on a GPU all in one."""
-        on_host = is_numpy_array(self.sites.weights)
-        sites = max(64, size // self.steps) if on_host else self.sites.count
-        return self._cut(min(sites, self.sites.count))
+    def parts(self, sites: int) -> "list[BlockHistory]":
+        """Return portions of about as many sites, with complex diagonals; on a GPU all in one."""
+        count = self.sites.count
+        if not is_numpy_array(self.sites.weights):
+            return self._cut(count)
+        # Even portions, in powers of two: few different cuts are kept.
+        shares = 2 ** max(0, round(math.log2(count / max(_FEWEST, sites))))
+        return self._cut(math.ceil(count / shares))
 
     def _cut(self, sites: int) -> "list[BlockHistory]":
         if sites not in self._portions:
-            self._portions[sites] = self.sites.portions(sites)
+            self._portions[sites] = self.sites.complex.portions(sites)
         return self._portions[sites]
 
     @cached_property
@@ -197,16 +202,16 @@ class BlockChain:
         sigma
             Self-energies in the closed lower half plane, shape (points, 2 K T).
         """
-        xp, found = self.namespace, []
-        for part in self.parts(_SWEEP):
-            filters = TwoFilters.of(part, sigma, 1 / s[:, None])
-            found.append(xp.stack([g + 0 * s for g in filters.averages()], axis=1))
+        xp, found, zero = self.namespace, [], 0 * s
+        for part in self.parts(_SWEEP // s.shape[0]):
+            each = TwoFilters.of(part, sigma, 1 / s[:, None]).averages()
+            found.append(xp.stack([zero if g is None else g for g in each], axis=1))
         return sum(found[1:], found[0])
 
     def cauchy(self, s: Any, sigma: Any, averages: Any) -> Any:
         """Return G(s) of the symmetrised singular values, shape (points,)."""
         total = 0 * s
-        for part in self.parts(_SWEEP):
+        for part in self.parts(_SWEEP // s.shape[0]):
             end = 1 / s[:, None]
             forces = end_forces(left_filter(part, sigma, end)[-1].states, end)
             total = total + average(trace(forces), part) / part.states
@@ -214,7 +219,8 @@ class BlockChain:
 
     def responses(self, s: Any, sigma: Any) -> Responses:
         r"""Return the averages and their derivatives, from :func:`.block_responses`."""
-        return block_responses(self.parts(_ROWS), s, sigma)
+        slots = self.steps * (self.sites.source_count + self.sites.gates)
+        return block_responses(self.parts(_HELD // (slots * s.shape[0])), s, sigma)
 
     def _paired(self, values: Any) -> tuple[Any, Any]:
         """Split an array along its blocks into those y and those e, (points, T, K, ...)."""
@@ -282,7 +288,7 @@ class BlockChain:
         u, (_, rows) = self.couplings(sigma, g), self._paired(sigma)
         terms = self._mapped("potential", on_its_side(u, rows)) + u * self._mismatch(sigma, g)
         total = xp.sum(terms, axis=(1, 2))
-        for part in self.parts(_SWEEP):
+        for part in self.parts(_SWEEP // s.shape[0]):
             for variance, cost in _observations(part, sigma, 1 / s[:, None]):
                 if variance is not None:
                     total = total + log_passing(variance + 0 * part.weights, cost) @ part.measure
@@ -301,10 +307,8 @@ class BlockChain:
 def _observations(history: BlockHistory, sigma: Any, end: Any) -> Iterator[tuple[Any, Any]]:
     """Yield the variance of every source and last state when it is observed, and its cost."""
     steps = left_filter(history, sigma, end)
-    for t, step in enumerate(steps):
-        costs, _ = self_energies_at(history, t, sigma)
-        for j, variance in step.variances:
-            yield variance, costs[:, j : j + 1]
+    for step in steps:
+        yield from step.observations
     known = Factors.prior(steps[-1].states.pivots)
     for row in steps[-1].states.basis:
         found = known.observed(row, end)

@@ -184,7 +184,7 @@ class Factors:
                 before, beta = beta, 1 - D * variance
                 inverse = 1 / beta
                 pivots[j] = times(self.pivots[j], times(before, inverse))
-                cost = times(D, weighted[j])
+                cost = times(D, weighted[j]) if j else None
                 for i in n[j:]:
                     seen[i] = added(seen[i], times(self.factor[i][j], cost))
         return Observation(Factors(pivots, factor), weighted, variance, inverse)

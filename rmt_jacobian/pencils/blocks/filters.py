@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rmt_jacobian.pencils.blocks.bundles import Bundle
 from rmt_jacobian.pencils.blocks.factors import (
     Factors,
     States,
@@ -57,10 +58,12 @@ class FilterStep:
 
     Attributes
     ----------
+    bundles
+        The sources.
     rows
-        The sources in terms of Z.
-    variances
-        What they have before each is observed, in the order of observation.
+        Each bundle in terms of Z.
+    observations
+        What variance each has before it is observed, and the cost on it, in order.
     factors
         Of the variance of Z after all observations.
     passed
@@ -73,8 +76,9 @@ class FilterStep:
         The rows of their xi in terms of Z, times L, and in the preactivations that are not read.
     """
 
+    bundles: tuple[Bundle, ...]
     rows: Matrix
-    variances: list[tuple[int, Any]]
+    observations: list[tuple[Any, Any]]
     factors: Factors
     passed: Matrix
     partial: States
@@ -84,8 +88,7 @@ class FilterStep:
 
     @classmethod
     def of(
-        cls, history: BlockHistory, t: int, before: States, costs: Sequence[Any], spreads: Any,
-        reading: Sequence[int],
+        cls, history: BlockHistory, t: int, before: States, costs: Any, spreads: Any
     ) -> "FilterStep":  # fmt: skip
         """Pass states through step t.
 
@@ -98,23 +101,25 @@ class FilterStep:
         before
             The states before it.
         costs
-            The self-energy at each source, shape (points, 1).
+            The self-energies at the sources, shape (points, sources).
         spreads
             Those at the preactivations, shape (points, gates).
-        reading
-            The sources that read a preactivation.
         """
         step, read, d = history.diagonals[t], history.read, history.states
-        rows = in_terms(step.source_state, step.source_gate, before.basis, read)
+        bundles = history.bundles[t]
+        whole = [bundle.row for bundle in bundles]
+        rows = in_terms([row[:d] for row in whole], [row[d:] for row in whole], before.basis, read)
         own = [spreads[:, k : k + 1] for k in range(spreads.shape[1])]
         factors = Factors.prior([*before.pivots, *(own[k] for k in read)])
-        variances: list[tuple[int, Any]] = []
+        observations: list[tuple[Any, Any]] = []
         partial = before
-        for j in sorted(range(len(costs)), key=lambda j: j in reading):
-            found = factors.observed(rows[j], costs[j])
-            variances.append((j, found.variance))
+        reading = [bundle.sources[0] in history.reading for bundle in bundles]
+        for j in sorted(range(len(bundles)), key=lambda j: reading[j]):
+            cost = bundles[j].cost(costs)
+            found = factors.observed(rows[j], cost)
+            observations.append((found.variance, cost))
             factors = found.factors
-            if j not in reading:
+            if not reading[j]:
                 seen = [row[:d] for row in factors.factor[:d]]
                 partial = States(factors.pivots[:d], product(before.basis, seen))
         passed = in_terms(step.state, step.gate, before.basis, read)
@@ -123,7 +128,7 @@ class FilterStep:
             factors, [factors.factored(row) for row in passed], own, unread,
             history.unread_variance(t, spreads),
         )  # fmt: skip
-        return cls(rows, variances, factors, passed, partial, states, mixed, gates)
+        return cls(bundles, rows, observations, factors, passed, partial, states, mixed, gates)
 
     def informed(self, other: "FilterStep") -> tuple[Factors, list[Any], list[Matrix]]:
         """Return the variance of Z given also what the other filter knows, and how it knows it.
@@ -142,10 +147,26 @@ class FilterStep:
             factors = factors.observed(seen[-1][0], cost).factors
         return factors, other.partial.pivots, seen
 
-    def seen_variances(self, other: "FilterStep") -> list[Any]:
-        """Return the variances of the sources, given also what the other filter knows."""
-        factors = self.informed(other)[0]
-        return [factors.variance(row) for row in self.rows]
+    def of_sources(self, values: Sequence[Any]) -> list[Any]:
+        """Return values that each source has a multiple of, from those of the bundles."""
+        found = {
+            k: times(share, value)
+            for bundle, value in zip(self.bundles, values, strict=True)
+            for k, share in zip(bundle.sources, bundle.shares, strict=True)
+        }
+        return [found[k] for k in sorted(found)]
+
+    def seen_averages(self, other: "FilterStep") -> list[Any]:
+        """Return the mean variances of the sources, given also what the other filter knows."""
+        factors, found = self.informed(other)[0], {}
+        for bundle, row in zip(self.bundles, self.rows, strict=True):
+            variance = factors.variance(row)
+            if variance is None:
+                found |= dict.fromkeys(bundle.sources)
+                continue
+            each = bundle.averages(variance)
+            found |= {k: each[:, j] for j, k in enumerate(bundle.sources)}
+        return [found[k] for k in sorted(found)]
 
     def functionals(self, read: Sequence[int], spreads: Any) -> tuple[Matrix, Matrix]:
         r"""Return what the xi of the states after the step say of its sources and preactivations.
@@ -165,7 +186,8 @@ class FilterStep:
             weighted = self.factors.weighted(y)
             return [times(q, dot(x, weighted)) for q, x in zip(inverse, self.mixed, strict=True)]
 
-        sources = [after(row) for row in self.rows]
+        columns = zip(*(after(row) for row in self.rows), strict=True)
+        sources = [list(row) for row in zip(*map(self.of_sources, columns), strict=True)]
         gates: Matrix = []
         d, n = len(self.states.pivots), len(self.factors.pivots)
         for k in range(len(self.gates[0])):
@@ -219,8 +241,7 @@ class TwoFilters:
         right, states = [], States.independent(ends, history.states)
         for t in reversed(range(history.steps)):
             costs, spreads = self_energies_at(history, t, sigma)
-            each = [spreads[:, k : k + 1] for k in range(history.gates)]
-            right.append(FilterStep.of(history.transposed, t, states, each, costs, history.read))
+            right.append(FilterStep.of(history.transposed, t, states, spreads, costs))
             states = right[-1].states
         return cls(history, ends, left_filter(history, sigma, ends), right[::-1])
 
@@ -228,9 +249,9 @@ class TwoFilters:
         """Return g of every block: variances of the y and forces on the e, in the whole chain."""
         history, found = self.history, []
         for left, right in zip(self.left, self.right, strict=True):
-            seen = [average(v, history) for v in left.seen_variances(right)]
+            seen = left.seen_averages(right)
             found += [seen[j] for j in history.sources]
-            found += [average(v, history) for v in right.seen_variances(left)]
+            found += right.seen_averages(left)
         return found
 
     def meeting(self, t: int) -> Matrix:
@@ -262,8 +283,7 @@ def left_filter(history: BlockHistory, sigma: Any, start: Any) -> list[FilterSte
     steps, states = [], States.independent(start, history.states)
     for t in range(history.steps):
         costs, spreads = self_energies_at(history, t, sigma)
-        each = [costs[:, j : j + 1] for j in range(history.source_count)]
-        steps.append(FilterStep.of(history, t, states, each, spreads, history.transposed.read))
+        steps.append(FilterStep.of(history, t, states, costs, spreads))
         states = steps[-1].states
     return steps
 

@@ -11,13 +11,15 @@ forces on these states that the filter from the right makes of it.  Then
 in which only :math:`\gamma_b` changes with each step to the left; it starts at its own step without
 any arithmetic, so that the derivatives are as good as their order of magnitude allows.  Squares of
 the scalar products are averaged as products of matrices: :math:`(l^T m)^2` is a scalar product of
-the products of their entries.
+the products of their entries.  An entry that no later slot has, as that of a state that only a
+source passes on, takes no time.
 """
 
 from itertools import combinations_with_replacement
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
+from rmt_jacobian.pencils.blocks.bundles import Bundle
 from rmt_jacobian.pencils.blocks.factors import dot, reciprocal, times, unit
 from rmt_jacobian.pencils.blocks.filters import (
     FilterStep,
@@ -81,7 +83,9 @@ class _Rows:
         self.nothing = xp.zeros((points, history.count), dtype=xp.complex128)
         shape = (points, self.total + d, history.count)
         # The entries of gamma_b, each for all slots; the last d are the forces after the last step.
+        # From the slot where an entry ends on, it is 0, whatever its array holds.
         self.answers = [xp.zeros(shape, dtype=xp.complex128) for _ in range(d)]
+        self.ends = [self.total + d] * d
         self.averages = xp.zeros((points, self.total), dtype=xp.complex128)
         self.matrix = xp.zeros((points, self.total, self.total), dtype=xp.complex128)
         self.end = xp.zeros((points, self.total), dtype=xp.complex128)
@@ -98,11 +102,14 @@ class _Rows:
         for t in reversed(range(self.history.steps)):
             self._step(t)
         # The states before the first step stand to the left of all.
-        first = [self._combined(row, self.answers) for row in self.filters.meeting(0)]
-        squares = sum(array * array for array in first) @ p
+        squares = xp.zeros((self.s.shape[0], self.total + d), dtype=xp.complex128)
+        for row in self.filters.meeting(0):
+            first, stop = self._passed(row, 0)
+            if first is not None:
+                squares[:, :stop] += (first * first) @ p
         forces = self._forces()
-        ends = sum((force * force) @ p for row in forces for force in row)
-        drift = -(ends + xp.sum(squares[:, self.total :], axis=1)) / d
+        outer = sum((force * force) @ p for row in forces for force in row)
+        drift = -(outer + xp.sum(squares[:, self.total :], axis=1)) / d
         cauchy = sum(forces[i][i] @ p for i in range(d)) / d
         left = squares[:, : self.total]
         return [self.averages, self.matrix, self.end, left, cauchy, drift]
@@ -117,85 +124,135 @@ class _Rows:
         return self.nothing if entry is None else entry + self.nothing
 
     def _step(self, t: int) -> None:
-        xp, history, p = self.xp, self.history, self.history.measure
+        xp, history = self.xp, self.history
         here = slice(self.slots * t, self.slots * (t + 1))
-        after = slice(self.slots * (t + 1), self.total + history.states)
         left, right = self.filters.left[t], self.filters.right[t]
         costs, spreads = self_energies_at(history, t, self.sigma)
-        own = self._own(t, left, right, spreads)
-        self.averages[:, here] = xp.stack([own[:, a, a, :] @ p for a in range(self.slots)], axis=1)
-        self.matrix[:, here, here] = xp.triu((own * own) @ p)
+        self._own(t, left, right, spreads)
         sources, gates = left.functionals(history.read, spreads)
         known = self._stacked([*sources, *gates])
         meeting = list(zip(*self.filters.meeting(t + 1), strict=True))
         lead = [self._combined(column, known) for column in meeting]
-        later = self._squares(lead, [answers[:, after, :] for answers in self.answers])
-        self.matrix[:, here, after.start : self.total] = later[:, :, : -history.states]
+        later = self._squares(lead, here.stop)
+        self.matrix[:, here, here.stop :] = later[:, :, : -history.states]
         self.end[:, here] = xp.sum(later[:, :, -history.states :], axis=2)
-        self._pass(right, costs, here, after)
+        self._pass(right, costs, here)
 
     def _stacked(self, vectors: Matrix) -> list[Any]:
-        """Return the entries of vectors, each for all of them: (points, slots, sites)."""
-        columns = zip(*vectors, strict=True)
-        return [self.xp.stack([self._filled(e) for e in column], axis=1) for column in columns]
+        """Return the entries of vectors, each for all of them: (points, slots, sites), or None."""
+        columns = list(zip(*vectors, strict=True))
+        return [
+            None
+            if all(entry is None for entry in column)
+            else self.xp.stack([self._filled(e) for e in column], axis=1)
+            for column in columns
+        ]
 
-    def _own(self, t: int, left: FilterStep, right: FilterStep, spreads: Any) -> Any:
-        """Return G of the slots of one step, shape (points, slots, slots, sites)."""
-        history, sources = self.history, self.history.source_count
-        entries: Matrix = [[None] * self.slots for _ in range(self.slots)]
+    def _own(self, t: int, left: FilterStep, right: FilterStep, spreads: Any) -> None:
+        """Average G of the slots of one step, and its squares."""
+        history, d = self.history, self.history.states
         seen, costs, observed = left.informed(right)
         weighted = [seen.weighted(row) for row in left.rows]
         factored = [seen.factored(row) for row in left.rows]
-        n, d = len(seen.pivots), history.states
         met = [seen.factored(functional) for functional, _ in observed]
-        for a in range(sources):
-            for b in range(a + 1):
-                entries[a][b] = dot(weighted[a], factored[b])
-            answers = [times(q, dot(weighted[a], y)) for q, y in zip(costs, met, strict=True)]
-            for gate in range(history.gates):
-                if gate in history.read:
-                    shift = seen.factored(unit(n)[d + history.read.index(gate)])
-                    answer = times(reciprocal(spreads[:, gate : gate + 1]), dot(weighted[a], shift))
-                else:
-                    column = [row[gate] for row in history.diagonals[t].gate]
-                    answer = dot(answers, [dot(states, column) for _, states in observed])
-                entries[sources + gate][a] = answer
+        answers = [[times(q, dot(w, y)) for q, y in zip(costs, met, strict=True)] for w in weighted]
+        unknown = unit(len(seen.pivots))
+        self._average(
+            t, left.bundles, left.bundles, [[dot(w, f) for f in factored] for w in weighted]
+        )
+        across: Matrix = [[] for _ in weighted]
+        for bundle in right.bundles:
+            gate = bundle.sources[0]
+            if gate in history.read:
+                shift = seen.factored(unknown[d + history.read.index(gate)])
+                inverse = reciprocal(spreads[:, gate : gate + 1])
+                column = [times(inverse, dot(w, shift)) for w in weighted]
+            else:
+                known = [dot(states, bundle.row[:d]) for _, states in observed]
+                column = [dot(answer, known) for answer in answers]
+            for row, entry in zip(across, column, strict=True):
+                row.append(entry)
+        self._average(t, left.bundles, right.bundles, across)
         felt = right.informed(left)[0]
         weighted = [felt.weighted(row) for row in right.rows]
         factored = [felt.factored(row) for row in right.rows]
-        for a in range(history.gates):
-            for b in range(a + 1):
-                entries[sources + a][sources + b] = dot(weighted[a], factored[b])
-        for a in range(self.slots):
-            for b in range(a):
-                entries[b][a] = entries[a][b]
-        rows = [self.xp.stack([self._filled(e) for e in row], axis=1) for row in entries]
-        return self.xp.stack(rows, axis=1)
+        within = [[dot(w, f) for f in factored] for w in weighted]
+        self._average(t, right.bundles, right.bundles, within)
 
-    def _combined(self, row: Any, arrays: Any) -> Any:
-        """Return the sum of entries of a matrix times arrays over slots."""
+    def _average(
+        self, t: int, rows: tuple[Bundle, ...], columns: tuple[Bundle, ...], entries: Matrix
+    ) -> None:
+        """Put averages of what is between bundles of sources, or of them and preactivations."""
+        first, sources = self.slots * t, self.history.source_count
+        same = rows is columns
+        down = first + (sources if same and rows is self.filters.right[t].bundles else 0)
+        across = down if same else first + sources
+        for i, one in enumerate(rows):
+            for j, other in enumerate(columns):
+                entry = entries[i][j]
+                if entry is None or (same and j < i):
+                    continue
+                squares = one.squares_with(other, entry)
+                for a, source in enumerate(one.sources):
+                    for b, reader in enumerate(other.sources):
+                        slots = sorted((down + source, across + reader))
+                        self.matrix[:, slots[0], slots[1]] = squares[:, a, b]
+                if same and i == j:
+                    for a, average in enumerate(one.sources):
+                        self.averages[:, down + average] = one.averages(entry)[:, a]
+
+    def _combined(self, row: Any, arrays: list[Any]) -> Any:
+        """Return the sum of entries of a matrix times arrays over slots; None is 0."""
         total = None
         for entry, array in zip(row, arrays, strict=True):
-            if entry is not None:
-                term = self._filled(entry)[:, None, :] * array
+            if entry is not None and array is not None:
+                term = _over_slots(entry) * array
                 total = term if total is None else total + term
-        return 0 * arrays[0] if total is None else total
-
-    def _squares(self, lead: list[Any], answers: Any) -> Any:
-        """Return the averages of (l^T m)^2, shape (points, slots, answers)."""
-        xp, total = self.xp, 0.0
-        for i, j in self.pairs:
-            left = lead[i] * lead[j] * (self.history.measure * (1 if i == j else 2))
-            total = total + left @ xp.matrix_transpose(answers[i] * answers[j])
         return total
 
-    def _pass(self, right: FilterStep, costs: Any, here: slice, after: slice) -> None:
+    def _squares(self, lead: list[Any], start: int) -> Any:
+        """Return the averages of (l^T m)^2 for the slots from one on, (points, slots, answers)."""
+        xp, answers = self.xp, self.answers
+        shape = (self.s.shape[0], self.slots, self.total + self.history.states - start)
+        total = xp.zeros(shape, dtype=xp.complex128)
+        for i, j in self.pairs:
+            stop = min(self.ends[i], self.ends[j])
+            if lead[i] is None or lead[j] is None or stop <= start:
+                continue
+            left = lead[i] * lead[j] * (self.history.measure * (1 if i == j else 2))
+            later = answers[i][:, start:stop, :] * answers[j][:, start:stop, :]
+            total[:, :, : stop - start] += left @ xp.matrix_transpose(later)
+        return total
+
+    def _passed(self, row: Any, start: int) -> tuple[Any, int]:
+        """Return entries of a matrix times answers from a slot on, and where that ends."""
+        terms = [(self.ends[i], i, entry) for i, entry in enumerate(row) if entry is not None]
+        total, last = None, start
+        for stop, i, entry in sorted(terms, key=lambda term: -term[0]):
+            if stop <= start:
+                continue
+            term = _over_slots(entry) * self.answers[i][:, start:stop, :]
+            if total is None:
+                total, last = term, stop
+            else:
+                total[:, : stop - start, :] += term
+        return total, last
+
+    def _pass(self, right: FilterStep, costs: Any, here: slice) -> None:
         """Take the functionals to the forces on the states before the step."""
-        answers = self.answers
         gates, sources = right.functionals(self.history.transposed.read, costs)
         own = self._stacked([*sources, *gates])
-        later = [each[:, after, :] for each in answers]
-        passed = [self._combined(row, later) for row in right.transport()]
-        for i, array in enumerate(passed):
-            answers[i][:, after, :] = array
-            answers[i][:, here, :] = own[i]
+        passed = [self._passed(row, here.stop) for row in right.transport()]
+        for i, (array, stop) in enumerate(passed):
+            if array is not None:
+                self.answers[i][:, here.stop : stop, :] = array
+            if own[i] is not None or array is not None:
+                self.answers[i][:, here, :] = 0.0 if own[i] is None else own[i]
+                self.ends[i] = stop
+            else:
+                self.ends[i] = here.start
+
+
+def _over_slots(entry: Any) -> Any:
+    """Return an entry at (points, sites) or (sites,) so that it multiplies arrays over slots."""
+    return entry[:, None, :] if getattr(entry, "ndim", 0) == 2 else entry

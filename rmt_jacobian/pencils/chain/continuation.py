@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits
 from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.pencils.chain.landing import LOOSE, land
-from rmt_jacobian.pencils.chain.newton import TOLERANCE, ChainSolution, newton
+from rmt_jacobian.pencils.chain.newton import TOLERANCE, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.solution import ChainSolution
 
 __all__ = ["descend", "follow", "solve_chain"]
 
@@ -162,6 +163,7 @@ def solve_chain(
     ladder: list[ChainSolution] | None = None,
     chunk: int | None = None,
     workers: int | None = None,
+    tolerance: float = TOLERANCE,
 ) -> ChainSolution:
     r"""Solve the Dyson equation of a chain at many spectral points.
 
@@ -180,6 +182,9 @@ def solve_chain(
         How many points are solved together; by default more on fewer sites.
     workers
         How many chunks are solved at a time; by default one for each core, and one on a GPU.
+    tolerance
+        Bound on the relative change that the last step of Newton's method makes, where it gets to
+        that from the start.
 
     Examples
     --------
@@ -208,13 +213,13 @@ def solve_chain(
     def one(cut: slice) -> ChainSolution:
         if start is None:
             return land(chain, s[cut], ladder or [])
-        found = newton(chain, s[cut], start[cut, :])
+        found = newton(chain, s[cut], start[cut, :], tolerance=tolerance)
         if bool(xp.all(found.converged)):
             return found
         return _rescued(chain, found, ladder)
 
     with threadpool_limits(1), ThreadPoolExecutor(workers) as pool:
-        return _joined(s, list(pool.map(one, cuts)))
+        return ChainSolution.joined(s, list(pool.map(one, cuts)))
 
 
 def _rescued(
@@ -222,25 +227,7 @@ def _rescued(
 ) -> ChainSolution:
     """Solve the points that did not converge from the imaginary axis."""
     xp = array_namespace(found.s)
-    bad = xp.nonzero(~found.converged)[0]
-    s = taken(found.s, bad)
+    s = taken(found.s, xp.nonzero(~found.converged)[0])
     if ladder is None:
         ladder = descend(chain, least=float(xp.min(xp.abs(s))), unresolved=0.0)
-    mended = land(chain, s, ladder)
-    rows = xp.arange(found.s.shape[0])
-    place = xp.cumulative_sum(xp.astype(~found.converged, xp.int64)) + found.s.shape[0] - 1
-    return _joined(found.s, [found, mended], xp.where(found.converged, rows, place))
-
-
-def _joined(s: Any, parts: list[ChainSolution], rows: Any = None) -> ChainSolution:
-    """Return the solutions at points in their order, or at given rows of them."""
-    xp = array_namespace(s)
-    arrays = [
-        xp.concat([getattr(part, name) for part in parts], axis=0)
-        for name in ("sigma", "averages", "symmetric", "residual", "error", "inside", "converged")
-    ]
-    if rows is not None:
-        arrays = [taken(array, rows) for array in arrays]
-    sigma, averages, symmetric, residual, error, inside, converged = arrays
-    sweeps = sum(part.sweeps for part in parts)
-    return ChainSolution(s, sigma, averages, symmetric, residual, error, inside, converged, sweeps)
+    return found.mended(land(chain, s, ladder))

@@ -1,7 +1,10 @@
 r"""Solutions of a chain at many spectral points, each from a rung of a ladder above it.
 
-The ladder are solutions on the imaginary axis, from :func:`.descend`.  A point s is reached from
-the nearest rung in two legs: along the axis to its modulus, and then around to it.  Either leg is
+The ladder are solutions on the imaginary axis, from :func:`.descend`.  The logarithms of the
+self-energies are analytic in log s, and mostly smooth on the scale of a quarter turn: polynomials
+through the nearest rungs are continued to s, and Newton's method starts there.  A point that it
+does not solve from there is reached from the nearest rung in two legs: along the axis to its
+modulus, and then around to it.  Either leg is
 :math:`s (s_0 / s)^r` with r from 1 to 0, and r is divided by a factor that grows while Newton's
 method succeeds: where a point lies between narrow bands the solution bends on the scale of its
 distance to them, of which nothing is known but that it may be small.  Points are followed together,
@@ -13,8 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace, taken
-from rmt_jacobian.pencils.chain.newton import ChainSolution, newton
+from rmt_jacobian.pencils.chain.newton import TOLERANCE, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.solution import ChainSolution
 
 __all__ = ["LOOSE", "land"]
 
@@ -24,6 +28,8 @@ _FIRST, _GROWTH, _FALL = 2.0, 1.5, 0.4  # the factor by which r falls, and power
 _WHOLE = 100.0  # a factor that is taken for infinite
 _LEAST_FACTOR, _LEAST_SHARE = 1.0001, 1e-13
 _LONGEST = 400  # steps
+_NEAREST = 3  # rungs that are continued from
+_TURNED = 1e-3  # angle that a continued self-energy keeps from the real axis
 
 
 def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
@@ -38,6 +44,43 @@ def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     ladder
         Solutions on the imaginary axis, one point each.
     """
+    xp = array_namespace(s)
+    start = _continued(s, ladder)
+    found = newton(chain, s, start, max_sweeps=_SWEEPS)
+    late = found.converged & (found.error > TOLERANCE)  # the sweeps were enough for a certificate
+    if bool(xp.any(late)):
+        some = xp.nonzero(late)[0]
+        found = found.mended(newton(chain, taken(s, some), taken(found.sigma, some)), late)
+    left = xp.nonzero(~found.converged)[0]
+    if left.shape[0] == 0:
+        return found
+    return found.mended(_walked(chain, taken(s, left), ladder))
+
+
+def _continued(s: Any, ladder: list[ChainSolution]) -> Any:
+    """Return the self-energies that polynomials in log s through the nearest rungs give."""
+    xp = array_namespace(s)
+    rungs = [math.log(float(xp.abs(rung.s[0]))) for rung in ladder]
+    sizes = [xp.abs(rung.sigma[0, :]) for rung in ladder]
+    moves = xp.all(xp.stack(sizes) > 0, axis=0)
+    logs = [xp.log(xp.where(moves, size, xp.ones_like(size))) for size in sizes]
+    found = []
+    for j in range(s.shape[0]):
+        at = complex(xp.log(s[j])) - 1j * math.pi / 2
+        nearest = sorted(range(len(rungs)), key=lambda k: abs(rungs[k] - at))[:_NEAREST]
+        total = 0j
+        for k in nearest:
+            others = [l for l in nearest if rungs[l] != rungs[k]]
+            weight = math.prod((at - rungs[l]) / (rungs[k] - rungs[l]) for l in others)
+            total = total + weight * logs[k]
+        angle = xp.clip(xp.imag(total) - math.pi / 2, _TURNED - math.pi, -_TURNED)
+        size = xp.exp(xp.real(total))
+        found.append(xp.where(moves, size * xp.exp(1j * angle), 0j))
+    return xp.stack(found)
+
+
+def _walked(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
+    """Solve at spectral points in steps, each from the nearest rung of a ladder."""
     xp = array_namespace(s)
     rungs = [math.log(float(xp.abs(rung.s[0]))) for rung in ladder]
     moduli = [math.log(float(xp.abs(s[j]))) for j in range(s.shape[0])]

@@ -20,9 +20,11 @@ import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.pencils.chain.balance import Balance, nonzero
+from rmt_jacobian.pencils.chain.product_chain import Responses
 from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.solution import ChainSolution
 
-__all__ = ["TOLERANCE", "ChainSolution", "drift", "newton"]
+__all__ = ["TOLERANCE", "drift", "newton"]
 
 TOLERANCE = 1e-10
 _REAL = 1e-8  # imaginary parts below this share of the modulus count as zero
@@ -32,51 +34,6 @@ _LEAST_SHARE = 1e-4  # of a step, below which there is no way forward
 _LONGEST = 3.0  # steps of a logarithm are cut to this modulus
 _ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual explains
 _STALLED = 1e-8  # a step that is no shorter in the end, next to many equal singular values
-
-
-@dataclass(frozen=True)
-class ChainSolution:
-    r"""Self-energies of a chain at spectral points, and whether they are an answer.
-
-    Attributes
-    ----------
-    s
-        The points, shape (points,).
-    sigma, averages
-        :math:`\Sigma` and g of every block, shape (points, blocks).
-    symmetric
-        G(s) of the symmetrised singular values, whether converged or not; shape (points,).
-    residual
-        The largest relative difference of the averages from those that the self-energies ask for.
-    error
-        The largest relative change that another step of Newton's method would make.
-    inside
-        Whether the point lies in the support (or above the axis): imaginary parts do not vanish.
-    converged
-        Whether the error is small and the solution is certified to be the right one.
-    sweeps
-        Evaluations of the averages.
-    """
-
-    s: Any
-    sigma: Any
-    averages: Any
-    symmetric: Any
-    residual: Any
-    error: Any
-    inside: Any
-    converged: Any
-    sweeps: int
-
-    @property
-    def cauchy(self) -> Any:
-        """G(s) of the symmetrised singular values; nan if not converged."""
-        return self.where_converged(self.symmetric)
-
-    def where_converged(self, values: Any) -> Any:
-        """Return values, one for each point, with nan where the point did not converge."""
-        xp = array_namespace(values)
-        return xp.where(self.converged, values, xp.full_like(values, xp.nan))
 
 
 @np.errstate(all="ignore")  # iterates far off overflow, and are rejected
@@ -162,10 +119,11 @@ class _Inverse:
     updates: tuple[tuple[Any, Any], ...] = ()
 
     @classmethod
-    def at(cls, chain: Chain, s: Any, here: "_Iterate") -> "_Inverse":
-        xp, balance = array_namespace(s), Balance.of(chain, here.sigma, here.averages)
-        slopes, scale = balance.slopes(chain.responses(s, here.sigma)), nonzero(here.averages)
-        yes = xp.ones(s.shape[0], dtype=xp.bool)
+    def at(cls, chain: Chain, here: "_Iterate", responses: Responses) -> "_Inverse":
+        xp = array_namespace(here.sigma)
+        balance = Balance.of(chain, here.sigma, here.averages)
+        slopes, scale = balance.slopes(responses), nonzero(here.averages)
+        yes = xp.ones(here.sigma.shape[0], dtype=xp.bool)
         first, second = (
             cls(-slope, scale, choice) for slope, choice in zip(slopes, (yes, ~yes), strict=True)
         )
@@ -212,9 +170,10 @@ class _Inverse:
         """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
         xp = array_namespace(s)
         if bool(xp.all(where)):
-            return _Inverse.at(chain, s, here)
+            return _Inverse.at(chain, here, chain.responses(s, here.sigma))
         index = xp.nonzero(where)[0]
-        new = _Inverse.at(chain, taken(s, index), here.taken(index))
+        some = here.taken(index)
+        new = _Inverse.at(chain, some, chain.responses(taken(s, index), some.sigma))
         count = xp.cumulative_sum(xp.astype(where, xp.int64))
         source = xp.where(where, s.shape[0] - 1 + count, xp.arange(s.shape[0]))
         kept = xp.astype(~where, self.slope.dtype)[:, None]
@@ -286,8 +245,9 @@ class _Attempt:
     @classmethod
     def started(cls, chain: Chain, s: Any, start: Any) -> "_Attempt":
         xp = array_namespace(s)
-        here = _iterate(chain, s, start)
-        inverse = _Inverse.at(chain, s, here)
+        responses = chain.responses(s, start)
+        here = _iterate(chain, start, responses.averages)
+        inverse = _Inverse.at(chain, here, responses)
         step = inverse.step(here)
         length = _length(step)
         return cls(xp.arange(s.shape[0]), s, here, inverse, step, length, xp.ones_like(length))
@@ -301,7 +261,8 @@ class _Attempt:
     def advanced(self, chain: Chain, tolerance: float) -> "_Attempt":
         """Try the steps."""
         xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
-        trial = _iterate(chain, s, _moved(here.sigma, self.share[:, None] * self.step))
+        tried = _moved(here.sigma, self.share[:, None] * self.step)
+        trial = _iterate(chain, tried, chain.averages(s, tried))
         following = self.inverse.step(trial)
         rest = _length(following)
         rests = _rests(rest, trial.residual, tolerance)
@@ -338,9 +299,8 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
     return here.taken(order), taken(xp.concat([part.length for part in parts]), order)
 
 
-def _iterate(chain: Chain, s: Any, sigma: Any) -> _Iterate:
-    xp = array_namespace(s)
-    averages = chain.averages(s, sigma)
+def _iterate(chain: Chain, sigma: Any, averages: Any) -> _Iterate:
+    xp = array_namespace(sigma)
     balance = Balance.of(chain, sigma, averages)
     gap, ratio = balance.gap(averages), balance.ratio(averages)
     residual = xp.max(xp.abs(nonzero(averages) * gap), axis=1)
