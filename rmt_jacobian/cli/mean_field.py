@@ -1,13 +1,14 @@
 """``rmt-jacobian mean-field``."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rmt_jacobian.cli.options import RealNumber, WholeNumber
+from rmt_jacobian.cli.options import RealNumber, WholeNumber, seed_option
 from rmt_jacobian.cli.request import Request, command
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 
 if TYPE_CHECKING:
     from rmt_jacobian.mean_field import PairLaw, UntiedLaw
@@ -34,11 +35,17 @@ _SLOW = 0.01  # of the logarithm of a norm, a step
         "default 20 where frozen biases set another limit.",
     ),
     click.option(
+        "--tied",
+        is_flag=True,
+        help="Of a network that keeps its weights: its variances, correlation time and growth.",
+    ),
+    click.option(
         "--tolerance",
         type=RealNumber(0, 1, min_open=True, max_open=True),
         help="Largest error of a correlation, and relative error of a variance or a growth rate: "
         "met, or refused.  By default 1e-3 is aimed at, 3e-3 of growth rates, and 1e-2 accepted.",
     ),
+    seed_option,
     cell=True,
     table="the numbers and their errors",
 )
@@ -50,15 +57,14 @@ def mean_field_command(request: Request) -> None:
     from rmt_jacobian.mean_field import stationary
 
     asked, (cell, parameters) = request.options, request.point
-    law = stationary(cell, parameters, tolerance=asked.tolerance)
+    if asked.tied:
+        _tied_mean_field(request)
+        return
+    law = stationary(cell, parameters, tolerance=asked.tolerance, seed=asked.seed)
     steps = asked.steps or (_STEPS if parameters.has_frozen_bias else None)
     growth, unknown = _growth(law, steps, wanted=asked.steps is not None)
     results, errors = _results(law, law.pair(asked.input_correlation), growth if steps else None)
-    rows = _rows(results, errors)
-    request.describe()
-    for name, key, value, error in rows:
-        printed = known_time if "timescale" in name else known_digits
-        request.say(f"{key:>40}  {printed(value, error):<26} {_WORDS[name]}")
+    _say(request, results, errors)
     if results["chi1"] == math.inf:
         request.say(
             "The cell jumps: two networks that see almost the same part, and the slope at c = 1 is "
@@ -70,9 +76,59 @@ def mean_field_command(request: Request) -> None:
             "forget dominate: growth_rate is that of the steps asked for."
         )
     request.say(unknown or _verdict(*growth, steps))
-    columns = {"name": [key for _, key, _, _ in rows], "value": [row[2] for row in rows],
-               "error": [row[3] for row in rows]}  # fmt: skip
-    request.write({**results, "errors": errors}, columns)
+    request.write({**results, "errors": errors}, _table(results, errors))
+
+
+def _tied_mean_field(request: Request) -> None:
+    """Print the numbers of a network that keeps its weights."""
+    from rmt_jacobian.mean_field import stationary
+
+    asked, (cell, parameters) = request.options, request.point
+    if asked.input_correlation != 1:
+        raise ParameterError("two networks of shared weights are not solved for: leave out "
+                             "--input-correlation, or --tied")  # fmt: skip
+    law = stationary(
+        cell, parameters, dynamics="tied", tolerance=asked.tolerance, seed=asked.seed, progress=True
+    )
+    rate, doubt = law.growth_rate, law.errors["growth_rate"]
+    fresh = stationary(cell, parameters).same
+    found: dict[str, tuple[Any, Any]] = {
+        "preactivation_variance": (law.variances, law.errors["variances"]),
+        "state_variance": (law.state_squares, law.errors["state_squares"]),
+        "correlation_time": (law.correlation_time, law.errors["correlation_time"]),
+        "growth_rate": (rate, doubt),
+        "largest_lyapunov_exponent": (_half_log(rate), doubt / (2 * rate) if rate > 0 else 0.0),
+        "chi1": (fresh.chi, fresh.errors["chi"]),
+    }
+    if asked.steps is not None:
+        found["growth_over_steps"] = law.growth_over_with_error(asked.steps)
+    results, errors = ({name: both[k] for name, both in found.items()} for k in range(2))
+    _say(request, results, errors, _TIED_WORDS)
+    rate, doubt = (rate, doubt) if asked.steps is None else found["growth_over_steps"]
+    request.say(_verdict(rate, doubt, asked.steps, "with weights that are kept"))
+    request.write({**results, "errors": errors}, _table(results, errors))
+
+
+def _half_log(rate: float) -> float:
+    return math.log(rate) / 2 if rate > 0 else -math.inf
+
+
+def _say(
+    request: Request, results: dict[str, Any], errors: dict[str, Any],
+    words: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Print all numbers as far as they are known, with what they are."""
+    request.describe()
+    for name, key, value, error in _rows(results, errors):
+        printed = known_time if "timescale" in name else known_digits
+        request.say(f"{key:>40}  {printed(value, error):<26} {(words or _WORDS)[name]}")
+
+
+def _table(results: dict[str, Any], errors: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return one row for every number."""
+    rows = _rows(results, errors)
+    return {"name": [key for _, key, _, _ in rows], "value": [row[2] for row in rows],
+            "error": [row[3] for row in rows]}  # fmt: skip
 
 
 def _growth(
@@ -92,7 +148,9 @@ def _growth(
         return (math.nan, math.nan), f"The growth over {steps} steps is not known: {error}"
 
 
-def _verdict(rate: float, error: float, steps: int | None) -> str:
+def _verdict(
+    rate: float, error: float, steps: int | None, whose: str = "with fresh weights at every step"
+) -> str:
     """Say what becomes of gradients, in terms of their norm."""
     norm, doubt = math.sqrt(rate), error / (2 * math.sqrt(rate)) if rate > 0 else 0.0
     fate = "vanish" if rate + error < 1 else "explode" if rate - error > 1 else "keep their norm"
@@ -100,7 +158,7 @@ def _verdict(rate: float, error: float, steps: int | None) -> str:
     over = "in the end" if steps is None else f"over {steps} step{'s' * (steps > 1)}"
     return (
         f"Gradients {fate}{slowly}: their norm changes by a factor of "
-        f"{known_digits(norm, doubt)} a step, {over}, with fresh weights at every step."
+        f"{known_digits(norm, doubt)} a step, {over}, {whose}."
     )
 
 
@@ -154,11 +212,21 @@ _WORDS = {
 }
 
 
+_TIED_WORDS = {
+    **_WORDS,
+    "correlation_time": "steps after which 1/e of what fluctuates is left",
+    "growth_rate": "of squared gradients a step, in the end",
+    "largest_lyapunov_exponent": "half its logarithm, a step",
+    "chi1": "what fresh weights at every step would have",
+    "growth_over_steps": "of squared gradients a step, over T steps",
+}
+
+
 def _results(
     law: "UntiedLaw", pair: "PairLaw", growth: tuple[float, float] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return all numbers by name, and their errors; one number where there is one part of each."""
-    found = {
+    found: dict[str, tuple[Any, Any]] = {
         "preactivation_variance": (law.variances, law.errors["variances"]),
         "state_variance": (law.state_squares, law.errors["state_squares"]),
         "source_variance": (law.source_squares, law.errors["source_squares"]),

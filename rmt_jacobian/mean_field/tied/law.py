@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -21,11 +22,14 @@ from rmt_jacobian.mean_field.stationary_law import (
     StationaryLaw,
     checked_expression,
 )
+from rmt_jacobian.mean_field.tied.growth import Paths, TiedGrowth, tied_growth
+from rmt_jacobian.mean_field.tied.paths import PATH_GROUPS, site_paths
 from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState
 
 __all__ = ["LawAtRest", "TiedLaw"]
 
 _SITES = 4096
+_PATHS, _LONG = 8192, 64  # sites and steps of a growth rate
 _GROUPS = 8  # of sites, whose scatter is the error of an average over them
 
 
@@ -75,7 +79,54 @@ class TiedLaw(StationaryLaw):
             variances=lambda: self.by_preactivation(2 * steady.preactivation_errors[:, 0]),
             state_squares=lambda: self.by_state(2 * steady.state_errors[:, 0]),
             correlation_time=lambda: 2 * steady.correlation_time_error,
+            growth_rate=lambda: self._in_the_end[1],
         )
+
+    def growth(self, steps: int, *, sites: int = _PATHS, seed: Seed = 0) -> TiedGrowth:
+        """Return the mean squared singular value of 1, ..., T steps of the network.
+
+        Parameters
+        ----------
+        steps
+            T.
+        sites, seed
+            How many paths of sites it is averaged over, a multiple of 8, and what is random.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.mean_field import stationary
+        >>> law = stationary("vanilla", {"weight_std": 0.5}, dynamics="tied", sites=1024)
+        >>> rate, error = law.growth(3, sites=1024).rate(3)
+        >>> abs(rate - stationary("vanilla", {"weight_std": 0.5}).growth_rate) < 2 * error
+        True
+        """
+        check_counts(steps=steps, sites=sites)
+        paths = Paths.of_sites(site_paths(self.steady, steps, count=sites, seed=seed))
+        groups = (group for _, group in self.parameters.groups)
+        return tied_growth(paths, [group.weight_std**2 for group in groups], PATH_GROUPS)
+
+    def growth_over_with_error(self, steps: int) -> tuple[float, float]:
+        r"""Return :math:`m_1(T)^{1/T}`, and the half width of its 95 % interval.
+
+        Parameters
+        ----------
+        steps
+            T.
+        """
+        return self.growth(steps).rate(steps)
+
+    @cached_property
+    def _in_the_end(self) -> tuple[float, float]:
+        return self.growth(_LONG).rate(_LONG, since=_LONG // 2)
+
+    @property
+    def growth_rate(self) -> float:
+        """What squared gradients grow by, a step: that of the later half of 64 steps.
+
+        It is exp(2 lambda) of the largest Lyapunov exponent, and decides whether the gradients of
+        the network vanish or explode.
+        """
+        return self._in_the_end[0]
 
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:
         """Return sites of one time slice: the first of those that the steady state was solved on.
