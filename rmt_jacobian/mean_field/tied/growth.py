@@ -205,15 +205,39 @@ class _Recursion:
         self.covariance = np.zeros((d, d, T + 1, sites))
         for i in range(d):
             self.covariance[i, i, 0] = 1.0
-        self.earlier = np.zeros((paths.gates, d, T + 1, sites))
+        # Only sources that read a preactivation of the same step ask for what came before.
+        asked = paths.gates if paths.source_gate else 0
+        self.earlier = np.zeros((asked, d, T + 1, sites))
+        self.alike = [self._first_alike(k) for k in range(paths.gates)]
+
+    def _first_alike(self, k: int) -> int:
+        """Return the first preactivation with the same source, which may be k itself."""
+        tables = (self.paths.source_state, self.paths.source_gate)
+
+        def source(row: int) -> list[dict[int, np.ndarray]]:
+            return [{j: each for (i, j), each in table.items() if i == row} for table in tables]
+
+        own = source(k)
+        for m in range(k):
+            other = source(m)
+            if all(
+                a.keys() == b.keys() and all(np.array_equal(a[j], b[j]) for j in a)
+                for a, b in zip(own, other, strict=True)
+            ):
+                return m
+        return k
 
     def step(self, s: int) -> float:
         """Go on to time s, and return m_1(s)."""
         paths, d = self.paths, self.paths.states
         spread: list[np.ndarray] = []  # sigma_k^2 K_k(s, t) at t = 1, ..., s
         latest: list[np.ndarray] = []  # E[de_k(s) ds_i(t)], shape (d, s + 1, sites)
+        shared: dict[int, np.ndarray] = {}
         for k in range(paths.gates):
-            spread.append(self.variances[k] * self._source_covariances(k, s, spread, latest))
+            first = self.alike[k]
+            if first not in shared:
+                shared[first] = self._source_covariances(k, s, spread, latest)
+            spread.append(self.variances[k] * shared[first])
             latest.append(self._responses(k, s, spread[k]))
         moved = np.zeros_like(self.covariance)
         moved[:, :, :s] = self._carried(self.covariance[:, :, :s], s)
@@ -224,7 +248,7 @@ class _Recursion:
         for (i, k), B in paths.gate.items():
             moved[i, :, s] += B[s - 1] * latest[k][:, s]
         self.covariance = moved
-        for k in range(paths.gates):
+        for k in range(len(self.earlier)):
             before = self.earlier[k][:, :s]
             carried = self._carried(before, s)
             for (i, column), B in paths.gate.items():
