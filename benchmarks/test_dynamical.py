@@ -7,6 +7,9 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.cells import Parameters, gru, lstm
+from rmt_jacobian.mean_field import stationary
+from rmt_jacobian.mean_field.tied.growth import Paths, tied_mean_squares
+from rmt_jacobian.mean_field.tied.paths import site_paths
 from rmt_jacobian.mean_field.tied.steady_state import tied_steady_state
 
 SILENT = {"input_std": 0.0, "bias_mean": 0.0, "bias_std": 0.0, "input_variance": 0.0}
@@ -63,3 +66,17 @@ def test_one_network_of_width_2000(benchmark):
     benchmark.group = "tied steady state of the gru"
     with threadpool_limits(1):
         benchmark.pedantic(_network, args=(2000, 800), rounds=1)
+
+
+@pytest.mark.parametrize("name", ["minimalrnn", "gru", "lstm"])
+def test_growth_over_200_steps_that_share_their_weights(benchmark, name):
+    """Goal: 4096 paths, all m_1 up to T = 200, in under 10 s."""
+    law = stationary(name, dynamics="tied")
+    variances = [group.weight_std**2 for _, group in law.parameters.groups]
+
+    def grown():
+        paths = Paths.of_sites(site_paths(law.steady, 200, count=4096))
+        return tied_mean_squares(paths, variances)
+
+    found = benchmark.pedantic(grown, rounds=1)
+    assert found.shape == (201,)
