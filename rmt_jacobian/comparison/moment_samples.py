@@ -169,9 +169,8 @@ def sample_moments(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import minimalrnn
-    >>> found = sample_moments(minimalrnn, Parameters.of(minimalrnn), weights="gaussian",
-    ...                        steps=[1, 2], width=16, samples=3, workers=1)
+    >>> found = sample_moments("minimalrnn", weights="gaussian", steps=[1, 2], width=16, samples=3,
+    ...                        workers=1)
     >>> found.second_moment.shape
     (3, 2)
     """

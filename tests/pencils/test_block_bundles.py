@@ -1,11 +1,15 @@
 """Sources that are multiples of each other are observed as one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from rmt_jacobian.cells import gru, lstm
+from rmt_jacobian.cells import StepDerivatives, gru, lstm
+from rmt_jacobian.pencils import BlockChain, BlockHistory, GaussianWeights, solve_chain
 from rmt_jacobian.pencils.blocks import history as history_module
 from rmt_jacobian.pencils.blocks.bundles import Bundle, bundled
+from tests.cells.two_gates import leaky
 from tests.pencils.blocks import chain, history
 
 MEASURE = np.array([0.2, 0.3, 0.5]) + 0j
@@ -93,3 +97,23 @@ def test_a_chain_is_the_same_without_bundles(monkeypatch, cell, size: float) -> 
     found = alone.responses(s, sigma)
     for name in ("averages", "matrix", "drift", "cauchy", "cauchy_row", "cauchy_drift"):
         assert np.allclose(getattr(found, name), getattr(responses, name), rtol=1e-9, atol=0), name
+
+
+@pytest.mark.parametrize("constant", [0.25, 1.0, -2.0])
+@pytest.mark.parametrize("place", ["gate", "source_state", "state"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_entries_that_are_one_number_count_as_that_at_every_site(
+    constant: float, place: str, steps: int
+) -> None:
+    tables = dict.fromkeys(("state", "gate", "source_state"), np.linspace(0.2, 1.0, 16))
+
+    def solved(number: Any) -> np.ndarray:
+        entries = {name: {(0, 0): value} for name, value in {**tables, place: number}.items()}
+        if place == "gate" and steps == 1:
+            del entries["state"][0, 0]
+        step = StepDerivatives(**entries, source_gate={})
+        history = BlockHistory.of([step] * steps, leaky("1/2"), np.full(16, 1 / 16))
+        one = BlockChain.of(history, [GaussianWeights(1.0)])
+        return solve_chain(one, np.array([0.4 + 0.3j, 1.5 + 0.1j])).cauchy
+
+    np.testing.assert_allclose(solved(constant), solved(np.full(16, constant)), rtol=1e-9)

@@ -71,5 +71,4 @@ def test_atoms_are_asked_for_like_those_of_every_law() -> None:
     ((re, im, mass),) = law.atoms()
     assert (re, im) == (0, 0)
     assert mass == pytest.approx(0.5, abs=1e-3)
-    assert list(law.atoms) == [*law.atoms()]  # as it was asked for before
     assert f"mass {mass:.6g}" in (law.spectral_radius, law._repr_html_())[1]

@@ -200,4 +200,5 @@ def test_a_replicate_may_never_see_what_one_w_passes_on() -> None:
     x = np.linspace(0.01, 0.99 * alone.support()[1], 200)
     apart = float(np.abs(law.cdf(x) - alone.cdf(x)).max())
     assert law.chain.blocks > alone.chain.blocks
+    assert alone.support()[1] < 0.5  # |W| / 4
     assert law.error_estimate == pytest.approx(apart, rel=0.2)

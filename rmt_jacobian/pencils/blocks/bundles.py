@@ -31,7 +31,7 @@ class Bundle:
     row
         y in terms of the states before a step and of its preactivations.
     shares
-        :math:`\kappa_k`, 1.0 or an array over sites.
+        :math:`\kappa_k`, a number or an array over sites.
     measure
         The weights of the sites.
     """
@@ -44,7 +44,8 @@ class Bundle:
     @cached_property
     def squares(self) -> Any:
         r""":math:`\kappa_k^2`, shape (sources, sites); None where that is 1."""
-        if len(self.shares) == 1 and not hasattr(self.shares[0], "shape"):
+        share = self.shares[0]
+        if len(self.shares) == 1 and not hasattr(share, "shape") and share == 1:
             return None
         xp = array_namespace(self.measure)
         return xp.stack([share * share + 0 * self.measure for share in self.shares])

@@ -82,9 +82,8 @@ def sample_singular_values(
 
     Examples
     --------
-    >>> from rmt_jacobian.cells import vanilla
-    >>> values = sample_singular_values(vanilla, Parameters.of(vanilla), weights="orthogonal",
-    ...                                 steps=1, width=8, samples=2, workers=1)
+    >>> values = sample_singular_values("vanilla", weights="orthogonal", steps=1, width=8,
+    ...                                 samples=2, workers=1)
     >>> values.shape
     (2, 8)
     """
