@@ -1,6 +1,6 @@
 r"""The eigenvalue problem of one step, site by site, with the states eliminated.
 
-With e = W y between sites and y = H e at a site (see :mod:`.eigenvalue_polynomials`),
+With e = W y between sites and y = H e at a site (see :mod:`~rmt_jacobian.eigenvalues.polynomials`),
 
 .. math:: \det(\lambda - J) = \det(\lambda - A) \, \det(1 - W H(\lambda)) ,
 

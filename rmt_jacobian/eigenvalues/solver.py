@@ -1,6 +1,6 @@
 r"""The equations of the eigenvalue problem on the imaginary axis at its end, eta = 0.
 
-With :math:`F(\lambda; a, b)` the site average of :mod:`.eigenvalue_sites`,
+With :math:`F(\lambda; a, b)` the site average of :mod:`~rmt_jacobian.eigenvalues.sites`,
 :math:`v_k = \partial F / \partial \log a_k` and :math:`w_j = \partial F / \partial \log b_j`,
 inside the support
 

@@ -1,8 +1,8 @@
 r"""Lyapunov exponents of long products, gated ones too: the chain of infinitely many steps.
 
 Between the singular values of :math:`J_T \cdots J_1`, which lie further and further apart as T
-grows, the chain of :mod:`.chain` settles into a wave: :math:`u_t = -y` at every step, and the
-cavities change by a constant factor a step,
+grows, the chain of :mod:`~rmt_jacobian.pencils.chain` settles into a wave: :math:`u_t = -y` at
+every step, and the cavities change by a constant factor a step,
 
 .. math::
     k_t = -i \mu^t \kappa_t, \qquad r_t = -i \mu^{-t} \rho_t, \qquad \mu = e^{2 \lambda} .
@@ -19,7 +19,7 @@ The chain equations then are, site by site, with :math:`b = y \gamma(-y)` and st
 The last average is the same at every step, and at the ends of a finite chain it is the share of the
 singular values above s: x is the quantile of the exponent from the top, and the two equations give
 y and :math:`\mu`.  For A = 0 they are Newman's law, with y = x.  The wave of cells with several
-states or preactivations is in :mod:`.block_wave`.
+states or preactivations is in :mod:`~rmt_jacobian.pencils.blocks.wave`.
 """
 
 import math

@@ -24,7 +24,7 @@ from rmt_jacobian.mean_field.replicated.images import (
 from rmt_jacobian.mean_field.replicated.orbits import followed
 from rmt_jacobian.solvers import Solution
 
-__all__ = ["Image", "Replicated", "half_width", "solve_replicated"]
+__all__ = ["Image", "Replicated", "half_width", "not_met", "solve_replicated"]
 
 _COVERED = 0.975  # of Student's t: an interval of 95 % on both sides
 _ROUNDING = 1e-13  # relative, of averages by quadrature
@@ -85,6 +85,11 @@ def half_width(samples: np.ndarray) -> np.ndarray:
     if R < 2:
         return np.zeros(samples.shape[1:])
     return student.ppf(_COVERED, R - 1) * samples.std(axis=0, ddof=1) / np.sqrt(R)
+
+
+def not_met(reached: float, tolerance: float) -> str:
+    """Say that a tolerance is not met, and what to do."""
+    return f"the error is {reached:.2g} where {tolerance:.2g} is wanted: ask for a larger tolerance"
 
 
 def solve_replicated(

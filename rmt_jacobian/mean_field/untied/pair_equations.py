@@ -10,10 +10,10 @@ import numpy as np
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.averages.jumps import parted_by_jumps
 from rmt_jacobian.mean_field.populations.site_models import SiteModel, more_points
-from rmt_jacobian.mean_field.replicated.solver import Image, Replicated, solve_replicated
+from rmt_jacobian.mean_field.replicated.solver import Image, Replicated, not_met, solve_replicated
 from rmt_jacobian.mean_field.sites.symmetry import distinct_sources, sign_flip
 from rmt_jacobian.mean_field.untied.pairs import PairState, drives_of
-from rmt_jacobian.mean_field.untied.state import UntiedState, not_met
+from rmt_jacobian.mean_field.untied.state import UntiedState
 from rmt_jacobian.solvers import Solution
 
 __all__ = ["pair_state", "solve_pair_state"]

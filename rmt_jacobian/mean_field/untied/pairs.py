@@ -17,12 +17,11 @@ from rmt_jacobian.mean_field.populations.site_models import (
     more_points,
 )
 from rmt_jacobian.mean_field.populations.sites import PopulationSites
-from rmt_jacobian.mean_field.replicated.solver import Replicated, half_width
+from rmt_jacobian.mean_field.replicated.solver import Replicated, half_width, not_met
 from rmt_jacobian.mean_field.sites.symmetry import distinct_sources
 from rmt_jacobian.mean_field.untied.state import (
     UntiedState,
     fresh_variances,
-    not_met,
 )
 
 __all__ = ["PairState", "drives_of"]

@@ -24,18 +24,18 @@ from rmt_jacobian.mean_field.populations.site_models import (
 )
 from rmt_jacobian.mean_field.populations.sites import PopulationSites
 from rmt_jacobian.mean_field.replicated.dead_sources import grow_again
-from rmt_jacobian.mean_field.replicated.solver import Replicated, half_width, solve_replicated
+from rmt_jacobian.mean_field.replicated.solver import (
+    Replicated,
+    half_width,
+    not_met,
+    solve_replicated,
+)
 from rmt_jacobian.mean_field.sites.paths import draw_drive, run_sites
 from rmt_jacobian.mean_field.sites.symmetry import distinct_sources
 from rmt_jacobian.mean_field.sites.weighted import Sites
 from rmt_jacobian.solvers import Solution, first_bounded
 
-__all__ = [
-    "UntiedState",
-    "fresh_variances",
-    "solve_untied_state",
-    "untied_state",
-]
+__all__ = ["UntiedState", "fresh_variances", "solve_untied_state", "untied_state"]
 
 # Where no tolerance is asked for; growth rates take hundreds of steps.
 _AIM, _GROWTH_AIM, _ACCEPTED = 1e-3, 3e-3, 1e-2
@@ -386,11 +386,6 @@ def _self_consistent(model: SiteModel, start: _Start, tolerance: float | None) -
         if not slopes_known:  # an error of theirs is of second order: few points tell enough
             rough, slopes_known = model, reached <= _ENOUGH * accepted
         model, near = finer, found.value.mean
-
-
-def not_met(reached: float, tolerance: float) -> str:
-    """Say that a tolerance is not met, and what to do."""
-    return f"the error is {reached:.2g} where {tolerance:.2g} is wanted: ask for a larger tolerance"
 
 
 def _relative_error(parameters: Parameters, squares: Replicated) -> float:

@@ -1,8 +1,8 @@
 r"""One step of a travelling wave at a site: a Gaussian that is passed on, and looked back upon.
 
 In the cavity of all that is to the right, the states v and preactivations e of a step behave like
-Gaussian variables Z with a covariance P (:mod:`.block_factors`), and a self-energy D at a source
-:math:`y = y^T Z` like a quadratic cost on it, which turns
+Gaussian variables Z with a covariance P (:mod:`~rmt_jacobian.pencils.blocks.factors`), and a
+self-energy D at a source :math:`y = y^T Z` like a quadratic cost on it, which turns
 
 .. math::
     P \to E P, \qquad E = 1 + \frac{D}{\delta} (P y) y^T, \qquad \delta = 1 - D\, y^T P y .

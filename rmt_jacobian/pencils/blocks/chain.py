@@ -11,8 +11,8 @@ every W_k at every step.  Each couples a self-energy with an average,
 and at a site :math:`\Sigma_{e_k}` acts like the variance of a Gaussian variable e_k,
 :math:`\Sigma_{y_k}` like a quadratic cost on y_k, and 1/s like both, on the states before the first
 step and after the last.  So the averages of a site are those of a linear-quadratic problem, solved
-by a filter from either end (:mod:`.block_chain_filters`).  The Cauchy transform of the
-symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
+by a filter from either end (:mod:`~rmt_jacobian.pencils.blocks.filters`).  The Cauchy transform of
+the symmetrised singular values is :math:`\langle \mathrm{tr} (s - k_T)^{-1} \rangle / d`.
 """
 
 import math

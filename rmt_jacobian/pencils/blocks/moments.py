@@ -17,7 +17,7 @@ source reads, through an observation of every source :math:`y^T Z` with its cost
 where T and M are the response and the force that a shift of Z meets, and on to the states
 :math:`F Z`.  The constant term of every denominator is 1, so that nothing is divided by a variance,
 which vanishes where states are multiples of each other: the factors of
-:mod:`.block_factors`, made for small s, would be 0/0 there.
+:mod:`~rmt_jacobian.pencils.blocks.factors`, made for small s, would be 0/0 there.
 
 A preactivation's variance follows from the states before its step at the same order, a source's
 cost from the steps after it, so that a sweep to the right and one back fix one more order.

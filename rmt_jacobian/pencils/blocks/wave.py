@@ -1,8 +1,9 @@
 r"""The travelling wave of a long product of Jacobians of any cell.
 
-With several states, preactivations and sources the wave of :mod:`.lyapunov` has one share y_k for
-every W_k.  Between the singular values, which lie further and further apart, :math:`u_k = -y_k` at
-every step, and all that is passed on changes by a constant factor a step,
+With several states, preactivations and sources the wave of
+:mod:`~rmt_jacobian.lyapunov.exponents` has one share y_k for every W_k.  Between the singular
+values, which lie further and further apart, :math:`u_k = -y_k` at every step, and all that is passed
+on changes by a constant factor a step,
 
 .. math::
     \Sigma_{e_k, t} = -i \mu^t a_k, \qquad \Sigma_{y_k, t} = -i \mu^{-t} b_k, \qquad
@@ -12,7 +13,7 @@ At a site this is a linear-quadratic problem with real numbers: Gaussian states 
 :math:`P_t = \mu^t \kappa_t` grows by e_k of variance :math:`\mu^t a_k`, observed through the
 sources with costs :math:`\mu^{-t} b_k`.  One recursion to the right gives the stationary
 :math:`\kappa`, one back the force :math:`\mu^{-t} \rho_t` that a shift of v meets in the whole
-chain (:mod:`.block_wave_cavity`).  Then
+chain (:mod:`~rmt_jacobian.pencils.blocks.cavity`).  Then
 
 .. math::
     y_k = a_k E[\text{force on } e_k] = b_k E[\text{variance of } y_k], \qquad

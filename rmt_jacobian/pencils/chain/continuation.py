@@ -2,7 +2,7 @@ r"""Solutions of a chain without a starting point, followed from far up the imag
 
 For large :math:`\lvert s \rvert` the self-energies are small and known.  From there the solution is
 followed down the imaginary axis, where it is purely imaginary, and from the axis to every spectral
-point (:mod:`.chain_landing`).
+point (:mod:`~rmt_jacobian.pencils.chain.landing`).
 """
 
 import math
