@@ -2,8 +2,8 @@ r"""The travelling wave of a long product of Jacobians of any cell.
 
 With several states, preactivations and sources the wave of
 :mod:`~rmt_jacobian.lyapunov.exponents` has one share y_k for every W_k.  Between the singular
-values, which lie further and further apart, :math:`u_k = -y_k` at every step, and all that is passed
-on changes by a constant factor a step,
+values, which lie further and further apart, :math:`u_k = -y_k` at every step, and all that is
+passed on changes by a constant factor a step,
 
 .. math::
     \Sigma_{e_k, t} = -i \mu^t a_k, \qquad \Sigma_{y_k, t} = -i \mu^{-t} b_k, \qquad
