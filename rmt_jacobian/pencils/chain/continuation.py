@@ -24,6 +24,7 @@ from rmt_jacobian.pencils.chain.solution import ChainSolution
 __all__ = ["descend", "follow", "solve_chain"]
 
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
+_MOST_STEPS = 200  # of a path: one that takes more leads nowhere
 _EASY = 6  # sweeps; a step that needs no more is followed by a longer one
 _PATIENT = 16  # sweeps; a step that needs more is too long
 _TOGETHER = 8_192  # points times sites times steps: fewer leave most of the time to calls
@@ -49,7 +50,7 @@ def follow(
     origin, done, stride = start.s, 0.0, _FIRST
     whole = xp.log(target) - xp.log(origin)
     here, before, sweeps = start, None, start.sweeps
-    while done < 1:
+    for _ in range(_MOST_STEPS):
         there = min(1.0, done + stride)
         last = there == 1.0
         s = target if last else origin * xp.exp(there * whole)
@@ -58,6 +59,8 @@ def follow(
         sweeps += found.sweeps
         if bool(xp.all(found.converged)):
             before, here, done = (done, here.sigma), found, there
+            if last:
+                break
             stride *= _GROWTH if found.sweeps <= _EASY else 1.0
         elif stride > _LEAST:
             stride, before = stride / 4, None

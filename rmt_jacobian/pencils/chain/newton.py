@@ -344,6 +344,7 @@ def _certified(
     )  # fmt: skip
 
 
+@np.errstate(all="ignore")  # next to 0 squares overflow: what is not finite interpolates nothing
 def drift(chain: Chain, solution: ChainSolution) -> tuple[Any, Any]:
     """Return the derivatives in s of the self-energies and of G, (points, blocks) and (points,)."""
     return _drift(chain, solution.s, solution.sigma)
