@@ -25,6 +25,7 @@ from rmt_jacobian.pencils.ensembles import (
 )
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
 from rmt_jacobian.pencils.series import pencil_moments
+from rmt_jacobian.pencils.shared.chain import SharedChain
 
 __all__ = [
     "BiInvariant",
@@ -40,6 +41,7 @@ __all__ = [
     "ProductChain",
     "ProductMoments",
     "RandomEntry",
+    "SharedChain",
     "SiteHistory",
     "StepDiagonals",
     "TransformWeights",

@@ -36,6 +36,8 @@ class Node:
         The self-energies and their derivatives in log s.
     residual
         Of the Dyson equation, relative.
+    straight
+        Whether self-energies are interpolated as they are, and not by their logarithms.
     """
 
     position: float
@@ -46,6 +48,7 @@ class Node:
     sigma: np.ndarray = field(repr=False)
     sigma_slope: np.ndarray = field(repr=False)
     residual: float
+    straight: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,9 @@ class Panel:
             return left.sigma if left.interior else right.sigma
         width = right.position - left.position
         t = (position - left.position) / width
+        if left.straight:
+            ends = (left.sigma, right.sigma), (width * left.sigma_slope, width * right.sigma_slope)
+            return _cubic(t, *ends)
         moves = (left.sigma != 0) & (right.sigma != 0)
         start, end = (np.where(moves, node.sigma, -1j) for node in (left, right))
         first, last = np.log(start), np.log(end)
@@ -151,6 +157,13 @@ class Panel:
         curved = straight + t * (1 - t) * ((1 - t) * ends[0] + t * ends[1])
         below = np.all((curved.imag < 0) & (curved.imag > -math.pi))
         return np.where(moves, np.exp(curved if below else straight), left.sigma)
+
+
+def _cubic(t: float, values: tuple[Any, Any], slopes: tuple[Any, Any]) -> np.ndarray:
+    """Interpolate on [0, 1] by values and slopes at the ends."""
+    straight = (1 - t) * values[0] + t * values[1]
+    ends = values[0] - values[1] + slopes[0], values[1] - values[0] - slopes[1]
+    return np.asarray(straight + t * (1 - t) * ((1 - t) * ends[0] + t * ends[1]))
 
 
 def _quintic(left: tuple[float, float, float], right: tuple[float, float, float]) -> np.ndarray:

@@ -65,6 +65,7 @@ def measure(chain: Chain, solution: ChainSolution) -> list[Node]:
                 sigma=sigma[j],
                 sigma_slope=s[j] * sigma_drift[j],
                 residual=float(residual[j]),
+                straight=chain.straight,
             )
         )
     return nodes
@@ -295,7 +296,7 @@ class _EdgeSearch:
         if abs(far.below - near.below) > 3 * abs(rest) + self.nothing:
             # More mass than that lies in another band, beyond the gap that was found.
             below = near.below + 2 / 3 * rest  # the density ends like a square root
-        edge = Node(at, below, 0.0, 0.0, False, near.sigma, near.sigma_slope, near.residual)
+        edge = replace(near, position=at, below=below, density=0.0, bend=0.0, interior=False)
         return [
             _ordered(self.inside, edge, at), _ordered(edge, far), _ordered(far, self.outside)
         ]  # fmt: skip
@@ -329,9 +330,11 @@ def _edge_guess(near: Node, far: Node) -> float | None:
 
 def _towards_edge(near: Node, edge: float) -> np.ndarray:
     """Return self-energies to start from close to an edge, where they are linear in its root."""
+    distance = 2 * (1 - math.sqrt(1 - _APPROACH)) * (edge - near.position)
+    if near.straight:
+        return np.asarray(near.sigma + distance * near.sigma_slope)
     moves = near.sigma != 0
     slope = near.sigma_slope / np.where(moves, near.sigma, 1)
-    distance = 2 * (1 - math.sqrt(1 - _APPROACH)) * (edge - near.position)
     moved = np.asarray(near.sigma * np.exp(distance * slope))
     return moved if np.all((np.imag(moved) < 0) | ~moves) else near.sigma
 

@@ -146,6 +146,11 @@ class BlockChain:
         return self.sites.lost
 
     @property
+    def straight(self) -> bool:
+        """Whether self-energies are interpolated as they are: no, by their logarithms."""
+        return False
+
+    @property
     def deterministic(self) -> bool:
         """Whether no W is left."""
         return not self.ensembles

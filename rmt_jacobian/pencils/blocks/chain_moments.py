@@ -23,6 +23,7 @@ self-energies.  So the derivative of the moments in the weight of a site is its 
     - \sum_{t<T} \log(1 - \epsilon k_t \Sigma_{v_t}) - \log(1 - \epsilon k_T) .
 """
 
+from functools import singledispatch
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
@@ -35,6 +36,7 @@ from rmt_jacobian.pencils.chain.protocol import Chain
 __all__ = ["chain_moments", "moment_influences"]
 
 
+@singledispatch
 def chain_moments(chain: Chain, order: int) -> list[float]:
     r"""Return :math:`m_0, \ldots, m_{order}` of :math:`J J^T`, J the T-step product.
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.chain.product_chain import Responses
-from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.protocol import BalancedChain
 
 __all__ = ["Balance", "nonzero"]
 
@@ -56,14 +56,14 @@ class Balance:
         Its logarithmic derivatives in :math:`\Sigma_a` and :math:`\Sigma_b`.
     """
 
-    chain: Chain
+    chain: BalancedChain
     sigma: Any
     asked: Any
     own: Any
     other: Any
 
     @classmethod
-    def of(cls, chain: Chain, sigma: Any, averages: Any) -> "Balance":
+    def of(cls, chain: BalancedChain, sigma: Any, averages: Any) -> "Balance":
         """Return it at given self-energies; the averages tell the branch of u."""
         xp = array_namespace(sigma)
         partner = xp.take(sigma, xp.asarray(chain.partners), axis=1)

@@ -9,6 +9,7 @@ import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import singledispatch
 from typing import Any
 
 from array_api_compat import is_numpy_array
@@ -21,7 +22,7 @@ from rmt_jacobian.pencils.chain.newton import TOLERANCE, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 
-__all__ = ["descend", "follow", "solve_chain"]
+__all__ = ["descend", "extrapolated", "follow", "solve_chain"]
 
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
 _MOST_STEPS = 200  # of a path: one that takes more leads nowhere
@@ -54,7 +55,7 @@ def follow(
         there = min(1.0, done + stride)
         last = there == 1.0
         s = target if last else origin * xp.exp(there * whole)
-        guess = here.sigma if before is None else _predicted(before, (done, here.sigma), there)
+        guess = here.sigma if before is None else extrapolated(chain, before, (done, here.sigma), there)
         found = newton(chain, s, guess, tolerance=tolerance if last else LOOSE)
         sweeps += found.sweeps
         if bool(xp.all(found.converged)):
@@ -74,8 +75,21 @@ def follow(
     return replace(here, sweeps=sweeps)
 
 
-def _predicted(before: tuple[float, Any], now: tuple[float, Any], t: float) -> Any:
-    """Extrapolate the logarithm of the self-energies along the path."""
+@singledispatch
+def extrapolated(
+    chain: Chain, before: tuple[float, Any], now: tuple[float, Any], t: float
+) -> Any:
+    """Return self-energies further along a path, by their logarithms.
+
+    Parameters
+    ----------
+    chain
+        The equation.
+    before, now
+        Two places on the path, and the self-energies there.
+    t
+        The place asked for.
+    """
     (t_0, sigma_0), (t_1, sigma_1) = before, now
     xp = array_namespace(sigma_1)
     moves = (sigma_0 != 0) & (sigma_1 != 0)
@@ -134,7 +148,7 @@ def descend(
     while position > math.log(least):
         there = max(math.log(least), position - stride)
         now = (position, here.sigma)
-        found = solved(there, here.sigma if before is None else _predicted(before, now, there))
+        found = solved(there, here.sigma if before is None else extrapolated(chain, before, now, there))
         if not bool(found.converged[0]):
             stride, before = stride / 4, None
             if stride < _LEAST and left(position, here) <= tolerated:

@@ -13,6 +13,7 @@ each at its own r, as most of the time on few sites goes into calls.
 
 import math
 from dataclasses import dataclass, replace
+from functools import singledispatch
 from typing import Any
 
 from rmt_jacobian.arrays import array_namespace, taken
@@ -32,6 +33,7 @@ _NEAREST = 3  # rungs that are continued from
 _TURNED = 1e-3  # angle that a continued self-energy keeps from the real axis
 
 
+@singledispatch
 def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     """Solve at spectral points, each from the nearest rung of a ladder.
 

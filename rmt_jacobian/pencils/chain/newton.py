@@ -14,6 +14,7 @@ if it continues into it, which the derivative shows:
 
 import math
 from dataclasses import dataclass, replace
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.pencils.chain.balance import Balance, nonzero
 from rmt_jacobian.pencils.chain.product_chain import Responses
-from rmt_jacobian.pencils.chain.protocol import Chain
+from rmt_jacobian.pencils.chain.protocol import BalancedChain
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 
 __all__ = ["TOLERANCE", "drift", "newton"]
@@ -36,9 +37,10 @@ _ROUNDED, _ROUNDING = 1e-6, 1e-13  # a step that rounding of this residual expla
 _STALLED = 1e-8  # a step that is no shorter in the end, next to many equal singular values
 
 
+@singledispatch  # chains whose self-energies are matrices have a method of their own
 @np.errstate(all="ignore")  # iterates far off overflow, and are rejected
 def newton(
-    chain: Chain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
+    chain: BalancedChain, s: Any, start: Any, *, tolerance: float = TOLERANCE, max_sweeps: int = 40
 ) -> ChainSolution:
     r"""Solve the Dyson equation of a chain from a starting point.
 
@@ -119,7 +121,7 @@ class _Inverse:
     updates: tuple[tuple[Any, Any], ...] = ()
 
     @classmethod
-    def at(cls, chain: Chain, here: "_Iterate", responses: Responses) -> "_Inverse":
+    def at(cls, chain: BalancedChain, here: "_Iterate", responses: Responses) -> "_Inverse":
         xp = array_namespace(here.sigma)
         balance = Balance.of(chain, here.sigma, here.averages)
         slopes, scale = balance.slopes(responses), nonzero(here.averages)
@@ -166,7 +168,7 @@ class _Inverse:
         slope, scale, reciprocal = (taken(row, index) for row in rows)
         return _Inverse(slope, scale, reciprocal, updates)
 
-    def renewed(self, chain: Chain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
+    def renewed(self, chain: BalancedChain, s: Any, here: "_Iterate", where: Any) -> "_Inverse":
         """Return the inverse, anew and with nothing learnt at the points that a mask selects."""
         xp = array_namespace(s)
         if bool(xp.all(where)):
@@ -243,7 +245,7 @@ class _Attempt:
     share: Any
 
     @classmethod
-    def started(cls, chain: Chain, s: Any, start: Any) -> "_Attempt":
+    def started(cls, chain: BalancedChain, s: Any, start: Any) -> "_Attempt":
         xp = array_namespace(s)
         responses = chain.responses(s, start)
         here = _iterate(chain, start, responses.averages)
@@ -258,7 +260,7 @@ class _Attempt:
         resting = _rests(self.length, self.here.residual, tolerance)
         return resting | ~xp.isfinite(self.length) | (self.share < _LEAST_SHARE)
 
-    def advanced(self, chain: Chain, tolerance: float) -> "_Attempt":
+    def advanced(self, chain: BalancedChain, tolerance: float) -> "_Attempt":
         """Try the steps."""
         xp, s, here, length = array_namespace(self.s), self.s, self.here, self.length
         tried = _moved(here.sigma, self.share[:, None] * self.step)
@@ -299,7 +301,7 @@ def _gathered(parts: list[_Attempt]) -> tuple[_Iterate, Any]:
     return here.taken(order), taken(xp.concat([part.length for part in parts]), order)
 
 
-def _iterate(chain: Chain, sigma: Any, averages: Any) -> _Iterate:
+def _iterate(chain: BalancedChain, sigma: Any, averages: Any) -> _Iterate:
     xp = array_namespace(sigma)
     balance = Balance.of(chain, sigma, averages)
     gap, ratio = balance.gap(averages), balance.ratio(averages)
@@ -325,7 +327,7 @@ def _moved(sigma: Any, step: Any) -> Any:
 
 
 def _certified(
-    chain: Chain, s: Any, last: _Iterate, length: Any, sweeps: int, tolerance: float
+    chain: BalancedChain, s: Any, last: _Iterate, length: Any, sweeps: int, tolerance: float
 ) -> ChainSolution:
     xp = array_namespace(s)
     size, depth = xp.abs(last.sigma), -xp.imag(last.sigma)
@@ -344,13 +346,14 @@ def _certified(
     )  # fmt: skip
 
 
+@singledispatch
 @np.errstate(all="ignore")  # next to 0 squares overflow: what is not finite interpolates nothing
-def drift(chain: Chain, solution: ChainSolution) -> tuple[Any, Any]:
+def drift(chain: BalancedChain, solution: ChainSolution) -> tuple[Any, Any]:
     """Return the derivatives in s of the self-energies and of G, (points, blocks) and (points,)."""
     return _drift(chain, solution.s, solution.sigma)
 
 
-def _drift(chain: Chain, s: Any, sigma: Any) -> tuple[Any, Any]:
+def _drift(chain: BalancedChain, s: Any, sigma: Any) -> tuple[Any, Any]:
     xp, at = array_namespace(sigma), chain.responses(s, sigma)
     balance = Balance.of(chain, sigma, at.averages)
     moving = sigma * _solved(-balance.slopes(at)[1], balance.drift(at))

@@ -126,6 +126,11 @@ class ProductChain:
         return self.sites.lost
 
     @property
+    def straight(self) -> bool:
+        """Whether self-energies are interpolated as they are: no, by their logarithms."""
+        return False
+
+    @property
     def deterministic(self) -> bool:
         """Whether W is 0."""
         return self.ensemble.variance == 0

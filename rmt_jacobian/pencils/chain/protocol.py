@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from rmt_jacobian.pencils.chain.product_chain import Responses
 
-__all__ = ["Chain"]
+__all__ = ["BalancedChain", "Chain"]
 
 
 class Chain(Protocol):
@@ -12,7 +12,8 @@ class Chain(Protocol):
 
     A chain has blocks; arrays with one entry for each have shape (points, blocks).
     :class:`.ProductChain` is the one of a cell with one state and one preactivation,
-    :class:`.BlockChain` that of any cell.
+    :class:`.BlockChain` that of any cell, :class:`.SharedChain` that of weights which all steps
+    share.
     """
 
     @property
@@ -71,6 +72,19 @@ class Chain(Protocol):
         """Return the averages with their derivatives."""
         ...
 
+    def potential(self, s: Any, sigma: Any, g: Any) -> Any:
+        """Return the logarithmic potential, shape (points,)."""
+        ...
+
+    @property
+    def straight(self) -> bool:
+        """Whether self-energies are interpolated as they are, and not by their logarithms."""
+        ...
+
+
+class BalancedChain(Chain, Protocol):
+    """A chain whose self-energies are numbers, so that they can be weighed against averages."""
+
     def self_energies(self, sigma: Any, g: Any) -> Any:
         """Return the self-energies that the averages give back."""
         ...
@@ -86,8 +100,4 @@ class Chain(Protocol):
 
     def mapped(self, method: str, *values: Any) -> Any:
         """Apply a method of the ensemble of every block to arrays of shape (points, blocks)."""
-        ...
-
-    def potential(self, s: Any, sigma: Any, g: Any) -> Any:
-        """Return the logarithmic potential, shape (points,)."""
         ...
