@@ -116,8 +116,10 @@ def check(seed: int, *, laws_of: Sequence[str] = ()) -> Outcome:
             and _differs(claim, measured[claim.name], sites)
             and not _comes_near(claim, measured[claim.name], fewer.get(claim.name))
         ]
-        fewer = measured
-        for weights, law in laws.items():
+        fewer = fewer or measured  # of the fewest sites: rates that coincide come near slowly
+        # A state that has died out at a kink is on neither side of it, those of real networks are.
+        seen = measured["size at kinks"].value > _DEAD
+        for weights, law in laws.items() if seen else ():
             bad += _law_differs(point, simulation, measured["first"], weights, law, sites)
         if not bad:
             break
@@ -221,7 +223,7 @@ def _measured(
             for j, growth in enumerate((same, pair))
         ]
         for j, name in compress(enumerate(("chi1", "chi")), even):
-            mean = Measured.of(log[:, j])
+            mean = Measured.of_rates(log[:, j], steps // 4)
             value = math.exp(mean.value) if mean.value > -600 else 0.0
             found[name] = Measured(value, value * mean.error)
     kinked = any(each.has(*_KINKED) for each in (*point.cell.updates, *point.cell.sources))

@@ -81,6 +81,30 @@ class Measured:
         trend = abs(float(means[: blocks // 2].mean() - means[blocks // 2 :].mean()))
         return cls(float(means.mean()), math.hypot(error, trend) if trend > 3 * error else error)
 
+    @classmethod
+    def of_rates(cls, logs: np.ndarray, first: int) -> "Measured":
+        """Return the limit of the logarithms of growth rates at the steps from the first on.
+
+        Where rates coincide, changes grow like a power of time beside their rate, and the logarithm
+        of what they grow by a step is that of the rate and p / t.  Where such a term is seen, the
+        line in 1 / t is continued to t = infinity.
+        """
+        plain = cls.of(logs)
+        # A sampled rate is the mean of a logarithm, and that of the theory the logarithm of a mean:
+        # they differ by half of the variance that a step adds in the long run.
+        plain = cls(plain.value, math.hypot(plain.error, len(logs) * plain.error**2 / 2))
+        x = 1 / (first + 0.5 + np.arange(len(logs)))
+        design = np.stack([np.ones_like(x), x], axis=1)
+        (limit, power), *_ = np.linalg.lstsq(design, logs, rcond=None)
+        rest = logs - design @ [limit, power]
+        blocks = np.array([block.mean() for block in np.array_split(rest, 8)])
+        error = float(blocks.std(ddof=1)) / math.sqrt(8)
+        spread = np.linalg.inv(design.T @ design) * len(logs)  # in units of the error of the mean
+        if abs(power) < 5 * error * math.sqrt(spread[1, 1]):
+            return plain
+        curved = abs(limit - plain.value) / 4
+        return cls(float(limit), math.hypot(error * math.sqrt(spread[0, 0]), curved))
+
 
 @dataclass
 class Simulation:

@@ -15,6 +15,7 @@ from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterErro
 from rmt_jacobian.laws import Law
 from rmt_jacobian.laws.monotone import invert_increasing
 from rmt_jacobian.laws.solution import LawSolution
+from rmt_jacobian.mean_field.replicated.solver import half_width
 from rmt_jacobian.pencils.blocks.chain_moments import chain_moments
 from rmt_jacobian.pencils.chain.continuation import solve_chain
 from rmt_jacobian.pencils.chain.protocol import Chain
@@ -260,19 +261,16 @@ class SingularValueLaw(Law):
     def moment_errors(self) -> tuple[float, float]:
         """The relative errors of the first two moments of the squares.
 
-        0 where they are those of an exact recursion; else the largest difference on other draws of
-        the sites, nan without replicates.
+        0 where they are those of an exact recursion; else half of the interval of 95 % of one draw
+        of the sites, from the scatter over the draws, nan without replicates.
         """
         if self.calibration is not None:
             return 0.0, 0.0
         if not self.replicates:
             return math.nan, math.nan
-        own, *others = (
-            np.array(chain_moments(chain, 2)[1:]) for chain in (self.chain, *self.replicates)
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gaps = np.where(own == others, 0.0, np.abs(np.array(others) / own - 1))
-        first, second = np.max(gaps, axis=0)
+        table = np.array([chain_moments(each, 2)[1:] for each in (self.chain, *self.replicates)])
+        scatter = half_width(table) * math.sqrt(len(table))
+        first, second = np.where(scatter == 0, 0.0, scatter / np.maximum(table[0], 1e-300))
         return float(first), float(second)
 
     def _outward(self, s: Any) -> Any:

@@ -55,7 +55,9 @@ def follow(
         there = min(1.0, done + stride)
         last = there == 1.0
         s = target if last else origin * xp.exp(there * whole)
-        guess = here.sigma if before is None else extrapolated(chain, before, (done, here.sigma), there)
+        guess = (
+            here.sigma if before is None else extrapolated(chain, before, (done, here.sigma), there)
+        )
         found = newton(chain, s, guess, tolerance=tolerance if last else LOOSE)
         sweeps += found.sweeps
         if bool(xp.all(found.converged)):
@@ -76,9 +78,7 @@ def follow(
 
 
 @singledispatch
-def extrapolated(
-    chain: Chain, before: tuple[float, Any], now: tuple[float, Any], t: float
-) -> Any:
+def extrapolated(chain: Chain, before: tuple[float, Any], now: tuple[float, Any], t: float) -> Any:
     """Return self-energies further along a path, by their logarithms.
 
     Parameters
@@ -148,7 +148,9 @@ def descend(
     while position > math.log(least):
         there = max(math.log(least), position - stride)
         now = (position, here.sigma)
-        found = solved(there, here.sigma if before is None else extrapolated(chain, before, now, there))
+        found = solved(
+            there, here.sigma if before is None else extrapolated(chain, before, now, there)
+        )
         if not bool(found.converged[0]):
             stride, before = stride / 4, None
             if stride < _LEAST and left(position, here) <= tolerated:

@@ -209,7 +209,9 @@ class SharedChain:
         sigma
             Self-energies with negative semidefinite imaginary parts, shape (points, blocks).
         """
-        return np.stack([self._vector(self._averaged(*each)) for each in zip(s, sigma, strict=True)])
+        return np.stack(
+            [self._vector(self._averaged(*each)) for each in zip(s, sigma, strict=True)]
+        )
 
     def cauchy(self, s: np.ndarray, sigma: np.ndarray, averages: np.ndarray) -> np.ndarray:
         """Return G(s) of the symmetrised singular values, shape (points,)."""
