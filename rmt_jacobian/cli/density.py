@@ -44,15 +44,17 @@ __all__ = ["density_command"]
 def density_command(request: Request) -> None:
     """Solve for the limiting law of the singular values of a T-step product of Jacobians.
 
-    The law is that of untied weights and infinite width.  It is solved on --device, in double
-    precision.  Networks are sampled for the figure only, on --device, too; --width, --samples,
-    --tied, --workers and --dtype are theirs.
+    The law is that of infinite width, with fresh weights at every step or, with --tied, with those
+    that a network keeps.  It is solved on --device, in double precision.  Networks are sampled for
+    the figure only, on --device, too; --width, --samples, --workers and --dtype are theirs.
     """
+    from rmt_jacobian.mean_field import stationary
     from rmt_jacobian.singular_values import singular_value_law
 
-    asked = request.options
+    asked, (cell, parameters) = request.options, request.point
+    kept = stationary(cell, parameters, dynamics="tied", progress=True) if asked.tied else None
     law = singular_value_law(
-        *request.point,
+        *((kept,) if kept else request.point),
         weights=request.ensemble,
         steps=asked.steps,
         sites=asked.sites,
@@ -64,7 +66,7 @@ def density_command(request: Request) -> None:
     results = _results(law, asked.points)
     request.describe()
     request.say(*_summary(law, results))
-    if asked.steps > 1:
+    if asked.steps > 1 and not asked.tied:
         request.say(FRESH_WEIGHTS)
     request.draw(lambda: _figure(request, law))
     request.write(results, {name: results[name] for name in ("x", "density", "cdf")})
@@ -76,7 +78,7 @@ def _figure(request: Request, law: "SingularValueLaw") -> Any:
 
     asked, (cell, parameters) = request.options, request.point
     values = sample_singular_values(cell, parameters, **request.sampling)
-    kind = "tied (the law is untied)" if asked.tied else "untied"
+    kind = "tied" if asked.tied else "untied"
     title = f"{cell.name}, {asked.weights} W, T = {asked.steps}, {kind}"
     return overlay_figure(values, law.roots(), title)
 

@@ -33,8 +33,8 @@ __all__ = [
 # What to know of a theory of several steps.
 FRESH_WEIGHTS = (
     "The law is that of fresh weights at every step. Networks that keep theirs, as all that are "
-    "trained do, differ from it over several steps: spectrum --tied samples them, "
-    "mean-field --tied solves for their growth."
+    "trained do, differ from it over several steps: density --tied solves for their law, "
+    "mean-field --tied for their growth, spectrum --tied samples them."
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -12,7 +12,7 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts, check_numbers
 from rmt_jacobian.derive import diagonal_valued_recursion
-from rmt_jacobian.mean_field import Network, SiteLaw, untied_law_of
+from rmt_jacobian.mean_field import LawAtRest, Network, SiteLaw, TiedLaw, law_of, untied_law_of
 from rmt_jacobian.pencils.blocks.chain import BlockChain
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice, untied_history, weight_ensembles
 from rmt_jacobian.pencils.chain.history import SiteHistory, low_discrepancy_sites
@@ -21,10 +21,12 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.singular_values.blocks import block_singular_value_law
 from rmt_jacobian.singular_values.calibration import Calibration, calibrated
 from rmt_jacobian.singular_values.law import SingularValueLaw
+from rmt_jacobian.singular_values.shared import shared_law_of
 from rmt_jacobian.singular_values.window_sites import window_sites
 
 __all__ = ["exact_moments", "singular_value_law"]
 
+_FRESH, _SHARED = 1e-6, 1e-4  # tolerances of the tabulated cdf
 _GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
 _UNRESOLVED = 10.0  # tolerances: mass of the bands of rare sites that are left as they are
 _FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
@@ -42,18 +44,20 @@ def singular_value_law(
     sites: int = 1024,
     seed: Seed = 0,
     squared: bool = False,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     replicates: int = 2,
     progress: bool = False,
     device: Device | ModuleType = "cpu",
 ) -> SingularValueLaw:
     r"""Return the limiting law of the singular values of a T-step product of Jacobians.
 
-    Sites follow a randomised low-discrepancy sequence.  For cells of one state and one
-    preactivation their weights are tilted so that the first two moments of :math:`J J^T` are those
-    of the exact diagonal-valued recursion.  Where that takes more than a gentle tilt, the moments
-    hang on rare sites, and as many of these are drawn on purpose, at their true shares.
-    ``calibration`` of the law says how far the sites are off.
+    A law from ``stationary(..., dynamics="tied")`` or ``"at_rest"`` is that of a network whose
+    W is the same at all T steps, as that of every network that is trained; other laws are those
+    of fresh W at every step. Sites follow a randomised low-discrepancy sequence. For cells of
+    one state and one preactivation their weights are tilted so that the first two moments of
+    :math:`J J^T` are those of the exact diagonal-valued recursion. Where that takes more than a
+    gentle tilt, the moments hang on rare sites, and as many of these are drawn on purpose, at
+    their true shares. ``calibration`` of the law says how far the sites are off.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ def singular_value_law(
     squared
         Whether to return the law of the squares.
     tolerance
-        Bound on the error of the tabulated cdf.
+        Bound on the error of the tabulated cdf; 1e-6 by default, 1e-4 for networks that keep their
+        weights, where the sites leave more open.
     replicates
         Independent draws of the sites for the error estimate, which is computed when asked for.
     progress
@@ -86,13 +91,13 @@ def singular_value_law(
 
     Raises
     ------
-    HypothesisError
-        If the stationary law is that of a network that keeps its weights.
+    ParameterError
+        If the weights are none, or there are too many steps to be solved with shared weights.
 
     Notes
     -----
-    Assumes untied weights, W bi-invariant, N -> infinity, the stationary state.  With several
-    states the total mass is that of all dN singular values.
+    Assumes W bi-invariant, N -> infinity, the stationary state; untied weights, or one W at all
+    steps.  With several states the total mass is that of all dN singular values.
 
     Examples
     --------
@@ -102,14 +107,21 @@ def singular_value_law(
     True
     """
     check_counts(steps=steps, sites=sites)
-    check_numbers(tolerance=tolerance, above=0)
+    if tolerance is not None:
+        check_numbers(tolerance=tolerance, above=0)
     if replicates != 0:
         check_counts(replicates=replicates)
     namespace(device)  # refuses a GPU that is not there before anything is solved
-    rngs = spawn(seed, 1 + replicates)
-    state = untied_law_of(network, parameters, what="the law of a product of Jacobians").state
-    cell, parameters, law = state.cell, state.parameters, state.site_law
-    title = f"{cell.name}, {steps} steps" if progress else None
+    stationary_law = law_of(network, parameters)
+    title = f"{stationary_law.cell.name}, {steps} steps" if progress else None
+    if isinstance(stationary_law, TiedLaw | LawAtRest):
+        return shared_law_of(
+            stationary_law, weights, steps, sites=sites, seed=seed, squared=squared,
+            tolerance=tolerance or _SHARED, replicates=replicates, title=title, device=device,
+        )  # fmt: skip
+    rngs, tolerance = spawn(seed, 1 + replicates), tolerance or _FRESH
+    state = untied_law_of(stationary_law, what="the law of a product of Jacobians").state
+    parameters, law = state.parameters, state.site_law
     if law is None:
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         ensembles = weight_ensembles(parameters, histories[0].names, weights)
@@ -191,7 +203,6 @@ def exact_moments(law: SiteLaw, steps: int, s_1: float) -> tuple[float, float]:
     Examples
     --------
     >>> from rmt_jacobian.cells import Parameters, minimalrnn
-    >>> from rmt_jacobian.mean_field import untied_state
     >>> from rmt_jacobian.mean_field import untied_state
     >>> law = untied_state(minimalrnn, Parameters.of(minimalrnn)).site_law
     >>> [round(m, 4) for m in exact_moments(law, steps=5, s_1=-1.0)]

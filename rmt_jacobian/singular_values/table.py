@@ -81,7 +81,10 @@ class _Tabulation:
         self.grain = grain
         self.xp = chain.namespace
         self.nothing = max(tolerance / 100, _ROUNDED)  # a mass that does not count
-        self.ladder = descend(chain, least=_LEAST, unresolved=_UNRESOLVED, tolerated=tolerance / 10)
+        left = tolerance / 10
+        self.ladder = descend(
+            chain, least=_LEAST, unresolved=max(_UNRESOLVED, left), tolerated=left
+        )
 
     def solve(self, positions: list[float], starts: list[np.ndarray] | None) -> list[Node | None]:
         """Return the nodes at log s, None where the solver did not converge."""

@@ -10,7 +10,7 @@ from benchmarks.adversarial.grammar import Point, random_point
 from benchmarks.adversarial.simulation import Growth, Simulation
 from rmt_jacobian.cells import Cell, Parameters, Preactivation, hard_tanh, sigmoid
 from rmt_jacobian.errors import ConvergenceError
-from rmt_jacobian.mean_field import pair_state, untied_state
+from rmt_jacobian.mean_field import pair_state, stationary, untied_state
 from rmt_jacobian.mean_field.replicated.solver import half_width
 from rmt_jacobian.mean_field.untied.pairs import _spread_near_0
 
@@ -150,3 +150,29 @@ def test_the_error_of_a_root_is_that_of_all_that_is_not_known_of_its_argument() 
     ends = [math.sqrt(1e-4 + sign * reach) - here for sign in (-1, 1)]
     assert half_width(carried) >= max(map(abs, ends))
     assert half_width(carried) < 2 * max(map(abs, ends))
+
+
+def test_a_memory_that_others_read_bent_is_no_rate_itself() -> None:
+    """What W brings back takes some of it away: the rate is below what the memory keeps."""
+    point = random_point(11114)
+    pair = stationary(point.cell, point.parameters).pair(point.input_correlation)
+    simulation = Simulation(point, 1 << 16, seed=3)
+    growth = Growth(simulation, 1)
+    for _ in range(60):
+        simulation.draw()
+        simulation.step()
+    logs = []
+    for _ in range(80):
+        simulation.draw()
+        logs.append(np.log(growth.step()))
+        simulation.step()
+    measured = float(np.exp(np.mean(logs[20:])))
+    assert abs(pair.chi - measured) < 2e-3 * measured
+    assert pair.state.kept > 1.005 * measured
+
+
+def test_a_pair_that_repels_is_not_the_answer() -> None:
+    point = random_point(11179)
+    pair = stationary(point.cell, point.parameters).pair(point.input_correlation)
+    assert abs(pair.chi) < 1
+    assert abs(pair.correlations["g2"]) < 0.01  # simulated: 0.0007 +- 0.0012

@@ -158,9 +158,7 @@ def test_moments_with_their_errors() -> None:
             "foo is no variable of a site",
         ),
         (
-            lambda: rj.singular_value_law(
-                rj.stationary("gru", dynamics="at_rest"), weights="gaussian", steps=1
-            ),
+            lambda: rj.lyapunov_law(rj.stationary("gru", dynamics="at_rest"), weights="gaussian"),
             HypothesisError,
             "untied weights",
         ),

@@ -20,7 +20,14 @@ from rmt_jacobian.cells.specification import Table
 from rmt_jacobian.mean_field.averages.factors import complemented
 from rmt_jacobian.mean_field.averages.jumps import bends_by
 
-__all__ = ["AffineForm", "affine_form", "affine_memory", "affine_part", "memory_slopes"]
+__all__ = [
+    "AffineForm",
+    "affine_form",
+    "affine_memory",
+    "affine_part",
+    "common_memory",
+    "memory_slopes",
+]
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,47 @@ def affine_memory(cell: Cell) -> Table | None:
     """
     memory = tuple(cell.states[i] for i in cell.memory)
     return _rows([cell.updates[i] for i in cell.memory], memory) if memory else None
+
+
+@cache
+def common_memory(cell: Cell) -> Table | None:
+    """Return the coefficients of the memory, or of its states that feed back, if these are affine.
+
+    Other states pass on what they read, perhaps bent, but do not keep it: so changes are kept by
+    what these keep, one number for all sites.
+
+    Examples
+    --------
+    >>> import sympy as sp
+    >>> from rmt_jacobian.cells import Preactivation, sigmoid
+    >>> s, t, x, e = sp.symbols("s t x e", real=True)
+    >>> cell = Cell("cell", (s, t), x, (Preactivation("g", e, t),),
+    ...             (sigmoid(e) * s + x, sp.tanh(s)))
+    >>> affine_memory(cell), common_memory(cell)
+    (None, ((x, sigmoid(e)),))
+    """
+    whole = affine_memory(cell)
+    if whole is not None:
+        return whole
+    back = [i for i in cell.memory if cell.states[i] in _read_later(cell, cell.states[i])]
+    symbols = tuple(cell.states[i] for i in back)
+    others = set(cell.states) - set(symbols)
+    updates = [cell.updates[i] for i in back]
+    if not back or any(update.free_symbols & others for update in updates):
+        return None
+    return _rows(updates, symbols)
+
+
+def _read_later(cell: Cell, state: sp.Symbol) -> set[sp.Symbol]:
+    """Return all states that a state depends on, through any number of steps."""
+    reads = dict(zip(cell.states, cell.updates, strict=True))
+    found: set[sp.Symbol] = set()
+    waiting = [state]
+    while waiting:
+        new = (reads[waiting.pop()].free_symbols & set(cell.states)) - found
+        found |= new
+        waiting += new
+    return found
 
 
 @cache

@@ -18,7 +18,7 @@ import sympy as sp
 from rmt_jacobian.cells import compile_cell
 from rmt_jacobian.errors import HypothesisError, InfeasibleError
 from rmt_jacobian.mean_field.averages.jumps import parted_by_jumps
-from rmt_jacobian.mean_field.memory.affine import affine_memory
+from rmt_jacobian.mean_field.memory.affine import affine_memory, common_memory
 from rmt_jacobian.mean_field.memory.affine_moments import (
     growth_of_memory,
     memory_edge,
@@ -303,7 +303,7 @@ class PopulationSites(Population, SiteModel):
             )
 
     def kept(self, drives: Drives) -> float:  # noqa: D102
-        memory = affine_memory(self.cell)
+        memory = common_memory(self.cell)
         if memory is not None:
             return memory_edge(self.cell, self.parameters, memory, self.fresh(drives))
         if not self.cell.memory:
@@ -358,13 +358,13 @@ class PopulationSites(Population, SiteModel):
         each = self._responses(drives, steps).shortened(part or steps)
         # What rare biases keep rests on the rarest of one population: an average would leap.
         whole = each if self.frozen else each.left_out()
-        if affine_memory(self.cell) is None:
+        if common_memory(self.cell) is None:
             kept = np.maximum(tail := whole.kept, self._edge(drives))
         else:
             kept = np.full(REPLICATES, self.kept(drives))
             # Frozen biases go on as the sites that are left do.
             tail = np.minimum(whole.kept, kept) if self.frozen else kept
-        cancels = not self.frozen and affine_memory(self.cell) is not None
+        cancels = not self.frozen and common_memory(self.cell) is not None
         rates = whole.shortened(each.reliable).growth_rates(tail, cancels=cancels)
         if not cancels:  # what the most retentive sites keep is the least that is left in the end
             rates = np.where(np.abs(rates) < kept, kept, rates)

@@ -11,7 +11,7 @@ from rmt_jacobian.mean_field.replicated.images import (
     repels,
     slopes_of,
 )
-from rmt_jacobian.solvers import Solution, fixed_point_of_orbit, without_dead
+from rmt_jacobian.solvers import Solution, fixed_point_of_orbit, runs_away, without_dead
 
 __all__ = ["followed"]
 
@@ -23,7 +23,7 @@ _CRAWL, _SKEW = 1.1, 1e6  # growth of a direction that is slow; condition of dir
 _SHARES = (1.0, 0.5)  # of a step of Newton's method that are tried
 _HALVINGS = 4  # of a step that doubles x
 _SLOWEST = 1 / 32  # share of the way of a step
-_ESCAPED = 1e16  # of 1, the start and its image; an orbit that is there runs to infinity
+_ESCAPED = 1e12  # of 1, the start and its image; an orbit that is there runs to infinity
 
 
 def followed(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Solution[np.ndarray]:
@@ -56,6 +56,8 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
         if not np.all(np.abs(estimates) <= bound) or bound == math.inf:
             return Solution(x, False, np.inf, calls, remedy)
         there, noise = estimates.mean(axis=0), noise_of(estimates)
+        if turn and runs_away(x, there, bound):
+            return Solution(x, False, np.inf, calls, remedy)
         gap = there - x
         alive = without_dead(image, there, unit)
         if not np.any(alive) and not np.any(image(alive)):

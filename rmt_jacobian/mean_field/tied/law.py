@@ -82,6 +82,19 @@ class TiedLaw(StationaryLaw):
             growth_rate=lambda: self._in_the_end[1],
         )
 
+    def history(self, steps: int, *, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
+        """Return the same sites at T successive steps.
+
+        Parameters
+        ----------
+        steps
+            T.
+        count, seed
+            How many sites, most even if it is a power of 2, and what is random.
+        """
+        check_counts(steps=steps, count=count)
+        return site_paths(self.steady, steps, count=count, seed=seed, groups=1)
+
     def growth(self, steps: int, *, sites: int = _PATHS, seed: Seed = 0) -> TiedGrowth:
         """Return the mean squared singular value of 1, ..., T steps of the network.
 
@@ -209,6 +222,19 @@ class LawAtRest(StationaryLaw):
             variances=lambda: {name: error * q for name, q in self.variances.items()},
             state_squares=lambda: {name: error * q for name, q in self.state_squares.items()},
         )
+
+    def history(self, steps: int, *, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
+        """Return sites at T successive steps, which are all the same.
+
+        Parameters
+        ----------
+        steps
+            T.
+        count, seed
+            How many sites, and what is random.
+        """
+        check_counts(steps=steps, count=count)
+        return [self.sites(count, seed)] * steps
 
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
         count = _SITES if count is None else count

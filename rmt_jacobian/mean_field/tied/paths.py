@@ -1,25 +1,54 @@
-"""Paths of sites over several steps of a network that keeps its weights."""
+r"""Paths of sites over several steps of a network that keeps its weights.
+
+A site is driven by Gaussian preactivations that remember. Its past is run through on the circle of
+times; given that, those of the next T steps are Gaussian,
+
+.. math::
+    e_f \mid e_p \sim N \bigl( C_{fp} C_{pp}^{-1} e_p,\; C_{ff} - C_{fp} C_{pp}^{-1} C_{pf} \bigr),
+
+and what is new at every step follows points that fill the cube of all steps evenly. Sites are
+numbered by their state before the first step, and that number is one of the coordinates: what they
+do together is far better known than by as many independent ones.
+"""
+
+import math
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field.sites.weighted import Sites
-from rmt_jacobian.mean_field.tied.circle import SitesOnCircle, lagged, spectrum_of
+from rmt_jacobian.mean_field.tied.circle import (
+    Lap,
+    SitesOnCircle,
+    drive_spectra,
+    lagged,
+    spectrum_of,
+)
 from rmt_jacobian.mean_field.tied.state import TiedSteadyState
 
 __all__ = ["PATH_GROUPS", "site_paths"]
 
 PATH_GROUPS = 8  # of sites, independent of each other but for the spectra that drive them
+_LEAST_PAST, _MOST_PAST, _TIMES = 32, 256, 4  # steps of the past, and correlation times
+_NOTHING = 1e-10  # of the largest eigenvalue of a covariance
+_NEAREST_TO_ONE = 2.0**-32  # quantiles of 0 and 1 are infinite
+_MOST_DIMENSIONS = 21_201  # of the points of Sobol that are known
 
 
 def site_paths(
-    steady: TiedSteadyState, steps: int, *, count: int = 4096, seed: Seed = 0
+    steady: TiedSteadyState,
+    steps: int,
+    *,
+    count: int = 4096,
+    seed: Seed = 0,
+    groups: int = PATH_GROUPS,
 ) -> list[Sites]:
     """Return the same sites at successive steps of the steady state.
 
-    They run by the Gaussian preactivations of its covariances in time.  Site k belongs to group
-    k // (count / 8).
+    Site k belongs to group k // (count / groups).
 
     Parameters
     ----------
@@ -28,9 +57,11 @@ def site_paths(
     steps
         T.
     count
-        How many sites, a multiple of 8.
+        How many sites, a multiple of the groups.
     seed
         What is random.
+    groups
+        How many groups there are; groups are independent, and the more even the larger.
 
     Raises
     ------
@@ -50,21 +81,112 @@ def site_paths(
     True
     """
     steady.require_converged()
-    if count < PATH_GROUPS or count % PATH_GROUPS:
-        raise ParameterError(f"the number of sites must be a multiple of {PATH_GROUPS}: {count}")
+    if count < groups or count % groups:
+        raise ParameterError(f"the number of sites must be a multiple of {groups}: {count}")
     everyone = steady.population
     if steady.frozen:  # what does not move is the same at all steps
-        return [steady.sites(min(count, everyone.count - everyone.count % PATH_GROUPS))] * steps
-    period = max(steady.period, 2 * steps)  # the ends of a path are apart on the circle too
-    spectra = steady.spectra
-    if period > steady.period:
-        spectra = spectrum_of(lagged(spectra, steady.period), period)
-    share = count // PATH_GROUPS
+        return [steady.sites(min(count, everyone.count - everyone.count % groups))] * steps
+    rng = generator(seed)
+    past = math.ceil(min(_MOST_PAST, max(_LEAST_PAST, _TIMES * steady.correlation_time)))
+    lap = _lap(steady, past + steps, count, groups, rng)
+    parts = [_future(steady, lap, group, past, steps, rng) for group in range(groups)]
+    return [_joined([part[t] for part in parts]) for t in range(steps)]
+
+
+def _lap(
+    steady: TiedSteadyState, steps: int, count: int, groups: int, rng: np.random.Generator
+) -> Lap:
+    """Run sites through times of which the given number lie apart on the circle."""
+    period, everyone = max(steady.period, 2 * steps), steady.population
+    share = count // groups
     circle = SitesOnCircle(
-        steady.cell, steady.parameters, steady.inputs, period, PATH_GROUPS, share,
-        generator(seed), 0.0,
-    )  # fmt: skip
-    chosen = np.resize(np.arange(everyone.count), count).reshape(1, PATH_GROUPS, share)
+        steady.cell, steady.parameters, steady.inputs, period, groups, share, rng, 0.0
+    )
+    chosen = np.resize(np.arange(everyone.count), count).reshape(1, groups, share)
     circle.states = np.stack([state[chosen] for state in everyone.states])
-    lap = circle.lap(spectra[None, None])
-    return [lap.slice(t) for t in range(steps)]
+    return circle.lap(_spectra(steady, period)[None, None])
+
+
+def _spectra(steady: TiedSteadyState, period: int) -> np.ndarray:
+    if period == steady.period:
+        return steady.spectra
+    return spectrum_of(lagged(steady.spectra, steady.period), period)
+
+
+def _future(
+    steady: TiedSteadyState, lap: Lap, group: int, past: int, steps: int, rng: np.random.Generator
+) -> list[Sites]:
+    """Go on from the states of one group after some steps of the lap."""
+    cell, parameters = steady.cell, steady.parameters
+    states, before = lap.states[:, past, 0, group], lap.gates[:, :past, 0, group]
+    K, share = len(cell.gates), states.shape[-1]
+    fresh = steady.inputs == "fresh" and parameters.inputs.variance > 0
+    normals = _even_normals(states, (K + fresh) * steps, rng)
+    spectra = drive_spectra(cell, parameters, steady.inputs, _spectra(steady, lap.gates.shape[1]),
+                            lap.gates.shape[1])  # fmt: skip
+    covariances = lagged(spectra, lap.gates.shape[1])
+    means = [parameters[each.name].bias_mean for each in cell.preactivations]
+    gates = [
+        mean + _continued(C, own - mean, normals[k :: K + fresh])
+        for k, (C, own, mean) in enumerate(zip(covariances, before, means, strict=True))
+    ]
+    if fresh:
+        x = parameters.inputs.from_normal(normals[K :: K + fresh])
+    else:
+        x = np.broadcast_to(lap.x[0, 0, group], (steps, share))
+    path, now = [], list(states)
+    for t in range(steps):
+        path.append(Sites.of(cell, parameters, now, [gate[t] for gate in gates], x[t]))
+        now = list(path[-1].next_states)
+    return path
+
+
+def _even_normals(states: np.ndarray, dimensions: int, rng: np.random.Generator) -> np.ndarray:
+    """Return even normal variables for sites, shape (dimensions, sites).
+
+    The sites are put in the order of one more coordinate by their states, most of all the last.
+    """
+    share = states.shape[-1]
+    if dimensions >= _MOST_DIMENSIONS:
+        return rng.standard_normal((dimensions, share))
+    exponent = max(0, (share - 1).bit_length())
+    points = qmc.Sobol(1 + dimensions, rng=rng).random_base2(exponent)[:share].T
+    uniform = np.clip(points[1:, np.argsort(points[0])], _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE)
+    normals = np.empty((dimensions, share))
+    normals[:, np.lexsort(states)] = ndtri(uniform)
+    return normals
+
+
+def _continued(C: np.ndarray, past: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Return Gaussian processes that go on from their past, shape (T, sites).
+
+    Parameters
+    ----------
+    C
+        Their covariance at lags 0, 1, ...
+    past
+        Shape (p, sites).
+    normals
+        Independent normal variables, shape (T, sites).
+    """
+    p, T = len(past), len(normals)
+    times = np.arange(p + T)
+    whole = C[np.abs(times[:, None] - times[None, :])]
+    values, vectors = np.linalg.eigh(whole[:p, :p])
+    kept = values > _NOTHING * values[-1]
+    inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    slope = whole[p:, :p] @ inverse
+    values, vectors = np.linalg.eigh(whole[p:, p:] - slope @ whole[:p, p:])
+    # The symmetric root treats all steps alike; the triangular one gives each step its own noise.
+    root = np.linalg.qr((vectors * np.sqrt(np.maximum(values, 0.0))).T)[1].T
+    return np.asarray(slope @ past + root @ normals)
+
+
+def _joined(groups: list[Sites]) -> Sites:
+    return Sites.of(
+        groups[0].cell,
+        groups[0].parameters,
+        [np.concatenate(column) for column in zip(*(s.states for s in groups), strict=True)],
+        [np.concatenate(column) for column in zip(*(s.gates for s in groups), strict=True)],
+        np.concatenate([np.asarray(s.x) for s in groups]),
+    )

@@ -19,6 +19,7 @@ from rmt_jacobian.solvers import Solution
 __all__ = ["pair_state", "solve_pair_state"]
 
 _APART = 0.9  # where an orbit starts that leaves c = 1
+_OTHER_STARTS = (_APART, 0.0)  # where orbits start that are to end elsewhere
 _CLOSE, _NEAR = 0.5, 0.9  # correlations of a start and of a solution: distances are known better
 _MOST_TURNS = 3  # from products to distances or back
 _HIDDEN = 3.0  # errors of a correlation by which it may be 1
@@ -75,10 +76,20 @@ def solve_pair_state(
         if start_correlation is not None or not np.any(squares) or same.chi <= 1:
             return Solution(same, True, 0.0, 1)
         return _apart(state, 1.0)
-    found = _PairEquations(state, input_correlation).solved(start)
-    if not found.converged or not _may_have_met(found.value) or _attracting(found).converged:
+    equations = _PairEquations(state, input_correlation)
+    found = equations.solved(start)
+    if not found.converged or parted_by_jumps(state.cell, state.parameters):
         return found
-    return _apart(state, input_correlation)
+    if _attracting(found).converged:
+        return found
+    if _may_have_met(found.value):
+        return _apart(state, input_correlation)
+    # An orbit may pass by a solution that repels so slowly that it is taken for its end.
+    for other in _OTHER_STARTS:
+        again = equations.solved(other)
+        if again.converged and _attracting(again).converged:
+            return again
+    return _attracting(found)
 
 
 def _may_have_met(pair: PairState) -> bool:

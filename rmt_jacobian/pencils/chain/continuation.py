@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
 from array_api_compat import is_numpy_array
 from threadpoolctl import threadpool_limits
 
@@ -32,7 +33,12 @@ _TOGETHER = 8_192  # points times sites times steps: fewer leave most of the tim
 
 
 def follow(
-    chain: Chain, start: ChainSolution, target: Any, *, tolerance: float = TOLERANCE
+    chain: Chain,
+    start: ChainSolution,
+    target: Any,
+    *,
+    tolerance: float = TOLERANCE,
+    most: int = _MOST_STEPS,
 ) -> ChainSolution:
     r"""Follow a solution along :math:`s = s_0 (s_1 / s_0)^t`, 0 <= t <= 1, in steps that succeed.
 
@@ -46,12 +52,14 @@ def follow(
         s_1, of the same shape.
     tolerance
         Bound on the relative residual at the end.
+    most
+        How many steps are tried.
     """
     xp = array_namespace(target)
     origin, done, stride = start.s, 0.0, _FIRST
     whole = xp.log(target) - xp.log(origin)
     here, before, sweeps = start, None, start.sweeps
-    for _ in range(_MOST_STEPS):
+    for _ in range(most):
         there = min(1.0, done + stride)
         last = there == 1.0
         s = target if last else origin * xp.exp(there * whole)
@@ -78,6 +86,7 @@ def follow(
 
 
 @singledispatch
+@np.errstate(all="ignore")  # a guess far off overflows, and leads nowhere
 def extrapolated(chain: Chain, before: tuple[float, Any], now: tuple[float, Any], t: float) -> Any:
     """Return self-energies further along a path, by their logarithms.
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
 
+import numpy as np
+
 from rmt_jacobian.arrays import array_namespace, taken
 from rmt_jacobian.pencils.chain.newton import TOLERANCE, newton
 from rmt_jacobian.pencils.chain.protocol import Chain
@@ -34,6 +36,7 @@ _TURNED = 1e-3  # angle that a continued self-energy keeps from the real axis
 
 
 @singledispatch
+@np.errstate(all="ignore")  # guesses far off overflow, and lead nowhere
 def land(chain: Chain, s: Any, ladder: list[ChainSolution]) -> ChainSolution:
     """Solve at spectral points, each from the nearest rung of a ladder.
 

@@ -13,8 +13,9 @@ by it: given the preactivations of T steps, W is a fresh one plus a matrix of ra
 self-energies this is the chain of fresh weights, :class:`.BlockChain`.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_numpy_array
 
+from rmt_jacobian.arrays import Device
 from rmt_jacobian.pencils.blocks.chain import BlockChain
 from rmt_jacobian.pencils.blocks.history import BlockHistory
 from rmt_jacobian.pencils.chain.product_chain import Responses
@@ -40,7 +42,7 @@ from rmt_jacobian.pencils.shared.sums import PointAverages, averaged, responding
 
 __all__ = ["SharedChain"]
 
-_STRETCH = 2  # steps, over which differences between sites do not explode
+_GROWN = 1e2  # by what changes may differ from those of the singular values in a stretch
 _PORTION_BYTES = 2**22  # of one array of site matrices
 
 
@@ -59,7 +61,8 @@ class SharedChain:
     ensembles
         The law of every W_k, K of them, independent of each other.
     stretch
-        After how many steps the states are variables of their own.
+        After how many steps the states are variables of their own; by default as many as the
+        spectral point allows, fewer for small s.
 
     Notes
     -----
@@ -84,7 +87,7 @@ class SharedChain:
 
     sites: BlockHistory
     ensembles: tuple[BiInvariant, ...]
-    stretch: int = _STRETCH
+    stretch: int | None = None
 
     @classmethod
     def of(
@@ -106,6 +109,10 @@ class SharedChain:
         """
         fresh = BlockChain.of(sites, ensembles)
         return cls(fresh.sites, fresh.ensembles)
+
+    def on(self, device: Device | ModuleType) -> "SharedChain":
+        """Return the same with the sites on a device; see :func:`.namespace`."""
+        return replace(self, sites=self.sites.on(device))
 
     @property
     def namespace(self) -> ModuleType:
@@ -152,18 +159,28 @@ class SharedChain:
         """A bound on the singular values, loose; a number up to 1e100."""
         return BlockChain(self.sites, self.ensembles).reach
 
-    @cached_property
-    def shooting(self) -> Shooting:
-        """The linear maps of all sites."""
-        return Shooting.of(self.sites, min(self.stretch, self.steps))
+    def _stretch(self, s: complex) -> int:
+        """Return over how many steps a site may remember all while s is what T steps make of 1."""
+        if self.stretch is not None:
+            return min(self.stretch, self.steps)
+        shrink = -math.log(min(abs(s), 1 / _GROWN)) / self.steps  # a step
+        most = max(1.0, math.log(_GROWN) / shrink)
+        return min(2 ** int(math.log2(most)), self.steps)
+
+    def parts(self, s: complex) -> list[Shooting]:
+        """Return portions of the sites that fit into a cache; on a GPU all in one."""
+        stretch = self._stretch(s)
+        if stretch not in self._cut:
+            maps, count = Shooting.of(self.sites, stretch), self.sites.count
+            share = max(16, _PORTION_BYTES // (16 * maps.size**2))
+            share = share if is_numpy_array(maps.weights) else count
+            cuts = range(0, count, share)
+            self._cut[stretch] = [maps.part(slice(cut, cut + share)) for cut in cuts]
+        return self._cut[stretch]
 
     @cached_property
-    def _parts(self) -> list[Shooting]:
-        """Portions of the sites that fit into a cache; on a GPU all in one."""
-        maps, count = self.shooting, self.sites.count
-        share = max(16, _PORTION_BYTES // (16 * maps.size**2))
-        share = share if is_numpy_array(maps.weights) else count
-        return [maps.part(slice(cut, cut + share)) for cut in range(0, count, share)]
+    def _cut(self) -> dict[int, list[Shooting]]:
+        return {}
 
     def matrices(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the matrices of e and of y in a vector of entries, shape (..., K, T, T) each."""
@@ -190,7 +207,7 @@ class SharedChain:
         e, y = self.matrices(sigma)
         costs = self.total_costs(y)
         inverse = symmetric(np.linalg.inv(costs))
-        for part in self._parts:
+        for part in self.parts(s):
             yield SiteResolvent(part, s, e, costs, inverse)
 
     def leading(self, s: np.ndarray) -> np.ndarray:

@@ -20,6 +20,8 @@ __all__: list[str] = []
 
 _NEAREST = 3  # rungs that are continued from
 _SWEEPS = 8  # of Newton's method from there; more mean that it is too far
+_MOST = 24  # steps on the way to a point; where rounding decides, more lead nowhere
+_THERE = 1e-9  # relative distance
 _TURNED = 1e-3  # angle that a diagonal keeps from the real axis
 
 
@@ -48,8 +50,9 @@ def _land(chain: SharedChain, s: np.ndarray, ladder: list[ChainSolution]) -> Cha
         tried = newton(chain, np.array([point]), guess[None, :], max_sweeps=_SWEEPS)
         if not tried.converged[0]:
             near = ladder[_nearest(ladder, complex(point))[0]]
-            above = follow(chain, near, np.array([1j * abs(point)]))
-            tried = follow(chain, above, np.array([point]))
+            if abs(math.log(abs(near.s[0] / point))) > _THERE:
+                near = follow(chain, near, np.array([1j * abs(point)]), most=_MOST)
+            tried = follow(chain, near, np.array([point]), most=_MOST)
         found.append(tried)
     return ChainSolution.joined(s, found)
 

@@ -76,8 +76,9 @@ def coupled(
         swap = gain * np.block([[nothing, one], [one, nothing]])
         return Coupled(gain * g_y, gain * g_e, np.zeros((2 * m, 2 * m)), swap)
     if isinstance(ensemble, OrthogonalWeights):
-        first, second = (_reflected(ensemble.variance, *each) for each in ((g_y, cost),
-                                                                           (g_e, spread)))  # fmt: skip
+        first, second = (
+            _reflected(ensemble.variance, g, sigma) for g, sigma in ((g_y, cost), (g_e, spread))
+        )
         return Coupled(
             first[0], second[0],
             np.block([[nothing, first[1]], [second[1], nothing]]),

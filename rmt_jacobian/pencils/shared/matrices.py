@@ -7,7 +7,6 @@ logarithm of a determinant has one branch: the eigenvalues lie in the upper half
 """
 
 import math
-from typing import Any
 
 import numpy as np
 

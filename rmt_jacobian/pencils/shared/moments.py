@@ -13,7 +13,7 @@ self-energies enters that of the averages linearly, through earlier (later) step
 linear equation is solved, and every order follows from the ones below.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -82,6 +82,18 @@ def leading_self_energies(chain: SharedChain) -> np.ndarray:
     return chain.vector(series.spreads[0][:K], series.costs[0][:K])
 
 
+def _in_states(maps: Shooting) -> Shooting:
+    """Return maps whose last rows are the states after the last step themselves."""
+    xp, d = array_namespace(maps.nodes), maps.states
+    P = xp.linalg.inv(maps.ends)
+
+    def mixed(array: Any) -> Any:
+        return xp.concat([array[:, :-d, :], P @ array[:, -d:, :]], axis=1)
+
+    gates = tuple(mixed(gate) for gate in maps.gates)
+    return replace(maps, gates=gates, nodes=mixed(maps.nodes))
+
+
 @dataclass(eq=False)
 class _Series:
     """Coefficients so far: of S and C of every W, and of M and R at the sites."""
@@ -97,7 +109,7 @@ class _Series:
 
     @classmethod
     def of(cls, chain: SharedChain) -> "_Series":
-        return cls(chain, Shooting.of(chain.sites, chain.steps))
+        return cls(chain, _in_states(Shooting.of(chain.sites, chain.steps)))
 
     @property
     def xp(self) -> Any:
@@ -274,13 +286,9 @@ class _Series:
     def _of_gates(self, matrices: Any) -> np.ndarray:
         r"""Return the averages of :math:`E_k^T X E_k`, shape (K, T, T)."""
         xp = self.xp
-        found = [
-            xp.sum(
-                self.weights[:, None, None] * (xp.matrix_transpose(gate) @ (matrices @ gate)), axis=0
-            )
-            for gate in self.gates
-        ]  # fmt: skip
-        return symmetric(np.array([to_numpy(each) for each in found]))
+        each = (xp.matrix_transpose(gate) @ (matrices @ gate) for gate in self.gates)
+        found = [xp.sum(self.weights[:, None, None] * one, axis=0) for one in each]
+        return symmetric(np.array([to_numpy(one) for one in found]))
 
     def moment(self, j: int) -> float:
         """Return m_{j + 1}."""

@@ -6,12 +6,10 @@ if it continues into the half space: if :math:`\Sigma + i \eta \, d\Sigma / ds` 
 definite imaginary part for small :math:`\eta`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rmt_jacobian.pencils.chain.continuation import extrapolated
-from rmt_jacobian.pencils.chain.landing import land
 from rmt_jacobian.pencils.chain.newton import TOLERANCE, drift, newton
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.pencils.shared.chain import SharedChain
@@ -23,7 +21,9 @@ __all__: list[str] = []
 _ABOVE = 1e-7  # relative height at which a solution on the axis must lie in the half space
 _REAL = 1e-8  # depth of an eigenvalue that counts as 0
 _LEAST_SHARE = 1e-3  # of a step, below which there is no way forward
-_STALLED = 1e-7  # a step that is no shorter in the end
+_STALLED = 1e-5  # a step that is no shorter in the end, next to many equal singular values
+_SOFT, _QUIET = 1e-2, 1e-9  # a step along which little changes, and that times the residual
+_PATIENCE = 3  # steps none of which is half as long as the best so far
 _STEPS = 25
 
 
@@ -121,32 +121,46 @@ class _Found:
     residual: float
     sweeps: int
 
+    def rests(self, tolerance: float) -> bool:
+        """Whether the step is short, or leads along what the averages do not depend on.
+
+        Where few singular values are near s, next to nothing does.
+        """
+        soft = self.length <= _SOFT and self.length * self.residual <= _QUIET
+        return self.length <= max(tolerance, _STALLED) or soft
+
 
 def _iterated(
     chain: SharedChain, s: complex, start: np.ndarray, tolerance: float, max_sweeps: int
 ) -> _Found:
-    """Iterate Newton's method, whose steps are shortened until they stay in the half space."""
-    sigma = _within(chain, start)
-    at, before = _Linearised.at(chain, s, sigma), np.inf
-    length = residual = np.inf
+    """Iterate Newton's method, whose steps are shortened until they stay in the half space.
+
+    It ends where steps do not get shorter by rounding, and returns the best iterate.
+    """
+    sigma, best, waited, sweeps = _within(chain, start), None, 0, 0
     for sweeps in range(1, max(2, min(max_sweeps, _STEPS)) + 1):
+        at = _Linearised.at(chain, s, sigma)
         if not at.usable():
             break
         step, size = at.step(), _all(chain, sigma)
         length = float(np.max(relative_size(_all(chain, step), size)))
         residual = float(np.max(relative_size(_all(chain, at.gap), size)))
-        if not np.isfinite(length) or length <= tolerance:
+        if not np.isfinite(length):
             break
-        if length <= _STALLED and length > before / 2:  # rounding decides
+        waited = 0 if best is None or length < best.length / 2 else waited + 1
+        if best is None or length < best.length:
+            best = _Found(sigma, at, length, residual, sweeps)
+        if length <= tolerance or waited >= _PATIENCE * (1 if best.rests(tolerance) else 2):
             break
-        before, share = length, 1.0
+        share = 1.0
         while share >= _LEAST_SHARE and not _inside(chain, sigma + share * step):
             share /= 2
         if share < _LEAST_SHARE:
             break
         sigma = _within(chain, sigma + share * step)
-        at = _Linearised.at(chain, s, sigma)
-    return _Found(sigma, at, length, residual, sweeps)
+    if best is None:
+        best = _Found(sigma, at, np.inf, np.inf, sweeps)
+    return replace(best, sweeps=sweeps)
 
 
 def _certified(chain: SharedChain, s: complex, found: _Found) -> tuple[bool, bool]:
@@ -183,7 +197,7 @@ def _at_point(
     chain: SharedChain, s: complex, start: np.ndarray, tolerance: float, max_sweeps: int
 ) -> ChainSolution:
     found = _iterated(chain, s, start, tolerance, max_sweeps)
-    rests = found.length <= max(tolerance, _STALLED)
+    rests = found.rests(tolerance)
     right, inside = _certified(chain, s, found) if rests else (False, True)
     return ChainSolution(
         np.array([s]), found.sigma[None, :], found.at.averages[None, :],

@@ -8,8 +8,9 @@ their starts it is
     \cdot & s\,1_m - M_{\varphi\varphi} & C - V_\varphi \\ \cdot & \cdot & s\,1_0 \end{pmatrix},
     \qquad M = \sum_k E_k \Sigma_{e_k} E_k^T ,
 
-with C the joints :math:`\varphi_j = v_j`, s at the states before the first step and at the
-multipliers of the states after the last.  Its imaginary part is positive semidefinite.
+with C the joints :math:`\varphi_j = v_j`, s at the states before the first step and, times
+:math:`(P^T P)^{-1}`, at the multipliers of the states after the last.  Its imaginary part is
+positive semidefinite.
 """
 
 import math
@@ -71,8 +72,8 @@ class SiteResolvent:
         n, outputs, sourced, d = maps.size, maps.outputs, maps.sourced, maps.states
         common = np.zeros((n, n), dtype=complex)
         common[:sourced, :sourced] = self.inverse_costs
-        ends, starts = np.arange(outputs - d, outputs), np.arange(outputs, outputs + d)
-        common[ends, ends] = common[starts, starts] = self.s
+        starts = np.arange(outputs, outputs + d)
+        common[starts, starts] = self.s
         joined = np.arange(outputs + d, n)
         common[joined - outputs - d + sourced, joined] = 1.0
         common[joined, joined - outputs - d + sourced] = 1.0
@@ -81,24 +82,43 @@ class SiteResolvent:
         found[:, :outputs, outputs:] = -maps.nodes
         found[:, outputs:, :outputs] = -xp.matrix_transpose(maps.nodes)
         found[:, outputs:, outputs:] = 0.0
+        last = slice(outputs - d, outputs)
+        found[:, last, last] += self.s * (maps.ends @ xp.matrix_transpose(maps.ends))
         return found + xp.asarray(common)[None, :, :]
 
     @cached_property
     def balance(self) -> Any:
-        """Factors for rows and columns after which none is large at all sites, shape (n,)."""
+        """Factors for rows and columns after which none is large, shape (sites, n)."""
         xp = self.xp
-        sizes = xp.max(xp.abs(self.matrix), axis=0)
-        factors = xp.ones_like(sizes[0, :])
+        sizes = xp.abs(self.matrix)
+        factors = xp.ones_like(sizes[:, :, 0])
         for _ in range(_BALANCINGS):
-            largest = xp.max(factors[:, None] * sizes * factors[None, :], axis=1)
+            largest = xp.max(factors[:, :, None] * sizes * factors[:, None, :], axis=2)
             factors = factors / xp.sqrt(xp.where(largest > 0, largest, xp.ones_like(largest)))
         return factors
+
+    @property
+    def balanced(self) -> Any:
+        """L with balanced rows and columns."""
+        return self.balance[:, :, None] * self.matrix * self.balance[:, None, :]
 
     @cached_property
     def inverse(self) -> Any:
         """Its inverse Q, shape (sites, n, n)."""
-        outer = self.xp.asarray(self.balance[:, None] * self.balance[None, :])
-        return self.xp.linalg.inv(self.matrix * outer) * outer
+        inner = self.xp.linalg.inv(self.balanced)
+        return self.balance[:, :, None] * inner * self.balance[:, None, :]
+
+    @cached_property
+    def arms(self) -> Any:
+        """Q from the ends of the chain, where s stands, to all; shape (sites, 2 d, n).
+
+        First from the states before the first step, then from the multipliers of those after the
+        last.
+        """
+        xp, maps, outputs = self.xp, self.shooting, self.shooting.outputs
+        first = self.inverse[:, outputs : outputs + maps.states, :]
+        last = self.inverse[:, outputs - maps.states : outputs, :]
+        return xp.concat([first, xp.matrix_transpose(maps.ends) @ last], axis=1)
 
     def determinant(self) -> Any:
         r"""Return log det L on the branch of matrices with a positive imaginary part.
@@ -118,10 +138,9 @@ class SiteResolvent:
             *range(maps.sourced), *(at for joint in joints for at in joint),
             *range(maps.outputs, maps.outputs + d), *range(maps.outputs - d, maps.outputs),
         ]  # fmt: skip
-        outer = self.balance[:, None] * self.balance[None, :]
         index = xp.asarray(np.array(order))
-        left = xp.take(xp.take(self.matrix * outer, index, axis=1), index, axis=2)
-        total = -2 * xp.sum(xp.log(self.balance)) - 1j * math.pi * pairs
+        left = xp.take(xp.take(self.balanced, index, axis=1), index, axis=2)
+        total = -2 * xp.sum(xp.log(self.balance), axis=1) - 1j * math.pi * pairs
         while left.shape[1]:
             at = maps.size - left.shape[1]
             width = 2 if maps.sourced <= at < maps.sourced + 2 * pairs else 1

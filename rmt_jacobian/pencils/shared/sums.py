@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.arrays import array_namespace, to_numpy
+from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils.shared.matrices import packed, symmetric
 from rmt_jacobian.pencils.shared.resolvent import SiteResolvent
 
@@ -142,10 +142,9 @@ def responding(sites: Iterator[SiteResolvent]) -> PointResponses:
     whole = np.zeros((groups * T, groups * T), dtype=complex)
     drift, row = (np.zeros((groups, T * T), dtype=complex) for _ in range(2))
     cauchy, cauchy_drift = 0j, 0j
-    first, last = range(outputs, outputs + d), range(outputs - d, outputs)
     for site in chain([start], sites):
         xp, p = site.xp, site.shooting.weights
-        G, ends = _slots(site, of_sources, xp.asarray(inverse), [*first, *last])
+        G, arms = _slots(site, of_sources, xp.asarray(inverse))
         whole += to_numpy(xp.sum(p[:, None, None] * G, axis=0))
         for a, b in pairs:
             block = G[:, a * T : (a + 1) * T, b * T : (b + 1) * T]
@@ -153,14 +152,13 @@ def responding(sites: Iterator[SiteResolvent]) -> PointResponses:
             slopes[a, b] += to_numpy(xp.matrix_transpose(p[:, None] * flat) @ flat)
         for a in range(groups):
             for j in range(2 * d):
-                arm = ends[:, j, a * T : (a + 1) * T]
+                arm = arms[:, j, a * T : (a + 1) * T]
                 squares = to_numpy(xp.matrix_transpose(p[:, None] * arm) @ arm).ravel()
                 drift[a] -= squares
                 row[a] += squares / d if j < d else 0.0
-        for v in first:
-            cauchy += complex(xp.sum(p * site.inverse[:, v, v])) / d
-            squares = sum(site.inverse[:, v, q] ** 2 for q in (*first, *last))
-            cauchy_drift -= complex(xp.sum(p * squares)) / d
+        corner = site.arms[:, :, outputs : outputs + d]
+        cauchy += complex(xp.sum(p * sum(corner[:, j, j] for j in range(d)))) / d
+        cauchy_drift -= complex(xp.sum(p * xp.sum(corner**2, axis=(1, 2)))) / d
     found = _diagonal(whole, T)
     return PointResponses(
         PointAverages(found[:K], found[K:], cauchy),
@@ -170,20 +168,17 @@ def responding(sites: Iterator[SiteResolvent]) -> PointResponses:
     )
 
 
-def _slots(
-    site: SiteResolvent, of_sources: _AveragesOfSources, inverse: Any, ends: list[int]
-) -> tuple[Any, Any]:
+def _slots(site: SiteResolvent, of_sources: _AveragesOfSources, inverse: Any) -> tuple[Any, Any]:
     """Return G between all e and y of all steps, and from the ends of the chain to them."""
     xp, maps = site.xp, site.shooting
     sourced, outputs, e = maps.sourced, maps.outputs, maps.all_gates
-    reached = site.inverse[:, :, :outputs] @ e
-    of_gates = xp.matrix_transpose(e) @ reached[:, :outputs, :]
+    reached = site.inverse[:, :outputs, :outputs] @ e
+    of_gates = xp.matrix_transpose(e) @ reached
     across = inverse @ reached[:, :sourced, :]
     top = xp.concat([of_gates, xp.matrix_transpose(across)], axis=2)
     bottom = xp.concat([across, of_sources.at_sites(site)], axis=2)
-    rows = xp.stack([site.inverse[:, at, :sourced] for at in ends], axis=1) @ inverse
-    arms = xp.concat([xp.stack([reached[:, at, :] for at in ends], axis=1), rows], axis=2)
-    return xp.concat([top, bottom], axis=1), arms
+    arms = [site.arms[:, :, :outputs] @ e, site.arms[:, :, :sourced] @ inverse]
+    return xp.concat([top, bottom], axis=1), xp.concat(arms, axis=2)
 
 
 def _symmetrised(products: np.ndarray, T: int) -> np.ndarray:

@@ -1,0 +1,81 @@
+"""The law of the singular values of a T-step product of a network that keeps its weights."""
+
+from types import ModuleType
+
+from rmt_jacobian.arrays import Device, Seed, spawn
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field import LawAtRest, TiedLaw
+from rmt_jacobian.pencils.blocks.history import BlockHistory
+from rmt_jacobian.pencils.blocks.untied import WeightsChoice, weight_ensembles
+from rmt_jacobian.pencils.shared.chain import SharedChain
+from rmt_jacobian.singular_values.law import SingularValueLaw
+
+__all__ = ["shared_chain_of", "shared_law_of"]
+
+_MOST = 6_000  # self-energies, whose equation has as many unknowns
+_FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+_RELATIVE = 1e-9  # what a scale may be off by rounding
+
+
+def shared_chain_of(
+    law: TiedLaw | LawAtRest, weights: WeightsChoice, steps: int, *, count: int, seed: Seed
+) -> SharedChain:
+    """Return the chain of T steps of the network on drawn paths of sites.
+
+    Parameters
+    ----------
+    law
+        The stationary law.
+    weights
+        As in :func:`singular_value_law`.
+    steps
+        T.
+    count, seed
+        How many paths, and what they are drawn from.
+
+    Raises
+    ------
+    ParameterError
+        If an ensemble is missing or states another scale, or the equation would be too large.
+    """
+    path = law.history(steps, count=count, seed=seed)
+    history = BlockHistory.of([sites.derivatives for sites in path], law.cell, path[0].weights)
+    ensembles = weight_ensembles(law.parameters, history.names, weights)
+    for name, each in ensembles.items():
+        own = law.parameters[name].weight_std ** 2
+        if abs(each.variance - own) > _RELATIVE * own:
+            raise ParameterError(
+                f"the W of {name} states a scale of its own, {each.variance**0.5:g}: give it as "
+                f"{name}.weight_std, so that the paths of the sites are those of these weights"
+            )
+    chain = SharedChain.of(history, ensembles)
+    if chain.blocks > _MOST:
+        raise ParameterError(
+            f"{steps} steps with {chain.gates} W shared by all of them have {chain.blocks} "
+            f"self-energies, of which {_MOST} can be solved for: take fewer steps; the growth of "
+            "gradients, law.growth(steps), is known for many more"
+        )
+    return chain
+
+
+def shared_law_of(
+    law: TiedLaw | LawAtRest,
+    weights: WeightsChoice,
+    steps: int,
+    *,
+    sites: int,
+    seed: Seed,
+    squared: bool,
+    tolerance: float,
+    replicates: int,
+    title: str | None,
+    device: Device | ModuleType,
+) -> SingularValueLaw:
+    """Return the law of the singular values; arguments as in :func:`singular_value_law`."""
+    chains = [
+        shared_chain_of(law, weights, steps, count=sites, seed=rng).on(device)
+        for rng in spawn(seed, 1 + replicates)
+    ]
+    return SingularValueLaw(
+        chains[0], squared, tolerance, tuple(chains[1:]), title, _FEW_SITES / sites
+    )
