@@ -31,6 +31,7 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.pencils.shared.couplings import coupled_potential
 from rmt_jacobian.pencils.shared.matrices import (
     determinant_above,
+    inverse,
     packed,
     packed_count,
     symmetric,
@@ -206,9 +207,9 @@ class SharedChain:
         """Yield the matrices of the sites, a portion at a time."""
         e, y = self.matrices(sigma)
         costs = self.total_costs(y)
-        inverse = symmetric(np.linalg.inv(costs))
+        inverse_costs = inverse(costs)
         for part in self.parts(s):
-            yield SiteResolvent(part, s, e, costs, inverse)
+            yield SiteResolvent(part, s, e, costs, inverse_costs)
 
     def leading(self, s: np.ndarray) -> np.ndarray:
         """Return the self-energies to leading order in 1/s, shape (points, blocks)."""
@@ -285,7 +286,7 @@ class SharedChain:
         total = 0j
         for site in self.resolvents(s, sigma):
             total += complex(site.xp.sum(site.determinant() * site.shooting.weights))
-        total -= complex(determinant_above(np.linalg.inv(self.total_costs(costs))))
+        total -= complex(determinant_above(inverse(self.total_costs(costs))))
         for each in zip(self.ensembles, spreads, costs, g_e, g_y, strict=True):
             total += coupled_potential(*each)
         return total / self.sites.states

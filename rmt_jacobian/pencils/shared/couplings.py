@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights, OrthogonalWeights
-from rmt_jacobian.pencils.shared.matrices import determinant_above, packed, symmetric, unpacked
+from rmt_jacobian.pencils.shared.matrices import (
+    determinant_above,
+    inverse,
+    packed,
+    symmetric,
+    unpacked,
+)
 
 __all__ = ["Coupled", "coupled", "coupled_potential", "sandwich"]
 
@@ -91,10 +97,9 @@ def _reflected(
     variance: float, g: np.ndarray, sigma: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     r"""Return :math:`\sigma^2 (g^{-1} + \Sigma)^{-1}` and its derivatives in Sigma and in g."""
-    inverse = np.linalg.inv(g)
-    image = np.linalg.inv(inverse + sigma)
-    by_g = variance * sandwich(image @ inverse)
-    return variance * symmetric(image), -variance * sandwich(image), by_g
+    inner = inverse(g)
+    image = inverse(inner + sigma)
+    return variance * image, -variance * sandwich(image), variance * sandwich(image @ inner)
 
 
 def _of_function(
@@ -103,9 +108,9 @@ def _of_function(
     """Return the same by the eigenvectors of U, the mean of its two expressions."""
     u = (spread @ g_e + g_y @ cost) / 2
     values, vectors = np.linalg.eig(u)
-    inverse = np.linalg.inv(vectors)
+    back = np.linalg.inv(vectors)
     gain, slope = ensemble.gain(values), ensemble.gain_derivative(values)
-    function = (vectors * gain) @ inverse
+    function = (vectors * gain) @ back
     gaps = values[:, None] - values[None, :]
     size = np.abs(values[:, None]) + np.abs(values[None, :])
     near = np.abs(gaps) <= _CLOSE * size
@@ -116,7 +121,7 @@ def _of_function(
 
     def moved(change: np.ndarray) -> np.ndarray:
         """Return what a change of U makes of the function, the rule of Daleckii and Krein."""
-        return np.asarray(vectors @ (quotients * (inverse @ change @ vectors)) @ inverse)
+        return np.asarray(vectors @ (quotients * (back @ change @ vectors)) @ back)
 
     T = len(u)
     basis = unpacked(np.eye(T * (T + 1) // 2), T)  # (m, T, T)
@@ -165,7 +170,7 @@ def coupled_potential(
     # 1 + U = (1/g + Sigma) g, and both 1/g and the subordination function 1/g + Sigma are in the
     # upper half space: so the angle of its determinant is known, that of its eigenvalues but for
     # turns.
-    inverse = symmetric(np.linalg.inv(g_e))
-    angle = np.imag(determinant_above(inverse + spread) - determinant_above(inverse))
+    inner = inverse(g_e)
+    angle = np.imag(determinant_above(inner + spread) - determinant_above(inner))
     turns = round(float(angle - np.sum(np.imag(np.log(1 + values)))) / (2 * math.pi))
     return complex(total + 2j * math.pi * turns)

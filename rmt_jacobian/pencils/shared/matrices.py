@@ -13,10 +13,12 @@ import numpy as np
 __all__ = [
     "depths",
     "determinant_above",
+    "inverse",
     "packed",
     "packed_count",
     "relative_size",
     "reunited",
+    "sizes",
     "symmetric",
     "unpacked",
 ]
@@ -60,11 +62,24 @@ def _scales(matrices: np.ndarray) -> np.ndarray:
     return np.where(found > 0, found, 1.0)
 
 
+def inverse(matrices: np.ndarray) -> np.ndarray:
+    """Return the inverses of symmetric matrices, scaled to a unit diagonal on the way.
+
+    Entries may fall by orders of magnitude from step to step, and lose no digits by that.
+    """
+    outer = sizes(matrices)
+    return symmetric(np.linalg.inv(matrices / outer) / outer)
+
+
+def sizes(matrices: np.ndarray) -> np.ndarray:
+    """Return the size of every entry, the geometric mean of those on the diagonal: (..., T, T)."""
+    scale = _scales(matrices)
+    return scale[..., :, None] * scale[..., None, :]
+
+
 def relative_size(changes: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """Return the largest entry of changes in units of the diagonals of matrices, shape (...)."""
-    scale = _scales(matrices)
-    relative = np.abs(changes) / (scale[..., :, None] * scale[..., None, :])
-    return np.max(relative, axis=(-2, -1))
+    return np.max(np.abs(changes) / sizes(matrices), axis=(-2, -1))
 
 
 def depths(matrices: np.ndarray, along: np.ndarray | None = None) -> np.ndarray:
@@ -77,15 +92,13 @@ def depths(matrices: np.ndarray, along: np.ndarray | None = None) -> np.ndarray:
     along
         A direction d: then of -Im(X + i d).
     """
-    scale = _scales(matrices)
     inward = -np.imag(matrices) if along is None else -np.imag(matrices) - np.real(along)
-    return np.linalg.eigvalsh(inward / (scale[..., :, None] * scale[..., None, :]))
+    return np.linalg.eigvalsh(inward / sizes(matrices))
 
 
 def reunited(matrices: np.ndarray) -> np.ndarray:
     """Return matrices with what lies on the wrong side of the real ones taken off."""
-    scale = _scales(matrices)
-    outer = scale[..., :, None] * scale[..., None, :]
+    outer = sizes(matrices)
     values, vectors = np.linalg.eigh(np.imag(matrices) / outer)
     below = np.minimum(values, 0.0)[..., None, :]
     return np.real(matrices) + 1j * outer * ((vectors * below) @ np.swapaxes(vectors, -1, -2))
@@ -99,8 +112,9 @@ def determinant_above(matrices: np.ndarray) -> np.ndarray:
     >>> complex(determinant_above(np.array([[-1.0 + 0j, 0.0], [0.0, 1j]])).round(6))
     4.712389j
     """
-    values = np.linalg.eigvals(matrices)
+    scale = _scales(matrices)
+    values = np.linalg.eigvals(matrices / (scale[..., :, None] * scale[..., None, :]))
     height = np.maximum(np.imag(values), 0.0)
     angle = np.where(height > 0, np.arctan2(height, np.real(values)),
                      math.pi * (np.real(values) < 0))  # fmt: skip
-    return np.sum(np.log(np.abs(values)) + 1j * angle, axis=-1)
+    return np.sum(np.log(np.abs(values)) + 1j * angle + 2 * np.log(scale), axis=-1)

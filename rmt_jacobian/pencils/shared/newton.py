@@ -14,7 +14,7 @@ from rmt_jacobian.pencils.chain.newton import TOLERANCE, drift, newton
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.pencils.shared.chain import SharedChain
 from rmt_jacobian.pencils.shared.couplings import coupled
-from rmt_jacobian.pencils.shared.matrices import depths, relative_size, reunited
+from rmt_jacobian.pencils.shared.matrices import depths, relative_size, reunited, sizes
 
 __all__: list[str] = []
 
@@ -41,6 +41,8 @@ class _Linearised:
         The derivative of -gap.
     by_s
         The derivative of gap in s.
+    unit
+        The size of every entry of the self-energies.
     cauchy_row, cauchy_drift
         The derivatives of G.
     """
@@ -50,6 +52,7 @@ class _Linearised:
     gap: np.ndarray
     slope: np.ndarray
     by_s: np.ndarray
+    unit: np.ndarray
     cauchy_row: np.ndarray
     cauchy_drift: complex
 
@@ -71,27 +74,30 @@ class _Linearised:
             slope[np.ix_(rows, rows)] -= back.by_self_energies
             moved[rows] = back.by_averages @ by_s[rows]
         gap = chain.vector(np.array(image_e), np.array(image_y)) - sigma
+        both = sizes(np.concatenate([spreads, costs]))
+        unit = np.real(chain.vector(both[:K], both[K:]))
         row, along = found.cauchy_row[0], found.cauchy_drift[0]
-        return cls(g, complex(found.cauchy[0]), gap, slope, moved, row, complex(along))
+        return cls(g, complex(found.cauchy[0]), gap, slope, moved, unit, row, complex(along))
 
     def step(self) -> np.ndarray:
         """Return the step of Newton's method; nan where the derivative is singular."""
-        return _solved(self.slope, self.gap)
+        return self._solved(self.gap)
 
     def drift(self) -> np.ndarray:
         """Return the derivative of the solution in s."""
-        return _solved(self.slope, self.by_s)
+        return self._solved(self.by_s)
+
+    def _solved(self, right: np.ndarray) -> np.ndarray:
+        """Solve in units of the entries, which differ by orders of magnitude."""
+        scaled = self.slope * self.unit[None, :] / self.unit[:, None]
+        try:
+            return np.asarray(self.unit * np.linalg.solve(scaled, right / self.unit))
+        except np.linalg.LinAlgError:
+            return np.full_like(right, np.nan)
 
     def usable(self) -> bool:
         """Whether all numbers are finite."""
         return bool(np.all(np.isfinite(self.slope)) and np.all(np.isfinite(self.gap)))
-
-
-def _solved(slope: np.ndarray, right: np.ndarray) -> np.ndarray:
-    try:
-        return np.asarray(np.linalg.solve(slope, right))
-    except np.linalg.LinAlgError:
-        return np.full_like(right, np.nan)
 
 
 def _all(chain: SharedChain, values: np.ndarray) -> np.ndarray:

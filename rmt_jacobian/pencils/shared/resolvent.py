@@ -25,7 +25,8 @@ from rmt_jacobian.pencils.shared.shooting import Shooting
 
 __all__ = ["SiteResolvent"]
 
-_BALANCINGS = 3  # of rows and columns
+_BALANCINGS = 4  # of rows and columns
+_LEAST = 1e-290
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +92,29 @@ class SiteResolvent:
         """Factors for rows and columns after which none is large, shape (sites, n)."""
         xp = self.xp
         sizes = xp.abs(self.matrix)
-        factors = xp.ones_like(sizes[:, :, 0])
+        factors = xp.asarray(self._units)[None, :] + 0 * sizes[:, :, 0]
         for _ in range(_BALANCINGS):
             largest = xp.max(factors[:, :, None] * sizes * factors[:, None, :], axis=2)
             factors = factors / xp.sqrt(xp.where(largest > 0, largest, xp.ones_like(largest)))
         return factors
+
+    @property
+    def _units(self) -> np.ndarray:
+        r"""The size of a state at every step, :math:`(\Sigma_e / \Sigma_y)^{1/4}`, or one over it.
+
+        States of small singular values change by orders of magnitude from step to step, which
+        balancing neighbours would find out only one by one.
+        """
+        maps, T = self.shooting, self.shooting.steps
+        spread = np.max(np.abs(np.diagonal(self.spreads, axis1=1, axis2=2)), axis=0)
+        cost = np.max(np.abs(np.diag(self.costs)).reshape(maps.sources, T), axis=0)
+        log = (np.log(np.maximum(spread, _LEAST)) - np.log(np.maximum(cost, _LEAST))) / 4
+        starts = np.array(maps.starts)
+        here = np.append(log[0], (log[starts[1:] - 1] + log[starts[1:]]) / 2)
+        ends = np.append(here[1:], log[-1])
+        logs = [-np.tile(log, maps.sources), -np.repeat(ends, maps.states),
+                np.repeat(here, maps.states)]  # fmt: skip
+        return np.exp(np.concatenate(logs))
 
     @property
     def balanced(self) -> Any:

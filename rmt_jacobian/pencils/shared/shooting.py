@@ -43,6 +43,8 @@ class Shooting:
         :math:`P^{-1}` of the states after the last step, shape (sites, d, d).
     weights
         The shares of the sites, shape (sites,).
+    starts
+        The steps at which stretches start, from 0 on.
     steps, states, sources
         T, d and S.
     """
@@ -51,6 +53,7 @@ class Shooting:
     nodes: Any
     ends: Any
     weights: Any
+    starts: tuple[int, ...]
     steps: int
     states: int
     sources: int
@@ -97,7 +100,8 @@ class Shooting:
         """Return the maps of some of the sites."""
         return Shooting(
             tuple(gate[sites, ...] for gate in self.gates), self.nodes[sites, ...],
-            self.ends[sites, ...], self.weights[sites], self.steps, self.states, self.sources,
+            self.ends[sites, ...], self.weights[sites], self.starts, self.steps, self.states,
+            self.sources,
         )  # fmt: skip
 
 
@@ -162,7 +166,7 @@ class _Builder:
         gates = tuple(maps[:, :, first + k * T : first + (k + 1) * T] for k in range(K))
         measure = xp.astype(history.weights, xp.complex128)
         last = self._end(mixing)
-        return Shooting(gates, maps[:, :, :first], last, measure, T, d, S)
+        return Shooting(gates, maps[:, :, :first], last, measure, tuple(self.starts), T, d, S)
 
     def _end(self, mixing: "Mixing") -> Any:
         """Return the inverse of P as an array."""
