@@ -61,7 +61,7 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
     """
     if order < 0:
         raise ParameterError(f"the order of a moment must be 0 or more, not {order}")
-    series = _Series.of(chain)
+    series = _Series.of(chain, order)
     if order * series.bytes_each > _MOST_BYTES:
         raise ParameterError(
             f"{order} moments of {chain.steps} steps on {chain.sites.count} sites would take more "
@@ -76,7 +76,7 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
 
 def leading_self_energies(chain: SharedChain) -> np.ndarray:
     """Return s times the self-energies for s -> infinity, shape (blocks,)."""
-    series = _Series.of(chain)
+    series = _Series.of(chain, 1)
     series.advance()
     K = chain.gates
     return chain.vector(series.spreads[0][:K], series.costs[0][:K])
@@ -100,6 +100,7 @@ class _Series:
 
     chain: SharedChain
     maps: Shooting
+    order: int
     spreads: list[np.ndarray] = field(default_factory=list)
     costs: list[np.ndarray] = field(default_factory=list)
     of_y: list[np.ndarray] = field(default_factory=list)
@@ -108,8 +109,8 @@ class _Series:
     passed: list[Any] = field(default_factory=list)
 
     @classmethod
-    def of(cls, chain: SharedChain) -> "_Series":
-        return cls(chain, _in_states(Shooting.of(chain.sites, chain.steps)))
+    def of(cls, chain: SharedChain, order: int) -> "_Series":
+        return cls(chain, _in_states(Shooting.of(chain.sites, chain.steps)), order)
 
     @property
     def xp(self) -> Any:
@@ -134,8 +135,8 @@ class _Series:
 
     @cached_property
     def gains(self) -> list[np.ndarray]:
-        """The series of gamma of every W, long enough for every order asked for so far."""
-        return [ensemble.gain_series(16) for ensemble in self.chain.ensembles]
+        """The series of gamma of every W."""
+        return [ensemble.gain_series(max(1, self.order)) for ensemble in self.chain.ensembles]
 
     @cached_property
     def passing(self) -> np.ndarray:
