@@ -144,8 +144,8 @@ def _iterated(
     It ends where steps do not get shorter by rounding, and returns the best iterate.
     """
     sigma, best, waited, sweeps = _within(chain, start), None, 0, 0
+    at = _Linearised.at(chain, s, sigma)
     for sweeps in range(1, max(2, min(max_sweeps, _STEPS)) + 1):
-        at = _Linearised.at(chain, s, sigma)
         if not at.usable():
             break
         step, size = at.step(), _all(chain, sigma)
@@ -164,6 +164,7 @@ def _iterated(
         if share < _LEAST_SHARE:
             break
         sigma = _within(chain, sigma + share * step)
+        at = _Linearised.at(chain, s, sigma)
     if best is None:
         best = _Found(sigma, at, np.inf, np.inf, sweeps)
     return replace(best, sweeps=sweeps)

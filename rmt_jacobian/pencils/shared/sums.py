@@ -163,7 +163,8 @@ def responding(sites: Iterator[SiteResolvent]) -> PointResponses:
     return PointResponses(
         PointAverages(found[:K], found[K:], cauchy),
         {pair: _symmetrised(each, T) for pair, each in slopes.items()},
-        *(packed(each.reshape(groups, T, T)) for each in (drift, row)),
+        packed(drift.reshape(groups, T, T)),
+        packed(row.reshape(groups, T, T)),
         cauchy_drift,
     )
 

@@ -1,0 +1,53 @@
+"""Laws of the singular values of networks that keep their weights."""
+
+import numpy as np
+import pytest
+
+import rmt_jacobian as rj
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.pencils import BlockChain, chain_moments
+
+POINT = {"weight_std": 5, "input_std": 2, "input_variance": 0.46, "bias_mean": 2}
+
+
+@pytest.fixture(scope="module")
+def kept() -> rj.mean_field.TiedLaw:
+    return rj.stationary("minimalrnn", POINT, dynamics="tied", sites=4096)
+
+
+def test_the_law_is_that_of_sampled_networks_and_not_that_of_fresh_weights(kept) -> None:
+    law = rj.singular_value_law(kept, weights="gaussian", steps=4, sites=512, replicates=1)
+    asked = {"weights": "gaussian", "steps": 4, "width": 400, "samples": 3, "tied": True}
+    values = np.sort(rj.sample_singular_values("minimalrnn", POINT, seed=1, **asked).ravel())
+    steps = np.arange(1, values.size + 1) / values.size
+    distance = np.max(np.abs(law.cdf(values) - steps))
+    assert distance < 1.63 / np.sqrt(values.size) + law.error_estimate
+    assert law.atoms() == ()
+    np.testing.assert_allclose(law.cdf(law.ppf([0.1, 0.5, 0.9])), [0.1, 0.5, 0.9], atol=1e-9)
+    squares = law.squares()
+    assert abs(squares.expect(lambda x: x) / squares.moment(1) - 1) < 1e-3
+    growth = kept.growth(4)
+    scatter = np.hypot(law.moment_errors[0] * squares.moment(1), 0.05 * growth.mean_squares[-1])
+    assert abs(squares.moment(1) - growth.mean_squares[-1]) < 2 * scatter
+    fresh = BlockChain(law.chain.sites, law.chain.ensembles)  # on the very same sites
+    assert chain_moments(fresh, 1)[1] > 1.08 * squares.moment(1)
+
+
+def test_the_law_of_a_network_at_rest_is_that_of_one_jacobian_many_times() -> None:
+    rest = rj.stationary("vanilla", {"weight_std": 0.7, "input_std": 0}, dynamics="at_rest")
+    law = rj.singular_value_law(rest, weights="gaussian", steps=2, sites=64, replicates=0)
+    # h = 0: J = 0.7 W, and J^2 has the squared singular values of a product of two matrices.
+    assert abs(law.squares().moment(1) - 0.7**4) < 1e-12
+    assert abs(law.support()[1] - 0.49 * np.sqrt(27 / 4)) < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "gaussian", "steps": 200}, "self-energies"),
+        ({"weights": rj.pencils.GaussianWeights(1.0), "steps": 2}, "scale of its own"),
+    ],
+)
+def test_what_is_refused(kept, options, message) -> None:
+    with pytest.raises(ParameterError, match=message):
+        rj.singular_value_law(kept, sites=64, **options)
