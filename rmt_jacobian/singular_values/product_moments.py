@@ -10,9 +10,18 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts, check_seed
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.mean_field import Network, SiteLaw, UntiedState, untied_law_of
+from rmt_jacobian.mean_field import (
+    LawAtRest,
+    Network,
+    SiteLaw,
+    TiedLaw,
+    UntiedState,
+    law_of,
+    untied_law_of,
+)
 from rmt_jacobian.mean_field.replicated.solver import half_width
 from rmt_jacobian.mean_field.untied.law import independent_states
+from rmt_jacobian.pencils.blocks.chain_moments import chain_moments
 from rmt_jacobian.pencils.blocks.untied import (
     ProductMoments,
     WeightsChoice,
@@ -20,10 +29,12 @@ from rmt_jacobian.pencils.blocks.untied import (
     weight_ensembles,
 )
 from rmt_jacobian.singular_values.of_cells import exact_moments
+from rmt_jacobian.singular_values.shared import shared_chain_of
 
 __all__ = ["moments"]
 
 _SHARE = 4  # of the sites, that each of some eight populations has
+_DRAWS = 8  # of paths of networks that keep their weights
 
 
 @named_arguments
@@ -60,14 +71,13 @@ def moments(
 
     Raises
     ------
-    HypothesisError
-        If the stationary law is that of a network that keeps its weights.
     ParameterError
         If an ensemble is missing, or the moments are beyond the range of numbers.
 
     Notes
     -----
-    Assumes fresh bi-invariant W at every step, free from the diagonals, and N -> infinity.
+    Assumes bi-invariant W and N -> infinity; fresh W at every step, or, where the law is that of a
+    network that keeps its weights, one W at all of them.
 
     Examples
     --------
@@ -77,7 +87,10 @@ def moments(
     """
     check_counts(steps=steps, sites=sites)
     check_seed(seed)
-    state = untied_law_of(network, parameters, what="the moments of a product of Jacobians").state
+    law = law_of(network, parameters)
+    if isinstance(law, TiedLaw | LawAtRest):
+        return _shared(law, weights, steps, sites, seed, progress=progress)
+    state = untied_law_of(law, what="the moments of a product of Jacobians").state
     known = _exact(state.site_law, state, weights, steps)
     if known is not None:
         return known
@@ -89,6 +102,25 @@ def moments(
         for each, rng in zip(bar, spawn(seed, len(states)), strict=True)
     ]
     table = np.array([[each.mean, each.second_moment] for each in found])
+    mean, second = map(float, table.mean(axis=0))
+    return ProductMoments(steps, mean, second, *map(float, half_width(table)))
+
+
+def _shared(
+    law: TiedLaw | LawAtRest,
+    weights: WeightsChoice,
+    steps: int,
+    sites: int,
+    seed: Seed,
+    *,
+    progress: bool,
+) -> ProductMoments:
+    """Return the moments of a network that keeps its weights, over draws of the paths of sites."""
+    title = f"{law.cell.name}, moments of {steps} steps"
+    draws = tqdm(spawn(seed, _DRAWS), title, unit="draw", disable=not progress, delay=2)
+    count = max(sites // _SHARE, 2)
+    chains = (shared_chain_of(law, weights, steps, count=count, seed=rng) for rng in draws)
+    table = np.array([chain_moments(chain, 2)[1:] for chain in chains])
     mean, second = map(float, table.mean(axis=0))
     return ProductMoments(steps, mean, second, *map(float, half_width(table)))
 

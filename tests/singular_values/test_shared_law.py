@@ -33,6 +33,15 @@ def test_the_law_is_that_of_sampled_networks_and_not_that_of_fresh_weights(kept)
     assert chain_moments(fresh, 1)[1] > 1.08 * squares.moment(1)
 
 
+def test_the_moments_are_those_of_the_growth_of_changes(kept) -> None:
+    found = rj.moments(kept, weights="orthogonal", steps=6, sites=2048)
+    growth = kept.growth(6)
+    scatter = growth.samples[:, 6].std(ddof=1) / np.sqrt(len(growth.samples))
+    error = np.hypot(found.mean_error, 2.4 * scatter)
+    assert abs(found.mean - growth.mean_squares[6]) < 2 * error < 0.2 * found.mean
+    assert found.second_moment > found.mean**2
+
+
 def test_the_law_of_a_network_at_rest_is_that_of_one_jacobian_many_times() -> None:
     rest = rj.stationary("vanilla", {"weight_std": 0.7, "input_std": 0}, dynamics="at_rest")
     law = rj.singular_value_law(rest, weights="gaussian", steps=2, sites=64, replicates=0)
