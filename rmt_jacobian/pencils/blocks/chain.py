@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from array_api_compat import is_numpy_array
 
@@ -81,6 +81,9 @@ class BlockChain:
 
     sites: BlockHistory
     ensembles: tuple[BiInvariant, ...]
+
+    easy: ClassVar[int] = 6
+    straight: ClassVar[bool] = False
 
     @classmethod
     def of(
@@ -144,11 +147,6 @@ class BlockChain:
     def lost(self) -> float:
         """The share of singular values that are 0."""
         return self.sites.lost
-
-    @property
-    def straight(self) -> bool:
-        """Whether self-energies are interpolated as they are: no, by their logarithms."""
-        return False
 
     @property
     def deterministic(self) -> bool:

@@ -27,7 +27,6 @@ __all__ = ["descend", "extrapolated", "follow", "solve_chain"]
 
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
 _MOST_STEPS = 200  # of a path: one that takes more leads nowhere
-_EASY = 6  # sweeps; a step that needs no more is followed by a longer one
 _PATIENT = 16  # sweeps; a step that needs more is too long
 _TOGETHER = 8_192  # points times sites times steps: fewer leave most of the time to calls
 
@@ -72,7 +71,7 @@ def follow(
             before, here, done = (done, here.sigma), found, there
             if last:
                 break
-            stride *= _GROWTH if found.sweeps <= _EASY else 1.0
+            stride *= _GROWTH if found.sweeps <= chain.easy else 1.0
         elif stride > _LEAST:
             stride, before = stride / 4, None
         else:
@@ -170,7 +169,7 @@ def descend(
                     "use other sites"
                 )
             continue
-        stride *= _GROWTH if found.sweeps <= _EASY else 1.0
+        stride *= _GROWTH if found.sweeps <= chain.easy else 1.0
         before, here, position = now, found, there
         rungs.append(here)
         if left(position, here) < unresolved:

@@ -37,7 +37,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from array_api_compat import is_numpy_array
 
@@ -100,6 +100,9 @@ class ProductChain:
     sites: SiteHistory
     ensemble: BiInvariant
 
+    easy: ClassVar[int] = 6
+    straight: ClassVar[bool] = False
+
     @property
     def steps(self) -> int:
         """T."""
@@ -124,11 +127,6 @@ class ProductChain:
     def lost(self) -> float:
         """The share of singular values that are 0."""
         return self.sites.lost
-
-    @property
-    def straight(self) -> bool:
-        """Whether self-energies are interpolated as they are: no, by their logarithms."""
-        return False
 
     @property
     def deterministic(self) -> bool:

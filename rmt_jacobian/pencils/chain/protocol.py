@@ -1,6 +1,6 @@
 """What Newton's method, continuation, tables and laws need to know of a chain."""
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from rmt_jacobian.pencils.chain.product_chain import Responses
 
@@ -11,10 +11,15 @@ class Chain(Protocol):
     """The Dyson equation of a product of Jacobians at given sites.
 
     A chain has blocks; arrays with one entry for each have shape (points, blocks).
+    After a step of ``easy`` sweeps of Newton's method or fewer a longer one is taken, and
+    self-energies are interpolated as they are if ``straight``, else by their logarithms.
     :class:`.ProductChain` is the one of a cell with one state and one preactivation,
     :class:`.BlockChain` that of any cell, :class:`.SharedChain` that of weights which all steps
     share.
     """
+
+    easy: ClassVar[int]
+    straight: ClassVar[bool]
 
     @property
     def namespace(self) -> Any:
@@ -74,11 +79,6 @@ class Chain(Protocol):
 
     def potential(self, s: Any, sigma: Any, g: Any) -> Any:
         """Return the logarithmic potential, shape (points,)."""
-        ...
-
-    @property
-    def straight(self) -> bool:
-        """Whether self-energies are interpolated as they are, and not by their logarithms."""
         ...
 
 

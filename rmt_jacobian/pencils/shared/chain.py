@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from array_api_compat import is_numpy_array
@@ -90,6 +90,9 @@ class SharedChain:
     ensembles: tuple[BiInvariant, ...]
     stretch: int | None = None
 
+    easy: ClassVar[int] = 4
+    straight: ClassVar[bool] = True
+
     @classmethod
     def of(
         cls, sites: BlockHistory, ensembles: Sequence[BiInvariant] | Mapping[str, BiInvariant]
@@ -144,11 +147,6 @@ class SharedChain:
     def lost(self) -> float:
         """The share of singular values that are 0."""
         return self.sites.lost
-
-    @property
-    def straight(self) -> bool:
-        """Whether self-energies are interpolated as they are: yes, entries may have any sign."""
-        return True
 
     @property
     def deterministic(self) -> bool:
