@@ -35,6 +35,7 @@ _EDGE_STEPS, _EDGE_WIDTH = 60, 1e-10
 _APPROACH = 0.97  # of the way to the estimate of an edge, so as to stay inside
 
 
+@np.errstate(all="ignore")  # points that did not converge may overflow, and are left out
 def measure(chain: Chain, solution: ChainSolution) -> list[Node]:
     """Return the nodes at real spectral points; those that did not converge are left out."""
     xp = array_namespace(solution.s)
