@@ -28,6 +28,7 @@ _ROUNDED = 1e-11  # error of the distribution function by rounding
 _NARROW = 1e-12  # relative width of the smallest panel, in which rounding decides what is solved
 _ATOM = 1e-6  # mass of a band of no width, from which on it counts as part of the support
 _JUMP = 1e-6  # relative width of a band that is an atom for all we can tell
+_MANY = 3_000  # panels; more lie where rounding lets nothing agree
 _SEEDS = 12
 _COMB = 150  # panels; smooth laws need about half of that, and a few more for every band
 _SHARES = (0.5, 0.45, 0.55, 0.4, 0.62)  # of a panel, where it is split
@@ -154,10 +155,11 @@ class _Tabulation:
         across: list[Panel] = []
         # So many panels mean a comb, whose teeth are single sites: they are not worth resolving.
         light = self.grain if len(waiting) + len(done) > _COMB else 0.0
+        narrow = _NARROW if len(waiting) + len(done) < _MANY else _JUMP
         for panel in waiting:
             mass = abs(panel.right.below - panel.left.below)
             nothing = (panel.empty and mass <= self.nothing) or mass < light
-            if nothing or _is_jump(panel) or _width(panel) < _NARROW:
+            if nothing or _is_jump(panel) or _width(panel) < narrow:
                 done.append(panel)
             elif panel.edge is None and panel.left.interior != panel.right.interior:
                 across.append(panel)
