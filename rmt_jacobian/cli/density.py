@@ -54,7 +54,8 @@ def density_command(request: Request) -> None:
     asked, (cell, parameters) = request.options, request.point
     kept = stationary(cell, parameters, dynamics="tied", progress=True) if asked.tied else None
     law = singular_value_law(
-        *((kept,) if kept else request.point),
+        kept or cell,
+        None if kept else parameters,
         weights=request.ensemble,
         steps=asked.steps,
         sites=asked.sites,

@@ -100,8 +100,9 @@ def common_memory(cell: Cell) -> Table | None:
     >>> import sympy as sp
     >>> from rmt_jacobian.cells import Preactivation, sigmoid
     >>> s, t, x, e = sp.symbols("s t x e", real=True)
-    >>> cell = Cell("cell", (s, t), x, (Preactivation("g", e, t),),
-    ...             (sigmoid(e) * s + x, sp.tanh(s)))
+    >>> u = sp.Symbol("u", real=True)
+    >>> cell = Cell("cell", (s, t, u), x, (Preactivation("g", e, u),),
+    ...             (sigmoid(e) * s + x, sp.tanh(s), t))
     >>> affine_memory(cell), common_memory(cell)
     (None, ((x, sigmoid(e)),))
     """

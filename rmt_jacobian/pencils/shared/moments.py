@@ -13,7 +13,7 @@ self-energies enters that of the averages linearly, through earlier (later) step
 linear equation is solved, and every order follows from the ones below.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -61,7 +61,7 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
     """
     if order < 0:
         raise ParameterError(f"the order of a moment must be 0 or more, not {order}")
-    series = _Series.of(chain, order)
+    series = _Series(chain, order)
     if order * series.bytes_each > _MOST_BYTES:
         raise ParameterError(
             f"{order} moments of {chain.steps} steps on {chain.sites.count} sites would take more "
@@ -76,7 +76,7 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
 
 def leading_self_energies(chain: SharedChain) -> np.ndarray:
     """Return s times the self-energies for s -> infinity, shape (blocks,)."""
-    series = _Series.of(chain, 1)
+    series = _Series(chain, 1)
     series.advance()
     K = chain.gates
     return chain.vector(series.spreads[0][:K], series.costs[0][:K])
@@ -94,23 +94,18 @@ def _in_states(maps: Shooting) -> Shooting:
     return replace(maps, gates=gates, nodes=mixed(maps.nodes))
 
 
-@dataclass(eq=False)
 class _Series:
     """Coefficients so far: of S and C of every W, and of M and R at the sites."""
 
-    chain: SharedChain
-    maps: Shooting
-    order: int
-    spreads: list[np.ndarray] = field(default_factory=list)
-    costs: list[np.ndarray] = field(default_factory=list)
-    of_y: list[np.ndarray] = field(default_factory=list)
-    of_e: list[np.ndarray] = field(default_factory=list)
-    covariances: list[Any] = field(default_factory=list)
-    passed: list[Any] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, chain: SharedChain, order: int) -> "_Series":
-        return cls(chain, _in_states(Shooting.of(chain.sites, chain.steps)), order)
+    def __init__(self, chain: SharedChain, order: int) -> None:
+        self.chain, self.order = chain, order
+        self.maps = _in_states(Shooting.of(chain.sites, chain.steps))
+        self.spreads: list[np.ndarray] = []
+        self.costs: list[np.ndarray] = []
+        self.of_y: list[np.ndarray] = []
+        self.of_e: list[np.ndarray] = []
+        self.covariances: list[Any] = []
+        self.passed: list[Any] = []
 
     @property
     def xp(self) -> Any:
