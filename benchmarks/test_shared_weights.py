@@ -30,6 +30,7 @@ def test_two_hundred_densities(benchmark, steps):
         found, start = [], None
         for part in np.array_split(s, 100):
             found.append(solve_chain(chain, part, start))
+            assert found[-1].converged.all()
             start = np.repeat(found[-1].sigma[-1:], len(part), axis=0)
         return np.concatenate([each.cauchy for each in found])
 

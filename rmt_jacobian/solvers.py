@@ -15,13 +15,14 @@ from scipy.optimize import brentq
 from rmt_jacobian.errors import ConvergenceError
 
 __all__ = [
+    "RUN_AWAY",
+    "RunAway",
     "Solution",
     "bracketed_root",
     "first_bounded",
     "fixed_point_from",
     "fixed_point_of_orbit",
     "roots_in",
-    "runs_away",
     "without_dead",
 ]
 
@@ -241,8 +242,9 @@ _ORBIT_ROUNDS = 400
 _NEWTON_EVERY = 6  # steps of the orbit between two of Newton's method
 _DIFFERENCE = 1e-6  # relative, of the finite differences for it
 _ESCAPED = 1e16  # of 1 and the start: where fixed points are not expected
-_RUN_AWAY = 1e12  # of 1, the start and its image; an orbit that is there runs to infinity
+RUN_AWAY = 1e12  # of 1, the start and its image; an orbit that is there runs to infinity
 _FAR = 1e-6  # of what an orbit may reach, from where on one that still doubles runs to infinity
+_DOUBLED = 3  # steps in a row
 _STRIDE = 10.0  # of a walk that has come so far
 _DEAD = 1e-12  # of the start; what is so small has died
 
@@ -277,7 +279,8 @@ def fixed_point_of_orbit(
 
     unit = max(float(np.max(np.abs(start), initial=0.0)), 1e-300)
     here, there = start, counted(start)
-    farthest, before = _RUN_AWAY * float(np.max(np.abs([start, there]), initial=1.0)), None
+    farthest, before = RUN_AWAY * float(np.max(np.abs([start, there]), initial=1.0)), None
+    watch = RunAway(farthest)
     for turn in range(_ORBIT_ROUNDS):
         gap = _orbit_gap(here, there, unit)
         nothing = float(np.max(np.abs([here, there]), initial=0.0)) <= _DEAD * unit
@@ -287,26 +290,44 @@ def fixed_point_of_orbit(
             return Solution(here, False, math.inf, calls, remedy)
         if gap <= _ORBIT_EXACT:
             return Solution(without_dead(counted, there, unit), True, gap, calls)
-        if runs_away(here, there, farthest):
+        if watch.seen(here, there):
             return Solution(here, False, math.inf, calls, remedy)
         before, here = here, there
         if turn % _NEWTON_EVERY == _NEWTON_EVERY - 1:
             before, here = None, _newton_step(counted, here, unit)
+            watch.interrupted()
         there = counted(here)
     gap = _orbit_gap(here, there, unit)
     return Solution(here, False, gap, calls, remedy)
 
 
-def runs_away(here: np.ndarray, there: np.ndarray, farthest: float) -> bool:
-    """Whether a step of an orbit that is far out still makes it twice as large or more.
+class RunAway:
+    """Watches an orbit: one that is far out and keeps doubling runs to infinity.
+
+    Parameters
+    ----------
+    farthest
+        Where it is taken for that in any case; a millionth of it is far out.
 
     Examples
     --------
-    >>> runs_away(np.array([3e7]), np.array([2e8]), 1e12), runs_away(np.ones(1), np.ones(1), 1e12)
-    (True, False)
+    >>> watch = RunAway(1e12)
+    >>> [watch.seen(np.array([x]), np.array([3 * x])) for x in (1e5, 1e6, 1e7, 1e8)]
+    [False, False, True, True]
     """
-    sizes = [float(np.max(np.abs(each), initial=0.0)) for each in (here, there)]
-    return sizes[1] > farthest * _FAR and sizes[1] > 2 * sizes[0]
+
+    def __init__(self, farthest: float) -> None:
+        self.farthest, self.doubled = farthest, 0
+
+    def seen(self, here: np.ndarray, there: np.ndarray) -> bool:
+        """Take notice of a step of the orbit itself; whether it is the last."""
+        sizes = [float(np.max(np.abs(each), initial=0.0)) for each in (here, there)]
+        self.doubled = self.doubled + 1 if sizes[1] > 2 * sizes[0] else 0
+        return sizes[1] > self.farthest * _FAR and self.doubled >= _DOUBLED
+
+    def interrupted(self) -> None:
+        """Start counting anew, after a step that is not the orbit's."""
+        self.doubled = 0
 
 
 def without_dead(

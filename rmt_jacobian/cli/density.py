@@ -48,14 +48,18 @@ def density_command(request: Request) -> None:
     that a network keeps.  It is solved on --device, in double precision.  Networks are sampled for
     the figure only, on --device, too; --width, --samples, --workers and --dtype are theirs.
     """
-    from rmt_jacobian.mean_field import stationary
+    from rmt_jacobian.mean_field import Network, stationary
     from rmt_jacobian.singular_values import singular_value_law
 
     asked, (cell, parameters) = request.options, request.point
-    kept = stationary(cell, parameters, dynamics="tied", progress=True) if asked.tied else None
+    network: Network = cell
+    if asked.tied:
+        network = stationary(
+            cell, parameters, dynamics="tied", biases=asked.biases, seed=asked.seed, progress=True
+        )
     law = singular_value_law(
-        kept or cell,
-        None if kept else parameters,
+        network,
+        None if asked.tied else parameters,
         weights=request.ensemble,
         steps=asked.steps,
         sites=asked.sites,

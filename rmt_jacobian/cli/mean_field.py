@@ -88,7 +88,13 @@ def _tied_mean_field(request: Request) -> None:
         raise ParameterError("two networks of shared weights are not solved for: leave out "
                              "--input-correlation, or --tied")  # fmt: skip
     law = stationary(
-        cell, parameters, dynamics="tied", tolerance=asked.tolerance, seed=asked.seed, progress=True
+        cell,
+        parameters,
+        dynamics="tied",
+        biases=asked.biases,
+        tolerance=asked.tolerance,
+        seed=asked.seed,
+        progress=True,
     )
     rate, doubt = law.growth_rate, law.errors["growth_rate"]
     fresh = stationary(cell, parameters).same

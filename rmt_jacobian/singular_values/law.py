@@ -25,10 +25,10 @@ from rmt_jacobian.singular_values.replicate_distance import distance_to_chain
 from rmt_jacobian.singular_values.site_table import distance_to_sites, of_sites_alone, site_table
 from rmt_jacobian.singular_values.table import tabulate
 
-__all__ = ["SingularValueLaw"]
+__all__ = ["FEW_SITES", "SingularValueLaw"]
 
 _REGULAR = 1e-3  # an exponent at 0 that is none, known from the least solved point
-_FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
+FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _PROBES = 24  # quantiles at which replicates are compared
 _LEAST = math.log(np.finfo(float).tiny)  # of log s
 _TAIL = 1e-3  # share of a moment that the table may miss

@@ -34,7 +34,7 @@ from rmt_jacobian.singular_values.shared import shared_chain_of
 __all__ = ["moments"]
 
 _SHARE = 4  # of the sites, that each of some eight populations has
-_DRAWS = 8  # of paths of networks that keep their weights
+_DRAWS, _FEWEST = 8, 64  # draws of paths, and of paths each, of networks that keep their weights
 
 
 @named_arguments
@@ -118,7 +118,7 @@ def _shared(
     """Return the moments of a network that keeps its weights, over draws of the paths of sites."""
     title = f"{law.cell.name}, moments of {steps} steps"
     draws = tqdm(spawn(seed, _DRAWS), title, unit="draw", disable=not progress, delay=2)
-    count = max(sites // _SHARE, 2)
+    count = max(sites // _SHARE, _FEWEST)
     chains = (shared_chain_of(law, weights, steps, count=count, seed=rng) for rng in draws)
     table = np.array([chain_moments(chain, 2)[1:] for chain in chains])
     mean, second = map(float, table.mean(axis=0))

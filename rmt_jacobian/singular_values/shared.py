@@ -5,15 +5,16 @@ from types import ModuleType
 from rmt_jacobian.arrays import Device, Seed, spawn
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import LawAtRest, TiedLaw
+from rmt_jacobian.pencils.blocks.chain import BlockChain
 from rmt_jacobian.pencils.blocks.history import BlockHistory
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice, weight_ensembles
+from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.shared.chain import SharedChain
-from rmt_jacobian.singular_values.law import SingularValueLaw
+from rmt_jacobian.singular_values.law import FEW_SITES, SingularValueLaw
 
 __all__ = ["shared_chain_of", "shared_law_of"]
 
 _MOST = 6_000  # self-energies, whose equation has as many unknowns
-_FEW_SITES = 8  # a band of no more of them at an end of the support may be their doing
 _RELATIVE = 1e-9  # what a scale may be off by rounding
 
 
@@ -72,10 +73,11 @@ def shared_law_of(
     device: Device | ModuleType,
 ) -> SingularValueLaw:
     """Return the law of the singular values; arguments as in :func:`singular_value_law`."""
-    chains = [
-        shared_chain_of(law, weights, steps, count=sites, seed=rng).on(device)
-        for rng in spawn(seed, 1 + replicates)
-    ]
+    chains: list[Chain] = []
+    for rng in spawn(seed, 1 + replicates):
+        chain = shared_chain_of(law, weights, steps, count=sites, seed=rng).on(device)
+        # Where no W is left nothing is shared.
+        chains.append(BlockChain(chain.sites, ()) if chain.deterministic else chain)
     return SingularValueLaw(
-        chains[0], squared, tolerance, tuple(chains[1:]), title, _FEW_SITES / sites
+        chains[0], squared, tolerance, tuple(chains[1:]), title, FEW_SITES / sites
     )

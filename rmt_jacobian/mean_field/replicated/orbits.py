@@ -11,7 +11,7 @@ from rmt_jacobian.mean_field.replicated.images import (
     repels,
     slopes_of,
 )
-from rmt_jacobian.solvers import Solution, fixed_point_of_orbit, runs_away, without_dead
+from rmt_jacobian.solvers import RUN_AWAY, RunAway, Solution, fixed_point_of_orbit, without_dead
 
 __all__ = ["followed"]
 
@@ -23,7 +23,6 @@ _CRAWL, _SKEW = 1.1, 1e6  # growth of a direction that is slow; condition of dir
 _SHARES = (1.0, 0.5)  # of a step of Newton's method that are tried
 _HALVINGS = 4  # of a step that doubles x
 _SLOWEST = 1 / 32  # share of the way of a step
-_ESCAPED = 1e12  # of 1, the start and its image; an orbit that is there runs to infinity
 
 
 def followed(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Solution[np.ndarray]:
@@ -47,16 +46,17 @@ def _flow(image: Image, start: np.ndarray, remedy: str, *, slow: bool) -> Soluti
     brake = 1.0
     x, unit, calls = start, max(float(np.max(np.abs(start), initial=0.0)), 1e-300), 0
     before, stride = np.zeros(x.shape), 1.0
-    gap, bound = before, math.inf
+    gap, bound, watch = before, math.inf, RunAway(math.inf)
     for turn in range(_MOST_TURNS):
         estimates = image(x)
         calls += 1
         if not turn:
-            bound = _ESCAPED * float(np.max(np.abs([start, *estimates]), initial=1.0))
+            bound = RUN_AWAY * float(np.max(np.abs([start, *estimates]), initial=1.0))
+            watch = RunAway(bound)
         if not np.all(np.abs(estimates) <= bound) or bound == math.inf:
             return Solution(x, False, np.inf, calls, remedy)
         there, noise = estimates.mean(axis=0), noise_of(estimates)
-        if turn and runs_away(x, there, bound):
+        if watch.seen(x, there):
             return Solution(x, False, np.inf, calls, remedy)
         gap = there - x
         alive = without_dead(image, there, unit)

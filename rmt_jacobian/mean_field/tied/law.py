@@ -91,6 +91,11 @@ class TiedLaw(StationaryLaw):
             T.
         count, seed
             How many sites, most even if it is a power of 2, and what is random.
+
+        Raises
+        ------
+        ParameterError
+            If there are too few.
         """
         check_counts(steps=steps, count=count)
         return site_paths(self.steady, steps, count=count, seed=seed, groups=1)

@@ -14,11 +14,11 @@ do together is far better known than by as many independent ones.
 import math
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
 from rmt_jacobian.arrays import Seed, generator
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field.sites.weighted import Sites
 from rmt_jacobian.mean_field.tied.circle import (
     Lap,
@@ -33,6 +33,8 @@ __all__ = ["PATH_GROUPS", "site_paths"]
 
 PATH_GROUPS = 8  # of sites, independent of each other but for the spectra that drive them
 _LEAST_PAST, _MOST_PAST, _TIMES = 32, 256, 4  # steps of the past, and correlation times
+_FEWEST = 4  # sites of a group for each process
+_STILL, _LONGEST = 1e-10, 10_000  # change of a state that is none, and steps until then
 _NOTHING = 1e-10  # of the largest eigenvalue of a covariance
 _NEAREST_TO_ONE = 2.0**-32  # quantiles of 0 and 1 are infinite
 _MOST_DIMENSIONS = 21_201  # of the points of Sobol that are known
@@ -66,7 +68,7 @@ def site_paths(
     Raises
     ------
     ParameterError
-        If the count is none.
+        If the count is no multiple of the groups, or a group is too small for its covariances.
     ConvergenceError
         If the steady state did not converge.
 
@@ -83,14 +85,58 @@ def site_paths(
     steady.require_converged()
     if count < groups or count % groups:
         raise ParameterError(f"the number of sites must be a multiple of {groups}: {count}")
-    everyone = steady.population
-    if steady.frozen:  # what does not move is the same at all steps
-        return [steady.sites(min(count, everyone.count - everyone.count % groups))] * steps
+    least = groups * _FEWEST * (2 + len(steady.cell.gates))
+    if count < least:
+        raise ParameterError(f"{count} paths of sites are too few: ask for at least {least}")
     rng = generator(seed)
+    if steady.frozen:  # what does not move is the same at all steps
+        return [_at_rest(steady, count, rng)] * steps
     past = math.ceil(min(_MOST_PAST, max(_LEAST_PAST, _TIMES * steady.correlation_time)))
     lap = _lap(steady, past + steps, count, groups, rng)
     parts = [_future(steady, lap, group, past, steps, rng) for group in range(groups)]
     return [_joined([part[t] for part in parts]) for t in range(steps)]
+
+
+def _at_rest(steady: TiedSteadyState, count: int, rng: np.random.Generator) -> Sites:
+    """Return new sites of a network that has come to a standstill.
+
+    Preactivations are drawn anew; a site starts from the states of one that has about the same
+    first of them, which tells which rest it is at where there are several, and comes to its own.
+
+    Raises
+    ------
+    ConvergenceError
+        If states still move in the end.
+    """
+    cell, everyone = steady.cell, steady.population
+    normals = _even_normals(1 + len(cell.gates), count, rng)
+    means = [steady.parameters[each.name].bias_mean for each in cell.preactivations]
+    deviations = np.sqrt(steady.preactivation_variances)
+    gates = [m + std * z for m, std, z in zip(means, deviations, normals[:-1], strict=True)]
+    order = np.argsort(everyone.gates[0], kind="stable")
+    near = order[np.minimum(ndtr(normals[0]) * everyone.count, everyone.count - 1).astype(int)]
+    states = [np.asarray(state)[near] for state in everyone.states]
+    constant = steady.inputs == "constant"
+    x = steady.parameters.inputs.from_normal(normals[-1]) if constant else np.zeros(count)
+    change = math.inf
+    for _ in range(_LONGEST):
+        sites = Sites.of(cell, steady.parameters, states, gates, x)
+        moved = [np.asarray(state) for state in sites.next_states]
+        change = max(float(np.max(np.abs(a - b))) for a, b in zip(moved, states, strict=True))
+        states = moved
+        if change <= _STILL:
+            return Sites.of(cell, steady.parameters, states, gates, x)
+    raise ConvergenceError(
+        f"sites still move by {change:.2g} a step where the network stands still: they forget too "
+        "slowly; let the update forget"
+    )
+
+
+def _even_normals(variables: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return even normal variables, shape (variables, count)."""
+    exponent = max(0, (count - 1).bit_length())
+    points = qmc.Sobol(variables, rng=rng).random_base2(exponent)[:count].T
+    return ndtri(np.clip(points, _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE))
 
 
 def _lap(
@@ -121,7 +167,7 @@ def _future(
     states, before = lap.states[:, past, 0, group], lap.gates[:, :past, 0, group]
     K, share = len(cell.gates), states.shape[-1]
     fresh = steady.inputs == "fresh" and parameters.inputs.variance > 0
-    normals = _even_normals(states, (K + fresh) * steps, rng)
+    normals = _ordered_normals(states, (K + fresh) * steps, rng)
     spectra = drive_spectra(cell, parameters, steady.inputs, _spectra(steady, lap.gates.shape[1]),
                             lap.gates.shape[1])  # fmt: skip
     covariances = lagged(spectra, lap.gates.shape[1])
@@ -141,19 +187,17 @@ def _future(
     return path
 
 
-def _even_normals(states: np.ndarray, dimensions: int, rng: np.random.Generator) -> np.ndarray:
+def _ordered_normals(states: np.ndarray, dimensions: int, rng: np.random.Generator) -> np.ndarray:
     """Return even normal variables for sites, shape (dimensions, sites).
 
-    The sites are put in the order of one more coordinate by their states, most of all the last.
+    The sites are put in the order of one more coordinate by their last state.
     """
     share = states.shape[-1]
     if dimensions >= _MOST_DIMENSIONS:
         return rng.standard_normal((dimensions, share))
-    exponent = max(0, (share - 1).bit_length())
-    points = qmc.Sobol(1 + dimensions, rng=rng).random_base2(exponent)[:share].T
-    uniform = np.clip(points[1:, np.argsort(points[0])], _NEAREST_TO_ONE, 1 - _NEAREST_TO_ONE)
+    points = _even_normals(1 + dimensions, share, rng)
     normals = np.empty((dimensions, share))
-    normals[:, np.lexsort(states)] = ndtri(uniform)
+    normals[:, np.lexsort(states)] = points[1:, np.argsort(points[0])]
     return normals
 
 

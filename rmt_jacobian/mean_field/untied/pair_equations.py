@@ -85,7 +85,7 @@ def solve_pair_state(
     if _may_have_met(found.value):
         return _apart(state, input_correlation)
     # An orbit may pass by a solution that repels so slowly that it is taken for its end.
-    for other in _OTHER_STARTS:
+    for other in (each for each in _OTHER_STARTS if each != start):
         again = equations.solved(other)
         if again.converged and _attracting(again).converged:
             return again

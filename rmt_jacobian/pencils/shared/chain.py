@@ -32,6 +32,7 @@ from rmt_jacobian.pencils.shared.couplings import coupled_potential
 from rmt_jacobian.pencils.shared.matrices import (
     determinant_above,
     inverse,
+    multiplicities,
     packed,
     packed_count,
     symmetric,
@@ -44,6 +45,7 @@ from rmt_jacobian.pencils.shared.sums import PointAverages, averaged, responding
 __all__ = ["SharedChain"]
 
 _GROWN = 1e2  # by what changes may differ from those of the singular values in a stretch
+_HELD = 3  # stretches whose maps are kept
 _PORTION_BYTES = 2**22  # of one array of site matrices
 
 
@@ -169,13 +171,17 @@ class SharedChain:
     def parts(self, s: complex) -> list[Shooting]:
         """Return portions of the sites that fit into a cache; on a GPU all in one."""
         stretch = self._stretch(s)
-        if stretch not in self._cut:
+        known = self._cut.get(stretch)  # other threads may drop it
+        if known is None:
             maps, count = Shooting.of(self.sites, stretch), self.sites.count
             share = max(16, _PORTION_BYTES // (16 * maps.size**2))
             share = share if is_numpy_array(maps.weights) else count
-            cuts = range(0, count, share)
-            self._cut[stretch] = [maps.part(slice(cut, cut + share)) for cut in cuts]
-        return self._cut[stretch]
+            parts = [maps.part(slice(cut, cut + share)) for cut in range(0, count, share)]
+            for other in list(self._cut)[: 1 - _HELD]:  # maps of all sites are large
+                self._cut.pop(other, None)
+            self._cut[stretch] = parts
+            return parts
+        return known
 
     @cached_property
     def _cut(self) -> dict[int, list[Shooting]]:
@@ -207,13 +213,17 @@ class SharedChain:
         costs = self.total_costs(y)
         inverse_costs = inverse(costs)
         for part in self.parts(s):
-            yield SiteResolvent(part, s, e, costs, inverse_costs)
+            yield SiteResolvent(part, complex(s), e, costs, inverse_costs)
 
     def leading(self, s: np.ndarray) -> np.ndarray:
         """Return the self-energies to leading order in 1/s, shape (points, blocks)."""
+        return self._leading[None, :] / s[:, None]
+
+    @cached_property
+    def _leading(self) -> np.ndarray:
         from rmt_jacobian.pencils.shared.moments import leading_self_energies
 
-        return leading_self_energies(self)[None, :] / s[:, None]
+        return leading_self_energies(self)
 
     def averages(self, s: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         """Return the averages at spectral points, shape (points, blocks).
@@ -247,7 +257,7 @@ class SharedChain:
 
     def _responses(self, s: complex, sigma: np.ndarray) -> tuple[Any, ...]:
         found = responding(self.resolvents(s, sigma))
-        K, twice = self.gates, self._multiplicities
+        K, twice = self.gates, multiplicities(self.steps)
         groups = [*range(K), *(K + source for source in self.sites.sources)]
 
         def slope(a: int, b: int) -> np.ndarray:
@@ -258,12 +268,6 @@ class SharedChain:
         drift = np.concatenate([found.drift[a] for a in groups])
         averages = self._vector(found.averages)
         return averages, matrix, drift, found.averages.cauchy, row, found.cauchy_drift
-
-    @cached_property
-    def _multiplicities(self) -> np.ndarray:
-        """How often an entry of a packed matrix stands in it."""
-        rows, columns = np.triu_indices(self.steps)
-        return np.where(rows == columns, 1.0, 2.0)
 
     def potential(self, s: np.ndarray, sigma: np.ndarray, g: np.ndarray) -> np.ndarray:
         r"""Return the logarithmic potential, shape (points,).

@@ -14,8 +14,10 @@ __all__ = [
     "depths",
     "determinant_above",
     "inverse",
+    "multiplicities",
     "packed",
     "packed_count",
+    "paired",
     "relative_size",
     "reunited",
     "sizes",
@@ -49,6 +51,35 @@ def unpacked(entries: np.ndarray, steps: int) -> np.ndarray:
     found[..., rows, columns] = entries
     found[..., columns, rows] = entries
     return found
+
+
+def multiplicities(steps: int) -> np.ndarray:
+    """Return how often each entry of an upper triangle stands in the whole matrix.
+
+    Examples
+    --------
+    >>> multiplicities(2)
+    array([1., 2., 1.])
+    """
+    rows, columns = np.triu_indices(steps)
+    return np.where(rows == columns, 1.0, 2.0)
+
+
+def paired(products: np.ndarray, steps: int) -> np.ndarray:
+    r"""Return :math:`\langle G_{ac} G_{bd} \rangle` for packed (a, b) and packed (c, d).
+
+    Parameters
+    ----------
+    products
+        The same for (a, c) and (b, d), shape (T T, T T).
+    steps
+        T.
+    """
+    rows, columns = np.triu_indices(steps)
+    table = products.reshape(steps, steps, steps, steps)  # a, c, b, d
+    straight = table[rows[:, None], rows[None, :], columns[:, None], columns[None, :]]
+    crossed = table[rows[:, None], columns[None, :], columns[:, None], rows[None, :]]
+    return (straight + crossed) / 2
 
 
 def symmetric(matrices: np.ndarray) -> np.ndarray:
@@ -112,9 +143,8 @@ def determinant_above(matrices: np.ndarray) -> np.ndarray:
     >>> complex(determinant_above(np.array([[-1.0 + 0j, 0.0], [0.0, 1j]])).round(6))
     4.712389j
     """
-    scale = _scales(matrices)
-    values = np.linalg.eigvals(matrices / (scale[..., :, None] * scale[..., None, :]))
+    values = np.linalg.eigvals(matrices / sizes(matrices))
     height = np.maximum(np.imag(values), 0.0)
     angle = np.where(height > 0, np.arctan2(height, np.real(values)),
                      math.pi * (np.real(values) < 0))  # fmt: skip
-    return np.sum(np.log(np.abs(values)) + 1j * angle + 2 * np.log(scale), axis=-1)
+    return np.sum(np.log(np.abs(values)) + 1j * angle + 2 * np.log(_scales(matrices)), axis=-1)

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.pencils.blocks.chain import BlockChain
 from rmt_jacobian.pencils.blocks.chain_moments import chain_moments
 from rmt_jacobian.pencils.shared.chain import SharedChain
-from rmt_jacobian.pencils.shared.matrices import packed, symmetric, unpacked
+from rmt_jacobian.pencils.shared.matrices import multiplicities, packed, paired, symmetric, unpacked
 from rmt_jacobian.pencils.shared.shooting import Shooting
 
 __all__ = ["leading_self_energies", "shared_moments"]
@@ -61,6 +62,8 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
     """
     if order < 0:
         raise ParameterError(f"the order of a moment must be 0 or more, not {order}")
+    if chain.deterministic:
+        return chain_moments(BlockChain(chain.sites, ()), order)
     series = _Series(chain, order)
     if order * series.bytes_each > _MOST_BYTES:
         raise ParameterError(
@@ -75,11 +78,27 @@ def shared_moments(chain: SharedChain, order: int) -> list[float]:
 
 
 def leading_self_energies(chain: SharedChain) -> np.ndarray:
-    """Return s times the self-energies for s -> infinity, shape (blocks,)."""
+    """Return s times the self-energies for s -> infinity, shape (blocks,).
+
+    Raises
+    ------
+    HypothesisError
+        If no W is left, or at some step no site reads one or passes on what it gives.
+    """
+    if chain.deterministic:
+        raise HypothesisError("no W passes anything on, so that none is shared: take a BlockChain")
     series = _Series(chain, 1)
     series.advance()
-    K = chain.gates
-    return chain.vector(series.spreads[0][:K], series.costs[0][:K])
+    found = series.spreads[0], series.costs[0]
+    for each in found:
+        for name, matrix in zip(chain.sites.names, each, strict=True):
+            silent = np.flatnonzero(np.diagonal(matrix) <= 0)
+            if len(silent):
+                raise HypothesisError(
+                    f"the W of {name} does nothing at step {silent[0] + 1} at any of the "
+                    f"{chain.sites.count} sites: take more sites, or gates that are open at some"
+                )
+    return chain.vector(*found)
 
 
 def _in_states(maps: Shooting) -> Shooting:
@@ -95,7 +114,7 @@ def _in_states(maps: Shooting) -> Shooting:
 
 
 class _Series:
-    """Coefficients so far: of S and C of every W, and of M and R at the sites."""
+    """Coefficients so far: of S and C of every W, and of M, R and M C at the sites."""
 
     def __init__(self, chain: SharedChain, order: int) -> None:
         self.chain, self.order = chain, order
@@ -106,6 +125,7 @@ class _Series:
         self.of_e: list[np.ndarray] = []
         self.covariances: list[Any] = []
         self.passed: list[Any] = []
+        self.products: list[Any] = []
 
     @property
     def xp(self) -> Any:
@@ -114,7 +134,7 @@ class _Series:
     @property
     def bytes_each(self) -> int:
         """What the coefficients of one order take."""
-        return 2 * 8 * self.chain.sites.count * self.maps.outputs**2
+        return 3 * 8 * self.chain.sites.count * self.maps.outputs**2
 
     @cached_property
     def gates(self) -> list[Any]:
@@ -137,8 +157,7 @@ class _Series:
     def passing(self) -> np.ndarray:
         r"""The matrix of :math:`S \mapsto g_y` at the same order, packed, (K m, K m)."""
         T, K, sources = self.chain.steps, self.chain.gates, self.chain.sites.sources
-        rows, columns = np.triu_indices(T)
-        twice = np.where(rows == columns, 1.0, 2.0)
+        twice = multiplicities(T)
         blocks = []
         for source in sources:
             line = []
@@ -146,20 +165,17 @@ class _Series:
                 flat = gate[:, source * T : (source + 1) * T, :]
                 flat = self.xp.reshape(flat, (flat.shape[0], T * T))
                 both = to_numpy(self.xp.matrix_transpose(self.weights[:, None] * flat) @ flat)
-                table = both.reshape(T, T, T, T)  # a, c, b, d
-                straight = table[rows[:, None], rows[None, :], columns[:, None], columns[None, :]]
-                crossed = table[rows[:, None], columns[None, :], columns[:, None], rows[None, :]]
-                line.append((straight + crossed) / 2 * twice)
+                line.append(paired(both, T) * twice)
             blocks.append(line)
-        return np.block(blocks).reshape(K * len(rows), K * len(rows))
+        return np.block(blocks).reshape(K * len(twice), K * len(twice))
 
     def advance(self) -> None:
         """Find one more order."""
         j, xp = len(self.spreads), self.xp
         known = None  # what lower orders give to M R at order j, but for M_j
         if j:
-            products = self._products()
-            reached = sum(products[i] @ self.passed[j - 1 - i] for i in range(j))
+            self.products.append(self._product(j - 1))
+            reached = sum(self.products[i] @ self.passed[j - 1 - i] for i in range(j))
             self.passed.append(reached)
             pairs = range(1, j + 1)
             known = sum(self.passed[i] @ self.covariances[j - i] for i in pairs)
@@ -186,8 +202,7 @@ class _Series:
     def _find_costs(self, j: int) -> None:
         """Solve for C_j and g_e at order j."""
         T = self.chain.steps
-        rows, columns = np.triu_indices(T)
-        twice = np.tile(np.where(rows == columns, 1.0, 2.0), self.chain.gates)
+        twice = np.tile(multiplicities(T), self.chain.gates)
         back = (self.passing * (1 / twice)[None, :]).T * twice[None, :]
         constant = self._of_gates(self._cost_products(j))
         rest = self._rest(j, self.of_e, left=True)
@@ -242,21 +257,22 @@ class _Series:
 
     def _cost(self, j: int) -> np.ndarray:
         """Return the matrix C at order j, shape (S T + d, S T + d)."""
-        found = np.zeros((self.maps.outputs, self.maps.outputs))
+        found = self._ends() if j == 0 else np.zeros((self.maps.outputs, self.maps.outputs))
         sourced = self.maps.sourced
         found[:sourced, :sourced] = np.real(self.chain.total_costs(self.costs[j]))
-        if j == 0:
-            ends = np.arange(sourced, self.maps.outputs)
-            found[ends, ends] = 1.0
         return found
 
-    def _products(self) -> list[Any]:
-        """Return M C at all orders so far."""
-        xp, orders = self.xp, range(len(self.spreads))
-        costs = [xp.asarray(self._cost(i)) for i in orders]
-        return [
-            sum(self.covariances[a] @ costs[i - a] for a in range(i + 1)) for i in orders
-        ]  # fmt: skip
+    def _ends(self) -> np.ndarray:
+        """Return the cost 1 on the states after the last step."""
+        found = np.zeros((self.maps.outputs, self.maps.outputs))
+        ends = np.arange(self.maps.sourced, self.maps.outputs)
+        found[ends, ends] = 1.0
+        return found
+
+    def _product(self, j: int) -> Any:
+        """Return M C at an order."""
+        costs = [self.xp.asarray(self._cost(i)) for i in range(j + 1)]
+        return sum(self.covariances[a] @ costs[j - a] for a in range(j + 1))
 
     def _cost_products(self, j: int) -> Any:
         """Return C R at order j at the sites, but for the costs on sources at order j."""
@@ -265,12 +281,7 @@ class _Series:
             (xp.asarray(self._cost(i)) @ self.passed[j - i] for i in range(j)),
             0 * self.covariances[0],
         )
-        if j == 0:
-            ends = np.zeros((self.maps.outputs, self.maps.outputs))
-            at = np.arange(self.maps.sourced, self.maps.outputs)
-            ends[at, at] = 1.0
-            total = total + xp.asarray(ends)
-        return total
+        return total + xp.asarray(self._ends()) if j == 0 else total
 
     def _of_sources(self, matrices: Any) -> np.ndarray:
         """Return the averages of what belongs to the source of every W, shape (K, T, T)."""

@@ -58,6 +58,16 @@ class _Linearised:
 
     @classmethod
     def at(cls, chain: SharedChain, s: complex, sigma: np.ndarray) -> "_Linearised":
+        """Return all that is known there; nan where a matrix is singular, far off a solution."""
+        try:
+            return cls._at(chain, s, sigma)
+        except np.linalg.LinAlgError:
+            nan = complex(np.nan)
+            lost = np.full(chain.blocks, nan)
+            return cls(lost, nan, lost, np.diag(lost), lost, lost, lost, nan)
+
+    @classmethod
+    def _at(cls, chain: SharedChain, s: complex, sigma: np.ndarray) -> "_Linearised":
         found = chain.responses(np.array([s]), sigma[None, :])
         g, matrix, by_s = found.averages[0], found.matrix[0], found.drift[0]
         (spreads, costs), (g_e, g_y) = chain.matrices(sigma), chain.matrices(g)

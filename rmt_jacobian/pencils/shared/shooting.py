@@ -72,11 +72,6 @@ class Shooting:
         return _Builder(history, stretch).shooting()
 
     @property
-    def stretches(self) -> int:
-        """The number m of stretches."""
-        return self.nodes.shape[-1] // self.states
-
-    @property
     def outputs(self) -> int:
         """How many sources and states at ends of stretches there are, S T + d m."""
         return self.nodes.shape[-2]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.arrays import to_numpy
-from rmt_jacobian.pencils.shared.matrices import packed, symmetric
+from rmt_jacobian.pencils.shared.matrices import packed, paired, symmetric
 from rmt_jacobian.pencils.shared.resolvent import SiteResolvent
 
 __all__ = ["PointAverages", "PointResponses", "averaged", "responding"]
@@ -162,7 +162,7 @@ def responding(sites: Iterator[SiteResolvent]) -> PointResponses:
     found = _diagonal(whole, T)
     return PointResponses(
         PointAverages(found[:K], found[K:], cauchy),
-        {pair: _symmetrised(each, T) for pair, each in slopes.items()},
+        {pair: paired(each, T) for pair, each in slopes.items()},
         packed(drift.reshape(groups, T, T)),
         packed(row.reshape(groups, T, T)),
         cauchy_drift,
@@ -180,12 +180,3 @@ def _slots(site: SiteResolvent, of_sources: _AveragesOfSources, inverse: Any) ->
     bottom = xp.concat([across, of_sources.at_sites(site)], axis=2)
     arms = [site.arms[:, :, :outputs] @ e, site.arms[:, :, :sourced] @ inverse]
     return xp.concat([top, bottom], axis=1), xp.concat(arms, axis=2)
-
-
-def _symmetrised(products: np.ndarray, T: int) -> np.ndarray:
-    """Return <G_ac G_bd> for packed (a, b) and (c, d), from its values at (a, c), (b, d)."""
-    rows, columns = np.triu_indices(T)
-    table = products.reshape(T, T, T, T)  # a, c, b, d
-    straight = table[rows[:, None], rows[None, :], columns[:, None], columns[None, :]]
-    crossed = table[rows[:, None], columns[None, :], columns[:, None], rows[None, :]]
-    return (straight + crossed) / 2
