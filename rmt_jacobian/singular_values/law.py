@@ -300,7 +300,7 @@ class SingularValueLaw(Law):
 
     def _density(self, x: np.ndarray) -> np.ndarray:
         slope = self._below(self._position(np.maximum(x, np.finfo(float).tiny)))[1]
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             density = slope / (x * (2 if self.squared else 1))
         exponent, first = self.edge_exponent_at_zero, self.table.nodes[0]
         at_zero = math.inf if exponent is not None and exponent > 0 else 0.0

@@ -21,7 +21,7 @@ from rmt_jacobian.pencils.ensembles import BiInvariant
 from rmt_jacobian.singular_values.blocks import block_singular_value_law
 from rmt_jacobian.singular_values.calibration import Calibration, calibrated
 from rmt_jacobian.singular_values.law import FEW_SITES, SingularValueLaw
-from rmt_jacobian.singular_values.shared import shared_law_of
+from rmt_jacobian.singular_values.shared import ALONE, shared_law_of
 from rmt_jacobian.singular_values.window_sites import window_sites
 
 __all__ = ["exact_moments", "singular_value_law"]
@@ -30,7 +30,6 @@ _FRESH, _SHARED = 1e-6, 1e-4  # tolerances of the tabulated cdf
 _GENTLE = 0.1  # strength of a tilt beyond which rare sites are drawn on purpose
 _UNRESOLVED = 10.0  # tolerances: mass of the bands of rare sites that are left as they are
 _STILL = 1 << 12  # sites that no W spreads, beside rare ones that it does
-_ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 
 
 @named_arguments
@@ -69,9 +68,9 @@ def singular_value_law(
     steps
         T.
     sites
-        How many sites stand for the site law; the error falls about like one over it.  Where no W
-        spreads them there are 131,072 of them at least; where it spreads only a few of these, they
-        and 4,096 of the others.
+        How many sites stand for the site law; the error falls about like one over it, like its
+        power 0.6 with shared weights.  Where no W spreads them there are 131,072 of them at least;
+        where fresh W spread only a few of these, they and 4,096 of the others.
     seed
         Of the randomisation.
     squared
@@ -125,12 +124,12 @@ def singular_value_law(
         histories = [untied_history(state, steps, count=sites, seed=rng) for rng in rngs]
         ensembles = weight_ensembles(parameters, histories[0].names, weights)
         grain = FEW_SITES / sites
-        if sites < _ALONE and BlockChain.of(histories[0], ensembles).deterministic:
-            histories = [untied_history(state, steps, count=_ALONE, seed=rng) for rng in rngs]
+        if sites < ALONE and BlockChain.of(histories[0], ensembles).deterministic:
+            histories = [untied_history(state, steps, count=ALONE, seed=rng) for rng in rngs]
             chains = [BlockChain.of(history, ensembles) for history in histories]
             if not chains[0].deterministic:  # a few sites are spread by some W
                 histories = [chain.sites.thinned(max(sites, _STILL)) for chain in chains]
-            grain = FEW_SITES / _ALONE
+            grain = FEW_SITES / ALONE
         return block_singular_value_law(
             histories[0],
             ensembles,
@@ -143,7 +142,7 @@ def singular_value_law(
         )
     ((name, _),) = parameters.groups
     random = weight_ensembles(parameters, (name,), weights)[name]
-    sites = max(sites, _ALONE) if random.variance == 0 else sites
+    sites = max(sites, ALONE) if random.variance == 0 else sites
     grain = FEW_SITES / sites
     draw = _Draw(law, steps, sites, random, device)
     exact = draw.exact_moments()

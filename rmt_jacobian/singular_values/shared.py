@@ -12,8 +12,9 @@ from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.shared.chain import SharedChain
 from rmt_jacobian.singular_values.law import FEW_SITES, SingularValueLaw
 
-__all__ = ["shared_chain_of", "shared_law_of"]
+__all__ = ["ALONE", "shared_chain_of", "shared_law_of"]
 
+ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 _MOST = 6_000  # self-energies, whose equation has as many unknowns
 _RELATIVE = 1e-9  # what a scale may be off by rounding
 
@@ -73,11 +74,16 @@ def shared_law_of(
     device: Device | ModuleType,
 ) -> SingularValueLaw:
     """Return the law of the singular values; arguments as in :func:`singular_value_law`."""
-    chains: list[Chain] = []
-    for rng in spawn(seed, 1 + replicates):
-        chain = shared_chain_of(law, weights, steps, count=sites, seed=rng).on(device)
-        # Where no W is left nothing is shared.
-        chains.append(BlockChain(chain.sites, ()) if chain.deterministic else chain)
+
+    def drawn(count: int) -> list[SharedChain]:
+        rngs = spawn(seed, 1 + replicates)
+        found = (shared_chain_of(law, weights, steps, count=count, seed=rng) for rng in rngs)
+        return [chain.on(device) for chain in found]
+
+    chains: list[Chain] = [*drawn(sites)]
+    if chains[0].deterministic:  # where no W is left nothing is shared, and sites cost little
+        sites = max(sites, ALONE)
+        chains = [BlockChain(chain.sites, ()) for chain in drawn(sites)]
     return SingularValueLaw(
         chains[0], squared, tolerance, tuple(chains[1:]), title, FEW_SITES / sites
     )
