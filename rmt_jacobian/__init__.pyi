@@ -25,6 +25,7 @@ from .cells import (
     cell_named as cell_named,
     gru as gru,
     gru_reset_after as gru_reset_after,
+    leaky as leaky,
     lstm as lstm,
     lstm_peephole as lstm_peephole,
     minimalrnn as minimalrnn,

@@ -15,6 +15,7 @@ from rmt_jacobian.cells.activations import (
     spelled,
 )
 from rmt_jacobian.cells.gru import gru, gru_cell, gru_reset_after, gru_reset_after_cell
+from rmt_jacobian.cells.leaky import leaky, leaky_cell
 from rmt_jacobian.cells.lstm import lstm, lstm_cell, lstm_peephole
 from rmt_jacobian.cells.minimalrnn import minimalrnn
 from rmt_jacobian.cells.numeric import (
@@ -24,7 +25,7 @@ from rmt_jacobian.cells.numeric import (
     compile_cell,
 )
 from rmt_jacobian.cells.parameters import BiasKind, Parameters, PreactivationParameters
-from rmt_jacobian.cells.specification import Cell, Preactivation, derivative
+from rmt_jacobian.cells.specification import Cell, Constant, Preactivation, derivative
 from rmt_jacobian.cells.vanilla import vanilla, vanilla_cell
 from rmt_jacobian.errors import ParameterError
 
@@ -34,6 +35,7 @@ __all__ = [
     "BiasKind",
     "Cell",
     "CompiledCell",
+    "Constant",
     "Parameters",
     "Point",
     "Preactivation",
@@ -50,6 +52,8 @@ __all__ = [
     "gru_reset_after",
     "gru_reset_after_cell",
     "hard_tanh",
+    "leaky",
+    "leaky_cell",
     "lstm",
     "lstm_cell",
     "lstm_peephole",
@@ -61,13 +65,15 @@ __all__ = [
 ]
 
 _CELLS = {
-    cell.name: cell for cell in (minimalrnn, vanilla, gru, gru_reset_after, lstm, lstm_peephole)
+    cell.name: cell
+    for cell in (minimalrnn, vanilla, leaky, gru, gru_reset_after, lstm, lstm_peephole)
 }
 CELL_NAMES = tuple(_CELLS)
 """The names of the cells that come with the package."""
 
 _FACTORIES = {
     "vanilla": vanilla_cell,
+    "leaky": leaky_cell,
     "gru": gru_cell,
     "gru-reset-after": gru_reset_after_cell,
     "lstm": lstm_cell,
@@ -140,9 +146,11 @@ def cell_and_parameters(cell: Cell | str, parameters: Point = None) -> tuple[Cel
     >>> cell, parameters = cell_and_parameters("vanilla", {"weight_std": 1.5})
     >>> cell.name, parameters.only.weight_std
     ('vanilla', 1.5)
+    >>> cell_and_parameters("leaky", {"leak": 0.25})[0].updates  # constants are numbers
+    (e/4 + 3*h/4,)
     """
     cell = cell_named(cell)
     if not isinstance(parameters, Parameters):
-        return cell, Parameters.of(cell, parameters)
+        parameters = Parameters.of(cell, parameters)
     parameters.check_cell(cell)
-    return cell, parameters
+    return cell.at(parameters.constants), parameters

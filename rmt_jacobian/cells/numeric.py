@@ -159,6 +159,11 @@ class CompiledCell:
 def compile_cell(cell: Cell) -> CompiledCell:
     """Return the cell's equations as functions on arrays.
 
+    Raises
+    ------
+    SpecificationError
+        If constants of the cell are symbols.
+
     Examples
     --------
     >>> import numpy as np
@@ -166,4 +171,7 @@ def compile_cell(cell: Cell) -> CompiledCell:
     >>> compile_cell(vanilla).update([np.ones(2)], [np.zeros(2)], np.ones(2))
     [array([0., 0.])]
     """
+    if cell.constants:
+        names = ", ".join(each.name for each in cell.constants)
+        raise SpecificationError(f"{cell.name} needs numbers for {names}: give cell.at({{...}})")
     return CompiledCell(cell)

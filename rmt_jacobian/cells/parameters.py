@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from rmt_jacobian.calls import named_arguments
-from rmt_jacobian.cells.specification import Cell, Preactivation
+from rmt_jacobian.cells.specification import Cell, Constant, Preactivation
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
 
@@ -88,6 +88,8 @@ class Parameters:
     absent
         Names of hyperparameters that the cell does not have, such as the weights of a preactivation
         without a source.
+    constants
+        Names and values of the constants of the cell.
 
     Examples
     --------
@@ -103,6 +105,7 @@ class Parameters:
     input_kind: InputKind = "gaussian"
     bias_kind: BiasKind = "redrawn"
     absent: tuple[str, ...] = ()
+    constants: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         InputLaw(self.input_variance, self.input_kind)  # its checks are ours
@@ -130,7 +133,7 @@ class Parameters:
             The cell whose preactivations name the groups.
         named, keywords
             ``weight_std``, ``input_std``, ``bias_mean``, ``bias_std`` for all groups, or
-            ``"group.weight_std"`` for one of them; ``input_variance``.  The cell's
+            ``"group.weight_std"`` for one of them; ``input_variance``; constants of the cell.  Its
             ``typical_parameters`` fill in what is left out; a name without a group replaces theirs
             in every group.
         input_kind
@@ -150,9 +153,11 @@ class Parameters:
                 "its name"
             )
         given = _numbers({**_named(named), **keywords})
+        constants = _constants_of(cell)
         _refuse_unknown(
-            cell.name, {each.name: _fields(each) for each in cell.preactivations}, given
-        )
+            cell.name, {each.name: _fields(each) for each in cell.preactivations},
+            tuple(each.name for each in constants), given,
+        )  # fmt: skip
         values = overlaid(dict(cell.typical_parameters), given)
         groups = tuple((each.name, _group(cell.name, each, values)) for each in cell.preactivations)
         if "input_variance" not in values:
@@ -164,7 +169,10 @@ class Parameters:
             for field in _GROUP_FIELDS
             if field not in _fields(each)
         )
-        return cls(groups, values["input_variance"], input_kind, bias_kind, absent)
+        chosen = tuple(
+            (each.name, each.checked(values.get(each.name, each.typical))) for each in constants
+        )
+        return cls(groups, values["input_variance"], input_kind, bias_kind, absent, chosen)
 
     def check_cell(self, cell: Cell) -> None:
         """Refuse a cell of other preactivations.
@@ -189,6 +197,12 @@ class Parameters:
                 f"these parameters are of another cell, with the preactivations {', '.join(own)}; "
                 f"{cell.name} has {', '.join(wanted)}: make them with "
                 f"Parameters.of({cell.name}, ...)"
+            )
+        named = [each.name for each in _constants_of(cell)]
+        if [name for name, _ in self.constants] != named:
+            raise ParameterError(
+                f"these parameters are of another cell: {cell.name} has the constants "
+                f"{', '.join(named) or 'none'}: make them with Parameters.of({cell.name}, ...)"
             )
 
     def __getitem__(self, name: str) -> PreactivationParameters:
@@ -242,7 +256,7 @@ class Parameters:
             update.weight_std?
         """
         given = _numbers({**_named(named), **values})
-        _refuse_unknown("", self._fields, given)
+        _refuse_unknown("", self._fields, tuple(name for name, _ in self.constants), given)
         input_variance = given.pop("input_variance", self.input_variance)
         groups = []
         for name, group in self.groups:
@@ -254,7 +268,10 @@ class Parameters:
             }
             _checked(name, own, given)
             groups.append((name, replace(group, **own)))
-        return replace(self, groups=tuple(groups), input_variance=input_variance)
+        constants = tuple((name, given.get(name, value)) for name, value in self.constants)
+        return replace(
+            self, groups=tuple(groups), input_variance=input_variance, constants=constants
+        )
 
     @property
     def _fields(self) -> dict[str, list[str]]:
@@ -273,7 +290,7 @@ class Parameters:
             for key, value in asdict(group).items()
             if f"{name}.{key}" not in self.absent
         }
-        return {**values, "input_variance": self.input_variance}
+        return {**values, "input_variance": self.input_variance, **dict(self.constants)}
 
 
 def _named(given: Mapping[str, float] | None) -> Mapping[str, float]:
@@ -321,10 +338,17 @@ def overlaid(values: Mapping[str, float], given: Mapping[str, float]) -> dict[st
     return {**kept, **given}
 
 
+def _constants_of(cell: Cell) -> tuple[Constant, ...]:
+    return (cell.symbolic or cell).constants
+
+
 def _refuse_unknown(
-    cell: str, groups: Mapping[str, Sequence[str]], values: Mapping[str, float]
+    cell: str,
+    groups: Mapping[str, Sequence[str]],
+    constants: Sequence[str],
+    values: Mapping[str, float],
 ) -> None:
-    known = [*_GROUP_FIELDS, "input_variance"]
+    known = [*_GROUP_FIELDS, "input_variance", *constants]
     known += [f"{group}.{field}" for group, fields in groups.items() for field in fields]
     for name in values:
         if name not in known:

@@ -10,7 +10,9 @@ of one state with respect to the last is then a polynomial in the W_k and in dia
 whose diagonal entries are the derivatives kept here.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -21,7 +23,7 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.activations import in_pieces
 from rmt_jacobian.errors import ParameterError, SpecificationError
 
-__all__ = ["Cell", "Preactivation", "Table", "derivative"]
+__all__ = ["Cell", "Constant", "Preactivation", "Table", "derivative"]
 
 # Expressions that look at more than one site, or at nothing that can be evaluated.
 _NOT_POINTWISE = (
@@ -70,6 +72,46 @@ class Preactivation:
         return self.source != 0
 
 
+@named_arguments
+@dataclass(frozen=True)
+class Constant:
+    """A number in the equations of a cell that is a hyperparameter, the same for all sites.
+
+    Attributes
+    ----------
+    symbol
+        That stands for it in sources and updates; its name is that of the hyperparameter.
+    typical
+        What it is where no value is given.
+    lowest, highest
+        Between which it may lie.
+
+    Examples
+    --------
+    >>> Constant(sp.Symbol("leak"), 0.5, lowest=0, highest=1).checked(2)
+    Traceback (most recent call last):
+    rmt_jacobian.errors.ParameterError: leak must lie between 0 and 1, not 2
+    """
+
+    symbol: sp.Symbol
+    typical: float
+    lowest: float = -math.inf
+    highest: float = math.inf
+
+    @property
+    def name(self) -> str:
+        """The name of the hyperparameter."""
+        return str(self.symbol)
+
+    def checked(self, value: float) -> float:
+        """Return a value, if it may be one."""
+        if not (math.isfinite(value) and self.lowest <= value <= self.highest):
+            raise ParameterError(
+                f"{self.name} must lie between {self.lowest:g} and {self.highest:g}, not {value:g}"
+            )
+        return float(value)
+
+
 def _expression(given: Any) -> sp.Expr:
     """Return an expression; text is never read as one."""
     try:
@@ -103,6 +145,10 @@ class Cell:
         The new value of each state, pointwise in states, preactivations and input.
     typical_parameters
         Hyperparameters of a known critical point, used where none are given.
+    constants
+        Numbers in sources and updates that are hyperparameters; :meth:`at` puts values in.
+    symbolic
+        The cell in which they were symbols, of one in which they are numbers.
 
     Raises
     ------
@@ -126,9 +172,11 @@ class Cell:
     preactivations: tuple[Preactivation, ...]
     updates: tuple[sp.Expr, ...]
     typical_parameters: tuple[tuple[str, float], ...] = ()
+    constants: tuple[Constant, ...] = ()
+    symbolic: "Cell | None" = None
 
     def __post_init__(self) -> None:
-        for name in ("states", "preactivations", "updates"):
+        for name in ("states", "preactivations", "updates", "constants"):
             if not isinstance(getattr(self, name), tuple):
                 raise SpecificationError(f"{name} of cell {self.name!r} must be a tuple: see gru")
         exact = tuple(in_pieces(_expression(update)) for update in self.updates)
@@ -142,7 +190,7 @@ class Cell:
         self._check_pointwise()
 
     def _check_names(self) -> None:
-        symbols = [*self.states, self.input, *self.gates]
+        symbols = [*self.states, self.input, *self.gates, *(each.symbol for each in self.constants)]
         if len(set(symbols)) < len(symbols):
             raise SpecificationError(
                 f"cell {self.name!r} uses a symbol twice: name states, input and "
@@ -159,7 +207,7 @@ class Cell:
                 )
 
     def _check_pointwise(self) -> None:
-        readable = set(self.states)
+        readable = {*self.states, *(each.symbol for each in self.constants)}
         for preactivation in self.preactivations:
             self._check_reads(f"source of {preactivation.name!r}", preactivation.source, readable)
             readable.add(preactivation.symbol)
@@ -205,6 +253,38 @@ class Cell:
             return
         names = repr(cell.name) if cell.name != self.name else f"another cell named {cell.name!r}"
         raise ParameterError(f"{what} is that of {names}, not of {self.name!r}: solve for it there")
+
+    def at(self, constants: Mapping[str, float] | Sequence[tuple[str, float]]) -> "Cell":
+        """Return the cell in which constants are numbers, exact decimals.
+
+        Parameters
+        ----------
+        constants
+            By name, or :attr:`Parameters.constants`; those that are left out have their typical
+            values.
+
+        Raises
+        ------
+        ParameterError
+            If a value is out of its domain.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import leaky
+        >>> leaky.at({"leak": 0.2}).updates
+        (e/5 + 4*h/5,)
+        """
+        cell = self.symbolic or self
+        if not cell.constants:
+            return self
+        given = dict(constants)
+        values = {c.name: c.checked(given.get(c.name, c.typical)) for c in cell.constants}
+        numbers = {each.symbol: sp.Rational(repr(values[each.name])) for each in cell.constants}
+        sources = (replace(each, source=each.source.subs(numbers)) for each in cell.preactivations)
+        updates = tuple(update.subs(numbers) for update in cell.updates)
+        return replace(
+            cell, preactivations=tuple(sources), updates=updates, constants=(), symbolic=cell
+        )
 
     @property
     def gates(self) -> tuple[sp.Symbol, ...]:

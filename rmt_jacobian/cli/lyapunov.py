@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rmt_jacobian.cells import Cell, Parameters
-    from rmt_jacobian.lyapunov import LyapunovExponents
+    from rmt_jacobian.lyapunov import LyapunovExponents, LyapunovLaw
     from rmt_jacobian.sampling import LyapunovSamples
 
 __all__ = ["lyapunov_command"]
@@ -56,7 +56,9 @@ def lyapunov_command(request: Request) -> None:
     """Sample the Lyapunov exponents of products of Jacobians and compare with theory.
 
     Theory is Newman's law for cells without gates, and the wave of many steps for gated ones. A
-    cell with several states has N exponents for each of them.
+    cell with several states has N exponents for each of them. With --tied it is that of networks
+    that keep their weights, from a ring of steps, with the dimension of the attractor after Kaplan
+    and Yorke and the rate at which it makes entropy.
     """
     asked, (cell, parameters) = request.options, request.point
     every = len(cell.states) * asked.width
@@ -69,15 +71,31 @@ def lyapunov_command(request: Request) -> None:
     import numpy as np
 
     quantiles = (np.arange(asked.most or every) + 0.5) / every
-    largest = _largest(cell, parameters)
-    theory, missing = _theory(request, quantiles)
+    law = _shared(request) if asked.tied else None
+    if law is None:
+        largest = _largest(cell, parameters)
+        theory, missing = _theory(request, quantiles)
+    else:
+        largest, theory, missing = law.largest, law.exponents_at(quantiles), ""
     sampled = None if asked.theory_only else _sampled(request)
-    isolated = _isolated(request)
-    found = _Exponents(quantiles, theory, missing, largest, sampled, isolated)
+    isolated = None if asked.tied else _isolated(request)
+    found = _Exponents(quantiles, theory, missing, largest, sampled, isolated, law)
     request.describe()
     request.say(*found.lines())
     request.draw(lambda: _figure(found, f"{cell.name}, {asked.weights} W"))
     request.write(found.content(), found.table())
+
+
+def _shared(request: Request) -> "LyapunovLaw":
+    """Return the law of the exponents of networks that keep their weights."""
+    from rmt_jacobian.lyapunov import lyapunov_law
+    from rmt_jacobian.mean_field import stationary
+
+    asked, (cell, parameters) = request.options, request.point
+    state = stationary(
+        cell, parameters, dynamics="tied", biases=asked.biases, seed=asked.seed, progress=True
+    )
+    return lyapunov_law(state, weights=request.ensemble, seed=asked.seed, progress=True)
 
 
 def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponents | None, str]":
@@ -132,6 +150,7 @@ class _Exponents:
     largest: float
     sampled: "LyapunovSamples | None"
     isolated: float | None = None
+    law: "LyapunovLaw | None" = None  # of networks that keep their weights
 
     @property
     def mean(self) -> "np.ndarray | None":
@@ -154,13 +173,31 @@ class _Exponents:
         shown = {name: values for name, values in columns.items() if values is not None}
         last = self.quantiles.size - 1
         rows = sorted({round(k * last / (_SHOWN - 1)) for k in range(_SHOWN)})
+        origin = "(1/2) log chi_1" if self.law is None else "half the log of the growth of m_1"
         return [
-            f"largest exponent by theory, (1/2) log chi_1: {self.largest:.6g}",
+            f"largest exponent by theory, {origin}: {self.largest:.6g}",
+            *self.chaos(),
             "".join(f"{name:>12}" for name in shown),
             *("".join(_entry(values[i]) for values in shown.values()) for i in rows),
             *cut(len(rows), last + 1, "exponents"),
             *self.notes(),
         ]
+
+    def chaos(self) -> list[str]:
+        """Return what the attractor is like."""
+        if self.law is None:
+            return []
+        return [
+            f"dimension of the attractor (Kaplan-Yorke) / N: {self.per_neuron[0]:.4g}",
+            f"entropy rate / N: {self.per_neuron[1]:.4g} nats a step",
+        ]
+
+    @property
+    def per_neuron(self) -> tuple[float, float]:
+        """D / N and h / N."""
+        assert self.law is not None
+        states = self.law.states
+        return states * self.law.dimension(), states * self.law.entropy_rate()
 
     def notes(self) -> list[str]:
         """Return what keeps theory and samples apart."""
@@ -179,8 +216,6 @@ class _Exponents:
                 f"the lowest exponent lies apart, at {self.isolated:.5f}: orthogonal W keep the "
                 "direction of the state"
             )
-        if self.sampled is not None and self.sampled.tied:
-            notes.append("the networks keep one W; theory is that of untied weights")
         if self.sampled is not None and self.sampled.spread > _SINGULAR:
             notes.append("some steps are singular to rounding: the lowest exponents are noise")
         return notes
@@ -209,7 +244,20 @@ class _Exponents:
             "theory_error": _listed(self.theory and self.theory.errors),
             "largest_theory": self.largest,
             "isolated_theory": self.isolated,
+            **self._of_shared_weights(),
         }
+
+    def _of_shared_weights(self) -> dict[str, Any]:
+        if self.law is None:
+            return {}
+        exponents = self.law.exponents[::-1]
+        return {
+            "largest": self.largest,
+            "kaplan_yorke_dimension": self.per_neuron[0],
+            "entropy_rate": self.per_neuron[1],
+            "cdf": [list(pair) for pair in zip(exponents.tolist(),
+                                               self.law.cdf(exponents).tolist(), strict=True)],
+        }  # fmt: skip
 
 
 def _listed(values: "np.ndarray | None") -> list[float | None] | None:

@@ -74,6 +74,7 @@ class Request:
             cell = cell_named(given["cell"])
             if "inputs" in given:
                 parameters = values.point_of(cell, given["inputs"], given["biases"])
+                cell = cell.at(parameters.constants)
         if "seed" in given:
             from rmt_jacobian.arrays import run_metadata
 

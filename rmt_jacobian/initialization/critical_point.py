@@ -206,10 +206,10 @@ def critical_initialization(
     >>> found.free, round(found.report.growth_rate, 6)
     (('candidate.weight_std',), 1.0)
     """
-    cell = cell_named(cell)
     check_counts(steps=steps)
     check_seed(seed, whole=True)
-    search = CriticalSearch.of(cell, fixed, free)
+    search = CriticalSearch.of(cell_named(cell), fixed, free)
+    cell = search.cell
     known = usual_initializations(cell, search.base.input_variance, steps)
     starts = starts_of(search, known, seed)
     of_search, of_answer = (np.random.SeedSequence((seed, k)) for k in range(2))

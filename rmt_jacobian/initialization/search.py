@@ -55,7 +55,8 @@ class CriticalSearch:
             raise ParameterError("give input_variance, the variance E[x^2] of the inputs")
         everything = Parameters.of(cell, {"weight_std": 1.0, "input_std": 1.0, **fixed})
         base = everything.with_values({"bias_std": 0.0, "bias_mean": 0.0, **fixed})
-        names = [name for name in base.named() if name != "input_variance"]
+        stays = {"input_variance", *dict(base.constants)}
+        names = [name for name in base.named() if name not in stays]
         given = {name for name in names if name in fixed}
         meant = _meant(cell, names, given, fixed, free)
         chosen = tuple(name for name in names if name in meant)
@@ -67,7 +68,7 @@ class CriticalSearch:
                 "a weight_std must be free, or the growth rate cannot be set: fix fewer parameters"
             )
         given |= {n for n in names if n.split(".")[-1] in fixed and n not in chosen}
-        return cls(cell, base, chosen, frozenset(given))
+        return cls(cell.at(base.constants), base, chosen, frozenset(given))
 
     @property
     def bounds(self) -> np.ndarray:

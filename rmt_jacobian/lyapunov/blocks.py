@@ -13,7 +13,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.mean_field import PairState, UntiedState
 from rmt_jacobian.pencils.blocks.chain import BlockChain
-from rmt_jacobian.pencils.blocks.untied import WeightsChoice, untied_history, weight_ensembles
+from rmt_jacobian.pencils.blocks.untied import WeightsChoice, own_ensembles, untied_history
 from rmt_jacobian.pencils.blocks.wave import BlockWave, LongBlockChain
 
 __all__ = ["block_exponents", "largest_exponent"]
@@ -129,13 +129,7 @@ def _long_chain(
     steps = 2 * memory + _COUNTED
     count = 2 ** round(math.log2(max(_FEWEST, draws / steps)))
     history = untied_history(state, steps, count=count, seed=seed)
-    ensembles = weight_ensembles(state.parameters, history.names, weights)
-    for name, each in ensembles.items():
-        if not math.isclose(each.variance, state.parameters[name].weight_std ** 2):
-            raise ParameterError(
-                f"the W of {name} states a scale of its own, {math.sqrt(each.variance):g}: give it "
-                f"as {name}.weight_std, so that the largest exponent is that of these weights"
-            )
+    ensembles = own_ensembles(state.parameters, history.names, weights)
     found = BlockChain.of(history, ensembles)
     chain = LongBlockChain(found.sites, found.ensembles, memory)
     while len(alive := chain.alive(2 * largest)) < chain.gates:

@@ -1,4 +1,4 @@
-r"""The law of the Lyapunov exponents of untied networks, with what follows from it.
+r"""The law of the Lyapunov exponents, with what follows from it.
 
 A share x of the exponents lies above :math:`\lambda(x)`, so that for N -> infinity
 
@@ -29,7 +29,15 @@ from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.laws.manners import Manners
 from rmt_jacobian.lyapunov.exponents import LyapunovExponents, lyapunov_exponents
-from rmt_jacobian.mean_field import Network, untied_law_of
+from rmt_jacobian.lyapunov.shared import shared_exponents
+from rmt_jacobian.mean_field import (
+    LawAtRest,
+    Network,
+    StationaryLaw,
+    TiedLaw,
+    law_of,
+    untied_law_of,
+)
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 
 __all__ = ["LyapunovLaw", "lyapunov_law"]
@@ -61,7 +69,8 @@ class LyapunovLaw(Manners):
 
     Notes
     -----
-    Assumes fresh bi-invariant W at every step, N -> infinity first, then T -> infinity.
+    Assumes bi-invariant W, N -> infinity first, then T -> infinity; W fresh at every step, or the
+    same where the stationary law is that of a network that keeps its weights.
     """
 
     title: str
@@ -90,6 +99,12 @@ class LyapunovLaw(Manners):
         top = self.largest + (self.exponents[0] - self.largest) * x / first
         found = np.where(x < first, top, inside)
         return np.where((x < 0) | (x > 1), np.nan, np.where(x > self.rank, -np.inf, found))[()]
+
+    def exponents_at(self, quantiles: ArrayLike) -> LyapunovExponents:
+        """Return the same with standard errors."""
+        x = np.asarray(quantiles, dtype=float)
+        errors = np.interp(x, self.quantiles, self.standard_errors)
+        return LyapunovExponents(x, np.asarray(self.at(x)), errors, "")
 
     def ppf(self, p: ArrayLike) -> np.ndarray:
         """Return the exponent below which a share p lies; nan for p outside [0, 1]."""
@@ -217,7 +232,7 @@ def lyapunov_law(
     seed: Seed = 0,
     progress: bool = False,
 ) -> LyapunovLaw:
-    """Return the law of the Lyapunov exponents of untied networks.
+    """Return the law of the Lyapunov exponents.
 
     Parameters
     ----------
@@ -235,7 +250,7 @@ def lyapunov_law(
     Raises
     ------
     HypothesisError
-        If the stationary law is that of a network that keeps its weights, or no exponent is finite.
+        If no exponent is finite.
     ConvergenceError
         If sites pass on their state for too many steps, or block the product.
 
@@ -249,7 +264,10 @@ def lyapunov_law(
     """
     if draws is not None:
         check_counts(draws=draws)
-    law = untied_law_of(network, parameters, what="the law of Lyapunov exponents")
+    asked = law_of(network, parameters)
+    if isinstance(asked, TiedLaw | LawAtRest):
+        return _of_shared_weights(asked, weights, draws, seed, progress=progress)
+    law = untied_law_of(asked, what="the law of Lyapunov exponents")
     if isinstance(seed, np.random.Generator):  # the same sites for all that is asked
         seed = int(seed.integers(2**63))
 
@@ -272,13 +290,39 @@ def lyapunov_law(
         between = np.linspace(shares[last], shares[last + 1], _FINER)
         rank = float(between[np.isfinite(known(between).exponents[1:])][-1])
         found = known(rank * shares)
-    named = weights if isinstance(weights, str) else "given"
     return LyapunovLaw(
-        f"{law.cell.name}, {named} W",
+        _title(law, weights),
         float(found.exponents[0]),
         rank * shares,
         found.exponents[1:],
         found.errors[1:],
         rank,
+        len(law.cell.states),
+    )
+
+
+def _title(law: StationaryLaw, weights: WeightsChoice) -> str:
+    return f"{law.cell.name}, {weights if isinstance(weights, str) else 'given'} W"
+
+
+def _of_shared_weights(
+    law: TiedLaw | LawAtRest, weights: WeightsChoice, draws: int | None, seed: Seed, *,
+    progress: bool,
+) -> LyapunovLaw:  # fmt: skip
+    rate = law.growth_rate if isinstance(law, TiedLaw) else law.spectral_radius**2
+    if not rate > 0:
+        raise HypothesisError("no exponent is finite: nothing is passed on; raise weight_std")
+    largest, title = math.log(rate) / 2, f"{_title(law, weights)}, shared"
+    found = shared_exponents(
+        law, weights, largest, draws=draws, seed=seed, progress=title if progress else None
+    )
+    order = np.argsort(found.above)
+    return LyapunovLaw(
+        title,
+        max(largest, float(found.exponents[-1])),
+        found.above[order],
+        found.exponents[order],
+        found.errors[order],
+        found.rank,
         len(law.cell.states),
     )

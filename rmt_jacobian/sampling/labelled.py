@@ -50,7 +50,7 @@ def _named(value: Any) -> Any:
 
 def _is_known(cell: Cell) -> bool:
     try:
-        return cell_named(cell.name) == cell
+        return cell_named(cell.name) == (cell.symbolic or cell)
     except ParameterError:
         return False
 

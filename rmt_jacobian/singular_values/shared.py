@@ -7,7 +7,7 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import LawAtRest, TiedLaw
 from rmt_jacobian.pencils.blocks.chain import BlockChain
 from rmt_jacobian.pencils.blocks.history import BlockHistory
-from rmt_jacobian.pencils.blocks.untied import WeightsChoice, weight_ensembles
+from rmt_jacobian.pencils.blocks.untied import WeightsChoice, own_ensembles
 from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.shared.chain import SharedChain
 from rmt_jacobian.singular_values.law import FEW_SITES, SingularValueLaw
@@ -16,7 +16,6 @@ __all__ = ["ALONE", "shared_chain_of", "shared_law_of"]
 
 ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 _MOST = 6_000  # self-energies, whose equation has as many unknowns
-_RELATIVE = 1e-9  # what a scale may be off by rounding
 
 
 def shared_chain_of(
@@ -42,14 +41,7 @@ def shared_chain_of(
     """
     path = law.history(steps, count=count, seed=seed)
     history = BlockHistory.of([sites.derivatives for sites in path], law.cell, path[0].weights)
-    ensembles = weight_ensembles(law.parameters, history.names, weights)
-    for name, each in ensembles.items():
-        own = law.parameters[name].weight_std ** 2
-        if abs(each.variance - own) > _RELATIVE * own:
-            raise ParameterError(
-                f"the W of {name} states a scale of its own, {each.variance**0.5:g}: give it as "
-                f"{name}.weight_std, so that the paths of the sites are those of these weights"
-            )
+    ensembles = own_ensembles(law.parameters, history.names, weights)
     chain = SharedChain.of(history, ensembles)
     if chain.blocks > _MOST:
         raise ParameterError(

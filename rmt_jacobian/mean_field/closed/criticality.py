@@ -208,7 +208,8 @@ def order_chaos_line(
         raise ParameterError(f"cannot solve for {solve_for!r}: choose one of {known}")
 
     def excess(value: float) -> float:
-        return site_law(cell, parameters.with_values(**{solve_for: value})).chi1 - 1
+        there = parameters.with_values({solve_for: value})
+        return site_law(cell.at(there.constants), there).chi1 - 1
 
     return [root.value for root in roots_in(excess, grid) if root.converged]
 

@@ -212,12 +212,12 @@ class SitesOnCircle:
 
     def lap(self, source_spectra: np.ndarray) -> Lap:
         """Drive the sites once around the circle by spectra of shape (V, G or 1, K, P/2 + 1)."""
-        gates, x = self._drive(source_spectra)
+        gates, x = self.drive(source_spectra)
         # Without memory the state is that of the step before.
         forgotten = 0 if self.cell.memory else self.period - 1
-        now = self._run(list(self.states), gates, x, forgotten)
+        now = self.run(list(self.states), gates, x, forgotten)
         states = np.empty((len(now), self.period, *gates.shape[2:]))
-        now = self._run(now, gates, x, 0, states)
+        now = self.run(now, gates, x, kept=states)
         self.states = np.stack([state + np.zeros(gates.shape[2:]) for state in now])
         require_bounded(self.cell, self.states)
         return Lap(self.cell, self.parameters, states, gates, x)
@@ -229,10 +229,10 @@ class SitesOnCircle:
         """
         if not self.cell.memory:
             return 0.0
-        gates, x = self._drive(source_spectra)
+        gates, x = self.drive(source_spectra)
         start = self.states[:, :1]
         start = np.concatenate([start, np.roll(start, 1, axis=-1)], axis=1)
-        end = self._run(list(start), gates, x, 0)
+        end = self.run(list(start), gates, x)
         before, after = (
             np.array([np.mean((each[i][0] - each[i][1]) ** 2) for i in self.cell.memory])
             for each in (start, end)
@@ -240,7 +240,7 @@ class SitesOnCircle:
         ratios = after[before > 0] / before[before > 0]
         return float(np.sqrt(ratios.max(initial=0.0)))
 
-    def _drive(self, source_spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def drive(self, source_spectra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the preactivations of all times, shape (K, P, V, G, share), and the inputs."""
         K, P, law = len(self.cell.gates), self.period, self.parameters.inputs
         shape = (self.groups, self.share, self.rng)
@@ -257,8 +257,8 @@ class SitesOnCircle:
         gates = gates + np.array(means).reshape(K, 1, 1, 1, 1)
         return gates, law.from_normal(x.astype(float))
 
-    def _run(
-        self, now: list[np.ndarray], gates: np.ndarray, x: np.ndarray, first: int,
+    def run(
+        self, now: list[np.ndarray], gates: np.ndarray, x: np.ndarray, first: int = 0,
         kept: np.ndarray | None = None,
     ) -> list[np.ndarray]:  # fmt: skip
         """Run from a time to the end of the lap, and keep the states before each step."""

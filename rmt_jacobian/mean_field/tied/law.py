@@ -24,6 +24,7 @@ from rmt_jacobian.mean_field.stationary_law import (
 )
 from rmt_jacobian.mean_field.tied.growth import Paths, TiedGrowth, tied_growth
 from rmt_jacobian.mean_field.tied.paths import PATH_GROUPS, site_paths
+from rmt_jacobian.mean_field.tied.periodic import periodic_paths
 from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState
 
 __all__ = ["LawAtRest", "TiedLaw"]
@@ -99,6 +100,19 @@ class TiedLaw(StationaryLaw):
         """
         check_counts(steps=steps, count=count)
         return site_paths(self.steady, steps, count=count, seed=seed, groups=1)
+
+    def period(self, steps: int, *, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
+        """Return the same sites at T successive steps, of which the first follows the last.
+
+        Parameters
+        ----------
+        steps
+            T, even; many correlation times.
+        count, seed
+            How many sites, and what is random.
+        """
+        check_counts(steps=steps, count=count)
+        return periodic_paths(self.steady, steps, count=count, seed=seed)
 
     def growth(self, steps: int, *, sites: int = _PATHS, seed: Seed = 0) -> TiedGrowth:
         """Return the mean squared singular value of 1, ..., T steps of the network.
@@ -240,6 +254,10 @@ class LawAtRest(StationaryLaw):
         """
         check_counts(steps=steps, count=count)
         return [self.sites(count, seed)] * steps
+
+    def period(self, steps: int, *, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
+        """Return sites at T successive steps, which are all the same; arguments as there."""
+        return self.history(steps, count=count, seed=seed)
 
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
         count = _SITES if count is None else count

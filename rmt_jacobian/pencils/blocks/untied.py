@@ -18,10 +18,13 @@ from rmt_jacobian.pencils.ensembles import BiInvariant, ensemble
 __all__ = [
     "ProductMoments",
     "WeightsChoice",
+    "own_ensembles",
     "product_moments_of",
     "untied_history",
     "weight_ensembles",
 ]
+
+_RELATIVE = 1e-9  # what a scale may be off by rounding
 
 WeightsChoice: TypeAlias = str | BiInvariant | Mapping[str, str | BiInvariant]
 
@@ -56,6 +59,27 @@ def weight_ensembles(
             raise ParameterError(f"weights are missing for {', '.join(missing)}: name one for each")
         return {name: ensemble(weights[name], parameters[name].weight_std) for name in names}
     return {name: ensemble(weights, parameters[name].weight_std) for name in names}
+
+
+def own_ensembles(
+    parameters: Parameters, names: tuple[str, ...], weights: WeightsChoice
+) -> dict[str, BiInvariant]:
+    """Return the same where the law of the sites is that of these weights.
+
+    Raises
+    ------
+    ParameterError
+        If an ensemble is missing, or states another scale than its group.
+    """
+    found = weight_ensembles(parameters, names, weights)
+    for name, each in found.items():
+        own = parameters[name].weight_std ** 2
+        if abs(each.variance - own) > _RELATIVE * own:
+            raise ParameterError(
+                f"the W of {name} states a scale of its own, {each.variance**0.5:g}: give it as "
+                f"{name}.weight_std, so that the states are those of these weights"
+            )
+    return found
 
 
 def untied_history(

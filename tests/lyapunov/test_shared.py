@@ -1,0 +1,114 @@
+"""Lyapunov laws of networks that keep their weights."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rmt_jacobian.cells import Parameters, vanilla
+from rmt_jacobian.eigenvalues import eigenvalue_law
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.lyapunov import lyapunov_law
+from rmt_jacobian.lyapunov.shared import ring_of
+from rmt_jacobian.mean_field import stationary
+from rmt_jacobian.mean_field.tied.circle import lagged
+from rmt_jacobian.mean_field.tied.periodic import periodic_paths, wrapped
+from rmt_jacobian.pencils.ensembles import GaussianWeights
+from rmt_jacobian.sampling import sample_lyapunov
+
+
+@pytest.fixture(scope="module")
+def chaos():
+    """The leaky network of Clark (2026), g = 3 and delta = 1/2."""
+    return stationary("leaky", {"weight_std": 3, "leak": 0.5, "input_std": 0}, dynamics="tied")
+
+
+@pytest.fixture(scope="module")
+def chaotic_law(chaos):
+    return lyapunov_law(chaos, weights="gaussian")
+
+
+def test_leaky_chaos_is_that_of_clark(chaotic_law):
+    # Table of Clark (2026), per unit of time, which is two steps.
+    times = np.array([-2.2863, -1.5363, -1.0863, -0.4863, 0.0, 0.1297])
+    cdf = np.array([0.0961, 0.2805, 0.6523, 0.8403, 0.9562, 0.9835])
+    np.testing.assert_allclose(chaotic_law.cdf(times / 2), cdf, atol=0.006)
+    assert chaotic_law.largest == pytest.approx(0.2161 / 2, abs=0.004)
+    assert chaotic_law.dimension() == pytest.approx(0.0893, rel=0.06)
+    assert chaotic_law.entropy_rate() == pytest.approx(0.00229, rel=0.1)
+
+
+def test_fresh_weights_would_be_far_off(chaotic_law):
+    fresh = lyapunov_law("leaky", {"weight_std": 3, "leak": 0.5, "input_std": 0},
+                         weights="gaussian")  # fmt: skip
+    assert fresh.dimension() > 2 * chaotic_law.dimension()
+
+
+def test_a_network_at_rest_has_the_moduli_of_its_eigenvalues():
+    law = stationary("gru", {"weight_std": 2, "input_std": 0.5, "bias_std": 0.3},
+                     dynamics="at_rest")  # fmt: skip
+    found = lyapunov_law(law, weights="gaussian", draws=2**14)
+    radial = eigenvalue_law(law, weights="gaussian")
+    angles = np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
+    for exponent in found.ppf([0.1, 0.3, 0.5, 0.7, 0.9]):
+        circle = math.exp(exponent) * angles  # the law of Gauss: how many lie inside
+        inside = np.mean(circle * radial.resolvent(circle)).real
+        assert found.cdf(exponent) == pytest.approx(inside, abs=0.02)
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize(
+    ("cell", "values"),
+    [("gru", {"input_std": 0.6, "update.bias_mean": 1.0}), ("lstm", {"input_std": 0.7})],
+)
+def test_laws_are_those_of_sampled_networks(cell, values, weights):
+    state = stationary(cell, values, dynamics="tied")
+    law = lyapunov_law(state, weights=weights, draws=2**13)
+    sampled = sample_lyapunov(cell, values, weights=weights, width=128, steps=600, samples=2,
+                              tied=True, seed=1)  # fmt: skip
+    exponents = np.sort(sampled.exponents.ravel())
+    empirical = (np.arange(exponents.size) + 0.5) / exponents.size
+    assert np.max(np.abs(law.cdf(exponents) - empirical)) < 0.05
+
+
+def test_vanilla_networks_have_the_law_of_fresh_weights():
+    values = {"weight_std": 1.5, "input_std": 0.5}
+    shared = lyapunov_law(stationary("vanilla", values, dynamics="tied"), weights="gaussian",
+                          draws=2**15)  # fmt: skip
+    fresh = lyapunov_law("vanilla", values, weights="gaussian")
+    x = fresh.ppf(np.linspace(0.05, 0.95, 19))
+    np.testing.assert_allclose(shared.cdf(x), fresh.cdf(x), atol=0.015)
+
+
+def test_periodic_paths_have_the_covariances_of_the_steady_state(chaos):
+    path = periodic_paths(chaos.steady, 64, count=2048, seed=3)
+    e = np.array([sites.gates[0] for sites in path])
+    lags = np.array([np.mean(e * np.roll(e, -lag, axis=0)) for lag in range(9)])
+    np.testing.assert_allclose(lags, chaos.steady.preactivation_covariances[0, :9], rtol=0.03)
+    np.testing.assert_allclose(path[-1].next_states[0], path[0].states[0], atol=1e-8)
+
+
+def test_wrapped_spectra_are_those_of_the_copies():
+    P, T = 64, 16
+    C = 2 + 0.5 ** np.arange(P // 2 + 1)
+    whole = np.concatenate([C, C[-2:0:-1]])
+    found = lagged(wrapped(np.fft.rfft(whole).real, P, T), T)
+    copies = [sum(0.5 ** abs(lag + n * T) for n in (-2, -1, 0, 1, 2)) for lag in range(T // 2 + 1)]
+    np.testing.assert_allclose(found, 2 + np.array(copies), atol=1e-6)
+
+
+def test_other_scales_and_no_weights_are_refused(chaos):
+    with pytest.raises(ParameterError, match="states a scale of its own"):
+        lyapunov_law(chaos, weights=GaussianWeights(2.0))
+    with pytest.raises(ParameterError, match="too few"):
+        lyapunov_law(chaos, weights="gaussian", draws=100)
+    silent = stationary("minimalrnn", {"weight_std": 0.0, "input_std": 1.0}, dynamics="tied")
+    with pytest.raises(ParameterError, match="without weights"):
+        ring_of(silent, "gaussian", steps=32, sites=32, seed=0)
+
+
+def test_a_cell_without_memory_needs_one_lap():
+    law = stationary(vanilla, Parameters.of(vanilla, weight_std=1.2, input_std=0.3),
+                     dynamics="tied")  # fmt: skip
+    path = periodic_paths(law.steady, 8, count=64)
+    np.testing.assert_allclose(path[-1].next_states[0], path[0].states[0], atol=1e-12)
