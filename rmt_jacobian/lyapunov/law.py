@@ -28,6 +28,7 @@ from rmt_jacobian.cells import Point
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.laws.manners import Manners
+from rmt_jacobian.lyapunov.at_rest import exponents_at_rest
 from rmt_jacobian.lyapunov.exponents import LyapunovExponents, lyapunov_exponents
 from rmt_jacobian.lyapunov.shared import shared_exponents
 from rmt_jacobian.mean_field import (
@@ -313,9 +314,12 @@ def _of_shared_weights(
     if not rate > 0:
         raise HypothesisError("no exponent is finite: nothing is passed on; raise weight_std")
     largest, title = math.log(rate) / 2, f"{_title(law, weights)}, shared"
-    found = shared_exponents(
-        law, weights, largest, draws=draws, seed=seed, progress=title if progress else None
-    )
+    if isinstance(law, LawAtRest) or law.steady.frozen:
+        found = exponents_at_rest(law, weights, seed=seed)
+    else:
+        found = shared_exponents(
+            law, weights, largest, draws=draws, seed=seed, progress=title if progress else None
+        )
     order = np.argsort(found.above)
     return LyapunovLaw(
         title,

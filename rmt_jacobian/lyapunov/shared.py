@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.errors import ConvergenceError, ParameterError
-from rmt_jacobian.mean_field import LawAtRest, TiedLaw
+from rmt_jacobian.mean_field import TiedLaw
 from rmt_jacobian.pencils.blocks.history import BlockHistory
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice, own_ensembles
 from rmt_jacobian.pencils.shared.ring import Ring, RingState
@@ -21,8 +21,8 @@ from rmt_jacobian.pencils.shared.ring_sites import RingSites
 
 __all__ = ["SharedExponents", "ring_of", "shared_exponents"]
 
-_SHORTEST, _LONGEST, _TIMES = 32, 128, 8  # steps of the ring, and correlation times
-_ENTRIES = 2**21  # of all site matrices of a ring
+_SHORTEST, _LONGEST, _TIMES = 32, 96, 8  # steps of the ring, and correlation times
+_WORK = 2**29  # (1 + K)^2 T^3 of all sites
 _FEWEST, _MOST = 64, 512  # sites
 _STEP, _LEAST_STEP = 0.03, 1e-4  # of the share above, between two exponents; of exponents
 _ENDS = 2e-3  # shares at which the table ends
@@ -53,9 +53,7 @@ class SharedExponents:
     rank: float
 
 
-def ring_of(
-    law: TiedLaw | LawAtRest, weights: WeightsChoice, *, steps: int, sites: int, seed: Seed
-) -> Ring:
+def ring_of(law: TiedLaw, weights: WeightsChoice, *, steps: int, sites: int, seed: Seed) -> Ring:
     """Return the ring of a network.
 
     Parameters
@@ -70,15 +68,18 @@ def ring_of(
     path = law.period(steps, count=sites, seed=seed)
     history = BlockHistory.of([each.derivatives for each in path], law.cell, path[0].weights)
     ensembles = own_ensembles(law.parameters, history.names, weights)
-    dead = [k for k, name in enumerate(history.names) if ensembles[name].variance == 0]
-    history = history.without(dead)
+    history = history.without(
+        [k for k, name in enumerate(history.names) if ensembles[name].variance == 0]
+    )
+    if history.names:
+        history = history.without(RingSites.of(history).silent)
     if not history.names:
         raise ParameterError("without weights nothing is passed on: give weight_std above 0")
     return Ring(RingSites.of(history), tuple(ensembles[name] for name in history.names))
 
 
 def shared_exponents(
-    law: TiedLaw | LawAtRest,
+    law: TiedLaw,
     weights: WeightsChoice,
     largest: float,
     *,
@@ -91,7 +92,7 @@ def shared_exponents(
     Parameters
     ----------
     law
-        The stationary law.
+        The stationary law, of a network that moves.
     weights
         As in :func:`.lyapunov_law`.
     largest
@@ -106,10 +107,11 @@ def shared_exponents(
     ConvergenceError
         If no solution is found.
     """
-    time = law.correlation_time if isinstance(law, TiedLaw) else 0.0
-    steps = 2 * math.ceil(min(_LONGEST, max(_SHORTEST, _TIMES * time)) / 2)
-    size = (steps * sum(each.reads_state for each in law.cell.preactivations)) ** 2
-    sites = min(_MOST, max(_FEWEST, _ENTRIES // size)) if draws is None else draws // steps
+    K = sum(each.reads_state for each in law.cell.preactivations)
+    time = min(_LONGEST / math.sqrt(K), max(_SHORTEST, _TIMES * law.correlation_time))
+    steps = 2 * math.ceil(time / 2)
+    work = (1 + K) ** 2 * steps**3
+    sites = min(_MOST, max(_FEWEST, _WORK // work)) if draws is None else draws // steps
     if sites < _GROUPS:
         raise ParameterError(f"{sites} sites on a ring of {steps} steps are too few: give draws of "
                              f"at least {_GROUPS * steps}")  # fmt: skip
@@ -123,8 +125,10 @@ def shared_exponents(
     exponents = np.array([each.exponent for each in states])
     shares = np.array([each.above for each in states])
     slopes = np.abs(np.gradient(shares, exponents))
+    speeds = np.gradient(np.array([each.unknowns for each in states]), exponents, axis=0)
+    errors = np.array([each.error(v) for each, v in zip(states, speeds, strict=True)])
     with np.errstate(divide="ignore"):
-        errors = np.array([each.error for each in states]) / slopes
+        errors = errors / slopes
     full = shares[0] >= 1 - 2 * _ENDS
     return SharedExponents(exponents, shares, errors, 1.0 if full else float(shares[0]))
 
@@ -161,9 +165,10 @@ class _Walk:
         """Go on until few exponents are left, or those that are do not change."""
         found: list[RingState] = []
         step, farthest = _FIRST, here.exponent - _FARTHEST
+        speed = np.zeros_like(here.unknowns)
         while left(here) > _ENDS and here.exponent > farthest:
             there = self.ring.state(
-                here.exponent + sign * step, here.unknowns + sign * step * here.speed
+                here.exponent + sign * step, here.unknowns + sign * step * speed
             )
             self.bar.update()
             fallen = left(here) - left(there.value) if there.converged else math.nan
@@ -173,6 +178,7 @@ class _Walk:
                     return self._ended(found, left(here))
                 continue
             found.append(there.value)
+            speed = sign * (there.value.unknowns - here.unknowns) / step
             here = there.value
             wanted = min(_STEP, left(here) / 2)
             step = min(2 * step, max(step / 2, step * wanted / max(fallen, 1e-300)))

@@ -35,6 +35,7 @@ from rmt_jacobian.mean_field.averages.bends import (
 from rmt_jacobian.mean_field.averages.factors import with_all_digits
 from rmt_jacobian.mean_field.averages.jumps import jumps_of
 from rmt_jacobian.mean_field.averages.kinked_sums import along_one_sum
+from rmt_jacobian.mean_field.averages.waves import waves_in
 
 __all__ = [
     "Laws",
@@ -99,6 +100,8 @@ def expression_average(
     if is_gentle(expression):
         rule = _normal_rule(mean, variance)
         return rule.average(values(rule.nodes))
+    if not order and (waves := waves_in(expression, symbol)) and waves.wide(variance):
+        return float(waves.averages(mean, variance))
     return panel_average(values, mean, variance, bends_in(expression, symbol, mean, variance)).value
 
 
@@ -138,6 +141,9 @@ def pair_expression_average(
     if is_gentle(one) and is_gentle(two):
         rule = _bivariate_rule(mean, variance, correlation)
         return rule.average(f(rule.first) * g(rule.second))
+    waves = [waves_in(each, symbol) for each in (one, two)]
+    if waves[0] and waves[1] and max(each.wide(variance) for each in waves if each):
+        return float(waves[0].pair_averages(waves[1], mean, variance, correlation))
     left, right = (gaussian_function(part, symbol, mean, variance) for part in (one, two))
     return pair_average(left, right, correlation).value
 

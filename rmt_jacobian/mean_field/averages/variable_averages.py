@@ -25,6 +25,7 @@ from rmt_jacobian.mean_field.averages.quadrature import (
     gaussian_function,
     pair_expression_average,
 )
+from rmt_jacobian.mean_field.averages.waves import waves_in
 
 __all__ = ["VariableAverages", "VariableLaw"]
 
@@ -113,6 +114,9 @@ class VariableAverages:
             averages = partial(self._on_nodes, symbol, law, sides)
         else:
             sides = self._on_one_variable(law, sides)
+            known = _of_waves(symbol, sides, means, self.variance(law), law.correlation)
+            if known is not None:
+                return known[places].reshape(law.means.shape)
             pair = self._pair_of_functions(symbol, law, sides, means)
             averages = partial(self._on_panels, symbol, law, sides, pair)
         many = len(means) > _MANY and law.variance > 0
@@ -217,3 +221,15 @@ def _sums(weights: list[np.ndarray], values: np.ndarray) -> tuple[np.ndarray, np
     weighted = values * np.concatenate([each.ravel() for each in weights])
     first = np.cumsum(sizes) - sizes
     return np.add.reduceat(weighted, first), np.add.reduceat(np.abs(weighted), first)
+
+
+def _of_waves(
+    symbol: sp.Symbol, sides: tuple[sp.Expr, ...], means: np.ndarray, variance: float, c: float
+) -> np.ndarray | None:
+    """Return averages of sines and cosines of a wide variable; None of anything else."""
+    waves = [found for side in sides if (found := waves_in(side, symbol))]
+    if len(waves) < len(sides) or not any(each.wide(variance) for each in waves):
+        return None
+    if len(waves) == 1:
+        return waves[0].averages(means, variance)
+    return waves[0].pair_averages(waves[1], means, variance, c)

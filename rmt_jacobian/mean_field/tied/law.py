@@ -255,10 +255,6 @@ class LawAtRest(StationaryLaw):
         check_counts(steps=steps, count=count)
         return [self.sites(count, seed)] * steps
 
-    def period(self, steps: int, *, count: int = _SITES, seed: Seed = 0) -> list[Sites]:
-        """Return sites at T successive steps, which are all the same; arguments as there."""
-        return self.history(steps, count=count, seed=seed)
-
     def sites(self, count: int | None = None, seed: Seed = 0) -> Sites:  # noqa: D102
         count = _SITES if count is None else count
         check_counts(count=count)

@@ -29,7 +29,7 @@ from rmt_jacobian.mean_field.tied.circle import (
 )
 from rmt_jacobian.mean_field.tied.state import TiedSteadyState
 
-__all__ = ["PATH_GROUPS", "at_rest", "site_paths"]
+__all__ = ["PATH_GROUPS", "site_paths"]
 
 PATH_GROUPS = 8  # of sites, independent of each other but for the spectra that drive them
 _LEAST_PAST, _MOST_PAST, _TIMES = 32, 256, 4  # steps of the past, and correlation times
@@ -90,14 +90,14 @@ def site_paths(
         raise ParameterError(f"{count} paths of sites are too few: ask for at least {least}")
     rng = generator(seed)
     if steady.frozen:  # what does not move is the same at all steps
-        return [at_rest(steady, count, rng)] * steps
+        return [_at_rest(steady, count, rng)] * steps
     past = math.ceil(min(_MOST_PAST, max(_LEAST_PAST, _TIMES * steady.correlation_time)))
     lap = _lap(steady, past + steps, count, groups, rng)
     parts = [_future(steady, lap, group, past, steps, rng) for group in range(groups)]
     return [_joined([part[t] for part in parts]) for t in range(steps)]
 
 
-def at_rest(steady: TiedSteadyState, count: int, rng: np.random.Generator) -> Sites:
+def _at_rest(steady: TiedSteadyState, count: int, rng: np.random.Generator) -> Sites:
     """Return new sites of a network that has come to a standstill.
 
     Preactivations are drawn anew; a site starts from the states of one that has about the same

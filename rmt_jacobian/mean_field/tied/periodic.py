@@ -3,10 +3,9 @@
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, generator
-from rmt_jacobian.errors import ConvergenceError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError
 from rmt_jacobian.mean_field.sites.weighted import Sites
 from rmt_jacobian.mean_field.tied.circle import SitesOnCircle, lagged, require_bounded
-from rmt_jacobian.mean_field.tied.paths import at_rest
 from rmt_jacobian.mean_field.tied.state import TiedSteadyState
 
 __all__ = ["periodic_paths"]
@@ -34,6 +33,8 @@ def periodic_paths(
 
     Raises
     ------
+    HypothesisError
+        If the network stands still.
     ConvergenceError
         If the steady state did not converge, or sites do not forget where they began.
 
@@ -48,7 +49,9 @@ def periodic_paths(
     steady.require_converged()
     rng = generator(seed)
     if steady.frozen:
-        return [at_rest(steady, count, rng)] * steps
+        raise HypothesisError(
+            f"{steady.cell.name} stands still: its sites have no paths, take one step"
+        )
     cell, parameters = steady.cell, steady.parameters
     circle = SitesOnCircle(
         cell, parameters, steady.inputs, steps, 1, count, rng,

@@ -8,7 +8,7 @@ A product of T Jacobians is closed into a ring, on which
 
 :math:`\nu` the law of the exponents, so that the share above :math:`\lambda` is minus its
 derivative.  With all that a site does, :math:`\mathcal T` of :mod:`.ring_sites`, the determinant is
-:math:`\det(1 - zAP) \det(1 - W \mathcal T)`, with the same W at all T places.  Its self-energies
+:math:`\det D \, \det(1 - W \mathcal T)`, with the same W at all T places.  Its self-energies
 are T x T matrices that are circulant, as statistics are the same at all times: for every W and
 frequency two numbers p and q, and a site counts by :math:`M = q \mathcal T p` alone,
 
@@ -34,17 +34,18 @@ import numpy as np
 
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.ensembles import BiInvariant, OrthogonalWeights
-from rmt_jacobian.pencils.shared.ring_sites import RingSites, Transfers, fourier_basis
-from rmt_jacobian.pencils.shared.ring_sums import RingSums, ring_drift, ring_sums
+from rmt_jacobian.pencils.shared.ring_sites import RingSites, RingSystem, fourier_basis
+from rmt_jacobian.pencils.shared.ring_sums import RingSums, ring_sums
 from rmt_jacobian.solvers import Solution
 
 __all__ = ["Ring", "RingState"]
 
 _PORTION_BYTES = 2**22  # of one array of site matrices
 _GROUPS = 16  # of sites, at least, whose scatter is the error
-_SWEEPS, _EXACT, _STRIDE = 60, 1e-9, 1.0  # of Newton's method
-_DAMPED = 12  # steps of plain iteration, where nothing is known
-_GAUGE = 1e-10  # relative size of a direction that changes nothing
+_SWEEPS, _EXACT, _STRIDE, _WORSE = 40, 1e-7, 1.0, 2.0  # of Newton's method
+# Sites whose memory keeps about e^lambda round: what is put up with, and sweeps without a gain.
+_ROUNDED, _PATIENCE = 1e-5, 3
+_DAMPED = (12, 50, 150)  # steps of plain iteration, where nothing is known
 _REMEDY = "the equation of the ring has no solution nearby: take more sites, or more steps"
 
 Result = TypeVar("Result")
@@ -60,27 +61,32 @@ class RingState:
         :math:`\lambda`.
     unknowns
         :math:`\log p^2` and then :math:`\log q^2`, by W and frequency.
-    speed
-        Their derivative in :math:`\lambda`.
     shares
         y, by W and frequency.
     above
         The share of exponents that are larger.
-    samples
-        What each of some groups of sites by itself makes of it, to first order.
+    of_groups, pulls
+        The same of each of some groups of sites by itself, at the same unknowns, and how much less
+        it would be for each unit that these change in :math:`\lambda`.
     """
 
     exponent: float
     unknowns: np.ndarray
-    speed: np.ndarray
     shares: np.ndarray
     above: float
-    samples: np.ndarray
+    of_groups: np.ndarray
+    pulls: np.ndarray
 
-    @property
-    def error(self) -> float:
-        """The standard error of the share above, from the number of sites."""
-        return float(np.std(self.samples, ddof=1) / np.sqrt(len(self.samples)))
+    def error(self, speed: np.ndarray) -> float:
+        r"""Return the standard error of the share above, from the number of sites.
+
+        Parameters
+        ----------
+        speed
+            The derivative of the unknowns in :math:`\lambda`.
+        """
+        samples = self.of_groups - self.pulls @ speed
+        return float(np.std(samples, ddof=1) / np.sqrt(len(samples)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +102,13 @@ class _Linearised:
         return float(np.max(np.abs(self.residual)))
 
     def solved(self, right: np.ndarray) -> np.ndarray:
-        """Return the least change of the unknowns that makes up for a change of what is left."""
-        return np.asarray(-np.linalg.lstsq(self.matrix, right, rcond=_GAUGE)[0])
+        """Return the change of the unknowns that makes up for a change of what is left.
+
+        One that multiplies all p by a factor and divides all q by it changes nothing, and is none.
+        """
+        gauge = np.repeat([1.0, -1.0], len(right) // 2)
+        rows = np.vstack([self.matrix, gauge])
+        return np.asarray(-np.linalg.lstsq(rows, np.append(right, 0.0), rcond=None)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,30 +127,37 @@ class Ring:
     ensembles: tuple[BiInvariant, ...]
 
     @cached_property
-    def _mode(self) -> np.ndarray:
-        """Which unknown belongs to each row of a site matrix, shape (K T,)."""
-        _, frequencies = fourier_basis(self.sites.steps)
-        first = np.arange(self.sites.gates)[:, None] * (frequencies[-1] + 1)
-        return np.asarray((first + frequencies).ravel())
+    def _frequencies(self) -> np.ndarray:
+        return fourier_basis(self.sites.steps)[1]
 
     @property
     def modes(self) -> int:
-        """How many numbers p there are."""
-        return int(self._mode[-1]) + 1
+        """How many numbers p there are: for every W and frequency one."""
+        return self.sites.gates * (int(self._frequencies[-1]) + 1)
+
+    def _over(self, kinds: int) -> np.ndarray:
+        """Return 1 where a row of a site matrix has a frequency, shape (modes, rows)."""
+        counts = (np.arange(self._frequencies[-1] + 1)[:, None] == self._frequencies).astype(float)
+        return np.kron(np.eye(kinds), counts)
 
     @cached_property
-    def _rows(self) -> np.ndarray:
-        """1 where a row belongs to an unknown, shape (modes, K T)."""
-        return (np.arange(self.modes)[:, None] == self._mode).astype(float)
+    def _gate_rows(self) -> np.ndarray:
+        return self._over(self.sites.gates)
 
     @cached_property
-    def _counts(self) -> np.ndarray:
-        """How many rows every unknown has."""
-        return np.asarray(self._rows.sum(axis=1))
+    def _source_rows(self) -> np.ndarray:
+        return self._over(self.sites.sources)
+
+    @cached_property
+    def _reads(self) -> np.ndarray:
+        """1 where a mode of a W is one of a source, shape (modes of W, modes of sources)."""
+        read = np.array(self.sites.read)[:, None] == np.arange(self.sites.sources)
+        return np.kron(read.astype(float), np.eye(int(self._frequencies[-1]) + 1))
 
     @cached_property
     def _portions(self) -> list[RingSites]:
-        size = (self.sites.gates * self.sites.steps) ** 2 * 8
+        variables = 2 * (self.sites.states + len(self.sites.chained))
+        size = (variables * self.sites.steps) ** 2 * 8
         share = max(1, min(_PORTION_BYTES // size, self.sites.count // _GROUPS))
         return [self.sites.part(slice(k, k + share)) for k in range(0, self.sites.count, share)]
 
@@ -154,36 +172,63 @@ class Ring:
             Unknowns nearby; by default what a few steps of plain iteration lead to.
         """
         scale = float(np.exp(-exponent))
-        transfers = _mapped(lambda part: part.transfers(scale), self._portions)
-        x = self._from_nothing(transfers) if start is None else start
-        size, sweep = np.inf, 0
-        for sweep in range(1, _SWEEPS + 1):
-            sums = self._sums(transfers, x)
-            here = self._linearised(x, sums)
-            size = here.size
-            if size <= _EXACT:
-                return Solution(self._found(exponent, x, transfers, sums, here), True, size, sweep)
-            if not np.isfinite(size):
+        systems = _mapped(lambda part: part.system(scale), self._portions)
+        if start is not None:
+            return self._newton(exponent, systems, start)
+        x = np.zeros(2 * self.modes)
+        found = None
+        for damped in _DAMPED:
+            x = self._iterated(systems, x, damped)
+            found = self._newton(exponent, systems, x)
+            if found.converged:
                 break
-            step = here.solved(here.residual)
-            x = x + step * min(1.0, _STRIDE / max(float(np.max(np.abs(step))), 1e-300))
-        lost = np.full(self.modes, np.nan)
-        return Solution(
-            RingState(exponent, x, lost, lost, np.nan, lost), False, size, sweep, _REMEDY
-        )
+        assert found is not None
+        return found
 
-    def _roots(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return p and q of every row."""
-        spread, cost = np.exp(x.reshape(2, -1) / 2)
-        return spread[self._mode], cost[self._mode]
+    def _newton(
+        self, exponent: float, systems: list[RingSystem], x: np.ndarray
+    ) -> Solution[RingState]:
+        size, sweep, before, step, best = np.inf, 0, x, np.zeros_like(x), (np.inf, 0)
+        for sweep in range(1, _SWEEPS + 1):
+            sums = self._sums(systems, x)
+            here = self._linearised(x, sums)
+            if not np.isfinite(here.size) or here.size > _WORSE * size:
+                if not np.any(step):
+                    break
+                step = step / 4  # it went too far
+                x = before + step
+                continue
+            size = here.size
+            best = min(best, (size, sweep))
+            stuck = sweep > best[1] + _PATIENCE
+            if size <= _EXACT or (stuck and size <= _ROUNDED):
+                return Solution(self._found(exponent, x, sums), True, size, sweep)
+            if stuck:
+                break
+            before, step = x, here.solved(here.residual)
+            step = step * min(1.0, _STRIDE / max(float(np.max(np.abs(step))), 1e-300))
+            x = before + step
+        nan = np.full(self.modes, np.nan)
+        return Solution(RingState(exponent, x, nan, np.nan, nan, nan), False, size, sweep, _REMEDY)
 
-    def _sums(self, transfers: list[Transfers], x: np.ndarray) -> list[RingSums]:
-        p, q = self._roots(x)
-        return _mapped(lambda part: ring_sums(part, p, q), transfers)
+    def _sums(self, systems: list[RingSystem], x: np.ndarray) -> list[RingSums]:
+        spread, cost = np.exp(x.reshape(2, -1))  # all W that multiply a source add to its cost
+        T = self.sites.steps
+        p = (spread @ self._gate_rows).reshape(-1, T)
+        q = (cost @ self._reads @ self._source_rows).reshape(-1, T)
+        return _mapped(lambda part: ring_sums(part, p, q), systems)
 
-    def _mean(self, rows: np.ndarray) -> np.ndarray:
-        """Return the means over the rows of every unknown, along the last axis."""
-        return np.asarray(rows @ self._rows.T / self._counts)
+    def _rests(self, x: np.ndarray, sums: RingSums) -> np.ndarray:
+        """Return 1 - y of every W by its e and by its y, shape (2, modes)."""
+        right = self._gate_rows @ sums.right / self._gate_rows.sum(axis=1)
+        left = self._source_rows @ sums.left / self._source_rows.sum(axis=1)
+        own = self._own_shares(x)
+        return np.array([right / sums.count, 1 - own + own * (self._reads @ left) / sums.count])
+
+    def _own_shares(self, x: np.ndarray) -> np.ndarray:
+        """Return what a W has of the cost of its source."""
+        cost = np.exp(x.reshape(2, -1)[1])
+        return np.asarray(cost / (self._reads @ (cost @ self._reads)))
 
     def _log_products(self, shares: np.ndarray, rests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r"""Return :math:`\log y \gamma(-y)` and its derivative, shape (modes,)."""
@@ -195,38 +240,47 @@ class Ring:
                 value[k] = np.log(ensemble.variance * y[k] / left[k])
                 slope[k] = 1 / y[k] + 1 / left[k]
             else:
-                gain = ensemble.gain(u[k])
+                gain, by_u = (np.real(f(u[k])) for f in (ensemble.gain, ensemble.gain_derivative))
                 value[k] = np.log(y[k] * gain)
-                slope[k] = 1 / y[k] - ensemble.gain_derivative(u[k]) / gain
+                slope[k] = 1 / y[k] - by_u / gain
         return value.ravel(), slope.ravel()
 
     @np.errstate(divide="ignore", invalid="ignore", over="ignore")  # far off a solution
     def _linearised(self, x: np.ndarray, parts: list[RingSums]) -> _Linearised:
         sums = RingSums.together(parts)
-        rests = self._mean(sums.rests) / sums.count
+        rests, own = self._rests(x, sums), self._own_shares(x)
+        gates, sources, reads = self._gate_rows, self._source_rows, self._reads
 
-        def table(squares: np.ndarray, diagonal: np.ndarray | None = None) -> np.ndarray:
-            rows = -squares if diagonal is None else np.diag(diagonal) - squares
-            found = self._rows @ rows @ self._rows.T / self._counts[:, None] / sums.count
-            return np.asarray(found if diagonal is not None else -found)
+        def table(rows: np.ndarray, squares: np.ndarray, columns: np.ndarray) -> np.ndarray:
+            found = rows @ squares @ columns.T / rows.sum(axis=1)[:, None]
+            return np.asarray(found / sums.count)
 
-        by_x = (
-            np.hstack([table(sums.right, sums.rests[0]), table(sums.across.T)]),
-            np.hstack([table(sums.across), table(sums.left, sums.rests[1])]),
+        by_p = table(gates, np.diag(sums.right) - sums.right_squares, gates)
+        by_q = table(gates, sums.across.T, sources) @ (reads.T * own)
+        source_by_p = reads @ table(sources, sums.across, gates)
+        source_by_q = (
+            reads @ table(sources, np.diag(sums.left) - sums.left_squares, sources) @ reads.T * own
+        )
+        shares = 1 - rests
+        moved = np.diag(shares[1]) - shares[1][:, None] * own * (reads @ reads.T)
+        slopes = (
+            np.hstack([by_p, by_q]),
+            np.hstack([own[:, None] * source_by_p, own[:, None] * source_by_q + moved]),
         )
         both, one = x.reshape(2, -1).sum(axis=0), np.eye(self.modes)
         residual, matrix = [], []
-        for rest, slopes in zip(rests, by_x, strict=True):
+        for rest, by_x in zip(rests, slopes, strict=True):
             value, slope = self._log_products(1 - rest, rest)
             residual.append(both - value)
-            matrix.append(np.hstack([one, one]) - slope[:, None] * slopes)
+            matrix.append(np.hstack([one, one]) - slope[:, None] * by_x)
         return _Linearised(np.concatenate(residual), np.vstack(matrix), rests)
 
-    def _from_nothing(self, transfers: list[Transfers]) -> np.ndarray:
-        x = np.zeros(2 * self.modes)
-        for _ in range(_DAMPED):
-            sums = RingSums.together(self._sums(transfers, x))
-            rests = self._mean(sums.rests) / sums.count
+    @np.errstate(divide="ignore", invalid="ignore")
+    def _iterated(self, systems: list[RingSystem], x: np.ndarray, times: int) -> np.ndarray:
+        """Take steps of plain iteration, half as far."""
+        for _ in range(times):
+            sums = RingSums.together(self._sums(systems, x))
+            rests = self._rests(x, sums)
             products = np.array([self._log_products(1 - rest, rest)[0] for rest in rests])
             spread, cost = x.reshape(2, -1)
             moved = np.array([products[1] - cost, products[0] - spread])
@@ -234,26 +288,18 @@ class Ring:
             x = (x - np.array([[1.0], [-1.0]]) * (x[0] - x[1]).mean() / 2).ravel()
         return x
 
-    def _found(
-        self, exponent: float, x: np.ndarray, transfers: list[Transfers], parts: list[RingSums],
-        here: _Linearised,
-    ) -> RingState:  # fmt: skip
-        """Count the exponents above, and see how the solution moves on."""
-        p, q = self._roots(x)
-        count, size = self.sites.count, self.sites.states * self.sites.steps
-        drifts = np.array(_mapped(lambda part: ring_drift(part, p, q), transfers))
-        drift = self._mean(drifts.sum(axis=0)) / count
-        slopes = [self._log_products(1 - rest, rest)[1] for rest in here.rests]
-        speed = here.solved(np.concatenate([s * d for s, d in zip(slopes, drift, strict=True)]))
-        # Of the potential only what sites do counts: it is stationary in p and q.
-        shares, above = 1 - here.rests, []
-        for each, part in zip(transfers, parts, strict=True):
-            own = 1 - self._mean(part.rests) / part.count - shares
-            moved = float(np.sum(self._counts * own * speed.reshape(2, -1))) / 2
-            above.append(1 - each.kept - (part.passed / part.count + moved) / size)
+    def _found(self, exponent: float, x: np.ndarray, parts: list[RingSums]) -> RingState:
+        size = self.sites.states * self.sites.steps
+        rests = self._rests(x, RingSums.together(parts))
+        own = np.array([(rests - self._rests(x, part)).ravel() for part in parts])
+        above = np.array([part.above / (part.count * size) for part in parts])
         counts = np.array([part.count for part in parts])
-        total = float(np.sum(counts * np.array(above)) / count)
-        return RingState(exponent, x, speed, shares.mean(axis=0), total, np.array(above))
+        # Of the potential only what sites do counts: it is stationary in p and q.
+        weights = np.tile(self._gate_rows.sum(axis=1), 2) / (2 * size)
+        return RingState(
+            exponent, x, 1 - rests.mean(axis=0), float(counts @ above / counts.sum()), above,
+            own * weights,
+        )  # fmt: skip
 
 
 def _mapped(function: "Callable[..., Result]", parts: list) -> list[Result]:

@@ -1,16 +1,16 @@
 r"""What sites make of the preactivations around a ring of T steps that share their weights.
 
-With :math:`z = e^{-\lambda}` and times on a ring, a change of the states obeys
+With :math:`z = e^{-\lambda}` and times on a ring, a change of the states obeys at every site
 
 .. math::
-    v_t = z \, (A_t v_{t-1} + B_t e_t), \qquad y_t = Y_{s,t} v_{t-1} + Y_{e,t} e_t,
+    v_t = z \, (A_t v_{t-1} + B_t e_t), \qquad y_t = Y_{s,t} v_{t-1} + Y_{e,t} e_t .
 
-at every site by itself, :math:`v = z \, (1 - z A P)^{-1} B e` with P the shift by one step, so
-that all it does is a matrix :math:`y = \mathcal T e`.  Statistics are the same at all times; in the
-basis of Fourier (cosines and sines, so that it is real) their matrices are diagonal.
+Preactivations that a source reads are variables w of their own beside v, so that with D, B and Y
+for both it is :math:`D v = B e`, :math:`y = Y v`, and a site does :math:`y = Y D^{-1} B \, e`.  That
+matrix is not formed: where a memory keeps about :math:`e^\lambda`, D has no inverse.  Statistics are
+the same at all times; in the basis of Fourier (cosines and sines, real) they are diagonal.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,9 @@ from rmt_jacobian.arrays import array_namespace
 from rmt_jacobian.pencils.blocks.diagonals import Matrix
 from rmt_jacobian.pencils.blocks.history import BlockHistory
 
-__all__ = ["RingSites", "Transfers", "fourier_basis"]
+__all__ = ["RingSites", "RingSystem", "fourier_basis"]
+
+_NOTHING = 1e-8  # of the largest derivative
 
 
 def fourier_basis(steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,20 +45,28 @@ def fourier_basis(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class Transfers:
-    r"""What sites do at one :math:`\lambda`, in the basis of Fourier.
+class RingSystem:
+    r"""The equations of sites at one :math:`\lambda`; n variables (v, w) at every step.
 
     Attributes
     ----------
-    matrices, slopes
-        :math:`\mathcal T` and its derivative in lambda, shape (sites, K T, K T).
-    kept
-        The mean of :math:`\operatorname{tr} (1 - z A P)^{-1}`, a dimension.
+    memory
+        D, shape (sites, n T, n T), step by step of one variable after another.
+    drives
+        B, shape (sites, n, K, T).
+    reads
+        Y by the step of the variable, shape (sites, S, n, T).
+    delays
+        How many steps later each variable is read, 1 for v and 0 for w.
+    states
+        d, the first of the n.
     """
 
-    matrices: Any
-    slopes: Any
-    kept: float
+    memory: Any
+    drives: Any
+    reads: Any
+    delays: tuple[int, ...]
+    states: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +76,16 @@ class RingSites:
     Attributes
     ----------
     state, gate, source_state, source_gate
-        A, B, Y_s and Y_e at every step, shape (sites, T, rows, columns); one source for each W.
+        A, B, Y_s and Y_e at every step, shape (sites, T, rows, columns).
+    read
+        Which of the S sources every W multiplies.
     """
 
     state: Any
     gate: Any
     source_state: Any
     source_gate: Any
+    read: tuple[int, ...]
 
     @classmethod
     def of(cls, history: BlockHistory) -> "RingSites":
@@ -80,14 +93,12 @@ class RingSites:
         steps = [step.matrices for step in history.diagonals]
         nothing = 0 * history.weights
 
-        def stacked(which: int, rows: Sequence[int]) -> Any:
-            xp = array_namespace(nothing)
-            each = [_dense([step[which][row] for row in rows], nothing) for step in steps]
-            return xp.stack(each, axis=1)
+        def stacked(which: int) -> Any:
+            return array_namespace(nothing).stack(
+                [_dense(step[which], nothing) for step in steps], axis=1
+            )
 
-        states = range(history.states)
-        return cls(stacked(0, states), stacked(1, states), stacked(2, history.sources),
-                   stacked(3, history.sources))  # fmt: skip
+        return cls(stacked(0), stacked(1), stacked(2), stacked(3), history.sources)
 
     @property
     def count(self) -> int:
@@ -109,55 +120,64 @@ class RingSites:
         """How many W there are, K."""
         return self.gate.shape[3]
 
+    @property
+    def sources(self) -> int:
+        """How many different sources there are, S."""
+        return self.source_state.shape[2]
+
+    @cached_property
+    def chained(self) -> tuple[int, ...]:
+        """The preactivations that a source reads."""
+        xp = array_namespace(self.state)
+        return tuple(k for k in range(self.gates) if bool(xp.any(self.source_gate[..., k] != 0)))
+
+    @property
+    def silent(self) -> list[int]:
+        """The W that change nothing, to rounding, as that of a gate whose two sides are equal."""
+        xp = array_namespace(self.state)
+        into, out = (self.gate, self.source_gate), (self.source_state, self.source_gate)
+        columns = [xp.max(xp.abs(each), axis=(0, 1, 2)) for each in into]
+        rows = [xp.max(xp.abs(each), axis=(0, 1, 3)) for each in out]
+        acts, reads = (xp.maximum(*sizes) for sizes in (columns, rows))
+        return [k for k in range(self.gates)
+                if float(acts[k]) <= _NOTHING * float(xp.max(acts))
+                or float(reads[self.read[k]]) <= _NOTHING * float(xp.max(reads))]  # fmt: skip
+
     def part(self, sites: slice) -> "RingSites":
         """Return some of the sites."""
         return RingSites(self.state[sites, ...], self.gate[sites, ...],
-                         self.source_state[sites, ...], self.source_gate[sites, ...])  # fmt: skip
+                         self.source_state[sites, ...], self.source_gate[sites, ...],
+                         self.read)  # fmt: skip
 
-    @cached_property
-    def _basis(self) -> Any:
-        """From preactivations step by step to the modes of one after another."""
-        basis, _ = fourier_basis(self.steps)
-        K, T = self.gates, self.steps
-        found = np.einsum("rt,kl->krtl", basis, np.eye(K)).reshape(K * T, T * K)
-        return array_namespace(self.state).asarray(found)
-
-    def transfers(self, scale: float) -> Transfers:
-        r"""Return what the sites do.
+    def system(self, scale: float) -> RingSystem:
+        r"""Return the equations of the sites.
 
         Parameters
         ----------
         scale
             :math:`z = e^{-\lambda}`.
         """
-        xp, T, d = array_namespace(self.state), self.steps, self.states
-        one = xp.eye(T * d, dtype=self.state.dtype)
-        back = xp.linalg.inv(one - scale * _shifted(self.state))
-        moved = scale * (back @ _diagonal(self.gate))
-        read, basis = _shifted(self.source_state), self._basis
-        across = basis @ (read @ moved + _diagonal(self.source_gate)) @ xp.matrix_transpose(basis)
-        slopes = basis @ (read @ (back @ moved)) @ xp.matrix_transpose(basis)
-        kept = float(xp.sum(back * one)) / (self.count * T * d)
-        return Transfers(across, -slopes, kept)
+        xp, chained = array_namespace(self.state), list(self.chained)
+        T, d, K, n = self.steps, self.states, self.gates, self.states + len(self.chained)
+        own = np.zeros((len(chained), K))
+        own[np.arange(len(chained)), chained] = 1.0
+        copies = xp.broadcast_to(
+            xp.asarray(own)[None, :, :, None], (self.count, len(chained), K, T)
+        )
+        drives = xp.concat([scale * xp.permute_dims(self.gate, (0, 2, 3, 1)), copies], axis=1)
+        later = xp.roll(xp.permute_dims(self.source_state, (0, 2, 3, 1)), -1, axis=3)
+        beside = [xp.permute_dims(self.source_gate[..., k], (0, 2, 1)) for k in chained]
+        reads = xp.concat([later, *(each[:, :, None, :] for each in beside)], axis=2)
+        before = xp.roll(xp.eye(T, dtype=self.state.dtype), -1, axis=1)
+        moved = xp.permute_dims(self.state, (0, 2, 1, 3))[..., None] * before[:, None, :]
+        memory = xp.zeros((self.count, n, T, n, T), dtype=self.state.dtype)
+        memory[:, :d, :, :d, :] = -scale * moved
+        memory = xp.reshape(memory, (self.count, n * T, n * T))
+        memory = memory + xp.eye(n * T, dtype=self.state.dtype)
+        return RingSystem(memory, drives, reads, (1,) * d + (0,) * len(chained), d)
 
 
 def _dense(rows: Matrix, nothing: Any) -> Any:
     xp = array_namespace(nothing)
     filled = [[nothing if e is None else e + nothing for e in row] for row in rows]
     return xp.stack([xp.stack(row, axis=-1) for row in filled], axis=-2)
-
-
-def _diagonal(blocks: Any) -> Any:
-    """Return matrices that act at every step by itself, shape (sites, T rows, T columns)."""
-    xp = array_namespace(blocks)
-    sites, T, rows, columns = blocks.shape
-    at = xp.eye(T, dtype=blocks.dtype)[None, :, None, :, None]
-    return xp.reshape(blocks[:, :, :, None, :] * at, (sites, T * rows, T * columns))
-
-
-def _shifted(blocks: Any) -> Any:
-    """Return matrices that act on what was there a step before."""
-    xp = array_namespace(blocks)
-    sites, T, rows, columns = blocks.shape
-    before = xp.roll(xp.eye(T, dtype=blocks.dtype), -1, axis=1)[None, :, None, :, None]
-    return xp.reshape(blocks[:, :, :, None, :] * before, (sites, T * rows, T * columns))
