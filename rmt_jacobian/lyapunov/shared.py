@@ -24,7 +24,9 @@ __all__ = ["SharedExponents", "ring_of", "shared_exponents"]
 _SHORTEST, _LONGEST, _TIMES = 32, 96, 8  # steps of the ring, and correlation times
 _WORK = 2**29  # (1 + K)^2 T^3 of all sites
 _FEWEST, _MOST = 64, 512  # sites
-_STEP, _LEAST_STEP = 0.03, 1e-4  # of the share above, between two exponents; of exponents
+_STEP, _LEAST_STEP = 0.03, 2e-3  # of the share above, between two exponents; of exponents
+_GAPS = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)  # of exponents, where nothing is found
+_WIDEST = 0.1  # of the share above
 _ENDS = 2e-3  # shares at which the table ends
 _FARTHEST = 30.0  # of an exponent below the largest
 _BELOW = (0.2, 0.05, 0.6, 0.015, 1.5, 0.005, 0.0015)  # where a solution is looked for
@@ -174,8 +176,13 @@ class _Walk:
             fallen = left(here) - left(there.value) if there.converged else math.nan
             if not 0 <= fallen <= max(2 * _STEP, 0.7 * left(here)):
                 step /= 2
-                if step < _LEAST_STEP:
+                if step > _LEAST_STEP:
+                    continue
+                beyond = self._beyond(here, sign, left)
+                if beyond is None:
                     return self._ended(found, left(here))
+                found.append(beyond)
+                here, step, speed = beyond, _FIRST, np.zeros_like(speed)
                 continue
             found.append(there.value)
             speed = sign * (there.value.unknowns - here.unknowns) / step
@@ -185,6 +192,21 @@ class _Walk:
             if fallen <= _FLAT * step and sign < 0:
                 break
         return found
+
+    def _beyond(
+        self, here: RingState, sign: int, left: Callable[[RingState], float]
+    ) -> RingState | None:
+        """Return a solution beyond exponents at which there is none.
+
+        Where sites hardly mix the frequencies of a ring, each of these enters at once, and between
+        two of them nothing changes.
+        """
+        for gap in _GAPS:
+            found = self.ring.state(here.exponent + sign * gap)
+            self.bar.update()
+            if found.converged and 0 <= left(here) - left(found.value) <= _WIDEST:
+                return found.value
+        return None
 
     def _ended(self, found: list[RingState], left: float) -> list[RingState]:
         """Take an end that is near enough."""

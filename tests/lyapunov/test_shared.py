@@ -62,14 +62,20 @@ def test_a_network_at_rest_has_the_moduli_of_its_eigenvalues():
     assert found.largest == pytest.approx(math.log(law.spectral_radius), abs=1e-9)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 @pytest.mark.parametrize(
-    ("cell", "values"),
-    [("gru", {"input_std": 0.6, "update.bias_mean": 1.0}), ("lstm", {"input_std": 0.7})],
+    ("cell", "values", "weights"),
+    [
+        ("minimalrnn", {}, "gaussian"),
+        pytest.param("minimalrnn", {}, "orthogonal", marks=pytest.mark.thorough),
+        pytest.param("gru", {"input_std": 0.6}, "gaussian", marks=pytest.mark.thorough),
+        pytest.param("gru", {"input_std": 0.6}, "orthogonal", marks=pytest.mark.thorough),
+        pytest.param("lstm", {"input_std": 0.7}, "gaussian", marks=pytest.mark.thorough),
+        pytest.param("lstm", {"input_std": 0.7}, "orthogonal", marks=pytest.mark.thorough),
+    ],
 )
 def test_laws_are_those_of_sampled_networks(cell, values, weights):
     state = stationary(cell, values, dynamics="tied")
-    law = lyapunov_law(state, weights=weights, draws=2**13)
+    law = lyapunov_law(state, weights=weights, draws=2**12)
     sampled = sample_lyapunov(cell, values, weights=weights, width=128, steps=600, samples=2,
                               tied=True, seed=1)  # fmt: skip
     exponents = np.sort(sampled.exponents.ravel())

@@ -31,6 +31,8 @@ def drawn_steps(cell, steps, sites, seed):
         entries = []
         for (table, shape, (low, high)), mean in zip(tables, stays, strict=True):
             values = low + (high - low) * (mean + 3 * rng.uniform(size=(*shape, sites))) / 4
+            if low != 0.2:  # W that multiply the same source have the same derivatives of it
+                values = values[[cell.sources.index(source) for source in cell.sources]]
             entries.append(
                 {
                     (i, j): values[i, j]
@@ -87,9 +89,9 @@ def drawn_weights(ensemble, N, rng):
     return ensemble.weight_std * q * np.sign(np.diag(r))
 
 
-def ring_of(cell, steps, kind, scale=1.5):
+def ring_of(cell, steps, kind, scale=1.5, eta=1e-4):
     history = BlockHistory.of(steps, cell)
-    return Ring(RingSites.of(history), (kind(scale),) * history.gates)
+    return Ring(RingSites.of(history), (kind(scale),) * history.gates, eta)
 
 
 def test_fourier_basis_of_odd_and_even_lengths():
@@ -106,12 +108,12 @@ def test_fourier_basis_of_odd_and_even_lengths():
 @pytest.mark.parametrize("kind", [GaussianWeights, OrthogonalWeights])
 @pytest.mark.parametrize("cell", [minimalrnn, gru, lstm], ids=lambda cell: cell.name)
 def test_share_above_is_that_of_determinants_of_drawn_networks(cell, kind):
-    T, N, d = 4, 240, len(cell.states)
+    T, N, d = 4, 300, len(cell.states)
     ring = ring_of(cell, drawn_steps(cell, T, 1024, seed=0), kind, scale=3.0)
     rng = np.random.default_rng(1)
     steps = drawn_steps(cell, T, N, seed=2)
     weights = [drawn_weights(kind(3.0), N, rng) for _ in ring.ensembles]
-    ends = np.array([-0.6, 0.0] if kind is GaussianWeights else [0.1, 0.2])
+    ends = np.array([-0.6, 0.0] if kind is GaussianWeights else [0.1, 0.25])
     potentials = [
         np.linalg.slogdet(ring_matrix(steps, d, weights, math.exp(-end)))[1] / (T * d * N)
         for end in ends
@@ -121,13 +123,13 @@ def test_share_above_is_that_of_determinants_of_drawn_networks(cell, kind):
     states = [ring.state(middle + half * x).unwrap() for x in nodes]
     found = shares @ [state.above for state in states] / 2
     assert 0.05 < found < 0.95
-    assert found == pytest.approx((potentials[0] - potentials[1]) / np.ptp(ends), abs=0.015)
+    assert found == pytest.approx((potentials[0] - potentials[1]) / np.ptp(ends), abs=0.02)
 
 
 @pytest.mark.parametrize("kind", [GaussianWeights, OrthogonalWeights])
 def test_share_above_is_the_slope_of_the_potential(kind):
     steps = drawn_steps(gru, 6, 64, seed=3)
-    ring = ring_of(gru, steps, kind)
+    ring = ring_of(gru, steps, kind, eta=1e-7)
     steps_at_sites = [[one_site(step, i) for i in range(64)] for step in steps]
 
     def potential(exponent):

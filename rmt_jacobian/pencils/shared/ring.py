@@ -17,8 +17,9 @@ frequency two numbers p and q, and a site counts by :math:`M = q \mathcal T p` a
       = \bigl\langle M M^T (1 + M M^T)^{-1} \bigr\rangle_{\omega \omega}, \qquad
     p^2 q^2 = y \, \gamma(-y),
 
-which is the Dyson equation on the real axis itself, no small imaginary part added: it is regular
-there.  Only :math:`p \to c p, q \to q / c`, the same c for all, is left open and changes nothing.
+which is the Dyson equation next to the real axis. On the axis itself it is regular where sites mix
+the frequencies, up to :math:`p \to c p, q \to q / c` with one c for all, which changes nothing.
+Where they hardly do, y of each frequency is 0 or 1 there, and a little off the axis it is not.
 
 References
 ----------
@@ -102,13 +103,8 @@ class _Linearised:
         return float(np.max(np.abs(self.residual)))
 
     def solved(self, right: np.ndarray) -> np.ndarray:
-        """Return the change of the unknowns that makes up for a change of what is left.
-
-        One that multiplies all p by a factor and divides all q by it changes nothing, and is none.
-        """
-        gauge = np.repeat([1.0, -1.0], len(right) // 2)
-        rows = np.vstack([self.matrix, gauge])
-        return np.asarray(-np.linalg.lstsq(rows, np.append(right, 0.0), rcond=None)[0])
+        """Return the change of the unknowns that makes up for a change of what is left."""
+        return np.asarray(-np.linalg.solve(self.matrix, right))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +117,13 @@ class Ring:
         What they do.
     ensembles
         The law of every W.
+    eta
+        How far off the real axis the equation is solved; it leaves an error of that order.
     """
 
     sites: RingSites
     ensembles: tuple[BiInvariant, ...]
+    eta: float = 1e-4
 
     @cached_property
     def _frequencies(self) -> np.ndarray:
@@ -216,7 +215,7 @@ class Ring:
         T = self.sites.steps
         p = (spread @ self._gate_rows).reshape(-1, T)
         q = (cost @ self._reads @ self._source_rows).reshape(-1, T)
-        return _mapped(lambda part: ring_sums(part, p, q), systems)
+        return _mapped(lambda part: ring_sums(part, p, q, self.eta), systems)
 
     def _rests(self, x: np.ndarray, sums: RingSums) -> np.ndarray:
         """Return 1 - y of every W by its e and by its y, shape (2, modes)."""
@@ -285,7 +284,7 @@ class Ring:
             spread, cost = x.reshape(2, -1)
             moved = np.array([products[1] - cost, products[0] - spread])
             x = (x.reshape(2, -1) + moved) / 2
-            x = (x - np.array([[1.0], [-1.0]]) * (x[0] - x[1]).mean() / 2).ravel()
+            x = x.ravel()
         return x
 
     def _found(self, exponent: float, x: np.ndarray, parts: list[RingSums]) -> RingState:

@@ -6,8 +6,8 @@ With :math:`z = e^{-\lambda}` and times on a ring, a change of the states obeys 
     v_t = z \, (A_t v_{t-1} + B_t e_t), \qquad y_t = Y_{s,t} v_{t-1} + Y_{e,t} e_t .
 
 Preactivations that a source reads are variables w of their own beside v, so that with D, B and Y
-for both it is :math:`D v = B e`, :math:`y = Y v`, and a site does :math:`y = Y D^{-1} B \, e`.  That
-matrix is not formed: where a memory keeps about :math:`e^\lambda`, D has no inverse.  Statistics are
+for both it is :math:`D v = B e`, :math:`y = Y v`, and a site does :math:`y = Y D^{-1} B \, e`. That
+matrix is not formed: where a memory keeps about :math:`e^\lambda`, D has no inverse. Statistics are
 the same at all times; in the basis of Fourier (cosines and sines, real) they are diagonal.
 """
 

@@ -3,11 +3,15 @@ r"""What is averaged over the sites of a ring, with its derivatives.
 All that counts follows from one symmetric matrix of every site, regular on the real axis,
 
 .. math::
-    \begin{pmatrix} B p^2 B^T & D \\ D^T & -Y^T q^2 Y \end{pmatrix}^{-1}
+    \begin{pmatrix} B p^2 B^T + \eta & D \\ D^T & -Y^T q^2 Y - \eta \end{pmatrix}^{-1}
     = \begin{pmatrix} X_{11} & X_{12} \\ X_{21} & -X_{22} \end{pmatrix},
 
-with :math:`M = q Y D^{-1} B p`: :math:`M^T M (1 + M^T M)^{-1} = p B^T X_{11} B p`,
-:math:`M M^T (1 + M M^T)^{-1} = q Y X_{22} Y^T q`, :math:`M (1 + M^T M)^{-1} = q Y X_{21} B p`.
+with :math:`M = q Y D^{-1} B p`. For :math:`\eta = 0` they are
+
+.. math::
+    M^T M (1 + M^T M)^{-1} = p B^T X_{11} B p, \quad
+    M M^T (1 + M M^T)^{-1} = q Y X_{22} Y^T q, \quad
+    M (1 + M^T M)^{-1} = q Y X_{21} B p .
 """
 
 from collections.abc import Sequence
@@ -59,7 +63,9 @@ class RingSums:
         )  # fmt: skip
 
 
-def ring_sums(system: RingSystem, spread: np.ndarray, cost: np.ndarray) -> RingSums:
+def ring_sums(
+    system: RingSystem, spread: np.ndarray, cost: np.ndarray, eta: float
+) -> RingSums:  # fmt: skip
     """Return the sums over sites.
 
     Parameters
@@ -68,18 +74,22 @@ def ring_sums(system: RingSystem, spread: np.ndarray, cost: np.ndarray) -> RingS
         Their equations.
     spread, cost
         The self-energies p^2 and q^2 of every mode, shape (K, T) and (S, T).
+    eta
+        How far off the real axis.
     """
     xp, D = array_namespace(system.memory), system.memory
     basis, (sites, n, K, T) = xp.asarray(fourier_basis(spread.shape[1])[0]), system.drives.shape
     B = _Factors(system.drives, (0,) * n)
     Y = _Factors(xp.permute_dims(system.reads, (0, 2, 1, 3)), system.delays)
     A, S = B.gram(_circulants(spread)), Y.gram(_circulants(cost))
-    top = xp.concat([A, D], axis=2)
-    X = xp.linalg.inv(xp.concat([top, xp.concat([xp.matrix_transpose(D), -S], axis=2)], axis=1))
+    little = eta * xp.eye(n * T, dtype=D.dtype)
+    top = xp.concat([A + little, D], axis=2)
+    below = xp.concat([xp.matrix_transpose(D), -S - little], axis=2)
+    X = xp.linalg.inv(xp.concat([top, below], axis=1))
     X11, X21, X22 = X[:, : n * T, : n * T], X[:, n * T :, : n * T], -X[:, n * T :, n * T :]
     p, q = (xp.asarray(np.sqrt(each)) for each in (spread, cost))
     right = xp.eye(K * T, dtype=D.dtype) - _seen(X11, B, B, p, p, basis)
-    left = xp.eye(len(q) * T, dtype=D.dtype) - _seen(X22, Y, Y, q, q, basis)
+    left = xp.eye(q.shape[0] * T, dtype=D.dtype) - _seen(X22, Y, Y, q, q, basis)
     across = _seen(X21, Y, B, q, p, basis)
     v = system.states * T  # the change with lambda: of B by -B, of D by 1 - D, both for v alone
     drift = xp.sum((A * xp.matrix_transpose(X11))[:, :v, :])
