@@ -1,5 +1,6 @@
 """``rmt-jacobian lyapunov``: growth rates of long products, sampled and by theory."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +72,14 @@ def lyapunov_command(request: Request) -> None:
     import numpy as np
 
     quantiles = (np.arange(asked.most or every) + 0.5) / every
-    law = _shared(request) if asked.tied else None
-    if law is None:
+    law, theory = None, None
+    if asked.tied:
+        law, missing = _shared(request)
+        largest = math.nan if law is None else law.largest
+        theory = law and law.exponents_at(quantiles)
+    else:
         largest = _largest(cell, parameters)
         theory, missing = _theory(request, quantiles)
-    else:
-        largest, theory, missing = law.largest, law.exponents_at(quantiles), ""
     sampled = None if asked.theory_only else _sampled(request)
     isolated = None if asked.tied else _isolated(request)
     found = _Exponents(quantiles, theory, missing, largest, sampled, isolated, law)
@@ -86,16 +89,22 @@ def lyapunov_command(request: Request) -> None:
     request.write(found.content(), found.table())
 
 
-def _shared(request: Request) -> "LyapunovLaw":
-    """Return the law of the exponents of networks that keep their weights."""
+def _shared(request: Request) -> "tuple[LyapunovLaw | None, str]":
+    """Return the law of networks that keep their weights, or why there is none."""
     from rmt_jacobian.lyapunov import lyapunov_law
     from rmt_jacobian.mean_field import stationary
 
     asked, (cell, parameters) = request.options, request.point
-    state = stationary(
-        cell, parameters, dynamics="tied", biases=asked.biases, seed=asked.seed, progress=True
-    )
-    return lyapunov_law(state, weights=request.ensemble, seed=asked.seed, progress=True)
+    try:
+        state = stationary(
+            cell, parameters, dynamics="tied", biases=asked.biases, seed=asked.seed, progress=True
+        )
+        found = lyapunov_law(state, weights=request.ensemble, seed=asked.seed, progress=True)
+    except (HypothesisError, ConvergenceError) as error:
+        if asked.theory_only:
+            raise
+        return None, str(error)
+    return found, ""
 
 
 def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponents | None, str]":
@@ -174,8 +183,9 @@ class _Exponents:
         last = self.quantiles.size - 1
         rows = sorted({round(k * last / (_SHOWN - 1)) for k in range(_SHOWN)})
         origin = "(1/2) log chi_1" if self.law is None else "half the log of the growth of m_1"
+        largest = f"largest exponent by theory, {origin}: {self.largest:.6g}"
         return [
-            f"largest exponent by theory, {origin}: {self.largest:.6g}",
+            *([largest] if math.isfinite(self.largest) else []),
             *self.chaos(),
             "".join(f"{name:>12}" for name in shown),
             *("".join(_entry(values[i]) for values in shown.values()) for i in rows),

@@ -49,7 +49,7 @@ def test_json_holds_samples_and_theory(run, tmp_path):
 
 
 def test_gated_cells_have_a_theory_with_an_error(run):
-    status, out, err = run("minimalrnn", *SMALL, "--tied", "--exponents", 2, "--json", "-")
+    status, out, err = run("minimalrnn", *SMALL, "--exponents", 2, "--json", "-")
     assert status == 0
     content = json.loads(out)
     assert content["theory"] == pytest.approx([-0.0577, -0.1545], abs=0.003)
@@ -57,7 +57,22 @@ def test_gated_cells_have_a_theory_with_an_error(run):
     assert len(content["exponents"]) == 2
     assert content["largest_theory"] == pytest.approx(-0.00061062, rel=1e-4)
     assert "on drawn sites" in err
-    assert "keep one W" in err
+
+
+def test_networks_that_keep_their_weights_have_a_theory_of_their_own(run):
+    options = ["--tied", "--width", 48, "--steps", 300, "--samples", 2]
+    status, out, err = run("minimalrnn", *options, "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    assert content["largest"] == content["largest_theory"] == pytest.approx(0.016, abs=0.004)
+    assert 0 < content["kaplan_yorke_dimension"] < 0.2
+    assert 0 < content["entropy_rate"] < content["kaplan_yorke_dimension"] * content["largest"]
+    exponents, shares = np.array(content["cdf"]).T
+    assert np.all(np.diff(exponents) > 0)
+    assert np.all(np.diff(shares) > 0)
+    gaps = np.array(content["exponents"]) - content["theory"]
+    assert np.abs(gaps[5:40]).max() < 0.15
+    assert "dimension of the attractor" in err
 
 
 def test_cells_that_remember_too_long_are_sampled_beside_their_largest_exponent(run):
