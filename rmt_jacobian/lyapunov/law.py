@@ -45,6 +45,7 @@ __all__ = ["LyapunovLaw", "lyapunov_law"]
 
 _NODES, _FARTHEST = 257, 18.0  # logits of the quantiles at which exponents are known
 _ONE = 1e-12  # of exponents that are one
+_PATHS, _GROWN = 1 << 16, 64  # of sites, and steps, by which the largest exponent is told
 _FINER = 4097  # quantiles between which the rank is told
 _X, _W = np.polynomial.legendre.leggauss(8)
 
@@ -306,11 +307,18 @@ def _title(law: StationaryLaw, weights: WeightsChoice) -> str:
     return f"{law.cell.name}, {weights if isinstance(weights, str) else 'given'} W"
 
 
+def _growth_rate(law: TiedLaw, seed: Seed) -> float:
+    """Return what squared gradients grow by a step, in the end, on many paths."""
+    size = len(law.cell.states) * len(law.cell.preactivations)
+    paths = _PATHS >> max(0, (size - 1).bit_length())
+    return law.growth(_GROWN, sites=paths, seed=seed).rate(_GROWN, since=_GROWN // 2)[0]
+
+
 def _of_shared_weights(
     law: TiedLaw | LawAtRest, weights: WeightsChoice, draws: int | None, seed: Seed, *,
     progress: bool,
 ) -> LyapunovLaw:  # fmt: skip
-    rate = law.growth_rate if isinstance(law, TiedLaw) else law.spectral_radius**2
+    rate = _growth_rate(law, seed) if isinstance(law, TiedLaw) else law.spectral_radius**2
     if not rate > 0:
         raise HypothesisError("no exponent is finite: nothing is passed on; raise weight_std")
     largest, title = math.log(rate) / 2, f"{_title(law, weights)}, shared"

@@ -22,9 +22,9 @@ from rmt_jacobian.pencils.shared.ring_sites import RingSites
 __all__ = ["SharedExponents", "ring_of", "shared_exponents"]
 
 _SHORTEST, _LONGEST, _TIMES = 32, 96, 8  # steps of the ring, and correlation times
-_WORK = 2**29  # (1 + K)^2 T^3 of all sites
-_FEWEST, _MOST = 64, 512  # sites
-_STEP, _LEAST_STEP = 0.03, 2e-3  # of the share above, between two exponents; of exponents
+_WORK = 10**10  # operations of a sweep over all sites
+_FEWEST, _MOST = 64, 2048  # sites
+_STEP, _LEAST_STEP = 0.04, 2e-3  # of the share above, between two exponents; of exponents
 _GAPS = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)  # of exponents, where nothing is found
 _WIDEST = 0.1  # of the share above
 _ENDS = 2e-3  # shares at which the table ends
@@ -106,20 +106,26 @@ def shared_exponents(
 
     Raises
     ------
+    ParameterError
+        If there are too few draws, or no weights.
     ConvergenceError
         If no solution is found.
     """
-    K = sum(each.reads_state for each in law.cell.preactivations)
+    cell = law.cell
+    K, S = sum(each.reads_state for each in cell.preactivations), len({*cell.sources} - {0})
     time = min(_LONGEST / math.sqrt(K), max(_SHORTEST, _TIMES * law.correlation_time))
     steps = 2 * math.ceil(time / 2)
-    work = (1 + K) ** 2 * steps**3
+    variables = len(cell.states) + any(f != 0 for row in cell.source_gate_derivatives for f in row)
+    work = (16 * variables**3 + 4 * (K**2 + S**2 + K * S)) * steps**3  # of a site in a sweep
     sites = min(_MOST, max(_FEWEST, _WORK // work)) if draws is None else draws // steps
     if sites < _GROUPS:
         raise ParameterError(f"{sites} sites on a ring of {steps} steps are too few: give draws of "
                              f"at least {_GROUPS * steps}")  # fmt: skip
     ring = ring_of(law, weights, steps=steps, sites=sites, seed=seed)
     silent = progress is None
-    with tqdm(desc=progress, unit="exponent", disable=silent, delay=2, mininterval=0.5) as bar:
+    with tqdm(
+        total=100, desc=progress, unit="%", disable=silent, delay=2, mininterval=0.5
+    ) as bar:  # of all exponents
         walk = _Walk(ring, bar)
         middle = walk.middle(largest)
         above, below = walk.to_the_top(middle), walk.to_the_bottom(middle)
@@ -147,7 +153,6 @@ class _Walk:
         remedy = ""
         for below in _BELOW:
             found = self.ring.state(largest - below)
-            self.bar.update()
             if found.converged and _ENDS < found.value.above < 1 - _ENDS:
                 return found.value
             remedy = found.remedy or remedy
@@ -166,6 +171,7 @@ class _Walk:
     ) -> list[RingState]:
         """Go on until few exponents are left, or those that are do not change."""
         found: list[RingState] = []
+        begun, at_first = self.bar.n, left(here)
         step, farthest = _FIRST, here.exponent - _FARTHEST
         speed = np.zeros_like(here.unknowns)
         while left(here) > _ENDS and here.exponent > farthest:
@@ -187,6 +193,7 @@ class _Walk:
             found.append(there.value)
             speed = sign * (there.value.unknowns - here.unknowns) / step
             here = there.value
+            self.bar.update(round(begun + 100 * (at_first - left(here))) - self.bar.n)
             wanted = min(_STEP, left(here) / 2)
             step = min(2 * step, max(step / 2, step * wanted / max(fallen, 1e-300)))
             if fallen <= _FLAT * step and sign < 0:
@@ -203,7 +210,6 @@ class _Walk:
         """
         for gap in _GAPS:
             found = self.ring.state(here.exponent + sign * gap)
-            self.bar.update()
             if found.converged and 0 <= left(here) - left(found.value) <= _WIDEST:
                 return found.value
         return None

@@ -26,7 +26,7 @@ def chaos():
 
 @pytest.fixture(scope="module")
 def chaotic_law(chaos):
-    return lyapunov_law(chaos, weights="gaussian")
+    return lyapunov_law(chaos, weights="gaussian", draws=2**15)
 
 
 def test_leaky_chaos_is_that_of_clark(chaotic_law):

@@ -23,7 +23,7 @@ Where they hardly do, y of each frequency is 0 or 1 there, and a little off the 
 
 References
 ----------
-Clark (2026), arXiv, for the ring in one cell without gates, Gaussian W and no inputs.
+:cite:t:`Clark2026` for the exponents of one cell without gates, Gaussian W and no inputs.
 """
 
 from collections.abc import Callable
