@@ -52,6 +52,11 @@ _OTHER_WAY = "numbers of any order come from law.moment(2 * k) of singular_value
         help="Put in the s_1, s_2, ... of this ensemble; with a number of steps also evaluate the "
         "expression, at the parameters given with -p.",
     ),
+    click.option(
+        "--tied",
+        is_flag=True,
+        help="m_1 of 1 to 4 steps that share their weights, and what that adds to fresh ones.",
+    ),
     cell=True,
 )
 def derive_command(request: Request) -> None:
@@ -62,8 +67,13 @@ def derive_command(request: Request) -> None:
     apart, and --weights puts in their values. The variance for orthogonal W as LaTeX:
 
         derive minimalrnn --variance --weights orthogonal --format latex
+
+    With --tied: the mean of several steps that share their weights, of every cell.
     """
     asked, (cell, parameters) = request.options, request.point
+    if asked.tied:
+        _derive_tied(request)
+        return
     if asked.variance == (asked.moment is not None):
         raise ParameterError("give either --moment K or --variance")
     number = _parse_steps(asked.steps)
@@ -93,6 +103,48 @@ def derive_command(request: Request) -> None:
             f"{begin}at {described(cell, parameters)}",
         )
     request.write(results)
+
+
+def _derive_tied(request: Request) -> None:
+    """Print m_1 with shared weights, and what it is made of."""
+    from sympy import latex
+
+    from rmt_jacobian.derive import tied_mean
+
+    asked, steps = request.options, _parse_steps(request.options.steps)
+    if asked.variance or asked.moment not in (None, 1):
+        raise ParameterError("with --tied there are expressions for --moment 1 alone")
+    if asked.weights is not None or asked.route != "exact" or request.values:
+        raise ParameterError(
+            "with --tied m_1 is the same for every ensemble, and is not evaluated: leave out "
+            "--weights, --route and -p; mean-field --tied has the numbers"
+        )
+    if steps is None:
+        raise ParameterError("with --tied --steps must be a whole number, from 1 to 4")
+    assert request.cell is not None
+    found = tied_mean(request.cell.symbolic or request.cell, steps)
+    parts = {"fresh": found.fresh, "extra": found.extra}
+    in_latex = asked.format == "latex"
+    written = {name: latex(each) if in_latex else str(each) for name, each in parts.items()}
+    meanings = {name: str(entry) for name, entry in found.symbols.items()}
+    hypotheses = "W bi-invariant, the same at all steps, steady state, N -> infinity"
+    request.say(
+        f"m_1({steps}) with fresh weights at every step, averages along the paths of sites:",
+        f"  {written['fresh']}",
+        "shared weights add:",
+        f"  {written['extra']}",
+        "",
+        *(f"  {name}: {meaning}" for name, meaning in meanings.items()),
+        f"  holds for: {hypotheses}",
+    )
+    request.write({
+        "quantity": f"m_1({steps})",
+        "expression": str(found.expression),
+        "latex": latex(found.expression),
+        **{name: str(each) for name, each in parts.items()},
+        "symbols": meanings,
+        "hypotheses": hypotheses.split(", "),
+    })  # fmt: skip
 
 
 def _as_text(found: "Derivation") -> str:

@@ -19,6 +19,7 @@ from rmt_jacobian.derive.printed import (
     printed_variance_slope_31,
 )
 from rmt_jacobian.derive.s_transform_route import s_transform_moment, s_transform_variance
+from rmt_jacobian.derive.shared_weights import TiedMean, tied_mean
 
 mean, second_moment, variance = exact_mean, exact_second_moment, exact_variance
 """Over T steps, by the route that is exact."""
@@ -30,6 +31,7 @@ __all__ = [
     "LedgerEntry",
     "MomentRecursion",
     "PairedMoments",
+    "TiedMean",
     "diagonal_valued_recursion",
     "exact_mean",
     "exact_second_moment",
@@ -47,5 +49,6 @@ __all__ = [
     "s_transform_moment",
     "s_transform_variance",
     "second_moment",
+    "tied_mean",
     "variance",
 ]

@@ -20,6 +20,33 @@ def test_the_variance_of_the_lstm_is_that_of_its_chain(run):
     assert json.loads(out)["value"] == pytest.approx(expected, rel=0.01)
 
 
+def test_shared_weights_add_a_term(run):
+    status, out, err = run("derive", "minimalrnn", "--tied", "--steps", 2)
+    assert (status, err) == (0, "")
+    assert "2*sigma_w**2*E(A_1)*E(A_2*B_1*B_2)" in out
+    status, out, _ = run("derive", "leaky", "--tied", "--steps", 2, "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    assert "leak" in content["extra"]
+    assert content["symbols"] == {"C": "1 - tanh(h)**2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--steps", 5], "1 to 4 steps"),
+        (["--steps", "T"], "whole number"),
+        (["--moment", 2], "--moment 1"),
+        (["--weights", "gaussian"], "leave out"),
+        (["-p", "weight_std=2"], "leave out"),
+    ],
+)
+def test_what_shared_weights_have_no_expression_for(run, arguments, words):
+    status, out, err = run("derive", "minimalrnn", "--tied", *arguments)
+    assert (status, out) == (2, "")
+    assert words in err
+
+
 @pytest.mark.parametrize("cell", ["gru", "gru-reset-after", "lstm-peephole"])
 def test_every_cell_has_moments(run, cell):
     status, out, err = run("derive", cell, "--moment", 2)
