@@ -39,6 +39,12 @@ CHEN2018: tuple[LedgerEntry, ...] = (
     LedgerEntry("Text 3.1c", r"$W_T \cdots W_1$ and the power $W^T$ have the same singular values",
         _FREEPROB + "boxtimes_power_moments",
         "three moments of both, dense Gaussian matrices", "holds", r"as laws at $N \to \infty$"),
+    LedgerEntry("Text 3.1d", "ignoring weight tying leads to quantitative differences, and does not"
+        " change the qualitative picture",
+        _MEAN_FIELD + "TiedLaw.growth_rate",
+        "small changes along minimalRNNs that keep their weights", "slip",
+        r"true without gates; with them $m_1$ differs at leading order, and the sign of"
+        r" $\log m_1$ with it"),
     LedgerEntry("(5)", r"$e^t = W h^{t-1} + V x^t + b$, $\;u^t = \sigma(e^t)$,"
         r" $\;h^t = u^t h^{t-1} + (1 - u^t) x^t$",
         _CELLS + "minimalrnn",

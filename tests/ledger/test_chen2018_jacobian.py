@@ -26,6 +26,7 @@ from rmt_jacobian.mean_field import (
     feasible_preactivation_variances,
     order_chaos_line,
     site_law,
+    stationary as tied_state,
 )
 from tests.ledger.independent import (
     BIASED,
@@ -153,6 +154,39 @@ def test_text_3_1c():
         untied.append(moments(np.linalg.multi_dot([one, *others]), (1, 2, 3)))
     for rows in (tied, untied):
         agrees(rows, expected)
+
+
+def growth_with_one_matrix(point, rng, N=1000, vectors=16, between=(10, 40)):
+    """Growth a step of the mean square of changes along one network that keeps its W, V and b."""
+    w, v, mu, b, R = point
+    W = w / math.sqrt(N) * rng.standard_normal((N, N))
+    V = v / math.sqrt(N) * rng.standard_normal((N, N))
+    bias = mu + b * rng.standard_normal((N, 1))
+    h, changes, sizes = np.zeros((N, 1)), None, {}
+    for t in range(-60, between[1]):
+        x = math.sqrt(R) * rng.standard_normal((N, 1))
+        u = expit(W @ h + V @ x + bias)
+        if t == 0:
+            changes = rng.standard_normal((N, vectors))
+        if t >= 0:
+            changes = u * changes + u * (1 - u) * (h - x) * (W @ changes)
+            sizes[t + 1] = np.mean(changes**2)
+        h = u * h + (1 - u) * x
+    first, last = between
+    return (sizes[last] / sizes[first]) ** (1 / (last - first))
+
+
+def test_text_3_1d():
+    """At the critical point of Figure 1 real networks let gradients explode."""
+    fresh = solved(FIGURE_1).chi1
+    rates = [growth_with_one_matrix(FIGURE_1, rng) for rng in np.random.default_rng(31).spawn(12)]
+    law = tied_state(minimalrnn, parameters(FIGURE_1), dynamics="tied")
+    squares = law.growth(40, sites=2**15).mean_squares
+    theory = (squares[40] / squares[10]) ** (1 / 30)
+    agrees(rates, theory)
+    differs(rates, fresh, errors=6.0)
+    assert fresh < 1 < theory
+    documented("Text 3.1d", fresh)
 
 
 def test_equation_12():
