@@ -158,7 +158,9 @@ def test_moments_with_their_errors() -> None:
             "foo is no variable of a site",
         ),
         (
-            lambda: rj.lyapunov_law(rj.stationary("gru", dynamics="at_rest"), weights="gaussian"),
+            lambda: rj.lyapunov.lyapunov_exponents(
+                rj.stationary("gru", dynamics="at_rest"), weights="gaussian", quantiles=[0.5]
+            ),
             HypothesisError,
             "untied weights",
         ),

@@ -84,8 +84,8 @@ def wrapped(spectra: np.ndarray, period: int, steps: int) -> np.ndarray:
 
     Examples
     --------
-    >>> wrapped(np.array([3.0, 1.0, 2.0, 1.0, 2.0]), 8, 4)  # level 1/8 at long lags
-    array([2.625, 2.   , 2.   ])
+    >>> wrapped(np.array([9.0, 1.0, 1.0, 1.0, 1.0]), 8, 4)  # white noise, and 1 at all lags
+    array([5., 1., 1.])
     """
     C = lagged(spectra, period)
     level = C[..., 7 * period // 16 :].mean(axis=-1, keepdims=True)
