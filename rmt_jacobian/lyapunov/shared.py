@@ -178,7 +178,6 @@ class _Walk:
             there = self.ring.state(
                 here.exponent + sign * step, here.unknowns + sign * step * speed
             )
-            self.bar.update()
             fallen = left(here) - left(there.value) if there.converged else math.nan
             if not 0 <= fallen <= max(2 * _STEP, 0.7 * left(here)):
                 step /= 2

@@ -102,9 +102,10 @@ class _Linearised:
     def size(self) -> float:
         return float(np.max(np.abs(self.residual)))
 
-    def solved(self, right: np.ndarray) -> np.ndarray:
-        """Return the change of the unknowns that makes up for a change of what is left."""
-        return np.asarray(-np.linalg.solve(self.matrix, right))
+    @cached_property
+    def solved(self) -> np.ndarray:
+        """The change of the unknowns after which nothing is left, to first order."""
+        return np.asarray(-np.linalg.solve(self.matrix, self.residual))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,16 +188,17 @@ class Ring:
     def _newton(
         self, exponent: float, systems: list[RingSystem], x: np.ndarray
     ) -> Solution[RingState]:
+        """Solve by Newton's method with the exact derivative."""
         size, sweep, before, step, best = np.inf, 0, x, np.zeros_like(x), (np.inf, 0)
         for sweep in range(1, _SWEEPS + 1):
-            sums = self._sums(systems, x)
-            here = self._linearised(x, sums)
-            if not np.isfinite(here.size) or here.size > _WORSE * size:
+            there = self._at(systems, x)
+            if there is None or there[1].size > _WORSE * size:
                 if not np.any(step):
                     break
                 step = step / 4  # it went too far
                 x = before + step
                 continue
+            sums, here = there
             size = here.size
             best = min(best, (size, sweep))
             stuck = sweep > best[1] + _PATIENCE
@@ -204,11 +206,24 @@ class Ring:
                 return Solution(self._found(exponent, x, sums), True, size, sweep)
             if stuck:
                 break
-            before, step = x, here.solved(here.residual)
+            before, step = x, here.solved
             step = step * min(1.0, _STRIDE / max(float(np.max(np.abs(step))), 1e-300))
             x = before + step
         nan = np.full(self.modes, np.nan)
         return Solution(RingState(exponent, x, nan, np.nan, nan, nan), False, size, sweep, _REMEDY)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # far off a solution
+    def _at(
+        self, systems: list[RingSystem], x: np.ndarray
+    ) -> tuple[list[RingSums], _Linearised] | None:
+        """Return the equation at some unknowns; None where it is singular, or no number."""
+        try:
+            sums = self._sums(systems, x)
+            found = self._linearised(x, sums)
+            known = np.isfinite(found.size) and np.isfinite(found.solved).all()
+        except np.linalg.LinAlgError:
+            return None
+        return (sums, found) if known else None
 
     def _sums(self, systems: list[RingSystem], x: np.ndarray) -> list[RingSums]:
         spread, cost = np.exp(x.reshape(2, -1))  # all W that multiply a source add to its cost
@@ -244,7 +259,6 @@ class Ring:
                 slope[k] = 1 / y[k] - by_u / gain
         return value.ravel(), slope.ravel()
 
-    @np.errstate(divide="ignore", invalid="ignore", over="ignore")  # far off a solution
     def _linearised(self, x: np.ndarray, parts: list[RingSums]) -> _Linearised:
         sums = RingSums.together(parts)
         rests, own = self._rests(x, sums), self._own_shares(x)
@@ -274,7 +288,7 @@ class Ring:
             matrix.append(np.hstack([one, one]) - slope[:, None] * by_x)
         return _Linearised(np.concatenate(residual), np.vstack(matrix), rests)
 
-    @np.errstate(divide="ignore", invalid="ignore")
+    @np.errstate(over="ignore", divide="ignore", invalid="ignore")
     def _iterated(self, systems: list[RingSystem], x: np.ndarray, times: int) -> np.ndarray:
         """Take steps of plain iteration, half as far."""
         for _ in range(times):
@@ -283,11 +297,11 @@ class Ring:
             products = np.array([self._log_products(1 - rest, rest)[0] for rest in rests])
             spread, cost = x.reshape(2, -1)
             moved = np.array([products[1] - cost, products[0] - spread])
-            x = (x.reshape(2, -1) + moved) / 2
-            x = x.ravel()
+            x = ((x.reshape(2, -1) + moved) / 2).ravel()
         return x
 
     def _found(self, exponent: float, x: np.ndarray, parts: list[RingSums]) -> RingState:
+        """Count the exponents above, for all sites and for each group."""
         size = self.sites.states * self.sites.steps
         rests = self._rests(x, RingSums.together(parts))
         own = np.array([(rests - self._rests(x, part)).ravel() for part in parts])

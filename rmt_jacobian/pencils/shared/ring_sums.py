@@ -63,6 +63,7 @@ class RingSums:
         )  # fmt: skip
 
 
+@np.errstate(all="ignore")  # far off a solution; whoever asks looks whether they are numbers
 def ring_sums(
     system: RingSystem, spread: np.ndarray, cost: np.ndarray, eta: float
 ) -> RingSums:  # fmt: skip
