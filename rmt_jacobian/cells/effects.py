@@ -57,8 +57,12 @@ def set_by(cell: Cell, name: str) -> tuple[str, ...]:
     >>> from rmt_jacobian.cells import gru
     >>> set_by(gru, "bias_mean"), set_by(gru, "reset.bias_mean")
     (('update.bias_mean', 'reset.bias_mean', 'candidate.bias_mean'), ('reset.bias_mean',))
+    >>> from rmt_jacobian.cells import leaky
+    >>> set_by(leaky, "leak")
+    ('leak',)
     """
-    if name == _INPUT or "." in name:
+    constants = {each.name for each in (cell.symbolic or cell).constants}
+    if name == _INPUT or "." in name or name in constants:
         return (name,)
     return tuple(
         f"{each.name}.{name}"

@@ -1,17 +1,23 @@
 """Hyperparameters of a cell, in words, checked against its specification."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from rmt_jacobian.calls import named_arguments
+from rmt_jacobian.cells.parameter_names import (
+    GROUP_FIELDS,
+    named_values,
+    numbers,
+    overlaid,
+    refuse_unknown,
+)
 from rmt_jacobian.cells.specification import Cell, Constant, Preactivation
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.inputs import InputKind, InputLaw
 
-__all__ = ["BiasKind", "Parameters", "PreactivationParameters", "overlaid"]
+__all__ = ["BiasKind", "Parameters", "PreactivationParameters"]
 
 BiasKind = Literal["frozen", "redrawn"]
 
@@ -66,9 +72,6 @@ class PreactivationParameters:
             + self.input_std**2 * input_covariance
             + self.bias_std**2
         )
-
-
-_GROUP_FIELDS = tuple(field.name for field in fields(PreactivationParameters))
 
 
 @named_arguments
@@ -152,9 +155,9 @@ class Parameters:
                 f"the first argument is a cell, not {cell!r}: rmt_jacobian.cell_named finds one by "
                 "its name"
             )
-        given = _numbers({**_named(named), **keywords})
+        given = numbers({**named_values(named), **keywords})
         constants = _constants_of(cell)
-        _refuse_unknown(
+        refuse_unknown(
             cell.name, {each.name: _fields(each) for each in cell.preactivations},
             tuple(each.name for each in constants), given,
         )  # fmt: skip
@@ -166,7 +169,7 @@ class Parameters:
         absent = tuple(
             f"{each.name}.{field}"
             for each in cell.preactivations
-            for field in _GROUP_FIELDS
+            for field in GROUP_FIELDS
             if field not in _fields(each)
         )
         chosen = tuple(
@@ -255,14 +258,14 @@ class Parameters:
         rmt_jacobian.errors.ParameterError: no parameter 'update.weigth_std': did you mean
             update.weight_std?
         """
-        given = _numbers({**_named(named), **values})
-        _refuse_unknown("", self._fields, tuple(name for name, _ in self.constants), given)
+        given = numbers({**named_values(named), **values})
+        refuse_unknown("", self._fields, tuple(name for name, _ in self.constants), given)
         input_variance = given.pop("input_variance", self.input_variance)
         groups = []
         for name, group in self.groups:
             own = {
                 field: float(given[key])
-                for field in _GROUP_FIELDS
+                for field in GROUP_FIELDS
                 for key in (field, f"{name}.{field}")  # the name of the group has the last word
                 if key in given and f"{name}.{field}" not in self.absent
             }
@@ -277,7 +280,7 @@ class Parameters:
     def _fields(self) -> dict[str, list[str]]:
         """The hyperparameters of each group."""
         return {
-            name: [field for field in _GROUP_FIELDS if f"{name}.{field}" not in self.absent]
+            name: [field for field in GROUP_FIELDS if f"{name}.{field}" not in self.absent]
             for name, _ in self.groups
         }
 
@@ -293,29 +296,6 @@ class Parameters:
         return {**values, "input_variance": self.input_variance, **dict(self.constants)}
 
 
-def _named(given: Mapping[str, float] | None) -> Mapping[str, float]:
-    """Return what a user has given by name, which must have names."""
-    if given is not None and not isinstance(given, Mapping):
-        raise ParameterError(
-            f"parameters are given by name, as {{'weight_std': 2}} or weight_std=2, not {given!r}"
-        )
-    return given or {}
-
-
-def _numbers(given: Mapping[str, float]) -> dict[str, float]:
-    numbers = {}
-    for name, value in given.items():
-        if not isinstance(name, str):
-            raise ParameterError(
-                f"a parameter must have a name, such as 'weight_std', not {name!r}"
-            )
-        try:
-            numbers[name] = float(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ParameterError(f"{name} must be a number, not {value!r}") from None
-    return numbers
-
-
 def _fields(preactivation: Preactivation) -> list[str]:
     """Return the hyperparameters that a preactivation has."""
     absent = set()
@@ -323,57 +303,11 @@ def _fields(preactivation: Preactivation) -> list[str]:
         absent.add("weight_std")
     if not preactivation.reads_input:
         absent.add("input_std")
-    return [field for field in _GROUP_FIELDS if field not in absent]
-
-
-def overlaid(values: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
-    """Return values with others in their place; weight_std also replaces update.weight_std.
-
-    Examples
-    --------
-    >>> overlaid({"update.weight_std": 3, "update.bias_mean": 1}, {"weight_std": 2})
-    {'update.bias_mean': 1, 'weight_std': 2}
-    """
-    kept = {name: value for name, value in values.items() if name.split(".")[-1] not in given}
-    return {**kept, **given}
+    return [field for field in GROUP_FIELDS if field not in absent]
 
 
 def _constants_of(cell: Cell) -> tuple[Constant, ...]:
     return (cell.symbolic or cell).constants
-
-
-def _refuse_unknown(
-    cell: str,
-    groups: Mapping[str, Sequence[str]],
-    constants: Sequence[str],
-    values: Mapping[str, float],
-) -> None:
-    known = [*_GROUP_FIELDS, "input_variance", *constants]
-    known += [f"{group}.{field}" for group, fields in groups.items() for field in fields]
-    for name in values:
-        if name not in known:
-            whose = f"{cell} has no" if cell else "no"
-            raise ParameterError(f"{whose} parameter {name!r}: {_hint(list(groups), name, known)}")
-
-
-def _hint(groups: Sequence[str], name: str, known: Sequence[str]) -> str:
-    """Say what may have been meant: a group and a field are looked for each by itself."""
-    group, dot, field = name.partition(".")
-    if dot and group in groups and field in _GROUP_FIELDS:
-        what = "W" if field == "weight_std" else "V"
-        return f"its preactivation {group!r} has no {what}, leave it out"
-    if not dot:
-        near = get_close_matches(name, known, n=1)
-    elif field in groups and group in _GROUP_FIELDS:  # the wrong way round
-        near = [f"{field}.{group}"]
-    else:
-        fields = get_close_matches(field, _GROUP_FIELDS, n=1)
-        near = get_close_matches(group, groups, n=1) if fields else []
-        near = [f"{near[0]}.{fields[0]}"] if near else []
-        if fields and not near:
-            return f"its preactivations are {', '.join(groups)}"
-    near = [each for each in near if each in known]
-    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
 def _checked(group: str, chosen: Mapping[str, float], named: Mapping[str, float]) -> Any:

@@ -13,7 +13,7 @@ whose diagonal entries are the derivatives kept here.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -278,13 +278,8 @@ class Cell:
         if not cell.constants:
             return self
         given = dict(constants)
-        values = {c.name: c.checked(given.get(c.name, c.typical)) for c in cell.constants}
-        numbers = {each.symbol: sp.Rational(repr(values[each.name])) for each in cell.constants}
-        sources = (replace(each, source=each.source.subs(numbers)) for each in cell.preactivations)
-        updates = tuple(update.subs(numbers) for update in cell.updates)
-        return replace(
-            cell, preactivations=tuple(sources), updates=updates, constants=(), symbolic=cell
-        )
+        values = ((c.symbol, c.checked(given.get(c.name, c.typical))) for c in cell.constants)
+        return _bound(cell, tuple(values))
 
     @property
     def gates(self) -> tuple[sp.Symbol, ...]:
@@ -333,6 +328,16 @@ class Cell:
     def source_gate_derivatives(self) -> Table:
         """dy/de, strictly lower triangular: sources that read earlier preactivations."""
         return _jacobian(self.sources, self.gates)
+
+
+@cache  # what is derived from the equations is derived once
+def _bound(cell: Cell, values: tuple[tuple[sp.Symbol, float], ...]) -> Cell:
+    numbers = {symbol: sp.Rational(repr(value)) for symbol, value in values}
+    sources = (replace(each, source=each.source.subs(numbers)) for each in cell.preactivations)
+    updates = tuple(update.subs(numbers) for update in cell.updates)
+    return replace(
+        cell, preactivations=tuple(sources), updates=updates, constants=(), symbolic=cell
+    )
 
 
 def derivative(expression: Any, symbol: sp.Symbol) -> Any:

@@ -99,12 +99,19 @@ def _shared(request: Request) -> "tuple[LyapunovLaw | None, str]":
         state = stationary(
             cell, parameters, dynamics="tied", biases=asked.biases, seed=asked.seed, progress=True
         )
-        found = lyapunov_law(state, weights=request.ensemble, seed=asked.seed, progress=True)
+    except ConvergenceError as error:  # biases that no such network has are refused
+        return _missing(request, error)
+    try:
+        return lyapunov_law(state, weights=request.ensemble, seed=asked.seed, progress=True), ""
     except (HypothesisError, ConvergenceError) as error:
-        if asked.theory_only:
-            raise
-        return None, str(error)
-    return found, ""
+        return _missing(request, error)
+
+
+def _missing(request: Request, error: Exception) -> tuple[None, str]:
+    """Say why there is no theory, or refuse where nothing else is asked for."""
+    if request.options.theory_only:
+        raise error
+    return None, str(error)
 
 
 def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponents | None, str]":
@@ -114,9 +121,7 @@ def _theory(request: Request, quantiles: "np.ndarray") -> "tuple[LyapunovExponen
     try:
         found = lyapunov_exponents(*request.point, weights=request.ensemble, quantiles=quantiles)
     except (HypothesisError, ConvergenceError) as error:
-        if request.options.theory_only:
-            raise
-        return None, str(error)
+        return _missing(request, error)
     return found, ""
 
 
@@ -300,5 +305,5 @@ def _figure(found: _Exponents, title: str) -> Any:
         sampled=found.mean,
         standard_error=found.standard_error,
         theory=found.theory and found.theory.exponents,
-        largest_theory=found.largest,
+        largest_theory=found.largest if math.isfinite(found.largest) else None,
     )

@@ -126,7 +126,7 @@ class Values:
         """All values by name."""
         if not self.read:
             return dict(self.assigned)
-        from rmt_jacobian.cells.parameters import overlaid
+        from rmt_jacobian.cells.parameter_names import overlaid
 
         return overlaid(self.read, self.assigned)
 

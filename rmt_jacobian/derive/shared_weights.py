@@ -107,6 +107,7 @@ class _Expansion:
             for each in cell.preactivations
         ]
         self._known: dict[tuple[int, int, int], sp.Expr] = {}
+        self._timed: dict[sp.Symbol, tuple[str, int]] = {}
         states = range(len(cell.states))
         self._states: list[list[_Row]] = [[{("s", i, 0): sp.S.One} for i in states]]
 
@@ -121,7 +122,12 @@ class _Expansion:
             return entry
         name = "_".join([letter, *(part for part in (row, column) if part)])
         self.meanings[name] = entry
-        return sp.Symbol(f"{name}_{t}", real=True)
+        return self._at(name, t)
+
+    def _at(self, name: str, t: int) -> sp.Symbol:
+        symbol = sp.Symbol(f"{name}_{t}", real=True)
+        self._timed[symbol] = name, t
+        return symbol
 
     def _labels(self) -> tuple[list[str], list[str]]:
         states, gates = self.cell.states, self.cell.preactivations
@@ -179,36 +185,23 @@ class _Expansion:
                 if (kind, k) != (other, m):
                     continue
                 if kind == "s":
-                    total += _averaged(a * b)
+                    total += self._averaged(a * b)
                 elif (K := self._covariance(k, u, v)) != 0:
-                    total += self.weights[k] ** 2 * K * _averaged(a * b)
+                    total += self.weights[k] ** 2 * K * self._averaged(a * b)
         return sp.expand(total)
+
+    def _averaged(self, expression: sp.Expr) -> sp.Expr:
+        """Average a polynomial in diagonals, each product moved to begin at the first step."""
+        total = sp.S.Zero
+        for term in sp.Add.make_args(sp.expand(expression)):
+            timed = {each: self._timed[each] for each in term.free_symbols if each in self._timed}
+            number, product = term.as_independent(*timed)
+            before = min((t for _, t in timed.values()), default=1) - 1
+            moved = {each: self._at(name, t - before) for each, (name, t) in timed.items()}
+            total += number * (average(product.xreplace(moved)) if timed else product)
+        return total
 
 
 def _add(row: dict[tuple[str, int, int], sp.Expr], other: _Row, slope: sp.Expr) -> None:
     for key, value in other.items():
         row[key] = row.get(key, sp.S.Zero) + slope * value
-
-
-def _averaged(expression: sp.Expr) -> sp.Expr:
-    """Average a polynomial in diagonals, each product moved to begin at the first step."""
-    total = sp.S.Zero
-    for term in sp.Add.make_args(sp.expand(expression)):
-        number, rest = term.as_independent(*_timed(term))
-        total += number * (average(_from_first_step(rest)) if rest != 1 else 1)
-    return total
-
-
-def _timed(term: sp.Expr) -> list[sp.Symbol]:
-    """Return the symbols of diagonals, whose names end in a step."""
-    return [each for each in term.free_symbols if str(each).rsplit("_", 1)[-1].isdecimal()]
-
-
-def _from_first_step(product: sp.Expr) -> sp.Expr:
-    parts = {each: str(each).rsplit("_", 1) for each in _timed(product)}
-    first = min(int(step) for _, step in parts.values())
-    moved = {
-        each: sp.Symbol(f"{name}_{int(step) - first + 1}", real=True)
-        for each, (name, step) in parts.items()
-    }
-    return product.xreplace(moved)

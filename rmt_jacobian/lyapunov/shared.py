@@ -24,9 +24,7 @@ __all__ = ["SharedExponents", "ring_of", "shared_exponents"]
 _SHORTEST, _LONGEST, _TIMES = 32, 96, 8  # steps of the ring, and correlation times
 _WORK = 10**10  # operations of a sweep over all sites
 _FEWEST, _MOST = 64, 2048  # sites
-_STEP, _LEAST_STEP = 0.04, 2e-3  # of the share above, between two exponents; of exponents
-_GAPS = (0.004, 0.008, 0.016, 0.032, 0.064, 0.128)  # of exponents, where nothing is found
-_WIDEST = 0.1  # of the share above
+_STEP, _LEAST_STEP = 0.04, 1e-4  # of the share above, between two exponents; of exponents
 _ENDS = 2e-3  # shares at which the table ends
 _FARTHEST = 30.0  # of an exponent below the largest
 _BELOW = (0.2, 0.05, 0.6, 0.015, 1.5, 0.005, 0.0015)  # where a solution is looked for
@@ -113,9 +111,10 @@ def shared_exponents(
     """
     cell = law.cell
     K, S = sum(each.reads_state for each in cell.preactivations), len({*cell.sources} - {0})
+    chained = sum(any(column) for column in zip(*cell.source_gate_derivatives, strict=True))
+    variables = len(cell.states) + chained
     time = min(_LONGEST / math.sqrt(K), max(_SHORTEST, _TIMES * law.correlation_time))
     steps = 2 * math.ceil(time / 2)
-    variables = len(cell.states) + any(f != 0 for row in cell.source_gate_derivatives for f in row)
     work = (16 * variables**3 + 4 * (K**2 + S**2 + K * S)) * steps**3  # of a site in a sweep
     sites = min(_MOST, max(_FEWEST, _WORK // work)) if draws is None else draws // steps
     if sites < _GROUPS:
@@ -181,13 +180,8 @@ class _Walk:
             fallen = left(here) - left(there.value) if there.converged else math.nan
             if not 0 <= fallen <= max(2 * _STEP, 0.7 * left(here)):
                 step /= 2
-                if step > _LEAST_STEP:
-                    continue
-                beyond = self._beyond(here, sign, left)
-                if beyond is None:
+                if step < _LEAST_STEP:
                     return self._ended(found, left(here))
-                found.append(beyond)
-                here, step, speed = beyond, _FIRST, np.zeros_like(speed)
                 continue
             found.append(there.value)
             speed = sign * (there.value.unknowns - here.unknowns) / step
@@ -198,20 +192,6 @@ class _Walk:
             if fallen <= _FLAT * step and sign < 0:
                 break
         return found
-
-    def _beyond(
-        self, here: RingState, sign: int, left: Callable[[RingState], float]
-    ) -> RingState | None:
-        """Return a solution beyond exponents at which there is none.
-
-        Where sites hardly mix the frequencies of a ring, each of these enters at once, and between
-        two of them nothing changes.
-        """
-        for gap in _GAPS:
-            found = self.ring.state(here.exponent + sign * gap)
-            if found.converged and 0 <= left(here) - left(found.value) <= _WIDEST:
-                return found.value
-        return None
 
     def _ended(self, found: list[RingState], left: float) -> list[RingState]:
         """Take an end that is near enough."""

@@ -58,7 +58,7 @@ def plot_exponents(
     if largest_theory is not None:
         ax.axhline(
             largest_theory, color=_LARGEST, linewidth=1.0, linestyle="--",
-            label=r"largest, $\frac{1}{2} \log \chi_1$",
+            label="largest by theory",
         )  # fmt: skip
     ax.set_xlim(0, 1)
     ax.set_xlabel("quantile $x$ from the top")

@@ -33,7 +33,10 @@ def test_leaky_chaos_is_that_of_clark(chaotic_law):
     # Table of Clark (2026), per unit of time, which is two steps.
     times = np.array([-2.2863, -1.5363, -1.0863, -0.4863, 0.0, 0.1297])
     cdf = np.array([0.0961, 0.2805, 0.6523, 0.8403, 0.9562, 0.9835])
-    np.testing.assert_allclose(chaotic_law.cdf(times / 2), cdf, atol=0.006)
+    noise = np.interp(times / 2, chaotic_law.exponents[::-1], chaotic_law.standard_errors[::-1])
+    allowed = 4 * noise * chaotic_law.pdf(times / 2) + 0.001  # a ring of 60 steps
+    assert np.all(np.abs(chaotic_law.cdf(times / 2) - cdf) < allowed)
+    # 546 sites: the dimension scatters by 3 % and the entropy by 7 %; with 2,048 they are within 1 %.
     assert chaotic_law.largest == pytest.approx(0.2161 / 2, abs=0.004)
     assert chaotic_law.dimension() == pytest.approx(0.0893, rel=0.06)
     assert chaotic_law.entropy_rate() == pytest.approx(0.00229, rel=0.1)

@@ -58,3 +58,14 @@ def test_averages_over_two_networks(correlation):
 )
 def test_other_functions_are_none(expression):
     assert waves_in(expression, e) is None
+
+
+def test_waves_that_cancel_are_left_to_panels():
+    """The function is 1e-8 and less, the waves are 1: eight digits would be lost."""
+    expression = (1 - sp.cos(e / 1000)) * sp.cos(3 * e)
+    assert not waves_in(expression, e).serve(0.0, 4.0)
+    assert waves_in(sp.cos(3 * e), e).serve(0.0, 4.0)
+    tiny = (1 - sp.cos(e / 1000)) * sp.cos(3 * e) ** 2
+    function = sp.lambdify(e, 2 * sp.sin(e / 2000) ** 2 * sp.cos(3 * e) ** 2, "numpy")
+    right = plain(function, 0.2, 4.0)
+    assert expression_average(tiny, e, 0.2, 4.0) == pytest.approx(right, rel=1e-8)

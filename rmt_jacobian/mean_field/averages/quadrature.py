@@ -100,7 +100,7 @@ def expression_average(
     if is_gentle(expression):
         rule = _normal_rule(mean, variance)
         return rule.average(values(rule.nodes))
-    if not order and (waves := waves_in(expression, symbol)) and waves.wide(variance):
+    if not order and (waves := waves_in(expression, symbol)) and waves.serve(mean, variance):
         return float(waves.averages(mean, variance))
     return panel_average(values, mean, variance, bends_in(expression, symbol, mean, variance)).value
 
@@ -141,9 +141,9 @@ def pair_expression_average(
     if is_gentle(one) and is_gentle(two):
         rule = _bivariate_rule(mean, variance, correlation)
         return rule.average(f(rule.first) * g(rule.second))
-    waves = [waves_in(each, symbol) for each in (one, two)]
-    if waves[0] and waves[1] and max(each.wide(variance) for each in waves if each):
-        return float(waves[0].pair_averages(waves[1], mean, variance, correlation))
+    first, second = (waves_in(each, symbol) for each in (one, two))
+    if first and second and first.serve(mean, variance) and second.serve(mean, variance):
+        return float(first.pair_averages(second, mean, variance, correlation))
     left, right = (gaussian_function(part, symbol, mean, variance) for part in (one, two))
     return pair_average(left, right, correlation).value
 

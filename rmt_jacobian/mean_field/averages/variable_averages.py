@@ -228,7 +228,7 @@ def _of_waves(
 ) -> np.ndarray | None:
     """Return averages of sines and cosines of a wide variable; None of anything else."""
     waves = [found for side in sides if (found := waves_in(side, symbol))]
-    if len(waves) < len(sides) or not any(each.wide(variance) for each in waves):
+    if len(waves) < len(sides) or not all(each.serve(means, variance) for each in waves):
         return None
     if len(waves) == 1:
         return waves[0].averages(means, variance)

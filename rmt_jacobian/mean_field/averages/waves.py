@@ -19,7 +19,8 @@ __all__ = ["Waves", "waves_in"]
 
 _Terms = Mapping[sp.Expr, sp.Expr]
 _HIGHEST, _MOST = 6, 256  # power, and waves of a product
-_WIDE = 3.0  # deviation times frequency: below, differences of waves lose digits
+_WIDE = 3.0  # deviation times frequency
+_LEAST = 1e-5  # root mean square of a function, of the sum of its amplitudes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +36,16 @@ class Waves:
     frequencies: np.ndarray
     amplitudes: np.ndarray
 
-    def wide(self, variance: float) -> bool:
-        """Whether the function turns so often that this is the way to average it."""
-        return variance * float(np.max(np.abs(self.frequencies), initial=0.0)) ** 2 >= _WIDE**2
+    def serve(self, means: Any, variance: float) -> bool:
+        """Whether the function turns so often that this is the way to average it.
+
+        Waves that nearly cancel would leave no digits of their sum.
+        """
+        if variance * float(np.max(np.abs(self.frequencies), initial=0.0)) ** 2 < _WIDE**2:
+            return False
+        size = float(np.sum(np.abs(self.amplitudes)))
+        squares = self.pair_averages(self, means, variance, 1.0)
+        return bool(np.min(squares) >= (_LEAST * size) ** 2)
 
     def averages(self, means: Any, variance: float) -> np.ndarray:
         """Return the averages at several means.

@@ -26,7 +26,7 @@ References
 :cite:t:`Clark2026` for the exponents of one cell without gates, Gaussian W and no inputs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -43,12 +43,11 @@ __all__ = ["Ring", "RingState"]
 
 _PORTION_BYTES = 2**22  # of one array of site matrices
 _GROUPS = 16  # of sites, at least, whose scatter is the error
-_SWEEPS, _EXACT, _STRIDE, _WORSE = 40, 1e-7, 1.0, 2.0  # of Newton's method
-# Sites whose memory keeps about e^lambda round: what is put up with, and sweeps without a gain.
-_ROUNDED, _PATIENCE = 1e-5, 3
-_DAMPED = (12, 50, 150)  # steps of plain iteration, where nothing is known
+_SWEEPS, _EXACT, _STRIDE, _WORSE = 30, 1e-7, 1.0, 2.0  # of Newton's method
+_DAMPED = (12, 48)  # steps of plain iteration, where nothing is known
 _REMEDY = "the equation of the ring has no solution nearby: take more sites, or more steps"
 
+Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
@@ -62,8 +61,6 @@ class RingState:
         :math:`\lambda`.
     unknowns
         :math:`\log p^2` and then :math:`\log q^2`, by W and frequency.
-    shares
-        y, by W and frequency.
     above
         The share of exponents that are larger.
     of_groups, pulls
@@ -73,7 +70,6 @@ class RingState:
 
     exponent: float
     unknowns: np.ndarray
-    shares: np.ndarray
     above: float
     of_groups: np.ndarray
     pulls: np.ndarray
@@ -189,7 +185,7 @@ class Ring:
         self, exponent: float, systems: list[RingSystem], x: np.ndarray
     ) -> Solution[RingState]:
         """Solve by Newton's method with the exact derivative."""
-        size, sweep, before, step, best = np.inf, 0, x, np.zeros_like(x), (np.inf, 0)
+        size, sweep, before, step = np.inf, 0, x, np.zeros_like(x)
         for sweep in range(1, _SWEEPS + 1):
             there = self._at(systems, x)
             if there is None or there[1].size > _WORSE * size:
@@ -200,17 +196,14 @@ class Ring:
                 continue
             sums, here = there
             size = here.size
-            best = min(best, (size, sweep))
-            stuck = sweep > best[1] + _PATIENCE
-            if size <= _EXACT or (stuck and size <= _ROUNDED):
+            if size <= _EXACT:
                 return Solution(self._found(exponent, x, sums), True, size, sweep)
-            if stuck:
-                break
             before, step = x, here.solved
             step = step * min(1.0, _STRIDE / max(float(np.max(np.abs(step))), 1e-300))
             x = before + step
-        nan = np.full(self.modes, np.nan)
-        return Solution(RingState(exponent, x, nan, np.nan, nan, nan), False, size, sweep, _REMEDY)
+        nothing = np.empty((0, x.size))
+        lost = RingState(exponent, x, np.nan, nothing[:, 0], nothing)
+        return Solution(lost, False, size, sweep, _REMEDY)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # far off a solution
     def _at(
@@ -310,10 +303,9 @@ class Ring:
         # Of the potential only what sites do counts: it is stationary in p and q.
         weights = np.tile(self._gate_rows.sum(axis=1), 2) / (2 * size)
         return RingState(
-            exponent, x, 1 - rests.mean(axis=0), float(counts @ above / counts.sum()), above,
-            own * weights,
+            exponent, x, float(counts @ above / counts.sum()), above, own * weights,
         )  # fmt: skip
 
 
-def _mapped(function: "Callable[..., Result]", parts: list) -> list[Result]:
+def _mapped(function: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     return list(map_samples(function, parts))
