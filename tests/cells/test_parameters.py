@@ -1,11 +1,23 @@
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from rmt_jacobian.cells import Parameters, cell_named, gru, gru_reset_after, minimalrnn, vanilla
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.cells import (
+    Parameters,
+    PreactivationParameters,
+    cell_named,
+    compile_cell,
+    gru,
+    gru_reset_after,
+    leaky,
+    minimalrnn,
+    vanilla,
+)
+from rmt_jacobian.cells.parameter_names import GROUP_FIELDS
+from rmt_jacobian.errors import ParameterError, SpecificationError
 from tests.cells.two_gates import two_gates
 
 positive = st.floats(0, 1e6)
@@ -156,3 +168,24 @@ def test_names_of_cells(name: str, words: str) -> None:
     assert cell_named(gru) is gru
     assert cell_named("Minimal RNN") is minimalrnn
     assert cell_named("GRU:Linear").name == "gru:identity"
+
+
+def test_the_names_of_a_group_are_its_fields():
+    assert tuple(each.name for each in dataclasses.fields(PreactivationParameters)) == GROUP_FIELDS
+
+
+def test_constants_of_a_cell():
+    point = Parameters.of(leaky, weight_std=2)
+    assert point.constants == (("leak", 0.5),)
+    assert point.with_values(leak=0.25).named()["leak"] == 0.25
+    assert Parameters.of(leaky, point.named()) == point
+    with pytest.raises(ParameterError, match="did you mean leak"):
+        Parameters.of(leaky, leek=0.25)
+    with pytest.raises(ParameterError, match="between 0 and 1"):
+        Parameters.of(leaky, leak=-1)
+    with pytest.raises(ParameterError, match="constants leak"):
+        Parameters.of(vanilla).check_cell(leaky)
+    assert leaky.at(point.constants).symbolic is leaky
+    assert leaky.at({"leak": 1}).memory == ()  # without a memory it is a vanilla network of rates
+    with pytest.raises(SpecificationError, match="needs numbers for leak"):
+        compile_cell(leaky)

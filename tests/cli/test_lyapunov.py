@@ -138,6 +138,8 @@ def test_steps_that_kill_sites_are_named(run):
         (["vanilla", "--steps", 0], "steps"),
         (["vanilla", "--figure", "figure.bmp"], ".png"),
         (["vanilla", "-p", "weight_std=0", "--theory-only"], "weight_std"),
+        (["leaky", "--tied", "-p", "leak=2"], "leak must lie between 0 and 1"),
+        (["vanilla", "--tied", "--biases", "redrawn", "-p", "bias_std=0.2"], "biases='redrawn'"),
     ],
 )
 def test_bad_input_gets_one_line(run, tmp_path, arguments, words):
