@@ -21,6 +21,7 @@ from sympy.core.function import AppliedUndef
 
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells.activations import in_pieces
+from rmt_jacobian.cells.parameter_names import GROUP_FIELDS
 from rmt_jacobian.errors import ParameterError, SpecificationError
 
 __all__ = ["Cell", "Constant", "Preactivation", "Table", "derivative"]
@@ -148,7 +149,8 @@ class Cell:
     constants
         Numbers in sources and updates that are hyperparameters; :meth:`at` puts values in.
     symbolic
-        The cell in which they were symbols, of one in which they are numbers.
+        The cell in which they were symbols, of one in which they are numbers, which are its typical
+        values.
 
     Raises
     ------
@@ -199,6 +201,12 @@ class Cell:
         names = [preactivation.name for preactivation in self.preactivations]
         if len(set(names)) < len(names):
             raise SpecificationError(f"cell {self.name!r} names two preactivations alike")
+        for constant in self.constants:
+            if constant.name in (*GROUP_FIELDS, "input_variance"):
+                raise SpecificationError(
+                    f"cell {self.name!r}: a constant cannot be called {constant.name!r}, as "
+                    "another hyperparameter is"
+                )
         for name in names:
             if not name.isidentifier():
                 raise SpecificationError(
@@ -335,9 +343,13 @@ def _bound(cell: Cell, values: tuple[tuple[sp.Symbol, float], ...]) -> Cell:
     numbers = {symbol: sp.Rational(repr(value)) for symbol, value in values}
     sources = (replace(each, source=each.source.subs(numbers)) for each in cell.preactivations)
     updates = tuple(update.subs(numbers) for update in cell.updates)
+    # Where no other value is given, it is the one that was put in.
+    own = tuple(replace(c, typical=value) for c, (_, value) in zip(cell.constants, values,
+                                                                   strict=True))  # fmt: skip
     return replace(
-        cell, preactivations=tuple(sources), updates=updates, constants=(), symbolic=cell
-    )
+        cell, preactivations=tuple(sources), updates=updates, constants=(),
+        symbolic=replace(cell, constants=own),
+    )  # fmt: skip
 
 
 def derivative(expression: Any, symbol: sp.Symbol) -> Any:

@@ -50,7 +50,8 @@ def _named(value: Any) -> Any:
 
 def _is_known(cell: Cell) -> bool:
     try:
-        return cell_named(cell.name) == (cell.symbolic or cell)
+        own = cell.symbolic.constants if cell.symbolic else ()
+        return cell_named(cell.name).at([(c.name, c.typical) for c in own]) == cell
     except ParameterError:
         return False
 

@@ -3,11 +3,13 @@ import math
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, strategies as st
 
 from rmt_jacobian.cells import (
     Parameters,
     PreactivationParameters,
+    cell_and_parameters,
     cell_named,
     compile_cell,
     gru,
@@ -185,7 +187,13 @@ def test_constants_of_a_cell():
         Parameters.of(leaky, leak=-1)
     with pytest.raises(ParameterError, match="constants leak"):
         Parameters.of(vanilla).check_cell(leaky)
-    assert leaky.at(point.constants).symbolic is leaky
+    slow = leaky.at({"leak": 0.125})
+    assert Parameters.of(slow).constants == (("leak", 0.125),)  # what was put in stays
+    assert cell_and_parameters(slow)[0] == slow
+    assert cell_and_parameters(slow, point)[0] == leaky.at(point.constants)
+    other = dataclasses.replace(leaky.constants[0], symbol=sp.Symbol("bias_std"))
+    with pytest.raises(SpecificationError, match="cannot be called 'bias_std'"):
+        dataclasses.replace(leaky, constants=(*leaky.constants, other))
     assert leaky.at({"leak": 1}).memory == ()  # without a memory it is a vanilla network of rates
     with pytest.raises(SpecificationError, match="needs numbers for leak"):
         compile_cell(leaky)
