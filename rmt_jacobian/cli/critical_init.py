@@ -53,6 +53,18 @@ __all__ = ["critical_init_command"]
         metavar="T",
         help="Over which the variance of J J^T is made least, where several values are free.",
     ),
+    click.option(
+        "--tied",
+        is_flag=True,
+        help="Shared weights, as in every trained network: gradients keep their norm over the "
+        "horizon.  Without: fresh weights at every step, as in published theory.",
+    ),
+    click.option(
+        "--horizon",
+        type=WholeNumber(min=1, max=100_000),
+        metavar="H",
+        help="Steps over which gradients are to keep their norm, with --tied; default 100.",
+    ),
     click.option("--weights", type=theory_weights_choice, default="orthogonal", show_default=True),
     seed_option,
     cell=True,
@@ -61,12 +73,15 @@ __all__ = ["critical_init_command"]
 def critical_init_command(request: Request) -> None:
     """Find hyperparameters at which gradients keep their norm, and spread least.
 
-    For gated cells the result stands beside the usual initialisations of common libraries.
+    For gated cells the result stands beside the usual initialisations of common libraries, and with
+    --tied beside what is critical for fresh weights.
     """
     from rmt_jacobian.mean_field.averages.one_site import is_single_site
 
     assert request.cell is not None
-    if not is_single_site(request.cell):
+    if request.options.horizon and not request.options.tied:
+        raise ParameterError("--horizon belongs to shared weights: add --tied, or leave it out")
+    if request.options.tied or not is_single_site(request.cell):
         results = _of_any_cell(request)
     elif request.options.free:
         raise ParameterError(
@@ -124,6 +139,8 @@ def _of_any_cell(request: Request) -> dict[str, Any]:
         weights=asked.weights,
         steps=asked.steps,
         free=asked.free,
+        dynamics="tied" if asked.tied else "untied",
+        horizon=asked.horizon,
         seed=asked.seed,
         progress=True,
     )
@@ -155,22 +172,29 @@ def _of_any_cell(request: Request) -> dict[str, Any]:
         ],
         "rescaled": _rows(found.rescaled),
         "usual": _rows(found.usual),
+        "dynamics": found.dynamics,
+        **({} if found.fresh is None else {"critical_untied": _rows([found.fresh])[0]}),
     }
 
 
 def _say_reports(request: Request, found: "CriticalPoint") -> None:
     """Print what was found beside the usual initialisations."""
     request.say("")
-    columns = ("growth rate", "m_1", "m_2/m_1^2 - 1", "timescale")
+    tied = found.dynamics == "tied"
+    rate = f"growth, {found.report.horizon:g} steps" if tied else "growth rate"
+    columns = [rate, "m_1", "m_2/m_1^2 - 1", "timescale"]
+    columns += ["growth in the end"] * tied
     header = "  ".join(f"{column:>18}" for column in columns)
     request.say(f"{'over ' + str(found.report.steps) + ' steps':>44}  {header}")
-    reports = (found.report, *found.rescaled, *found.usual)
+    fresh = () if found.fresh is None else (found.fresh,)
+    reports = (found.report, *fresh, *found.rescaled, *found.usual)
     for each in reports:
         numbers = (
             with_error(each.growth_rate, each.growth_error),
             f"{each.mean:.4g}",
             with_error(each.relative_variance, each.variance_error),
             f"{each.timescale:.4g}",
+            *[f"{each.late_growth_rate:.4g}"] * tied,
         )
         request.say(f"{each.name:>44}  {'  '.join(f'{number:>18}' for number in numbers)}")
     for each in reports:
@@ -222,4 +246,6 @@ def _row(report: "InitializationReport") -> dict[str, Any]:
         "variance_error": report.variance_error,
         "timescale": report.timescale,
         "remark": report.remark,
+        **({} if math.isinf(report.horizon) else {"growth_steps": report.horizon}),
+        "late_growth_rate": report.late_growth_rate,
     }

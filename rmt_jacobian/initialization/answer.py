@@ -10,10 +10,13 @@ import numpy as np
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
+from rmt_jacobian.initialization.common_paths import CommonPaths
 from rmt_jacobian.initialization.common_sites import CommonSites, mean_and_error
 from rmt_jacobian.initialization.descent import Start
 from rmt_jacobian.initialization.report import (
     InitializationReport,
+    Population,
+    Sharing,
     report_on,
     settled_replicates,
 )
@@ -26,14 +29,23 @@ from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 
 __all__ = ["critical_report", "populations_at", "rescaled_report"]
 
-_SITES = 4096  # of each population
+_SITES = {"untied": 4096, "tied": 2048}  # of each population
 _SAMPLED, _EXACT = 1e-7, 1e-9  # of the logarithm of the growth rate, of populations and exact
+_PATHS = 1e-5  # and of populations of paths, which know it to 1e-3
 _NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
 _ROUNDS = 6
 _PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
 
 
-def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Seed) -> CommonSites:
+def populations_at(
+    start: Start,
+    *,
+    weights: WeightsChoice,
+    steps: int,
+    seed: Seed,
+    dynamics: Sharing,
+    horizon: float,
+) -> Population:
     """Return populations that are settled where a start has come to.
 
     Raises
@@ -43,8 +55,9 @@ def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Se
     """
     cell, there = start.search.cell, start.search.at(start.reached)
     populations, settled = settled_replicates(
-        cell, there, weights=weights, steps=steps, sites=_SITES, seed=seed
-    )
+        cell, there, weights=weights, steps=steps, sites=_SITES[dynamics], seed=seed,
+        dynamics=dynamics, horizon=horizon,
+    )  # fmt: skip
     if not settled:
         raise InfeasibleError(
             f"no critical point: where the growth rate is 1 the states of {cell.name} are not "
@@ -55,7 +68,7 @@ def populations_at(start: Start, *, weights: WeightsChoice, steps: int, seed: Se
 
 
 def critical_report(
-    start: Start, optimality: Optimality, populations: CommonSites, *, weights: WeightsChoice
+    start: Start, optimality: Optimality, populations: Population, *, weights: WeightsChoice
 ) -> InitializationReport | None:
     r"""Make the growth rate of a minimum 1 and report its variance; None if the point is lost.
 
@@ -69,8 +82,13 @@ def critical_report(
     def sampled(parameters: Parameters) -> float:
         return float(np.mean(populations.rates([parameters], spread=False).growth))
 
-    vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0)
-    exact = _is_exact(search)
+    enough = _enough(populations)
+    vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0, exact=enough)
+    if isinstance(populations, CommonPaths) and vector is not None:
+        # States that forget slowly have not followed all the way.
+        populations = populations.settled_at(search.at(vector), populations.laps)
+        vector = _on_surface(search, vector, optimality.normal, sampled, slope=1.0, exact=enough)
+    exact = isinstance(populations, CommonSites) and _is_exact(search)
     if exact and vector is not None:
         vector = _on_surface(
             search, vector, optimality.normal, partial(_exact_growth, cell), slope=1.0, exact=_EXACT
@@ -96,7 +114,13 @@ def critical_report(
 
 
 def rescaled_report(
-    start: Start, *, weights: WeightsChoice, steps: int, seed: Seed
+    start: Start,
+    *,
+    weights: WeightsChoice,
+    steps: int,
+    seed: Seed,
+    dynamics: Sharing,
+    horizon: float,
 ) -> InitializationReport | None:
     """Report a start whose weights have been multiplied by the factor that makes it critical.
 
@@ -105,19 +129,24 @@ def rescaled_report(
     assert start.first is not None
     search = start.search
     populations, _ = settled_replicates(
-        search.cell, search.at(start.first), weights=weights, steps=steps, seed=seed
-    )
+        search.cell, search.at(start.first), weights=weights, steps=steps, seed=seed,
+        dynamics=dynamics, horizon=horizon,
+    )  # fmt: skip
 
     def sampled(parameters: Parameters) -> float:
         return float(np.mean(populations.rates([parameters], spread=False).growth))
 
-    vector = _on_surface(search, start.first, start.moving, sampled)
+    vector = _on_surface(search, start.first, start.moving, sampled, exact=_enough(populations))
     if vector is None:
         return None
     report = report_on(
         populations, start.name, search.at(vector), weights=weights, remark=start.remark
     )
     return replace(report, timescale=math.inf)
+
+
+def _enough(populations: Population) -> float:
+    return _SAMPLED if isinstance(populations, CommonSites) else _PATHS
 
 
 def _is_exact(search: CriticalSearch) -> bool:

@@ -38,6 +38,7 @@ from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 from rmt_jacobian.pencils.ensembles import ensemble
 
 __all__ = [
+    "HUGE",
     "CommonSites",
     "Rates",
     "first_coefficients",
@@ -49,7 +50,8 @@ __all__ = [
 _TOGETHER = 16384  # sites times points that are in the cache at a time
 _WINDOW = 16  # steps that a growth rate is averaged over, at least
 _EARLY = 4  # steps in each of which, and between which, a memory is given its moments
-_HUGE = 1e20  # a mean square of states that has no limit
+HUGE = 1e20
+"""A mean square of states that has no limit."""
 _FORGOTTEN = 1e-4  # of second moments
 _SHORTEST, _LONGEST = 16, 256
 _LONGEST_FROZEN = 1024  # where the biases of some sites make them remember far longer than most
@@ -70,6 +72,8 @@ class Rates:
         What the memory keeps of a squared change a step, without any W.
     size
         The mean square of the states at the end.
+    late
+        As growth, but in the end.
     """
 
     growth: np.ndarray
@@ -77,6 +81,7 @@ class Rates:
     spread: np.ndarray
     kept: np.ndarray
     size: np.ndarray
+    late: np.ndarray
 
     @classmethod
     def joined(cls, parts: Sequence["Rates"], join: Callable[..., np.ndarray]) -> "Rates":
@@ -154,6 +159,11 @@ class CommonSites:
     def count(self) -> int:
         """The number of sites of each population."""
         return self.normals.shape[-1]
+
+    @property
+    def horizon(self) -> float:
+        """Over how many steps growth is measured: it is that of the limit."""
+        return math.inf
 
     @property
     def populations(self) -> int:
@@ -350,7 +360,7 @@ class _Run:
         means = sum(np.log(_column(made.rate, self.rows)) for made in product)
         over = [np.log(_column(rate, self.rows)) for rate in rates]
         growth = means / len(product) if self.frozen else sum(over) / len(over)
-        bad = ~np.isfinite(growth) | ~(self.size < _HUGE)
+        bad = ~np.isfinite(growth) | ~(self.size < HUGE)
         if spread:
             found = spread_of(steps, product, variances, self.sites.s_1)
             spreads = np.log1p(_column(found, self.rows))
@@ -358,7 +368,7 @@ class _Run:
         else:
             spreads, means = np.full(self.rows, np.nan), np.full(self.rows, np.nan)
         growth, means, spreads = (np.where(bad, np.nan, each) for each in (growth, means, spreads))
-        return Rates(growth, means, spreads, self.kept(steps[-1].updates), self.size)
+        return Rates(growth, means, spreads, self.kept(steps[-1].updates), self.size, growth)
 
 
 def first_coefficients(cell: Cell, weights: WeightsChoice) -> tuple[float, ...]:

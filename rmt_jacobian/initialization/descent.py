@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,7 +23,6 @@ OPEN = 3e-4
 """A predicted fall of log m_2 / m_1^2 below which a point counts as a minimum."""
 _SCATTERED = 1  # further starts for each set of values that are not free
 _SITES = (256, 1024, 4096)  # of every descent, of those followed, and where these are too few
-_ITERATIONS, _FALL = (6, 20, 8), (3e-3, 3e-5, 3e-5)  # of these descents
 _BEHIND = 0.3  # of log m_2 / m_1^2: starts that are farther from the best go no further
 _ELSEWHERE = 4  # populations that show whether they are too few
 _OPTIMISM = 0.02  # of the logarithm of the spread, on sites that were descended on
@@ -35,7 +35,6 @@ _IMPOSED = 16  # steps of settling where the moments of the memory are imposed, 
 _UNKNOWN, _LONGEST = 32, 64  # and elsewhere, before it is known how long it lasts, and at most
 _SHARES = (1.0, 0.25, 0.06)  # of a predicted move that are tried
 _UPHILL = 15  # steps towards growth rate 1 where there is none on a line
-_ROUNDS = 3  # of descent where a point turned out to be no minimum
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +107,15 @@ class Descent:
     tick: Callable[[], object] = lambda: None
     settle: int = _IMPOSED
     anew: bool = False
+
+    iterations: ClassVar[tuple[int, int, int]] = (6, 20, 8)
+    """The most steps of a descent, by level: few sites, those followed, and where these are few."""
+    fall: ClassVar[tuple[float, float, float]] = (3e-3, 3e-5, 3e-5)
+    """Of the logarithm of the spread in a step, that is not worth another, by level."""
+    open: ClassVar[float] = OPEN
+    """A predicted fall that is not followed."""
+    rounds: ClassVar[int] = 3
+    """Of descent where a point turned out to be no minimum."""
 
     def surface(
         self,
@@ -226,7 +234,7 @@ class Descent:
             return None
         before = surface.value(vector)[1]
         if len(vector) > 1:
-            vector = surface.descended(vector, _ITERATIONS[level], _FALL[level])
+            vector = surface.descended(vector, self.iterations[level], self.fall[level])
         kept = float(surface.measured(vector[None])[2][0])
         from_spread = start.from_spread if math.isfinite(start.from_spread) else before
         return replace(
@@ -241,24 +249,27 @@ class Descent:
         """Descend until the point is a minimum, or no further."""
         surface = self.surface(start.search, level, start.kept, start.reached)
         vector, found = start.reached, surface.optimality(start.reached)
-        for _ in range(_ROUNDS):
-            if found.gain <= OPEN:
+        for _ in range(self.rounds):
+            if found.gain <= self.open:
                 break
-            lower = _lower(surface, vector, found)
+            lower = _lower(surface, vector, found, self.open / 4)
             if lower is None:  # what the model promises is not there
                 found = replace(found, gain=0.0)
                 break
-            vector = surface.descended(lower, _ITERATIONS[level], _FALL[level])
+            vector = surface.descended(lower, self.iterations[level], self.fall[level])
             found = surface.optimality(vector)
         return replace(start, vector=vector, spread=surface.value(vector)[1]), found
 
 
-def _lower(surface: CriticalSurface, vector: np.ndarray, found: Optimality) -> np.ndarray | None:
+def _lower(
+    surface: CriticalSurface, vector: np.ndarray, found: Optimality, least: float
+) -> np.ndarray | None:
     """Return a point of less spread in one of the directions in which it is predicted."""
+    at = surface.slopes(vector)
     for move in found.downhill:
         for share in _SHARES:
-            there = surface.projected(surface.shifted(vector, share * move))
-            if there is not None and surface.value(there)[1] < surface.value(vector)[1] - OPEN / 4:
+            there = surface.projected(surface.shifted(vector, share * move), near=at)
+            if there is not None and surface.value(there)[1] < surface.value(vector)[1] - least:
                 return there
     return None
 

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.initialization.common_paths import CommonPaths, circle_for
 from rmt_jacobian.initialization.common_sites import (
     CommonSites,
     Rates,
@@ -17,9 +20,26 @@ from rmt_jacobian.initialization.common_sites import (
 from rmt_jacobian.mean_field.closed.correlation import timescale
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 
-__all__ = ["InitializationReport", "initialization_report", "report_on", "settled_replicates"]
+__all__ = [
+    "HORIZON",
+    "InitializationReport",
+    "Population",
+    "Sharing",
+    "check_sharing",
+    "initialization_report",
+    "report_on",
+    "settled_replicates",
+]
 
-_SITES, _REPLICATES = 1024, 8
+Sharing: TypeAlias = Literal["tied", "untied"]
+"""Whether the weights of a network are the same at all steps, or drawn anew."""
+Population: TypeAlias = CommonSites | CommonPaths
+"""Sites, or paths of sites, on which growth and spread are measured."""
+
+HORIZON = 100
+"""Steps over which gradients are to keep their norm, where weights are shared."""
+_SITES, _REPLICATES = {"untied": 1024, "tied": 256}, 8
+_LAPS = 12  # round the circle of times, from spectra that are nearly steady
 _FIRST = 32  # steps that the memory is judged after
 _CHECKED = 256  # sites on which it is checked that they are enough
 _APART = 4.0  # standard errors
@@ -38,8 +58,9 @@ class InitializationReport:
     name, parameters, weights
         Its name, hyperparameters, and the ensemble of every W.
     growth_rate
-        Of the squared length of a gradient, a step: its limit over many steps, and with frozen
-        biases :math:`m_1^{1/T}`.
+        Of the squared length of a gradient, a step. With shared weights
+        :math:`m_1(H)^{1/H}` over a horizon of H steps; with fresh ones its limit over many steps,
+        and with frozen biases :math:`m_1(T)^{1/T}`.
     steps, mean, relative_variance
         T, m_1 and m_2 / m_1^2 - 1 of J J^T over T steps.
     timescale
@@ -49,6 +70,10 @@ class InitializationReport:
         Standard errors of growth rate and relative variance.
     remark
         What the description leaves out.
+    horizon
+        H; infinite where the growth rate is a limit.
+    late_growth_rate
+        What the growth rate becomes in the end.
     """
 
     name: str
@@ -62,6 +87,8 @@ class InitializationReport:
     growth_error: float = 0.0
     variance_error: float = 0.0
     remark: str = ""
+    horizon: float = math.inf
+    late_growth_rate: float = math.nan
 
 
 def initialization_report(
@@ -71,14 +98,16 @@ def initialization_report(
     *,
     weights: WeightsChoice,
     steps: int,
-    sites: int = _SITES,
+    sites: int | None = None,
     seed: Seed = 0,
     remark: str = "",
+    dynamics: Sharing = "tied",
+    horizon: float = HORIZON,
 ) -> InitializationReport:
     """Return growth rate, variance over T steps and timescale of an initialisation.
 
-    Where biases are frozen the growth rate is that over the T steps, because in the end the few
-    sites that never forget dominate.
+    Where biases are frozen and spread the growth rate is that over the T steps, because in the end
+    the few sites that never forget dominate.
 
     Parameters
     ----------
@@ -92,30 +121,41 @@ def initialization_report(
     steps
         T.
     sites, seed
-        Of each of the eight low-discrepancy populations whose scatter gives the errors.
+        How many in each of the eight populations whose scatter gives the errors; by default 1024,
+        or 256 with shared weights.
+    dynamics
+        ``"tied"`` for a network whose weights are the same at all steps, as those of every trained
+        one, and ``"untied"`` for one whose weights are drawn anew at every step.
+    horizon
+        H, over which growth with shared weights is measured; ``math.inf`` for its limit.
 
     Notes
     -----
-    Assumes fresh bi-invariant W at every step and N -> infinity.
+    Assumes N -> infinity and bi-invariant W.
 
     Examples
     --------
     >>> from rmt_jacobian.cells import gru
     >>> weak = Parameters.of(gru, weight_std=0.1, input_std=0)
     >>> report = initialization_report("weak", weak, gru, weights="orthogonal", steps=2, sites=64)
-    >>> round(report.growth_rate, 3)  # z = 1/2
+    >>> round(report.growth_rate, 2)  # J = 1/2 + W/4: the edge of its spectrum is 0.525
+    0.27
+    >>> fresh = initialization_report("weak", weak, gru, weights="orthogonal", steps=2, sites=64,
+    ...                               dynamics="untied")
+    >>> round(fresh.growth_rate, 3)
     0.251
     """
     populations, settled = settled_replicates(
-        cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed
-    )
+        cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed, dynamics=dynamics,
+        horizon=horizon,
+    )  # fmt: skip
     if not settled:
         remark = f"{remark}; {_UNSETTLED}" if remark else _UNSETTLED
     return report_on(populations, name, parameters, weights=weights, remark=remark)
 
 
 def report_on(
-    populations: CommonSites,
+    populations: Population,
     name: str,
     parameters: Parameters,
     *,
@@ -127,7 +167,7 @@ def report_on(
     logarithm, error = mean_and_error(rates.growth)
     growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
     variance, variance_error = mean_and_error(np.expm1(rates.spread))
-    mean, _ = mean_and_error(np.exp(rates.mean))
+    mean = float(np.mean(np.exp(rates.mean)))
     fades = growth < 1 - max(_CRITICAL, 2 * growth_error)
     return InitializationReport(
         name,
@@ -141,6 +181,8 @@ def report_on(
         growth_error,
         variance_error,
         remark,
+        populations.horizon,
+        math.exp(float(np.mean(rates.late))),
     )
 
 
@@ -150,10 +192,52 @@ def settled_replicates(
     *,
     weights: WeightsChoice,
     steps: int,
-    sites: int = _SITES,
+    sites: int | None = None,
     seed: Seed = 0,
+    dynamics: Sharing = "tied",
+    horizon: float = HORIZON,
+) -> tuple[Population, bool]:
+    """Return populations that settle for as long as it takes, and whether they do."""
+    check_sharing(dynamics)
+    sites = _SITES[dynamics] if sites is None else sites
+    if dynamics == "untied":
+        return _settled_sites(cell, parameters, weights, steps, sites, seed)
+    return _settled_paths(cell, parameters, weights, steps, sites, seed, horizon)
+
+
+def check_sharing(dynamics: str) -> None:
+    """Refuse an unknown kind of network."""
+    if dynamics not in get_args(Sharing):
+        raise ParameterError(f"unknown dynamics {dynamics!r}: use 'tied' or 'untied'")
+
+
+def _settled_paths(
+    cell: Cell,
+    parameters: Parameters,
+    weights: WeightsChoice,
+    steps: int,
+    sites: int,
+    seed: Seed,
+    horizon: float,
+) -> tuple[CommonPaths, bool]:
+    """Return populations of paths on a circle that is long enough, from their steady state."""
+
+    def drawn(period: int, count: int) -> CommonPaths:
+        return CommonPaths.draw(
+            cell, weights, steps, horizon=horizon, period=period, count=count, laps=_LAPS,
+            rngs=spawn(seed, _REPLICATES),
+        )  # fmt: skip
+
+    found = drawn(circle_for(0.0, steps), _CHECKED).rates([parameters], spread=False)
+    period = circle_for(float(np.max(found.kept)), steps)
+    few, steady = drawn(period, _CHECKED).steady_at(parameters)
+    return drawn(period, sites).driven_as(few).settled_at(parameters, _LAPS), steady
+
+
+def _settled_sites(
+    cell: Cell, parameters: Parameters, weights: WeightsChoice, steps: int, sites: int, seed: Seed
 ) -> tuple[CommonSites, bool]:
-    """Return populations that settle for as long as it takes, and whether they do.
+    """Return populations of sites that forget their start.
 
     The memory of a site tells how long that is; then the time is doubled until the variance of the
     states and the growth rate stay the same within their errors.

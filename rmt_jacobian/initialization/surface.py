@@ -16,6 +16,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import minimize
 
+from rmt_jacobian.initialization.common_paths import CommonPaths
 from rmt_jacobian.initialization.common_sites import CommonSites
 from rmt_jacobian.initialization.search import CriticalSearch
 
@@ -87,13 +88,13 @@ class CriticalSurface:
     search
         The box and what a vector in it stands for.
     sites
-        The common sites on which both are measured.
+        The common sites, or paths of sites, on which both are measured.
     tick
         Called once for every set of points.
     """
 
     search: CriticalSearch
-    sites: CommonSites
+    sites: CommonSites | CommonPaths
     tick: Callable[[], object] = lambda: None
     _known: dict[bytes, Slopes] = field(default_factory=dict, repr=False)
     _values: dict[bytes, tuple[float, float]] = field(default_factory=dict, repr=False)

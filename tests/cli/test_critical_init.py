@@ -79,3 +79,27 @@ def test_contradictions_get_one_line(run, tmp_path, arguments, words):
 )
 def test_digits_follow_the_error(value, error, text):
     assert with_error(value, error) == text
+
+
+@pytest.mark.slow
+def test_shared_weights(run):
+    # A cell of one preactivation is asked for by its hyperparameters too.
+    point = ["-p", "input_std=2", "-p", "bias_mean=2", "-p", "input_variance=0.46"]
+    options = ["--tied", "--horizon", "20", "--steps", "2", "--json", "-"]
+    status, out, err = run("minimalrnn", *point, *options)
+    assert status == 0
+    found = json.loads(out)
+    assert found["solved_for"] == ["weight_std"]
+    assert (found["dynamics"], found["growth_steps"]) == ("tied", 20)
+    assert found["growth_rate"] == pytest.approx(1, abs=1e-4)
+    assert found["critical_untied"]["name"] == "critical for fresh weights"
+    assert found["critical_untied"]["growth_error"] > 0
+    assert "growth, 20 steps" in err
+    assert "critical for fresh weights" in err
+    assert "growth in the end" in err
+
+
+def test_a_horizon_belongs_to_shared_weights(run):
+    status, out, err = run("gru", "--horizon", "20")
+    assert (status, out) == (2, "")
+    assert "--horizon belongs to shared weights: add --tied, or leave it out" in err

@@ -32,7 +32,9 @@ def test_vanilla_by_quadrature(weights: Any, s_1: float) -> None:
     p = Parameters.of(
         vanilla, weight_std=std, input_std=input_std, bias_mean=mean, input_variance=R
     )
-    report = initialization_report("vanilla", p, vanilla, weights=weights, steps=steps)
+    report = initialization_report(
+        "vanilla", p, vanilla, weights=weights, steps=steps, dynamics="untied"
+    )
     assert abs(report.growth_rate - std**2 * mu_1) < 4 * report.growth_error + 1e-6
     expected = steps * (mu_2 / mu_1**2 - 1 - s_1)
     assert abs(report.relative_variance - expected) < 4 * report.variance_error + 1e-5

@@ -1,6 +1,7 @@
-"""Critical points of gated cells and the moments over T steps that they are chosen by."""
+"""Critical points for fresh weights and the moments over T steps that they are chosen by."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
+from rmt_jacobian import initialization
 from rmt_jacobian.cells import Cell, Parameters, cell_named, gru, lstm, minimalrnn, vanilla
 from rmt_jacobian.derive import exact_second_moment
 from rmt_jacobian.errors import InfeasibleError, ParameterError
-from rmt_jacobian.initialization import critical_initialization
-from rmt_jacobian.initialization.critical_point import initialization_report
 from rmt_jacobian.initialization.descent import OPEN, Descent, starts_of
 from rmt_jacobian.initialization.search import CriticalSearch
 from rmt_jacobian.initialization.surface import Slopes, _updated
@@ -20,6 +20,9 @@ from rmt_jacobian.initialization.usual import corner_weights, usual_initializati
 from rmt_jacobian.mean_field import PairState, critical_weights, site_law, untied_state
 from rmt_jacobian.pencils import product_moments_of, weight_ensembles
 from rmt_jacobian.sampling import jacobian_products, run_network
+
+critical_initialization = partial(initialization.critical_initialization, dynamics="untied")
+initialization_report = partial(initialization.initialization_report, dynamics="untied")
 
 
 @pytest.mark.parametrize("share", [0.25, 1 / 3, 0.8])

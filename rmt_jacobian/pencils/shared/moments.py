@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lu_factor, lu_solve
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -194,29 +195,45 @@ class _Series:
         rest = self._rest(j, self.of_y, left=False)
         gains = np.array([series[0] for series in self.gains])
         right = gains[:, None, None] * constant + rest
-        found = self._solved(self.passing, right)
+        found = self._solved(self._forth, right)
         self.spreads.append(found)
         self.of_y.append(constant + unpacked(
             (self.passing @ packed(found).ravel()).reshape(len(found), -1), T))  # fmt: skip
 
     def _find_costs(self, j: int) -> None:
         """Solve for C_j and g_e at order j."""
-        T = self.chain.steps
-        twice = np.tile(multiplicities(T), self.chain.gates)
-        back = (self.passing * (1 / twice)[None, :]).T * twice[None, :]
+        T, back = self.chain.steps, self.passing_back
         constant = self._of_gates(self._cost_products(j))
         rest = self._rest(j, self.of_e, left=True)
         gains = np.array([series[0] for series in self.gains])
-        found = self._solved(back, gains[:, None, None] * constant + rest)
+        found = self._solved(self._back, gains[:, None, None] * constant + rest)
         self.costs.append(found)
         self.of_e.append(constant + unpacked(
             (back @ packed(found).ravel()).reshape(len(found), -1), T))  # fmt: skip
 
-    def _solved(self, passing: np.ndarray, right: np.ndarray) -> np.ndarray:
+    @cached_property
+    def passing_back(self) -> np.ndarray:
+        r"""The matrix of :math:`C \mapsto g_e` at the same order, packed, (K m, K m)."""
+        twice = np.tile(multiplicities(self.chain.steps), self.chain.gates)
+        return (self.passing * (1 / twice)[None, :]).T * twice[None, :]
+
+    @cached_property
+    def _forth(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._factored(self.passing)
+
+    @cached_property
+    def _back(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._factored(self.passing_back)
+
+    def _factored(self, passing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the factors of what every order is solved with."""
+        each = len(passing) // self.chain.gates
+        gains = np.repeat([series[0] for series in self.gains], each)
+        return lu_factor(np.eye(len(gains)) - gains[:, None] * passing)
+
+    def _solved(self, factors: tuple[np.ndarray, np.ndarray], right: np.ndarray) -> np.ndarray:
         T, m = self.chain.steps, packed(right).shape[-1]
-        gains = np.repeat([series[0] for series in self.gains], m)
-        matrix = np.eye(len(gains)) - gains[:, None] * passing
-        flat = np.linalg.solve(matrix, packed(symmetric(right)).ravel())
+        flat = lu_solve(factors, packed(symmetric(right)).ravel())
         return unpacked(flat.reshape(-1, m), T)
 
     def _rest(self, j: int, averages: list[np.ndarray], *, left: bool) -> np.ndarray:
