@@ -46,7 +46,13 @@ _FILES = ("report.md", "report.json", _FIGURE)
         "--spectra/--no-spectra",
         default=True,
         show_default=True,
-        help="Compare singular values with their law too, at the largest T up to 20.",
+        help="Compare singular values with their law too, at the largest T up to 20 (4 if tied).",
+    ),
+    click.option(
+        "--shared/--no-shared",
+        default=True,
+        show_default=True,
+        help="Add networks that keep their weights, T from 2 to 10, beside their own theory.",
     ),
     sampling_options(samples=64),
     click.option(
@@ -64,7 +70,8 @@ def verify_command(request: Request) -> None:
     For cells of several states or preactivations: the moments in the limit, on the drawn sites, and
     of steps that are free of each other.
 
-    The singular values of 16 of the networks are compared with their law, too.
+    The singular values of 16 of the networks are compared with their law, too, and networks that
+    keep their weights with theirs; with --tied all networks keep them.
 
     Without arguments: the minimalRNN at the critical point of Figure 1 of Chen et al. (2018).
     """
@@ -77,7 +84,7 @@ def verify_command(request: Request) -> None:
     from rmt_jacobian.comparison import to_json, to_markdown, to_text, verify
     from rmt_jacobian.plotting import save_figure, verification_figure
 
-    found = verify(*request.point, spectra=asked.spectra, **request.sampling)
+    found = verify(*request.point, spectra=asked.spectra, shared=asked.shared, **request.sampling)
     content = to_json(found)
     save_figure(verification_figure(found), asked.out / _FIGURE)
     report = to_markdown(found, figure=_FIGURE)

@@ -19,6 +19,7 @@ from rmt_jacobian.sampling import (
 __all__ = ["Drawn", "draw", "mean_of", "second_moment_of", "variance_of"]
 
 _NARROW = 4  # times as many networks of the lesser width, for half of their noise
+_NARROW_TIED = 1  # which is twice as large if they are tied, and slower
 _SITES = 32  # times as many sites without W as with
 _ROUNDING = 1e-12  # of m_2: a variance below it is none
 
@@ -85,6 +86,7 @@ class Drawn:
             (sampled[0], sampled[1]),
             (paired[0], paired[1]),
             self.on_sites(j, quantity),
+            order=1 if quantity is mean_of else 2,
         )
 
     def on_sites(
@@ -119,7 +121,7 @@ def draw(
     **options: Any,
 ) -> Mapping[Weights, Drawn]:
     """Draw for every ensemble; options are those of :func:`.sample_moments`."""
-    widths, ensembles = WidthPair.below(width), list(dict.fromkeys(weights))
+    widths, ensembles = WidthPair.below(width, tied=tied), list(dict.fromkeys(weights))
     common = {"steps": steps, "tied": tied, "workers": workers, "progress": progress}
     place = {name: options[name] for name in ("device", "dtype") if name in options}
     wide = {
@@ -131,7 +133,8 @@ def draw(
     }  # fmt: skip
     narrow = {
         name: sample_moments(
-            cell, parameters, weights=name, width=widths.narrow, samples=_NARROW * samples,
+            cell, parameters, weights=name, width=widths.narrow,
+            samples=(_NARROW_TIED if tied else _NARROW) * samples,
             seed=np.random.SeedSequence([seed, 1]), **common, **place,
         )
         for name in ensembles

@@ -76,12 +76,13 @@ class WidthPair:
     narrow: int
 
     @classmethod
-    def below(cls, width: int) -> "WidthPair":
+    def below(cls, width: int, *, tied: bool = False) -> "WidthPair":
         """Return a width with an eighth of it, or, if that is below 32, with 32 or half of it.
 
-        Narrower networks scatter too much for what they say about finite width.
+        Narrower networks scatter too much for what they say about finite width.  Tied ones meet
+        the same W at every step, and take a quarter.
         """
-        return cls(width, max(width // 8, min(width // 2, 32)))
+        return cls(width, max(width // (4 if tied else 8), min(width // 2, 32)))
 
     def limit(self, wide: np.ndarray, narrow: np.ndarray) -> Estimate:
         """Return the mean at infinite width, from samples of either width, shape (samples,)."""
@@ -91,6 +92,14 @@ class WidthPair:
             share * left.value + (1 - share) * right.value,
             math.hypot(share * left.standard_error, (1 - share) * right.standard_error),
         )
+
+    def at_finite_width(self, steps: int, order: int) -> float:
+        """Return by how much, relatively, a moment of wide tied networks may be off its limit.
+
+        The mean of a moment over its theory was off by up to 0.5 T / N (m_1) and 2 T / N (m_2) at
+        widths of 64 to 256, minimalRNN and GRU, both ensembles.
+        """
+        return order**2 / 2 * steps / self.wide
 
     def left_out(self, steps: int) -> float:
         """Return the relative size of what the extrapolation leaves out."""
@@ -129,19 +138,22 @@ class Measured:
         sampled: tuple[np.ndarray, np.ndarray],
         paired: tuple[np.ndarray, np.ndarray],
         on_sites: np.ndarray | None,
+        order: int = 2,
     ) -> "Measured":
         """Average over networks of either width, wide ones first, and over populations of sites.
 
-        Tied networks have sites of their own law, and no population without W: their limit is that
-        of the raw mean, extrapolated.
+        Tied networks have sites of their own law, and no population without W: their limit is the
+        raw mean of the wide ones, and what finite width may do to it is in its error.
         """
         wide, narrow = (_ratios(S, P) for S, P in zip(sampled, paired, strict=True))
         ratio = widths.limit(wide, narrow)
         error = math.hypot(ratio.standard_error, ratio.value * widths.left_out(steps))
         ratio = Estimate(ratio.value, error)
         if on_sites is None:
-            raw = widths.limit(*sampled)
-            sites, limit = widths.limit(*paired), _widened(raw, widths.left_out(steps))
+            sites, limit = (
+                _widened(Estimate.of(each[0]), widths.at_finite_width(steps, order))
+                for each in (paired, sampled)
+            )
         else:
             sites = Estimate.of(on_sites)
             limit = _product(sites, ratio)

@@ -48,7 +48,8 @@ class MomentSamples:
     mean, second_moment
         m_1 and m_2 of each sample, over all dN singular values of a cell of d states.
     paired_mean, paired_second_moment
-        What the untied theory says on the sites of each sample, the row lengths of W included; nan
+        What theory says on the sites of each sample, the row lengths of W included, that of
+        shared weights for a tied network; m_2 of that is nan beyond 40 steps, and any is nan
         where two states of a site have become multiples of each other to rounding, as in a network
         that has died out.
     s_1
@@ -145,7 +146,7 @@ def sample_moments(
     seed
         The k-th sample depends on the seed and on k alone.
     tied
-        Whether one W serves all steps; the paired theory remains that of untied weights.
+        Whether one W serves all steps; the paired theory is then that of shared weights.
     workers
         How many networks run at a time: by default one for each core, and one on a GPU.
     progress
@@ -164,7 +165,8 @@ def sample_moments(
     and is solved for s_1.
 
     The paired theory is :class:`.PairedMoments` for cells of one state h and one preactivation with
-    source h, and the power series of a :class:`.BlockChain` for all others.  Every row length of a
+    source h, and the power series of a :class:`.BlockChain` for all others, of a
+    :class:`.SharedChain` for tied weights.  Every row length of a
     W counts among the variables of its site.
 
     Examples
@@ -212,7 +214,7 @@ def _one_sample(setting: Setting, rng: np.random.Generator, spectra_at: Sequence
     rows: list[list[float]] = []
     spectra: dict[int, np.ndarray] = {}
     inferred = float("nan")
-    paired = paired_theory(setting.cell, setting.weights, setting.width)
+    paired = paired_theory(setting.cell, setting.weights, setting.width, tied=setting.tied)
     for t, step, product in jacobian_products(setting.run(rng), (1, *setting.steps)):
         paired.add(step)
         if product is None:

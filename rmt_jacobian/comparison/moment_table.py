@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rmt_jacobian.comparison.formats import estimate, number, z_score
 from rmt_jacobian.comparison.rows import Comparison, Row
 
-__all__ = ["MOMENT_NOTE", "count_of_moments", "moment_table"]
+__all__ = ["MOMENT_NOTE", "TIED_NOTE", "count_of_moments", "moment_table", "tied_table"]
 
 _HEADER = (
     "weights", "T", "", "sampled", "exact", "z", "z sites", "sampled/paired", "z", "free steps",
@@ -20,6 +20,18 @@ MOMENT_NOTE = (
     "theory on the drawn sites alone, and that theory with the samples; free steps is the "
     "S-transform route, which assumes that the steps are free of each other. verdict: on exact / "
     "paired / free steps; unknown where a moment leaves the range of floating-point numbers."
+)
+
+_TIED_HEADER = (
+    "weights", "T", "", "sampled", "untied", "z", "tied", "z", "sampled/paired", "z", "verdict",
+)  # fmt: skip
+
+TIED_NOTE = (
+    "networks that keep their weights: sampled is their raw mean, with what finite width may do to "
+    "it, 0.5 T / N of m_1 and 2 T / N of m_2, in its error; untied is the limit of fresh weights, "
+    "tied that of shared ones by dynamical mean field "
+    "theory, and paired the theory of shared weights on the paths of the drawn sites. verdict: on "
+    "untied / tied / paired, of which tied stands if paired does too."
 )
 
 
@@ -50,11 +62,34 @@ def _line(row: Row, name: str, moment: Comparison) -> tuple[str, ...]:
     )
 
 
+def tied_table(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return the header and two lines for each row of networks that keep their weights."""
+    return [_TIED_HEADER, *(_tied_line(row, name, m) for row in rows for name, m in _moments(row))]
+
+
+def _tied_line(row: Row, name: str, moment: Comparison) -> tuple[str, ...]:
+    z, measured, words = moment.z(), moment.measured, row.of_moment(moment)
+    tied, error = moment.best
+    return (
+        row.weights,
+        str(row.steps),
+        name,
+        estimate(measured.limit.value, measured.limit.standard_error),
+        number(moment.exact),
+        z_score(z["exact"]),
+        estimate(tied, error),
+        z_score(z["tied"]),
+        estimate(measured.ratio.value, measured.ratio.standard_error),
+        z_score(z["paired"]),
+        " / ".join(words[name] or "-" for name in ("untied", "tied", "paired")),
+    )
+
+
 def count_of_moments(rows: Sequence[Row]) -> str:
     """Say in one sentence how many moments each theory passes."""
     verdicts = [row.of_moment(moment) for row in rows for _, moment in _moments(row)]
     words = [
         f"{name} agrees in {sum(v[name] == 'agrees' for v in verdicts)} of {len(verdicts)} moments"
-        for name in ("exact", "paired", "free steps")
+        for name in verdicts[0]
     ]
     return f"In short: {', '.join(words)}."

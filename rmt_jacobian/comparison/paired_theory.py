@@ -1,5 +1,6 @@
 """The theory of products on the sites of one sampled network, step after step."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -10,18 +11,30 @@ from rmt_jacobian.cells import Cell, StepDerivatives
 from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field.averages.one_site import is_single_site
-from rmt_jacobian.pencils import BlockChain, BlockHistory, chain_moments, ensemble
+from rmt_jacobian.mean_field.tied.growth import Paths, tied_mean_squares
+from rmt_jacobian.pencils import (
+    BiInvariant,
+    BlockChain,
+    BlockHistory,
+    SharedChain,
+    chain_moments,
+    ensemble,
+)
+from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.sampling.networks.network import NetworkStep
 from rmt_jacobian.sampling.weights.ensembles import TheoryWeights, Weights, ensemble_of
 
-__all__ = ["AnyCell", "OneMatrix", "PairedTheory", "paired_theory"]
+__all__ = ["MOST_SHARED", "AnyCell", "KeptWeights", "OneMatrix", "PairedTheory", "paired_theory"]
+
+MOST_SHARED = 40
+"""Steps with shared weights up to which m_2 is known, with T^2/2 unknowns for each W."""
 
 _TRACE = 1e-60  # derivatives below it are taken for 0
 _ROUNDING = 1e-12  # relative to m_2: what is smaller does not depend on the ensemble of W
 
 
 class PairedTheory(Protocol):
-    """What the untied theory says on the sites of the steps that were added."""
+    """What theory says on the sites of the steps that were added."""
 
     def add(self, step: NetworkStep) -> None:
         """Take one more step of the network."""
@@ -36,8 +49,10 @@ class PairedTheory(Protocol):
         ...
 
 
-def paired_theory(cell: Cell, weights: Weights, width: int) -> PairedTheory:
-    """Return the theory for a cell, before any step."""
+def paired_theory(cell: Cell, weights: Weights, width: int, *, tied: bool = False) -> PairedTheory:
+    """Return the theory for a cell, before any step; with ``tied`` that of shared weights."""
+    if tied:
+        return KeptWeights(cell, weights, width)
     return OneMatrix(weights) if is_single_site(cell) else AnyCell(cell, weights, width)
 
 
@@ -82,14 +97,20 @@ class AnyCell:
 
     def moments(self, weights: TheoryWeights | None = None) -> tuple[float, float]:
         """Return m_1 and m_2 of the product so far, nan where they are not known."""
-        shares = np.full(self._width, 1 / self._width)
-        history = BlockHistory.of(self._steps, self._cell, shares)
+        history = BlockHistory.of(self._steps, self._cell, self._shares)
         # The rows of W have length 1 once their lengths, 0 for a W that is 0, are in the diagonals.
         name = weights or ensemble_of(self._weights)
-        ensembles = [ensemble(name, 1.0) for _ in history.names]
         with np.errstate(all="ignore"):  # where it fails it says so: nan
-            _, mean, second = chain_moments(BlockChain.of(history, ensembles), 2)
+            chain = self._chain(history, [ensemble(name, 1.0) for _ in history.names])
+            _, mean, second = chain_moments(chain, 2)
         return mean, second
+
+    @property
+    def _shares(self) -> np.ndarray:
+        return np.full(self._width, 1 / self._width)
+
+    def _chain(self, history: BlockHistory, ensembles: list[BiInvariant]) -> Chain:
+        return BlockChain.of(history, ensembles)
 
     def inferred_s_1(self, second_moment: float) -> float:
         """Return the s_1 at which the theory of one step has this second moment, if W is one."""
@@ -100,6 +121,21 @@ class AnyCell:
         if abs(slope) <= _ROUNDING * orthogonal:
             return float("nan")
         return (orthogonal - second_moment) / slope
+
+
+class KeptWeights(AnyCell):
+    """The theory on the drawn sites of a network whose W are the same at all steps."""
+
+    def moments(self, weights: TheoryWeights | None = None) -> tuple[float, float]:
+        """Return m_1 and m_2 of the product so far; m_2 is nan beyond 40 steps."""
+        if len(self._steps) <= MOST_SHARED:
+            return super().moments(weights)
+        states, gates = len(self._cell.states), len(self._cell.gates)
+        paths = Paths.of(self._steps, self._shares, states, gates)
+        return float(tied_mean_squares(paths, [1.0] * gates)[-1]), math.nan
+
+    def _chain(self, history: BlockHistory, ensembles: list[BiInvariant]) -> Chain:
+        return SharedChain.of(history, ensembles)
 
 
 def _site_diagonals(step: NetworkStep) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,13 @@ from typing import Any
 from rmt_jacobian.arrays import run_metadata
 from rmt_jacobian.comparison.formats import aligned, estimate, markdown_table, number, z_score
 from rmt_jacobian.comparison.measured import WidthPair
-from rmt_jacobian.comparison.moment_table import MOMENT_NOTE, count_of_moments, moment_table
+from rmt_jacobian.comparison.moment_table import (
+    MOMENT_NOTE,
+    TIED_NOTE,
+    count_of_moments,
+    moment_table,
+    tied_table,
+)
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison
 from rmt_jacobian.comparison.verification import Verification
@@ -21,17 +27,23 @@ _HEADER = (
     "weights", "T", "printed", "z", "S-transform", "z", "exact", *_EXACT_SCORES, "sampled",
     "verdict",
 )  # fmt: skip
+_MOMENTS = "## Moments, (1/dN) E tr (J Jᵀ)ᵏ"
 _SILENT = 1e-12  # a mean square of the states below it is that of states that are 0
 _SPECTRUM_HEADER = ("spectrum", "KS", "null", "Wasserstein-1", "null", "verdict")
 
 
 def to_text(found: Verification) -> str:
     """Return the table of moments, and that of spectra, aligned for a terminal."""
-    if found.state.site_law is not None:
+    if found.tied:
+        table = tied_table(found.rows)
+    elif found.state.site_law is not None:
         table = [_HEADER, *((*_cells(row)[:-1], _short_verdict(row)) for row in found.rows)]
     else:
         table = moment_table(found.rows)
     lines = [_headline(found), "", *aligned(table), ""]
+    if found.shared:
+        kept = aligned(tied_table(found.shared))
+        lines += ["the same networks, keeping their weights:", *kept, ""]
     if found.spectra:
         lines += [*aligned(_spectrum_table(found.spectra)), ""]
     return "\n".join([*lines, *_notes(found)])
@@ -48,10 +60,15 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
     parts = [f"# Spectrum of J Jᵀ: {found.state.cell.name}", _headline(found)]
     if figure:
         parts.append(f"![second moment of J Jᵀ against the number of steps]({figure})")
-    if found.state.site_law is not None:
+    if found.tied:
+        parts += [_MOMENTS, markdown_table(tied_table(found.rows))]
+    elif found.state.site_law is not None:
         parts += _moments_of_one_matrix(found)
     else:
-        parts += ["## Moments, (1/dN) E tr (J Jᵀ)ᵏ", markdown_table(moment_table(found.rows))]
+        parts += [_MOMENTS, markdown_table(moment_table(found.rows))]
+    if found.shared:
+        parts += ["## The same networks, keeping their weights",
+                  markdown_table(tied_table(found.shared))]  # fmt: skip
     parts += ["## Variance, m_2 - m_1²", _table_of([row.variance for row in found.rows], found)]
     if found.s_1 or found.state.site_law is not None:
         parts += _s_1_section(found)
@@ -123,17 +140,8 @@ def to_json(found: Verification) -> dict[str, Any]:
         "metadata": run_metadata(found.seed, device=found.device, dtype=found.dtype),
         "hypotheses": found.hypotheses,
         "mean_field": _mean_field_json(state),
-        "rows": [
-            {
-                "weights": row.weights,
-                "steps": row.steps,
-                "mean": _comparison_json(row, row.mean),
-                "second_moment": _comparison_json(row, row.second_moment),
-                "variance": _comparison_json(row, row.variance),
-                "verdict": row.verdict,
-            }
-            for row in found.rows
-        ],
+        "rows": _rows_json(found.rows),
+        **({"shared_weights": _rows_json(found.shared)} if found.shared else {}),
         "s_1": [
             {
                 "weights": s.weights,
@@ -155,6 +163,20 @@ def to_json(found: Verification) -> dict[str, Any]:
         ],
         "spectra": [{**asdict(row), "verdict": row.verdict} for row in found.spectra],
     }
+
+
+def _rows_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [
+        {
+            "weights": row.weights,
+            "steps": row.steps,
+            "mean": _comparison_json(row, row.mean),
+            "second_moment": _comparison_json(row, row.second_moment),
+            "variance": _comparison_json(row, row.variance),
+            "verdict": row.verdict,
+        }
+        for row in rows
+    ]
 
 
 def _mean_field_json(state: UntiedState) -> dict[str, Any]:
@@ -185,6 +207,7 @@ def _comparison_json(row: Row, found: Comparison) -> dict[str, Any]:
     values = {
         **found.routes,
         "exact_error": found.limit_error,
+        **({} if found.tied is None else {"tied_error": found.tied_error}),
         "paired": measured.paired,
         "sampled": measured.sampled.value,
         "standard_error": measured.sampled.standard_error,
@@ -237,12 +260,19 @@ def _notes(found: Verification) -> list[str]:
         f"{s.weights} {estimate(s.measured.value, s.measured.standard_error)}, exact {s.exact:g}"
         for s in found.s_1
     )
-    if found.state.site_law is not None:
+    if found.tied:
+        notes = [count_of_moments(found.rows), TIED_NOTE]
+        others = "the variance m_2 - m_1^2"
+    elif found.state.site_law is not None:
         notes = _notes_on_one_matrix(found)
         others = "m_1 and the variance m_2 - m_1^2; the first table is of m_2"
     else:
         notes = [count_of_moments(found.rows), MOMENT_NOTE, _finite_width_note(found)]
         others = "the variance m_2 - m_1^2"
+    if found.shared:
+        notes += [f"keeping their weights: {count_of_moments(found.shared)}", TIED_NOTE]
+    if found.without_shared:
+        notes.append(f"no networks that keep their weights: {found.without_shared}")
     notes.append(f"The report has {others}.")
     if s_1:
         notes.append(f"s_1 measured from one-step products: {s_1}.")
@@ -284,11 +314,6 @@ def _notes_on_one_matrix(found: Verification) -> list[str]:
 
 def _finite_width_note(found: Verification) -> str:
     """Say what finite width does, and what is done about it."""
-    if found.tied:
-        return (
-            "Tied networks have sites of their own law: sampled is their raw mean at infinite "
-            "width, extrapolated from two widths, and z sites is of the theory on their own sites."
-        )
     widths = WidthPair.below(found.width)
     return (
         f"Sampled over paired is extrapolated to infinite width from widths {widths.narrow} and "

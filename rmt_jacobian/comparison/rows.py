@@ -30,6 +30,9 @@ class Comparison:
         What the samples say: raw, over the theory on the drawn sites, and of the limit.
     limit_error
         Standard error of ``exact`` where sites stand for the law of a site; 0 where it has none.
+    tied, tied_error
+        The limit for networks that keep their weights, where those were sampled, and its standard
+        error; ``exact`` is that of fresh weights.
     """
 
     printed: float | None
@@ -37,11 +40,21 @@ class Comparison:
     exact: float
     measured: Measured
     limit_error: float = 0.0
+    tied: float | None = None
+    tied_error: float = 0.0
 
     @property
     def routes(self) -> dict[str, float | None]:
         """The value by every route to the limit."""
-        return {"printed": self.printed, "s_transform": self.s_transform, "exact": self.exact}
+        found = {"printed": self.printed, "s_transform": self.s_transform, "exact": self.exact}
+        return found if self.tied is None else {**found, "tied": self.tied}
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """The limit that holds for the networks that were sampled, and its standard error."""
+        if self.tied is None:
+            return self.exact, self.limit_error
+        return self.tied, self.tied_error
 
     def z(self) -> dict[str, float | None]:
         """Return (theory - sampled) in standard errors, for each route.
@@ -50,15 +63,20 @@ class Comparison:
         measures the exact one against the theory on many drawn sites alone, and ``paired`` the
         theory on the drawn sites against the samples, where only the noise of W is left.
         """
-        measured, error = self.measured, self.limit_error
-        return {
-            **{
-                name: None if value is None else measured.limit.z(value, error=error)
-                for name, value in self.routes.items()
-            },
-            "exact on sites": measured.on_sites.z(self.exact, error=error),
-            "paired": measured.ratio.z(1.0),
+        measured = self.measured
+        found = {
+            name: None if value is None else measured.limit.z(value, error=self._error(name))
+            for name, value in self.routes.items()
         }
+        on_sites = {
+            f"{name} on sites": measured.on_sites.z(value, error=self._error(name))
+            for name in ("exact", "tied")
+            if (value := self.routes.get(name)) is not None
+        }
+        return {**found, **on_sites, "paired": measured.ratio.z(1.0)}
+
+    def _error(self, route: str) -> float:
+        return self.tied_error if route == "tied" else self.limit_error
 
     def raw_z(self) -> dict[str, float | None]:
         """Return (theory - sampled) in standard errors of the raw sampled mean."""
@@ -81,6 +99,9 @@ class Comparison:
             "exact": ("exact", "exact on sites", "paired"),
             "paired": ("paired",),
         }
+        if self.tied is not None:
+            rests_on["exact"] = ("exact", "exact on sites")
+            rests_on["tied"] = ("tied", "tied on sites", "paired")
         return {
             route: tuple(value for name in names if (value := z[name]) is not None)
             for route, names in rests_on.items()
@@ -127,7 +148,9 @@ class Row:
     def of_moment(self, moment: Comparison) -> dict[str, str | None]:
         """Return the verdicts on one moment by the names of the report."""
         words = moment.verdicts
-        if self.one_matrix:
+        if moment.tied is not None:
+            names = {"untied": "exact", "tied": "tied", "paired": "paired"}
+        elif self.one_matrix:
             names = {"printed": "printed", "S-transform": "s_transform", "exact": "exact"}
         else:
             names = {"exact": "exact", "paired": "paired", "free steps": "s_transform"}

@@ -2,9 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from rmt_jacobian.arrays import Device, Precision, namespace
 from rmt_jacobian.calls import named_arguments
@@ -15,6 +13,7 @@ from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.moment_samples import MomentSamples
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
+from rmt_jacobian.comparison.tied_limits import TiedMoments, tied_growth_to, tied_moments
 from rmt_jacobian.counts import check_counts, check_seed, counts_of
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
@@ -23,13 +22,23 @@ from rmt_jacobian.derive import (
 )
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 from rmt_jacobian.freeprob import s_coefficients_of_weights
-from rmt_jacobian.mean_field import SiteLaw, UntiedLaw, UntiedState, stationary
+from rmt_jacobian.mean_field import (
+    SiteLaw,
+    StationaryLaw,
+    TiedLaw,
+    UntiedLaw,
+    UntiedState,
+    stationary,
+)
+from rmt_jacobian.mean_field.tied.growth import TiedGrowth
 from rmt_jacobian.sampling import Weights, checked_weights, ensemble_of
 from rmt_jacobian.singular_values import singular_value_law
 
 __all__ = ["EnsembleDifference", "SCoefficientMeasurement", "Verification", "verify"]
 
 _MOST_STEPS = 20  # of a spectrum: the time of its law grows like their square
+_MOST_TIED = 4  # and with shared weights like their cube
+_SHARED_STEPS = 10  # of rows for networks that keep their weights, beside those that do not
 # Networks whose spectra are compared, and sites and tolerance of the law: its error is then about a
 # third of what these networks resolve at width 512.
 _SPECTRA, _SITES, _TOLERANCE = 16, 1024, 3e-4
@@ -75,6 +84,10 @@ class Verification:
         Between the two ensembles, for each number of steps; empty unless both were sampled.
     width, samples, seed, tied
         Of the sampled networks.
+    shared
+        Rows for networks that keep their weights, where the others do not and these were asked for.
+    without_shared
+        Why there are none of them; empty if there are, or were not asked for.
     spectra
         Sampled singular values beside their laws, where those were compared too.
     without_law
@@ -95,14 +108,17 @@ class Verification:
     without_law: tuple[str, ...] = ()
     device: Device = "cpu"
     dtype: Precision = "float64"
+    shared: tuple[Row, ...] = ()
+    without_shared: str = ""
 
     @property
     def hypotheses(self) -> str:
         """Under which hypotheses the theory columns hold, and whether the samples meet them."""
         if self.tied:
             return (
-                "The theory is that of untied weights; the sampled networks are tied, so it is "
-                "an approximation here and a deviation is no error of the formula."
+                "The networks keep their weights: tied and paired are the theory of shared "
+                "weights, N -> infinity, W bi-invariant; all else is that of weights drawn anew at "
+                "every step, an approximation here, whose deviation is no error of a formula."
             )
         if self.state.site_law is not None:
             return "Untied weights and biases, N -> infinity, W bi-invariant."
@@ -122,6 +138,7 @@ def verify(
     seed: int = 0,
     tied: bool = False,
     spectra: bool = True,
+    shared: bool = False,
     workers: int | None = None,
     progress: bool = False,
     device: Device = "cpu",
@@ -140,10 +157,14 @@ def verify(
     width, samples, seed
         N, the number of networks for each ensemble, and the seed.
     tied
-        Whether the sampled networks keep one W for all steps; the theory stays untied.
+        Whether the sampled networks keep one W for all steps. Rows then have the theory of shared
+        weights, by dynamical mean field theory and on the drawn sites, beside that of fresh ones.
     spectra
         Whether to compare the singular values of 16 networks with their law too, at the largest
-        of the numbers of steps up to 20.
+        of the numbers of steps up to 20, up to 4 with shared weights.
+    shared
+        Whether to add such rows, at 2 to 10 steps and with half as many samples, to those of
+        untied networks.
     workers, progress
         How many networks run at a time; whether to show progress bars.
     device, dtype
@@ -199,38 +220,75 @@ def verify(
         raise ParameterError(f"width must be at least 2, for networks of two widths, not {width}")
     namespace(device)  # refused before anything is computed
     state = stationary(cell, parameters).state
-    spectra_at = (
-        [max(short)] if spectra and (short := [T for T in steps if T <= _MOST_STEPS]) else []
-    )
-    drawn = draw(
-        cell,
-        parameters,
-        weights=weights,
-        steps=steps,
-        width=width,
-        samples=samples,
-        seed=seed,
-        tied=tied,
-        workers=workers,
-        progress=progress,
-        spectra_at=spectra_at,
-        spectra=_SPECTRA,
-        device=device,
-        dtype=dtype,
-    )
-    rows = tuple(row for found in drawn.values() for row in _rows(state, found, workers))
-    compared, without_law = _spectra(state, [found.networks for found in drawn.values()])
+    short = [T for T in steps if (_MOST_TIED if tied else _MOST_STEPS) >= T]
+    spectra_at = [max(short)] if spectra and short else []
+    place = {"device": device, "dtype": dtype}
+    asked = {"weights": weights, "width": width, "samples": samples, "workers": workers,
+             "progress": progress, **place}  # fmt: skip
+    law = _Kept.of(state, steps, progress) if tied else None
+    drawn = draw(cell, parameters, steps=steps, seed=seed, tied=tied, spectra_at=spectra_at,
+                 spectra=_SPECTRA, **asked)  # fmt: skip
+    rows = tuple(row for found in drawn.values() for row in _rows(state, law, found, workers))
+    networks = [found.networks for found in drawn.values()]
+    compared, without_law = _spectra(state, law and law.law, networks)
+    kept, without = (), ""
+    few = [T for T in steps if 1 < T <= _SHARED_STEPS]
+    if shared and few and not tied:
+        try:
+            law = _Kept.of(state, few, progress)
+            asked["samples"] = max(2, samples // 2)
+            others = draw(cell, parameters, steps=few, seed=seed, tied=True, **asked)
+            kept = tuple(
+                row for each in others.values() for row in _rows(state, law, each, workers)
+            )
+        except ConvergenceError as error:
+            without = str(error)
     return Verification(
         state, rows, tuple(_measured_s_1(drawn.values())), tuple(_differences(rows, drawn)),
-        width, samples, seed, tied, compared, without_law, device, dtype,
+        width, samples, seed, tied, compared, without_law, device, dtype, kept, without,
     )  # fmt: skip
 
 
-def _rows(state: UntiedState, found: Drawn, workers: int | None) -> list[Row]:
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """Networks that keep their weights: their law, and the growth of their gradients."""
+
+    law: TiedLaw
+    growth: TiedGrowth
+
+    @classmethod
+    def of(cls, state: UntiedState, steps: Sequence[int], progress: bool) -> "_Kept":
+        law = stationary(state.cell, state.parameters, dynamics="tied", progress=progress)
+        assert isinstance(law, TiedLaw)
+        return cls(law, tied_growth_to(law, max(steps)))
+
+
+def _rows(state: UntiedState, kept: _Kept | None, found: Drawn, workers: int | None) -> list[Row]:
     if state.site_law is not None:
-        return [_row(state.site_law, found, j) for j in range(len(found.steps))]
-    limits = limit_moments(state, found.weights, found.steps, workers=workers)
-    return [_row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
+        rows = [_row(state.site_law, found, j) for j in range(len(found.steps))]
+    else:
+        limits = limit_moments(state, found.weights, found.steps, workers=workers)
+        rows = [_row_of_any_cell(limits[T], found, j) for j, T in enumerate(found.steps)]
+    if kept is None:
+        return rows
+    limits = tied_moments(kept.law, kept.growth, found.weights, found.steps, workers=workers)
+    return [_with_tied(row, limits[row.steps]) for row in rows]
+
+
+def _with_tied(row: Row, limit: TiedMoments) -> Row:
+    """Return a row with the limits of networks that keep their weights."""
+    mean, second = limit.mean, limit.second_moment
+    variance = Estimate(second.value - mean.value**2, second.standard_error)
+
+    def beside(moment: Comparison, found: Estimate) -> Comparison:
+        return replace(moment, tied=found.value, tied_error=found.standard_error)
+
+    return replace(
+        row,
+        mean=beside(row.mean, mean),
+        second_moment=beside(row.second_moment, second),
+        variance=beside(row.variance, variance),
+    )
 
 
 def _row(law: SiteLaw, found: Drawn, j: int) -> Row:
@@ -270,22 +328,26 @@ def _row_of_any_cell(limit: LimitMoments, found: Drawn, j: int) -> Row:
 
 
 def _spectra(
-    state: UntiedState, drawn: Iterable[MomentSamples]
+    state: UntiedState, law: TiedLaw | None, drawn: Iterable[MomentSamples]
 ) -> tuple[tuple[SpectrumComparison, ...], tuple[str, ...]]:
     """Compare the singular values that were kept with their laws, where those are found."""
     compared, missing = [], []
+    laws: list[tuple[str, StationaryLaw]] = [("", UntiedLaw(state))]
+    if law is not None:
+        laws = [(", untied law", UntiedLaw(state)), (", tied law", law)]
     for found in drawn:
         for T, values in found.singular_values.items():
-            label = f"{found.weights} W, T = {T}{', tied' * found.tied}"
-            try:
-                limit = singular_value_law(
-                    UntiedLaw(state), weights=ensemble_of(found.weights), steps=T,
-                    sites=_SITES, tolerance=_TOLERANCE, replicates=0,
-                )  # fmt: skip
-                states = len(state.cell.states)
-                compared.append(compare_spectrum(limit, values, label=label, states=states))
-            except (HypothesisError, ConvergenceError) as error:
-                missing.append(f"{label}: {error}")
+            for kind, stationary_law in laws:
+                label = f"{found.weights} W, T = {T}{kind}"
+                try:
+                    limit = singular_value_law(
+                        stationary_law, weights=ensemble_of(found.weights), steps=T,
+                        sites=_SITES, tolerance=_TOLERANCE, replicates=0,
+                    )  # fmt: skip
+                    states = len(state.cell.states)
+                    compared.append(compare_spectrum(limit, values, label=label, states=states))
+                except (HypothesisError, ConvergenceError) as error:
+                    missing.append(f"{label}: {error}")
     return tuple(compared), tuple(missing)
 
 
@@ -306,8 +368,8 @@ def _differences(
     for j, T in enumerate(drawn["gaussian"].steps):
         orthogonal, gaussian = by_key["orthogonal", T], by_key["gaussian", T]
         measured = _difference(drawn["orthogonal"], drawn["gaussian"], orthogonal, gaussian, j)
-        error = float(np.hypot(orthogonal.limit_error, gaussian.limit_error))
-        yield EnsembleDifference(T, orthogonal.exact - gaussian.exact, measured, error)
+        (left, left_error), (right, right_error) = orthogonal.best, gaussian.best
+        yield EnsembleDifference(T, left - right, measured, math.hypot(left_error, right_error))
 
 
 def _difference(

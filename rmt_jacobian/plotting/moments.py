@@ -19,7 +19,7 @@ from matplotlib.ticker import (
 from rmt_jacobian.comparison import Comparison, Row, Verification, verdict_of_all
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["plot_ratio", "plot_second_moment", "verification_figure"]
+__all__ = ["plot_ratio", "plot_second_moment", "plot_shared", "verification_figure"]
 
 _STEPS = r"number of steps $T$"
 _SECOND_MOMENT = r"second moment $m_2$ of $J J^{\mathsf{T}}$"
@@ -41,8 +41,11 @@ class _Route:
     marker: str
 
 
+_TIED = _Route("tied", "tied", lambda c: c.tied, "#009e73", "-", "o")
+_EXACT = _Route("exact", "exact", lambda c: c.exact, "#0072b2", "-", "s")
 _ROUTES = (
-    _Route("exact", "exact", lambda c: c.exact, "#0072b2", "-", "s"),
+    _TIED,
+    _EXACT,
     _Route("s_transform", "S-transform", lambda c: c.s_transform, "#e69f00", "--", "D"),
     _Route("printed", "printed, Chen 2018 eq. (12)", lambda c: c.printed, "#d55e00", ":", "^"),
 )
@@ -83,13 +86,56 @@ def plot_second_moment(found: Verification, weights: str, ax: Axes) -> Axes:
     for route in _drawn(rows):
         values = [float(route.of(moment) or 0.0) for moment in moments]
         heights += values
-        _line(ax, route, steps, values, route.label)
+        _line(ax, route, steps, values, _label(found, route))
     positive = [height for height in heights if height > 0]
     if len(positive) == len(heights) and max(heights) > _LINEAR_RANGE * min(heights):
         _log_axis(ax, max(heights) / min(heights))
     _steps_axis(ax, steps)
     ax.set_ylabel(_SECOND_MOMENT)
     ax.legend(loc="best")
+    return ax
+
+
+def _label(found: Verification, route: _Route) -> str:
+    """Return the name of a route; with shared weights the others are those of fresh ones."""
+    untied = found.tied and route is not _TIED
+    return f"{route.label}, fresh weights" if untied else route.label
+
+
+def plot_shared(found: Verification, weights: str, ax: Axes) -> Axes:
+    """Draw m_1 against T of networks that keep their weights beside those that draw new ones.
+
+    Parameters
+    ----------
+    found, weights, ax
+        As in :func:`plot_second_moment`; ``found`` holds networks of both kinds.
+
+    Raises
+    ------
+    ParameterError
+        If the ensemble was not sampled.
+    """
+    fresh = [
+        row for row in _rows(found, weights) if row.steps <= max(r.steps for r in found.shared)
+    ]
+    kept = sorted((row for row in found.shared if row.weights == weights), key=lambda r: r.steps)
+    for rows, marker, name in ((fresh, "o", "fresh"), (kept, "v", "shared")):
+        sampled = [row.mean.measured.limit for row in rows]
+        ax.errorbar(
+            [row.steps for row in rows], [each.value for each in sampled],
+            yerr=[each.standard_error for each in sampled], fmt=marker, color="black",
+            markerfacecolor="white", markersize=9, capsize=5, zorder=3,
+            label=f"sampled, {name} weights",
+        )  # fmt: skip
+    theories = ((_EXACT, fresh, "exact"), (_TIED, kept, "tied"))
+    for (route, rows, key), name in zip(theories, ("fresh", "shared"), strict=True):
+        values = [float(route.of(row.mean) or 0.0) for row in rows]
+        scores = [z for row in rows for z in row.mean.scores()[key]]
+        _line(ax, route, [row.steps for row in rows], values,
+              f"theory, {name} weights: {_words(scores)}")  # fmt: skip
+    _steps_axis(ax, [row.steps for row in fresh])
+    ax.set_ylabel(r"mean squared singular value $m_1$")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize="small")
     return ax
 
 
@@ -125,7 +171,9 @@ def plot_ratio(found: Verification, weights: str, ax: Axes) -> Axes:
             float(route.of(row.second_moment) or 0.0) / (estimate.value or math.nan)
             for row, estimate in zip(rows, estimates, strict=True)
         ]
-        _line(ax, route, steps.tolist(), ratios, f"{route.label}: {_judgement(rows, route)}")
+        _line(
+            ax, route, steps.tolist(), ratios, f"{_label(found, route)}: {_judgement(rows, route)}"
+        )
     _steps_axis(ax, [row.steps for row in rows])
     ax.set_ylabel("theory / sampled, site noise removed")
     # Below the axes, because inside them it would hide the lines that fail.
@@ -135,6 +183,8 @@ def plot_ratio(found: Verification, weights: str, ax: Axes) -> Axes:
 
 def verification_figure(found: Verification) -> Figure:
     """Draw a verification: for each ensemble m_2 against T, and below it theory over sample.
+
+    Where networks that keep their weights were sampled too, m_1 of both kinds follows.
 
     Examples
     --------
@@ -146,14 +196,15 @@ def verification_figure(found: Verification) -> Figure:
     2
     """
     ensembles = list(dict.fromkeys(row.weights for row in found.rows))
-    columns = len(ensembles)
-    figure = Figure(figsize=(5.6 * columns + 0.6, 8.4), layout="constrained")
-    axes = figure.subplots(2, columns, sharex="col", sharey="row", squeeze=False)
+    columns, rows = len(ensembles), 3 if found.shared else 2
+    figure = Figure(figsize=(5.6 * columns + 0.6, 4.2 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey="row", squeeze=False)
     for column, weights in enumerate(ensembles):
-        upper, lower = axes[:, column]
-        plot_second_moment(found, weights, upper).set_xlabel("")
-        upper.set_title(f"{weights.capitalize()} W{', tied' if found.tied else ''}")
-        plot_ratio(found, weights, lower)
+        plot_second_moment(found, weights, axes[0, column]).set_xlabel("")
+        axes[0, column].set_title(f"{weights.capitalize()} W{', tied' if found.tied else ''}")
+        plot_ratio(found, weights, axes[1, column])
+        if found.shared:
+            plot_shared(found, weights, axes[2, column])
     figure.suptitle(_title(found, 66 * columns), fontsize="medium")
     return figure
 
@@ -180,7 +231,10 @@ def _line(ax: Axes, route: _Route, steps: list, values: list[float], label: str)
 
 def _judgement(rows: list[Row], route: _Route) -> str:
     """Say in words what the worst deviation of a route means."""
-    scores = [z for row in rows for z in row.second_moment.scores()[route.key]]
+    return _words([z for row in rows for z in row.second_moment.scores()[route.key]])
+
+
+def _words(scores: list[float]) -> str:
     word = verdict_of_all(scores)
     return word if word == "unknown" else f"{word}, max |z| = {max(map(abs, scores)):.1f}"
 

@@ -28,6 +28,8 @@ def test_verify_writes_report_and_figure(run, tmp_path):
     assert [row["label"] for row in content["spectra"]] == [
         "gaussian W, T = 3", "orthogonal W, T = 3",
     ]  # fmt: skip
+    assert [row["steps"] for row in content["shared_weights"]] == [3, 3]
+    assert "the same networks, keeping their weights:" in out
     assert "Wasserstein-1" in out
     assert content["mean_field"]["preactivation_variance"] == pytest.approx(15.936222655949866)
     assert (folder / "second_moment.png").read_bytes().startswith(b"\x89PNG")
@@ -45,7 +47,12 @@ def test_verify_json_on_standard_output_is_nothing_but_json(run):
     assert status == 0, err
     content = json.loads(out)
     assert content["settings"]["tied"] is True
-    assert [row["weights"] for row in content["rows"]] == ["orthogonal"]
+    (row,) = content["rows"]
+    assert row["weights"] == "orthogonal"
+    for name in ("mean", "second_moment"):
+        # A cell without memory does not tell shared weights from fresh ones.
+        assert row[name]["tied"] == pytest.approx(row[name]["exact"], rel=0.1)
+        assert row[name]["tied_error"] < 0.05 * row[name]["tied"]
     assert "verdict" in err
 
 

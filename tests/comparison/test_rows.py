@@ -116,12 +116,17 @@ def test_measured_separates_the_sites_from_the_weights():
     assert found.limit.standard_error == pytest.approx(found.limit.value * math.hypot(*parts))
 
 
-def test_without_sites_of_their_own_the_raw_means_are_extrapolated():
+@pytest.mark.parametrize("order", [1, 2])
+def test_without_sites_of_their_own_finite_width_is_in_the_error_of_raw_means(order):
     S, P = (np.array([3.0, 3.4]), np.array([4.0, 4.4])), (np.ones(2), np.ones(2))
-    found = Measured.of(WidthPair(200, 100), 1, S, P, None)
-    assert found.limit.value == pytest.approx(2 * 3.2 - 4.2)
+    found = Measured.of(WidthPair(200, 100), 10, S, P, None, order)
+    assert found.limit.value == pytest.approx(3.2)
     assert found.on_sites.value == pytest.approx(1.0)
-    assert found.limit.standard_error > 2 * Estimate.of(S[0]).standard_error
+    width = {1: 0.5, 2: 2.0}[order] * 10 / 200
+    assert found.limit.standard_error == pytest.approx(math.hypot(0.2, 3.2 * width))
+    assert found.on_sites.standard_error == pytest.approx(width)
+    # The ratio to the theory on the same sites is extrapolated as ever.
+    assert found.ratio.value == pytest.approx(2 * 3.2 - 4.2)
 
 
 def test_nothing_over_nothing_is_one():

@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
-from rmt_jacobian.comparison import drawn, sample_moments, verification, verify
+from rmt_jacobian.cells import Parameters, gru, minimalrnn, vanilla
+from rmt_jacobian.comparison import drawn, paired_theory, sample_moments, verification, verify
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling import sample_site_moments
 
@@ -190,21 +190,48 @@ def test_vanilla_has_no_printed_value_and_both_routes_agree():
         assert "printed" not in row.verdict
 
 
-def test_tied_samples_are_labelled():
-    found = verify(
-        minimalrnn,
-        FIGURE_1,
-        weights=["gaussian"],
-        steps=[1],
-        width=32,
-        samples=2,
-        tied=True,
-        spectra=False,
-    )
-    assert "approximation" in found.hypotheses
-    untied = verify(minimalrnn, FIGURE_1, weights=["gaussian"], steps=[1], width=32, samples=2,
-                    spectra=False)  # fmt: skip
-    assert "approximation" not in untied.hypotheses
+# A GRU as PyTorch initialises it, whose gradients vanish more slowly than those of fresh weights.
+TIED_POINT = Parameters.of(gru, weight_std=3**-0.5, input_std=3**-0.5, input_variance=1.0)
+
+
+@pytest.fixture(scope="module")
+def tied():
+    return verify(gru, TIED_POINT, weights=["gaussian"], steps=[1, 4], width=192, samples=12,
+                  tied=True, spectra=False)  # fmt: skip
+
+
+def test_networks_that_keep_their_weights_have_a_theory_of_their_own(tied):
+    one, many = tied.rows
+    assert "shared weights" in tied.hypotheses
+    for moment in (one.mean, one.second_moment, many.mean, many.second_moment):
+        assert moment.verdicts["tied"] == "agrees"
+        assert moment.verdicts["paired"] == "agrees"
+    # One step does not tell, but for the law of its sites; four do.
+    assert one.mean.tied == pytest.approx(one.mean.exact, rel=0.05)
+    assert many.mean.verdicts["exact"] == "fails"
+    assert many.mean.exact < 0.75 * many.mean.tied
+    assert set(many.verdicts) == {"untied", "tied", "paired"}
+    for factor in (0.8, 1.2):
+        wrong = replace(many.mean, tied=factor * many.mean.tied)
+        assert wrong.verdicts["tied"] == "fails"
+
+
+def test_shared_rows_stand_beside_those_of_fresh_weights():
+    common = {"weights": ["gaussian"], "width": 48, "samples": 6, "spectra": False}
+    found = verify(gru, TIED_POINT, steps=[1, 2, 12], shared=True, **common)
+    assert [row.steps for row in found.shared] == [2]  # one step is the same, and 12 are many
+    assert all(row.mean.tied is None for row in found.rows)
+    assert found.shared[0].mean.tied is not None
+    assert verify(gru, TIED_POINT, steps=[2], **common).shared == ()
+
+
+def test_beyond_forty_steps_the_mean_alone_is_known(monkeypatch):
+    options = {"weights": "orthogonal", "steps": [1, 4], "width": 24, "samples": 2, "tied": True}
+    known = sample_moments("gru", **options)
+    monkeypatch.setattr(paired_theory, "MOST_SHARED", 1)
+    found = sample_moments("gru", **options)
+    assert found.paired_mean == pytest.approx(known.paired_mean, rel=1e-9)
+    assert np.isnan(found.paired_second_moment).tolist() == [[False, True]] * 2
 
 
 def test_spectra_agree_with_their_law():
@@ -218,8 +245,10 @@ def test_spectra_agree_with_their_law():
 
 def test_spectra_of_tied_networks_are_labelled_and_long_products_left_out():
     common = {"weights": ["gaussian"], "width": 32, "samples": 2, "tied": True}
-    (row,) = verify(vanilla, Parameters.of(vanilla), steps=[2], **common).spectra
-    assert row.label == "gaussian W, T = 2, tied"
+    rows = verify(vanilla, Parameters.of(vanilla), steps=[2], **common).spectra
+    assert [row.label for row in rows] == [
+        "gaussian W, T = 2, untied law", "gaussian W, T = 2, tied law",
+    ]  # fmt: skip
     assert verify(vanilla, Parameters.of(vanilla), steps=[30], **common).spectra == ()
 
 

@@ -22,6 +22,7 @@ from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.sampling.networks.start import starting_states
 from rmt_jacobian.sampling.networks.steps import NetworkStep
+from rmt_jacobian.sampling.weights.dense import DenseMatrix
 from rmt_jacobian.sampling.weights.ensembles import (
     UndrawnMatrix,
     WeightMatrix,
@@ -31,6 +32,7 @@ from rmt_jacobian.sampling.weights.ensembles import (
     draw_weights,
     is_fast,
 )
+from rmt_jacobian.sampling.weights.householder import HouseholderMatrix
 
 __all__ = ["NetworkStep", "run_network"]
 
@@ -174,6 +176,8 @@ class _Matrices:
         W = V = None
         if tied and reads_state:
             W = draw_weights(ensemble, width, group.weight_std, rng)
+            if isinstance(W, HouseholderMatrix):  # hundreds of steps pay for the whole matrix
+                W = DenseMatrix(W.matrix())
         if tied and reads_input:
             inputs = "fast-gaussian" if is_fast(ensemble) else "gaussian"
             V = draw_weights(inputs, width, group.input_std, rng)
