@@ -27,7 +27,8 @@ def freeness_command(request: Request) -> None:
     Free over the scalars, or over the diagonal; for cells of d states over the d x d matrices of
     the sites in place of the diagonal.
 
-    Networks with fresh weights at every step are tested beside networks that keep them.
+    Networks with fresh weights at every step are tested beside networks that keep them, and these
+    beside the theory of one W that is free from the diagonals, at all T places at once.
     """
     from rmt_jacobian.comparison import freeness_of_cell
 
@@ -41,7 +42,13 @@ def freeness_command(request: Request) -> None:
         *_NOTES,
         *([] if found.untied.states == 1 else [_SITE_MATRICES]),
     )
-    request.write({"untied": found.untied.content(), "tied": found.tied.content()})
+    request.write(
+        {
+            "untied": found.untied.content(),
+            "tied": found.tied.content(),
+            "shared": found.shared.content(),
+        }
+    )
 
 
 _NOTES = (

@@ -1,5 +1,6 @@
 """``rmt-jacobian lanczos``: moments and spectra of products that are never formed."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -142,11 +143,16 @@ _COLUMNS = ("s", "cdf", "cdf_error", "cdf_lower", "cdf_upper", "density", "densi
 
 
 def _solved(request: Request) -> "SingularValueLaw":
+    from rmt_jacobian.mean_field import stationary
     from rmt_jacobian.singular_values import singular_value_law
 
     asked = request.options
+    if asked.tied:
+        state = stationary(*request.point, dynamics="tied", progress=True)
+    else:
+        state = stationary(*request.point, progress=True)
     return singular_value_law(
-        *request.point, weights=request.ensemble, steps=asked.steps, sites=asked.sites,
+        state, weights=request.ensemble, steps=asked.steps, sites=asked.sites,
         seed=asked.seed, progress=True,
     )  # fmt: skip
 
@@ -182,12 +188,13 @@ def _moment_lines(found: "MatrixFreeMoments") -> list[str]:
     lines = []
     for name, label in (("mean", "mean of J J^T"), ("second_moment", "second moment of J J^T")):
         (value, error), (quotient, its_error) = estimate[name], ratio[name]
-        lines.append(
-            f"{label:<23} {value:.6g} ± {error:.2g}; over theory on the drawn sites "
-            f"{quotient:.5f} ± {its_error:.1g}"
+        known = math.isfinite(quotient)
+        beside = (
+            f"; over theory on the drawn sites {quotient:.5f} ± {its_error:.1g}" if known else ""
         )
+        lines.append(f"{label:<23} {value:.6g} ± {error:.2g}{beside}")
     if found.tied:
-        lines.append("the theory on the drawn sites is that of untied weights")
+        lines.append("the theory on the drawn sites is that of shared weights, of the mean alone")
     return lines
 
 
@@ -248,7 +255,7 @@ def _law(law: "SingularValueLaw", found: "LanczosComparison", s: list[float]) ->
 
 
 def _comparison_line(found: "LanczosComparison", tied: bool) -> str:
-    kind = " (the law is untied)" if tied else ""
+    kind = " of shared weights" if tied else ""
     return (
         f"limiting law{kind}: KS {found.ks:.2g} at this resolution, {found.outside:.2g} outside of "
         f"the bounds ({100 * found.quantile:g} % null {found.null:.2g}): {found.verdict}"

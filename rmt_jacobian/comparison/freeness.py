@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,19 @@ from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.measured import Estimate
+from rmt_jacobian.comparison.paired_theory import paired_theory
 from rmt_jacobian.comparison.product_statistics import STATISTICS, statistics_of
 from rmt_jacobian.comparison.rows import FAILS
+from rmt_jacobian.comparison.shared_freeness import (
+    Followed,
+    SharedLawTest,
+    jacobian_of,
+    shared_law_test,
+)
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.parallel import map_samples
-from rmt_jacobian.sampling import NetworkStep, Weights, checked_weights, run_network
+from rmt_jacobian.sampling import Weights, checked_weights, run_network
 
 __all__ = [
     "CellFreeness",
@@ -152,13 +160,26 @@ class FreenessTest:
 
 @dataclass(frozen=True)
 class CellFreeness:
-    """The test for networks with fresh W, V and b at every step, and for those that keep them."""
+    """The test for networks with fresh W, V and b at every step, and for those that keep them.
+
+    Attributes
+    ----------
+    untied, tied
+        Whether their factors are free.
+    shared
+        Whether the latter are as one W that is free from the diagonals, at all T places at once.
+    """
 
     untied: FreenessTest
     tied: FreenessTest
+    shared: SharedLawTest
 
     def __str__(self) -> str:
-        return f"untied\n{self.untied}\n\ntied\n{self.tied}"
+        return (
+            f"untied\n{self.untied}\n\ntied\n{self.tied}\n\n"
+            f"tied, as one W that is free from the diagonals, at {self.tied.steps} places\n"
+            f"{self.shared}"
+        )
 
 
 @named_arguments
@@ -262,6 +283,9 @@ def freeness_of_cell(
 ) -> CellFreeness:
     """Test the Jacobians of sampled networks, untied and tied.
 
+    Factors that share their W are not free over anything; their product is that of one W which is
+    free from the diagonals and stands at T places, and its moments are tested beside that theory.
+
     Parameters
     ----------
     cell, parameters
@@ -279,8 +303,8 @@ def freeness_of_cell(
     >>> from rmt_jacobian.cells import Parameters, vanilla
     >>> found = freeness_of_cell(vanilla, Parameters.of(vanilla), weights="gaussian", steps=3,
     ...                          width=48, samples=8, workers=1)
-    >>> found.untied.verdict, found.tied.verdict
-    ('free', 'neither')
+    >>> found.untied.verdict, found.tied.verdict, found.shared.verdict
+    ('free', 'neither', 'not rejected')
     """
     cell, parameters = cell_and_parameters(cell, parameters)
     checked_weights(weights)
@@ -291,25 +315,27 @@ def freeness_of_cell(
             f"a test needs at least 2 samples and 2 steps, not {samples} and {steps}"
         )
 
+    ratios: list[tuple[float, float]] = []
+
+    def one(tied: bool, rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float] | None]:
+        run = run_network(
+            cell, parameters, weights=weights, width=width, steps=steps, rng=rng, tied=tied
+        )
+        if not tied:
+            return statistics_of(map(jacobian_of, run), states)[1], None
+        followed = Followed(run, paired_theory(cell, weights, width, tied=True))
+        return statistics_of(followed, states)[1], followed.ratios()
+
     def test(tied: bool) -> FreenessTest:
-        def one(rng: np.random.Generator) -> np.ndarray:
-            run = run_network(
-                cell, parameters, weights=weights, width=width, steps=steps, rng=rng, tied=tied
-            )
-            return statistics_of((_jacobian(step) for step in run), states)[1]
-
         title = f"{cell.name}, {weights} W{', tied' * tied}" if progress else None
-        rows = map_samples(one, spawn(seed, samples), workers=workers, progress=title)
-        return _collected(np.array(list(rows)), steps, width, states)
+        tasks = spawn(seed, samples)
+        found = map_samples(partial(one, tied), tasks, workers=workers, progress=title)
+        rows, beside = zip(*found, strict=True)
+        ratios.extend(pair for pair in beside if pair is not None)
+        return _collected(np.array(rows), steps, width, states)
 
-    return CellFreeness(untied=test(False), tied=test(True))
-
-
-def _jacobian(step: NetworkStep) -> np.ndarray:
-    """Return J of one step, shape (dN, dN)."""
-    states, width = len(step.states), step.x.shape[0]
-    whole = np.eye(states * width)
-    return np.concatenate(step.times(list(whole.reshape(states, width, -1))))
+    untied, kept = test(False), test(True)
+    return CellFreeness(untied, kept, shared_law_test(np.array(ratios), steps, width))
 
 
 def _collected(values: np.ndarray, steps: int, width: int, states: int) -> FreenessTest:

@@ -26,13 +26,14 @@ def test_text_has_both_tables_and_json_both_tests(run, tmp_path):
     status, out, _ = run("vanilla", *SMALL, "--json", "found.json")
     assert status == 0
     assert out.count("over the diagonal") == 2
-    assert out.count("verdict:") == 2
+    assert out.count("verdict:") == 3
     content = json.loads((tmp_path / "found.json").read_text())
     assert (content["steps"], content["width"], content["samples"]) == (3, 48, 4)
     names = ["m_1", "m_2", "alternating", "overlap"]
     for kind, verdict in (("untied", "free"), ("tied", "neither")):
         assert [row["name"] for row in content[kind]["rows"]] == names
         assert content[kind]["verdict"] == verdict
+    assert content["shared"]["verdict"] == "not rejected"
 
 
 def test_json_on_standard_output_is_all_of_it(run):

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from rmt_jacobian.cells import Parameters, minimalrnn, vanilla
+from rmt_jacobian.cells import Parameters, gru, minimalrnn, vanilla
 from rmt_jacobian.comparison import DiagonalMoments, FreeMoments, freeness_of_cell, freeness_test
+from rmt_jacobian.comparison.paired_theory import paired_theory
+from rmt_jacobian.comparison.shared_freeness import Followed, shared_law_test
 from rmt_jacobian.derive import PairedMoments
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.sampling import run_network
 
 GATED = Parameters.of(
     minimalrnn, weight_std=6.086, input_std=4.7986, bias_mean=4.0, input_variance=0.46
@@ -119,6 +122,26 @@ def test_tied_gated_steps_are_neither():
     found = freeness_of_cell(minimalrnn, p, weights="gaussian", steps=10, width=192, samples=16)
     assert found.untied.verdict == "free over the diagonal"
     assert found.tied.verdict == "neither"
+    assert found.shared.verdict == "not rejected"
+    assert [row.name for row in found.shared.rows] == ["m_1", "m_2"]
+    assert found.shared.content()["rows"][0]["z"] == found.shared.rows[0].z
+
+
+def test_fresh_weights_do_not_explain_networks_that_keep_theirs():
+    # Gradients of this GRU, as PyTorch initialises it, shrink more slowly than those of fresh W.
+    p = Parameters.of(gru, weight_std=3**-0.5, input_std=3**-0.5, input_variance=1.0)
+    ratios = {}
+    for tied in (False, True):
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            run = run_network(gru, p, weights="gaussian", width=96, steps=4, rng=rng, tied=True)
+            followed = Followed(run, paired_theory(gru, "gaussian", 96, tied=tied))
+            assert len(list(followed)) == 4
+            ratios.setdefault(tied, []).append(followed.ratios())
+    fresh, shared = (shared_law_test(np.array(ratios[tied]), 4, 96) for tied in (False, True))
+    assert shared.verdict == "not rejected"
+    assert fresh.verdict == "rejected"
+    assert fresh.rows[0].ratio.value > 1.3
 
 
 def test_scale_of_the_factors_does_not_matter():

@@ -402,3 +402,14 @@ def test_ratios_to_theory_stay_within_their_errors(weights: Any) -> None:
         assert error < 3 / 1024
     # 95 % of 40 are 38; 31 or fewer have a probability below 1e-3.
     assert inside > 31
+
+
+def test_tied_networks_are_paired_with_the_theory_of_shared_weights() -> None:
+    p = Parameters.of(gru, weight_std=3**-0.5, input_std=3**-0.5, input_variance=1.0)
+    found = sample_matrix_free(gru, p, weights="orthogonal", steps=6, width=512, vectors=32,
+                               lanczos_steps=0, tied=True, samples=2).moments  # fmt: skip
+    ratio, error = found.ratio_to_paired()["mean"]
+    assert abs(ratio - 1) < 4 * error + 6 / 512
+    assert math.isnan(found.ratio_to_paired()["second_moment"][0])
+    long = sample_matrix_free(gru, p, steps=201, width=8, vectors=2, lanczos_steps=0, tied=True)
+    assert np.isnan(long.moments.paired_mean).all()

@@ -22,6 +22,7 @@ from rmt_jacobian.sampling.matrix_free.lanczos_spectrum import LanczosSpectrum, 
 from rmt_jacobian.sampling.matrix_free.noise_of_weights import NoiseOfWeights, noise_of_weights
 from rmt_jacobian.sampling.matrix_free.product import JacobianProduct
 from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
+from rmt_jacobian.sampling.matrix_free.shared_mean import shared_mean_on_sites
 from rmt_jacobian.sampling.matrix_free.site_moments import (
     SiteMoments,
     covariances,
@@ -61,7 +62,8 @@ class MatrixFreeMoments:
         Relative standard error of the mean of ``reduced_second_moment``, by the noise of all
         vectors.
     paired_mean, paired_second_moment
-        What the untied theory of infinite width says on the drawn sites, shape (networks,).
+        What theory says on the drawn sites at infinite width, shape (networks,).  Of tied networks
+        it is that of shared weights: m_1 of up to 200 steps, and nan for what is not known.
     noise_of_weights
         How far W makes the moments of one network differ from that theory, mean and standard
         deviation, relative and of order 1/N: see :class:`.NoiseOfWeights`.
@@ -289,6 +291,8 @@ def _by_signs(
         return found
 
     found = list(map_samples(one, groups, workers=setting.workers))
+    if setting.tied:
+        return SiteMoments(shared_mean_on_sites(factors, setting.width), math.nan), found
     return moments_on_sites(factors, s_1, through), found
 
 
