@@ -9,12 +9,15 @@ from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.mean_field import (
     Sites,
+    TiedLaw,
     UntiedLaw,
     UntiedState,
     stationary,
 )
-from rmt_jacobian.pencils import ProductMoments, product_moments_of
+from rmt_jacobian.mean_field.closed.correlation import timescale
+from rmt_jacobian.pencils import ProductMoments, chain_moments, product_moments_of
 from rmt_jacobian.singular_values import exact_moments
+from rmt_jacobian.singular_values.shared import shared_chain_of
 
 __all__ = ["QUANTITIES", "Point"]
 
@@ -36,7 +39,8 @@ class Point:
     input_correlation
         Sigma_12, of :attr:`timescale`.
     dynamics
-        ``"untied"``, or ``"fixed-point"`` for the state of :attr:`spectral_radius`.
+        ``"untied"``; ``"tied"`` for a network that keeps its weights, of which all but
+        :attr:`chi_1` then are; or ``"fixed-point"`` for the state of :attr:`spectral_radius`.
 
     Examples
     --------
@@ -67,11 +71,18 @@ class Point:
 
         It differs where biases are frozen: in the end the few sites that never forget dominate.
         """
+        if self.dynamics == "tied":
+            return self._kept.growth_over_with_error(self.steps)[0]
         return self._moments.mean ** (1 / self.steps)
 
     @property
     def timescale(self) -> float:
-        """-1 / log chi, in steps; infinite on the order-chaos line."""
+        """-1 / log chi, in steps; infinite on the order-chaos line.
+
+        With shared weights chi is the growth rate in the end, and inputs are the same.
+        """
+        if self.dynamics == "tied":
+            return timescale(self._kept.growth_rate)
         return self._law.pair(self.input_correlation).timescale
 
     @property
@@ -87,11 +98,20 @@ class Point:
     @property
     def spectral_radius(self) -> float:
         """The largest modulus of the limiting law of the eigenvalues of one step."""
-        return eigenvalue_law(self._state_sites, weights=self.weights).spectral_radius
+        state = self._kept if self.dynamics == "tied" else self._state_sites
+        return eigenvalue_law(state, weights=self.weights).spectral_radius
 
     @cached_property
     def _law(self) -> UntiedLaw:
         return stationary(self.cell, self.parameters, sites=self.sites, seed=self.seed)
+
+    @cached_property
+    def _kept(self) -> TiedLaw:
+        law = stationary(
+            self.cell, self.parameters, dynamics="tied", sites=self.sites, seed=self.seed
+        )
+        assert isinstance(law, TiedLaw)
+        return law
 
     @property
     def _state(self) -> UntiedState:
@@ -99,6 +119,11 @@ class Point:
 
     @cached_property
     def _moments(self) -> ProductMoments:
+        if self.dynamics == "tied":
+            chain = shared_chain_of(
+                self._kept, self.weights, self.steps, count=self.sites, seed=self.seed
+            )
+            return ProductMoments(self.steps, *chain_moments(chain, 2)[1:])
         law = self._state.site_law
         if law is not None:
             s_1 = float(s_coefficients_of_weights(self.weights, 1)[0])

@@ -18,7 +18,7 @@ from rmt_jacobian.runs.quantities import QUANTITIES, Point
 __all__ = ["Sweep"]
 
 _LimitWeights = Literal["gaussian", "orthogonal"]
-_Dynamics = Literal["untied", "fixed-point"]
+_Dynamics = Literal["untied", "tied", "fixed-point"]
 
 
 @dataclass(frozen=True)

@@ -138,3 +138,16 @@ def test_command_line(capsys, tmp_path, monkeypatch) -> None:
     assert found["largest_lyapunov_exponent"] == pytest.approx(math.log(found["growth_rate"]) / 2)
     assert found["chi1"] == pytest.approx(stationary("minimalrnn").growth_rate)
     assert found["growth_over_steps"] > found["chi1"]  # at this point sharing lets gradients grow
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", [gru, pytest.param(lstm, marks=pytest.mark.thorough)])
+def test_two_close_networks_part_as_gradients_grow(cell: Cell) -> None:
+    """The slope of the correlation dynamics, by the equations of the cell as they are."""
+    law = stationary(cell, dynamics="tied", sites=4096)
+    gradients, pairs = law.growth(16, sites=8192), law.pair_growth(16, sites=32768)
+    for steps in (1, 4, 16):
+        rate, error = gradients.rate(steps)
+        other, noise = pairs.rate(steps)
+        assert abs(rate - other) < 2 * math.hypot(error, noise)  # half widths of 95 %
+    assert pairs.rate(16)[1] < 0.01

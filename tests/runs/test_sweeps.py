@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from rmt_jacobian.cells import Parameters, cell_named, gru, minimalrnn, vanilla
+from rmt_jacobian.mean_field import stationary
 from rmt_jacobian.runs import QUANTITIES, Axis, Ensemble, Grid, Point, Run, Sweep, execute, maps
+from rmt_jacobian.singular_values import singular_value_law
 
 LINEAR = cell_named("vanilla:identity")
 STDS = (0.5, 0.8, 0.9)
@@ -60,6 +62,27 @@ def test_a_fixed_point_has_a_radius_of_its_own():
     parameters = Parameters.of(vanilla, weight_std=0.7, input_std=0, input_variance=1)
     point = Point(vanilla, parameters, sites=64, dynamics="fixed-point")
     assert point.spectral_radius == pytest.approx(0.7, rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_network_that_keeps_its_weights_has_quantities_of_its_own():
+    """Those of the laws that a user would ask for one by one; a GRU as PyTorch initialises it."""
+    parameters = Parameters.of(gru, weight_std=3**-0.5, input_std=3**-0.5, input_variance=1)
+    fresh = Point(gru, parameters, steps=4, sites=1024)
+    point = replace(fresh, dynamics="tied")
+    law = stationary(gru, parameters, dynamics="tied", sites=1024)
+    rate, error = law.growth(4).rate(4)
+    assert abs(point.growth_rate - rate) < 3 * error
+    assert point.growth_rate > 1.05 * fresh.growth_rate
+    assert point.timescale == pytest.approx(-1 / math.log(point._kept.growth_rate))
+    spread = singular_value_law(law, weights="gaussian", steps=1, sites=256).squares()
+    one = replace(point, steps=1)
+    assert one.variance == pytest.approx(spread.moment(2) - spread.moment(1) ** 2, rel=0.1)
+    # One step does not tell, nor do its eigenvalues, but for the law of the sites.
+    assert one.relative_variance == pytest.approx(
+        replace(fresh, steps=1).relative_variance, rel=0.1
+    )
+    assert point.spectral_radius == pytest.approx(fresh.spectral_radius, rel=0.05)
 
 
 def test_a_timescale_with_different_inputs_depends_on_their_correlation():

@@ -23,6 +23,7 @@ from rmt_jacobian.mean_field.stationary_law import (
     checked_expression,
 )
 from rmt_jacobian.mean_field.tied.growth import Paths, TiedGrowth, tied_growth
+from rmt_jacobian.mean_field.tied.pair import tied_pair_growth
 from rmt_jacobian.mean_field.tied.paths import PATH_GROUPS, site_paths
 from rmt_jacobian.mean_field.tied.periodic import periodic_paths
 from rmt_jacobian.mean_field.tied.steady_state import TiedSteadyState
@@ -136,6 +137,23 @@ class TiedLaw(StationaryLaw):
         paths = Paths.of_sites(site_paths(self.steady, steps, count=sites, seed=seed))
         groups = (group for _, group in self.parameters.groups)
         return tied_growth(paths, [group.weight_std**2 for group in groups], PATH_GROUPS)
+
+    def pair_growth(self, steps: int, *, sites: int = _PATHS, seed: Seed = 0) -> TiedGrowth:
+        """Return how the squared distance of two close networks grows over 1, ..., T steps.
+
+        They have the same weights and see the same inputs. It is the growth of :meth:`growth`, by
+        another route: the equations of the cell as they are, at drawn sites, and nothing
+        differentiated; the noise is larger.
+
+        Parameters
+        ----------
+        steps
+            T.
+        sites, seed
+            How many sites it is averaged over, a multiple of 8, and what is random.
+        """
+        check_counts(steps=steps, sites=sites)
+        return tied_pair_growth(self.steady, steps, count=sites, seed=seed)
 
     def growth_over_with_error(self, steps: int) -> tuple[float, float]:
         r"""Return :math:`m_1(T)^{1/T}`, and the half width of its 95 % interval.
