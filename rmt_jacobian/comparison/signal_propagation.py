@@ -11,6 +11,7 @@ from rmt_jacobian.cells import Cell, Parameters, minimalrnn
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.mean_field import PairLaw, stationary, trajectory
 from rmt_jacobian.mean_field.averages.one_site import single_site
+from rmt_jacobian.mean_field.tied.correlations import tied_correlations
 from rmt_jacobian.sampling import sample_correlations
 from rmt_jacobian.solvers import roots_in
 
@@ -27,6 +28,7 @@ __all__ = [
 _INPUT_CORRELATIONS = (1.0, 0.99, 0.0)
 # Below this |c* - c^t| is rounding noise of the fixed point.
 _RESOLVED = 1e-9
+_SITES = 16384  # of the dynamical mean field of tied networks
 # A root of chi_1 - 1 has a residual of rounding size; a jump across 1 leaves half its height.
 
 
@@ -60,6 +62,9 @@ class CorrelationPath:
         c*, the stable fixed point for equal inputs; below 1 where chi_1 > 1.
     timescale
         tau of the approach to c*.
+    tied_theory
+        c^t of networks that keep their weights, by dynamical mean field theory; None where tied
+        networks were not asked for.
     """
 
     bias_mean: float
@@ -68,6 +73,7 @@ class CorrelationPath:
     tied: SampledPath | None
     limit: float
     timescale: float
+    tied_theory: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ def signal_propagation(
     seed
         Every bias mean draws networks of its own from it.
     with_tied
-        Whether to sample networks with tied weights as well.
+        Whether to sample networks with tied weights as well, beside a theory of their own.
     paper_size
         Take the reference's 8192 and 1000 for the default width and samples.  With all other
         defaults and on one core this takes about half an hour without tied networks and, by
@@ -202,7 +208,8 @@ def signal_propagation(
 
     Notes
     -----
-    The theory is that of untied weights and N -> infinity; tied networks need not follow it.
+    The theory is that of untied weights and N -> infinity; tied networks need not follow it, and
+    have that of :func:`.tied_correlations`.
     Where chi_1 > 1 equal inputs do not make the states equal: C = 1 is still a fixed point, but
     an unstable one, and two networks that start apart end at c* < 1.
 
@@ -241,11 +248,17 @@ def signal_propagation(
             cell, at, inputs.tolist(), start_variance=variance, start_correlation=0.0
         )
         untied = sampled(at, False, seeds[2 * k])
-        tied = sampled(at, True, seeds[2 * k + 1]) if with_tied else None
+        tied = kept = None
+        if with_tied:
+            tied = sampled(at, True, seeds[2 * k + 1])
+            (kept,) = tied_correlations(
+                cell, at, inputs.tolist(), start_variances=[variance], sites=_SITES,
+                seed=np.random.SeedSequence([seed, k]),
+            )  # fmt: skip
         paths.append(
             CorrelationPath(
                 mean, theory.preactivation_correlation, untied, tied, _correlation(pair),
-                pair.timescale,
+                pair.timescale, kept,
             )
         )  # fmt: skip
     grid = np.linspace(means[0], means[-1], resolution if len(means) > 1 else 1)

@@ -30,7 +30,8 @@ _GREY = "dimgrey"  # in legends, for lines that come in the colours of the bias 
 def chen2018_figure1(found: SignalPropagation) -> Figure:
     r"""Draw the five panels of the figure from computed paths and fixed points.
 
-    (a) c^t by theory over untied samples; (b) tied over untied samples; (c) c* against the bias
+    (a) c^t by theory over untied samples; (b) tied over untied samples, and the
+    theory of tied weights; (c) c* against the bias
     mean; (d) \|c* - c^t\| after the switch, with the linearised dynamics; (e) the timescale.
 
     Parameters
@@ -87,11 +88,15 @@ def _tied(found: SignalPropagation, colors: dict[int, Any], ax: Axes) -> None:
         _sampled(ax, found.times, path.untied, color)
         if path.tied is not None:
             ax.plot(found.times, path.tied.mean, color=color, linestyle=":", linewidth=2.0)
+        if path.tied_theory is not None:
+            ax.plot(found.times, path.tied_theory, color="black", linestyle="--", linewidth=1.0)
     sampled = any(path.tied is not None for path in found.paths)
     _time_axes(found, ax, "b  tied and untied samples" if sampled else "b  no tied samples taken")
-    _legend(
-        ax, "lower right", [_untied_entry(), *([_entry("tied samples", _GREY, ":", 2.0)] * sampled)]
-    )
+    entries = [_untied_entry()]
+    if sampled:
+        entries += [_entry("tied samples", _GREY, ":", 2.0),
+                    _entry("theory of tied weights", "black", "--", 1.0)]  # fmt: skip
+    _legend(ax, "lower right", entries)
 
 
 def _sampled(ax: Axes, times: np.ndarray, path: SampledPath, color: Any) -> None:

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from rmt_jacobian.cells import Cell, Parameters, Preactivation, minimalrnn, vanilla
+from rmt_jacobian.cells import Cell, Parameters, Preactivation, gru, minimalrnn, vanilla
 from rmt_jacobian.comparison import SampledPath, signal_propagation
 from rmt_jacobian.errors import HypothesisError, ParameterError
+from rmt_jacobian.mean_field.tied.correlations import tied_correlations
 
 WIDTH, SAMPLES = 2048, 12
 # One bias mean in each phase, and the critical one.
@@ -161,3 +162,28 @@ def test_cell_with_two_states_is_refused():
     )
     with pytest.raises(HypothesisError):
         signal_propagation(cell, bias_means=[0.0])
+
+
+@pytest.mark.slow
+def test_tied_samples_follow_a_theory_of_their_own():
+    # Where a change lasts: in forty steps tied networks come further than untied ones.
+    width, samples = 512, 24
+    found = signal_propagation(bias_means=[4.0], steps=100, width=width, samples=samples, seed=3)
+    (path,) = found.paths
+    assert path.tied is not None
+    allowed = tolerance(width, samples) + 5 * 1.6 / math.sqrt(16384)
+    late = slice(60, None)
+    assert np.abs(path.tied.mean - path.tied_theory)[late].mean() < allowed / 2
+    assert np.abs(path.tied.mean - path.tied_theory).max() < allowed
+    assert (path.tied_theory - path.theory)[-1] > 0.15
+
+
+def test_correlations_of_a_cell_with_several_gates():
+    point = Parameters.of(gru, input_std=1.0)
+    equal = tied_correlations(
+        gru, point, [1.0] * 6, start_variances=[0.2], start_correlation=1.0, sites=512
+    )
+    assert equal.shape == (3, 6)
+    np.testing.assert_allclose(equal, 1.0, atol=1e-9)
+    with pytest.raises(ParameterError, match="one start variance for each of 1 states, not 2"):
+        tied_correlations(gru, point, [1.0], start_variances=[0.2, 0.2])

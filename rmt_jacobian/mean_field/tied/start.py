@@ -14,12 +14,12 @@ import numpy as np
 from rmt_jacobian.cells import Cell, Parameters, compile_cell
 from rmt_jacobian.mean_field.tied.circle import Inputs, require_bounded
 
-__all__ = ["CausalRun", "causal_run"]
+__all__ = ["CausalRun", "RevealedRotation", "causal_run"]
 
 _NEGLIGIBLE = 1e-7  # a part of y outside the span that is so small is rounding
 
 
-class _RevealedRotation:
+class RevealedRotation:
     """An orthogonal matrix on the span of what it has been applied to."""
 
     def __init__(self, sites: int, capacity: int, rng: np.random.Generator) -> None:
@@ -28,6 +28,7 @@ class _RevealedRotation:
         self._outward = np.empty((capacity, sites))
 
     def apply(self, y: np.ndarray) -> np.ndarray:
+        """Return the image of y, which from now on is known."""
         inward, outward = self._inward[: self._count], self._outward[: self._count]
         known, rest = _split(y, inward)
         image, outside = known @ outward, np.linalg.norm(rest)
@@ -70,7 +71,7 @@ def causal_run(
 ) -> CausalRun:  # fmt: skip
     """Follow a tied network of ``sites`` sites from independent normal states."""
     compiled, groups = compile_cell(cell), [parameters[each.name] for each in cell.preactivations]
-    rotations = [_RevealedRotation(sites, steps, rng) for _ in groups]
+    rotations = [RevealedRotation(sites, steps, rng) for _ in groups]
     biases = [g.bias_mean + g.bias_std * rng.standard_normal(sites) for g in groups]
     states = list(np.sqrt(start_variance) * rng.standard_normal((len(cell.states), sites)))
     sources = np.empty((len(groups), steps, sites))
