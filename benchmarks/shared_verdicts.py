@@ -1,7 +1,8 @@
 """Networks that keep their weights beside their theory: means, resolvents and whole laws.
 
 Run as ``python -m benchmarks.shared_verdicts means`` (5 minutes of one core), ``resolvents``
-(paired, on the paths of the drawn sites; 2 minutes) or ``laws`` (dynamical mean field theory alone).
+(paired, on the paths of the drawn sites; 2 minutes) or ``laws`` (dynamical mean field theory
+alone).
 """
 
 import argparse

@@ -111,7 +111,10 @@ def lanczos_command(request: Request) -> None:
         )
 
     from rmt_jacobian.sampling import sample_matrix_free
+    from rmt_jacobian.singular_values.shared import check_size
 
+    if asked.tied and asked.with_law:
+        check_size(asked.steps, sum(each.reads_state for each in request.point[0].preactivations))
     sample = sample_matrix_free(
         *request.point,
         vectors=asked.vectors,
@@ -193,7 +196,7 @@ def _moment_lines(found: "MatrixFreeMoments") -> list[str]:
             f"; over theory on the drawn sites {quotient:.5f} ± {its_error:.1g}" if known else ""
         )
         lines.append(f"{label:<23} {value:.6g} ± {error:.2g}{beside}")
-    if found.tied:
+    if found.tied and math.isfinite(ratio["mean"][0]):
         lines.append("the theory on the drawn sites is that of shared weights, of the mean alone")
     return lines
 

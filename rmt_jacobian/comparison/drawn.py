@@ -86,8 +86,22 @@ class Drawn:
             (sampled[0], sampled[1]),
             (paired[0], paired[1]),
             self.on_sites(j, quantity),
-            order=1 if quantity is mean_of else 2,
+            self._finite_width(j, quantity),
         )
+
+    def _finite_width(
+        self, j: int, quantity: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> float:
+        """Return the relative allowance for a function of m_1 and m_2 of tied networks."""
+        order = 1 if quantity is mean_of else 2
+        allowed = self.widths.at_finite_width(self.steps[j], order)
+        if quantity is variance_of:  # what m_2 may be off is that of its difference, and more of it
+            second = float(self.networks.second_moment[:, j].mean())
+            own = float(
+                quantity(self.networks.mean[:, j], self.networks.second_moment[:, j]).mean()
+            )
+            allowed *= second / own if own > 0 else 1.0
+        return allowed
 
     def on_sites(
         self, j: int, quantity: Callable[[np.ndarray, np.ndarray], np.ndarray]

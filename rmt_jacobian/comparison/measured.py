@@ -97,7 +97,7 @@ class WidthPair:
         """Return by how much, relatively, a moment of wide tied networks may be off its limit.
 
         The mean of a moment over its theory was off by up to 0.5 T / N (m_1) and 2 T / N (m_2) at
-        widths of 64 to 256, minimalRNN and GRU, both ensembles.
+        widths of 64 to 256, minimalRNN and GRU, both ensembles; other cells may need more.
         """
         return order**2 / 2 * steps / self.wide
 
@@ -138,9 +138,12 @@ class Measured:
         sampled: tuple[np.ndarray, np.ndarray],
         paired: tuple[np.ndarray, np.ndarray],
         on_sites: np.ndarray | None,
-        order: int = 2,
+        finite_width: float = 0.0,
     ) -> "Measured":
         """Average over networks of either width, wide ones first, and over populations of sites.
+
+        ``finite_width`` is by how much, relatively, the number of a tied network may be off its
+        limit.
 
         Tied networks have sites of their own law, and no population without W: their limit is the
         raw mean of the wide ones, and what finite width may do to it is in its error.
@@ -151,8 +154,7 @@ class Measured:
         ratio = Estimate(ratio.value, error)
         if on_sites is None:
             sites, limit = (
-                _widened(Estimate.of(each[0]), widths.at_finite_width(steps, order))
-                for each in (paired, sampled)
+                _widened(Estimate.of(each[0]), finite_width) for each in (paired, sampled)
             )
         else:
             sites = Estimate.of(on_sites)

@@ -100,7 +100,7 @@ class Comparison:
             "paired": ("paired",),
         }
         if self.tied is not None:
-            rests_on["exact"] = ("exact", "exact on sites")
+            rests_on["exact"] = ("exact",)
             rests_on["tied"] = ("tied", "tied on sites", "paired")
         return {
             route: tuple(value for name in names if (value := z[name]) is not None)

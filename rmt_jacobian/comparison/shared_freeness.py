@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.comparison.measured import Estimate
-from rmt_jacobian.comparison.paired_theory import PairedTheory
+from rmt_jacobian.comparison.paired_theory import MOST_SHARED, PairedTheory
 from rmt_jacobian.comparison.rows import FAILS
 from rmt_jacobian.sampling import NetworkStep
 
@@ -37,9 +37,11 @@ class SharedRow:
 
     @property
     def z(self) -> float:
-        """How far the samples are above the prediction, in standard errors."""
-        error = math.hypot(self.ratio.standard_error, self.finite_width)
-        return -Estimate(self.ratio.value, error).z(1.0)
+        """By how many standard errors they are farther off than finite width allows."""
+        off = self.ratio.value - 1
+        beyond = Estimate(math.copysign(max(0.0, abs(off) - self.finite_width), off),
+                          self.ratio.standard_error)  # fmt: skip
+        return -beyond.z(0.0)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class SharedLawTest:
 
     @property
     def verdict(self) -> str:
-        """``not rejected``, or ``rejected`` where a moment is 4 standard errors off."""
+        """``not rejected``, ``rejected`` by 4 standard errors of a moment, or ``unknown``."""
+        if not self.rows or any(math.isnan(row.z) for row in self.rows):
+            return "unknown"
         return "rejected" if any(abs(row.z) >= FAILS for row in self.rows) else "not rejected"
 
     def content(self) -> dict[str, Any]:
@@ -66,7 +70,7 @@ class SharedLawTest:
     def __str__(self) -> str:
         lines = [
             f"{row.name}  sampled / predicted  {row.ratio.value:.4f} ± "
-            f"{row.ratio.standard_error:.2g}  {row.z:+.1f}"
+            f"{row.ratio.standard_error:.2g}  {row.finite_width:.2g} is allowed  z {row.z:+.1f}"
             for row in self.rows
         ]
         return "\n".join([*lines, f"verdict: {self.verdict}"])
@@ -107,6 +111,6 @@ def shared_law_test(ratios: np.ndarray, steps: int, width: int) -> SharedLawTest
     """Average ratios of m_1 and m_2 over networks, shape (samples, 2)."""
     rows = []
     for name, values in zip(_FINITE_WIDTH, ratios.T, strict=True):
-        if np.isfinite(values).all():  # m_2 of many steps is not known
+        if name == "m_1" or steps <= MOST_SHARED:
             rows.append(SharedRow(name, Estimate.of(values), _FINITE_WIDTH[name] * steps / width))
     return SharedLawTest(tuple(rows))

@@ -241,8 +241,10 @@ def verify(
             kept = tuple(
                 row for each in others.values() for row in _rows(state, law, each, workers)
             )
-        except ConvergenceError as error:
+        except (ConvergenceError, HypothesisError) as error:
             without = str(error)
+    elif shared and not tied:
+        without = "none of the numbers of steps lies between 2 and 10"
     return Verification(
         state, rows, tuple(_measured_s_1(drawn.values())), tuple(_differences(rows, drawn)),
         width, samples, seed, tied, compared, without_law, device, dtype, kept, without,

@@ -80,7 +80,7 @@ def critical_report(
     search, cell = start.search, start.search.cell
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates([parameters], spread=False).growth))
+        return populations.pooled(populations.rates([parameters], spread=False).growth)[0]
 
     enough = _enough(populations)
     vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0, exact=enough)
@@ -134,7 +134,7 @@ def rescaled_report(
     )  # fmt: skip
 
     def sampled(parameters: Parameters) -> float:
-        return float(np.mean(populations.rates([parameters], spread=False).growth))
+        return populations.pooled(populations.rates([parameters], spread=False).growth)[0]
 
     vector = _on_surface(search, start.first, start.moving, sampled, exact=_enough(populations))
     if vector is None:

@@ -29,7 +29,7 @@ from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.blocks.chain_moments import chain_moments
 from rmt_jacobian.pencils.blocks.history import BlockHistory
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice, weight_ensembles
-from rmt_jacobian.pencils.ensembles import BiInvariant, TransformWeights
+from rmt_jacobian.pencils.ensembles import BiInvariant, GaussianWeights, TransformWeights
 from rmt_jacobian.pencils.shared.chain import SharedChain
 
 __all__ = ["MOST_STEPS", "CommonPaths", "check_tied_steps", "circle_for"]
@@ -149,6 +149,25 @@ class CommonPaths:
         found = [self._measured(lap, v, each, spread=spread) for v, each in enumerate(points)]
         return Rates.joined(found, np.concatenate)
 
+    def pooled(self, logarithms: np.ndarray) -> tuple[float, float]:
+        """Return the logarithm of growth of all populations together, and its standard error.
+
+        The logarithm of a mean over few sites is too low, and the more so the more steps add up:
+        populations are averaged first, and the rest is taken off by the jackknife.
+        """
+        steps = _LATE if math.isinf(self.horizon) else self.horizon
+        values = steps * logarithms
+        count = len(values)
+        if count == 1 or not np.isfinite(values).all():
+            return float(np.mean(logarithms)), math.nan
+        top = float(np.max(values))
+        shares = np.exp(values - top)
+        whole = math.log(float(np.mean(shares)))
+        others = np.log((np.sum(shares) - shares) / (count - 1))
+        error = math.sqrt((count - 1) * float(np.var(others)))
+        found = count * whole - (count - 1) * float(np.mean(others))
+        return (top + found) / steps, error / steps
+
     def steady_at(self, point: Parameters) -> tuple["CommonPaths", bool]:
         """Go round until the variances of the states stay the same, and return whether they do."""
         paths, before = self, np.full(len(self.spectra), math.nan)
@@ -234,14 +253,21 @@ class CommonPaths:
                 return _nothing()
             steps = max(self.steps, min(self.period, _MOST_PAIRS))
             slopes = self._derivatives(lap, v, steps)
+            kept = self._kept(slopes)
+            # In units of the growth of a step no product of many leaves the range of numbers.
+            one = tied_mean_squares(self._paths(_first(slopes), 1), variances)[1]
+            if not one > 0:
+                return _nothing()
+            slopes = _divided(slopes, math.sqrt(one))
             means = np.log(tied_mean_squares(self._paths(slopes, steps), variances))
+            means = means + np.log(one) * np.arange(len(means))
             late = (means[-1] - means[-1 - _LATE]) / _LATE
             growth = _over(self.horizon, means, late)
             found = self._spread(slopes, point) if spread else math.nan
-        if not math.isfinite(growth) or (spread and not math.isfinite(found)):
+        if not math.isfinite(growth):
             return _nothing()
         mean = means[self.steps] if spread else math.nan
-        values = (growth, mean, found, self._kept(slopes), size, late)
+        values = (growth, mean, found, kept, size, late)
         return Rates(*(np.array([float(value)]) for value in values))
 
     def _derivatives(self, lap: Lap, v: int, steps: int) -> StepDerivatives:
@@ -272,8 +298,8 @@ class CommonPaths:
         steps = [_at_time(slopes, t) for t in range(self.steps)]
         history = BlockHistory.of(steps, self.cell)
         ensembles = _scaled(weight_ensembles(point, history.names, self.weights), point)
-        _, m_1, m_2 = chain_moments(SharedChain.of(history, ensembles), 2)
-        return math.log(m_2 / m_1**2)
+        _, m_1, m_2 = (np.float64(m) for m in chain_moments(SharedChain.of(history, ensembles), 2))
+        return float(np.log(m_2) - 2 * np.log(m_1))
 
 
 def check_tied_steps(steps: int) -> None:
@@ -308,6 +334,23 @@ def _over(horizon: float, means: np.ndarray, late: float) -> float:
     return (float(means[-1]) + (horizon - followed) * late) / horizon
 
 
+def _first(slopes: StepDerivatives) -> StepDerivatives:
+    """Return the derivatives of the first step, shape (1, sites) each."""
+    tables = (slopes.state, slopes.gate, slopes.source_state, slopes.source_gate)
+    return StepDerivatives(*(
+        {key: each[:1] if np.ndim(each) else each for key, each in table.items()}
+        for table in tables
+    ))  # fmt: skip
+
+
+def _divided(slopes: StepDerivatives, unit: float) -> StepDerivatives:
+    """Return the derivatives of new states divided by a number."""
+    state, gate = (
+        {key: each / unit for key, each in table.items()} for table in (slopes.state, slopes.gate)
+    )
+    return replace(slopes, state=state, gate=gate)
+
+
 def _at_time(slopes: StepDerivatives, t: int) -> StepDerivatives:
     """Return the derivatives of one of the steps."""
 
@@ -323,7 +366,9 @@ def _scaled(ensembles: Mapping[str, BiInvariant], point: Parameters) -> dict[str
 
     def own(name: str, each: BiInvariant) -> BiInvariant:
         wanted = point[name].weight_std ** 2
-        if math.isclose(each.variance, wanted, rel_tol=1e-9) or not wanted:
+        if not wanted:
+            return GaussianWeights(0.0)  # no W, whatever its shape
+        if math.isclose(each.variance, wanted, rel_tol=1e-9):
             return each
         ratio = each.variance / wanted
         return TransformWeights(lambda u: ratio / ((1 + u) * each.gain(u)))

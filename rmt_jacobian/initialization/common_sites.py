@@ -160,6 +160,10 @@ class CommonSites:
         """The number of sites of each population."""
         return self.normals.shape[-1]
 
+    def pooled(self, logarithms: np.ndarray) -> tuple[float, float]:
+        """Return the logarithm of growth of all populations together, and its standard error."""
+        return mean_and_error(logarithms)
+
     @property
     def horizon(self) -> float:
         """Over how many steps growth is measured: it is that of the limit."""

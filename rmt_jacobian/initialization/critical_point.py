@@ -11,7 +11,7 @@ from rmt_jacobian.arrays import Seed
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Parameters, cell_named
 from rmt_jacobian.counts import check_counts, check_seed
-from rmt_jacobian.errors import ConvergenceError, ParameterError
+from rmt_jacobian.errors import ConvergenceError
 from rmt_jacobian.initialization.answer import (
     critical_report,
     populations_at,
@@ -21,10 +21,10 @@ from rmt_jacobian.initialization.common_paths import check_tied_steps
 from rmt_jacobian.initialization.common_sites import imposed
 from rmt_jacobian.initialization.descent import FOLLOWED, OPEN, Descent, Start, starts_of
 from rmt_jacobian.initialization.report import (
-    HORIZON,
     InitializationReport,
     Sharing,
     check_sharing,
+    checked_horizon,
     initialization_report,
 )
 from rmt_jacobian.initialization.search import CriticalSearch
@@ -236,7 +236,7 @@ def critical_initialization(
     check_counts(steps=steps)
     check_seed(seed, whole=True)
     check_sharing(dynamics)
-    horizon = _checked_horizon(horizon, dynamics)
+    horizon = checked_horizon(horizon, dynamics)
     if dynamics == "tied":
         check_tied_steps(steps)
     search = CriticalSearch.of(cell_named(cell), fixed, free)
@@ -340,12 +340,16 @@ class _Others:
     horizon: float
     tick: Callable[[], object]
 
+    @property
+    def _asked(self) -> float | None:
+        return self.horizon if self.dynamics == "tied" else None
+
     def fresh(self, parameters: Parameters) -> InitializationReport:
         """Report what is critical with fresh weights."""
         self.tick()
         return initialization_report(
             "critical for fresh weights", parameters, self.cell, weights=self.weights,
-            steps=self.steps, seed=self.seed, dynamics=self.dynamics, horizon=self.horizon,
+            steps=self.steps, seed=self.seed, dynamics=self.dynamics, horizon=self._asked,
         )  # fmt: skip
 
     def rescaled(self, tried: Sequence[Start]) -> tuple[InitializationReport, ...]:
@@ -368,21 +372,11 @@ class _Others:
             found.append(
                 initialization_report(
                     each.name, each.parameters, self.cell, weights=each.weights, steps=self.steps,
-                    remark=each.remark, dynamics=self.dynamics, horizon=self.horizon,
+                    remark=each.remark, dynamics=self.dynamics, horizon=self._asked,
                 )
             )  # fmt: skip
             self.tick()
         return tuple(found)
-
-
-def _checked_horizon(horizon: float | None, dynamics: Sharing) -> float:
-    if horizon is None:
-        return HORIZON if dynamics == "tied" else math.inf
-    if dynamics == "untied":
-        raise ParameterError("a horizon belongs to shared weights: leave it out, or share them")
-    if horizon != math.inf:
-        check_counts(horizon=horizon)
-    return horizon
 
 
 def _tried(start: Start) -> TriedStart:

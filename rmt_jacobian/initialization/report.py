@@ -1,13 +1,14 @@
 """What an initialisation does to gradients: growth rate, variance over T steps, timescale."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
+from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.initialization.common_paths import CommonPaths, circle_for
 from rmt_jacobian.initialization.common_sites import (
@@ -26,6 +27,7 @@ __all__ = [
     "Population",
     "Sharing",
     "check_sharing",
+    "checked_horizon",
     "initialization_report",
     "report_on",
     "settled_replicates",
@@ -102,7 +104,7 @@ def initialization_report(
     seed: Seed = 0,
     remark: str = "",
     dynamics: Sharing = "tied",
-    horizon: float = HORIZON,
+    horizon: float | None = None,
 ) -> InitializationReport:
     """Return growth rate, variance over T steps and timescale of an initialisation.
 
@@ -127,7 +129,8 @@ def initialization_report(
         ``"tied"`` for a network whose weights are the same at all steps, as those of every trained
         one, and ``"untied"`` for one whose weights are drawn anew at every step.
     horizon
-        H, over which growth with shared weights is measured; ``math.inf`` for its limit.
+        H, over which growth with shared weights is measured: by default 100, and ``math.inf`` for
+        its limit.
 
     Notes
     -----
@@ -145,6 +148,8 @@ def initialization_report(
     >>> round(fresh.growth_rate, 3)
     0.251
     """
+    check_sharing(dynamics)
+    horizon = checked_horizon(horizon, dynamics)
     populations, settled = settled_replicates(
         cell, parameters, weights=weights, steps=steps, sites=sites, seed=seed, dynamics=dynamics,
         horizon=horizon,
@@ -164,7 +169,7 @@ def report_on(
 ) -> InitializationReport:
     """Return the report of populations that have been drawn."""
     rates, steps = populations.rates([parameters]), populations.steps
-    logarithm, error = mean_and_error(rates.growth)
+    logarithm, error = populations.pooled(rates.growth)
     growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
     variance, variance_error = mean_and_error(np.expm1(rates.spread))
     mean = float(np.mean(np.exp(rates.mean)))
@@ -182,7 +187,9 @@ def report_on(
         variance_error,
         remark,
         populations.horizon,
-        math.exp(float(np.mean(rates.late))),
+        math.exp(replace(populations, horizon=math.inf).pooled(rates.late)[0])
+        if isinstance(populations, CommonPaths)
+        else growth,
     )
 
 
@@ -209,6 +216,17 @@ def check_sharing(dynamics: str) -> None:
     """Refuse an unknown kind of network."""
     if dynamics not in get_args(Sharing):
         raise ParameterError(f"unknown dynamics {dynamics!r}: use 'tied' or 'untied'")
+
+
+def checked_horizon(horizon: float | None, dynamics: Sharing) -> float:
+    """Return the steps over which growth is measured, 100 or without end by default."""
+    if horizon is None:
+        return HORIZON if dynamics == "tied" else math.inf
+    if dynamics == "untied":
+        raise ParameterError("a horizon belongs to shared weights: leave it out, or share them")
+    if horizon != math.inf:
+        check_counts(horizon=horizon)
+    return horizon
 
 
 def _settled_paths(

@@ -64,6 +64,11 @@ class Sweep:
             raise ParameterError(
                 f"dynamics must be one of {', '.join(get_args(_Dynamics))}, not {self.dynamics!r}"
             )
+        if self.dynamics == "tied" and self.input_correlation != 1:
+            raise ParameterError(
+                "the timescale of tied networks is that of equal inputs: leave out "
+                "input_correlation"
+            )
         check_whole("steps", self.steps, 1, MOST)
         check_whole("sites", self.sites, 64, MOST)
         check_whole("seed", self.seed, 0)

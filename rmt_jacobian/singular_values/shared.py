@@ -12,7 +12,7 @@ from rmt_jacobian.pencils.chain.protocol import Chain
 from rmt_jacobian.pencils.shared.chain import SharedChain
 from rmt_jacobian.singular_values.law import FEW_SITES, SingularValueLaw
 
-__all__ = ["ALONE", "shared_chain_of", "shared_law_of"]
+__all__ = ["ALONE", "check_size", "shared_chain_of", "shared_law_of"]
 
 ALONE = 1 << 17  # sites that no W spreads, which cost little: at least so many
 _MOST = 6_000  # self-energies, whose equation has as many unknowns
@@ -43,13 +43,19 @@ def shared_chain_of(
     history = BlockHistory.of([sites.derivatives for sites in path], law.cell, path[0].weights)
     ensembles = own_ensembles(law.parameters, history.names, weights)
     chain = SharedChain.of(history, ensembles)
-    if chain.blocks > _MOST:
-        raise ParameterError(
-            f"{steps} steps with {chain.gates} W shared by all of them have {chain.blocks} "
-            f"self-energies, of which {_MOST} can be solved for: take fewer steps; the growth of "
-            "gradients, law.growth(steps), is known for many more"
-        )
+    check_size(steps, chain.gates)
     return chain
+
+
+def check_size(steps: int, gates: int) -> None:
+    """Refuse an equation that is too large: T (T + 1) self-energies for every W."""
+    blocks = gates * steps * (steps + 1)
+    if blocks > _MOST:
+        raise ParameterError(
+            f"{steps} steps with {gates} W shared by all of them have {blocks} self-energies, of "
+            f"which {_MOST} can be solved for: take fewer steps; the growth of gradients, "
+            "law.growth(steps), is known for many more"
+        )
 
 
 def shared_law_of(
@@ -73,6 +79,8 @@ def shared_law_of(
         return [chain.on(device) for chain in found]
 
     chains: list[Chain] = [*drawn(sites)]
+    if steps == 1:  # a W that stands at one place is shared with nothing
+        chains = [BlockChain(chain.sites, chain.ensembles) for chain in drawn(sites)]
     if chains[0].deterministic:  # where no W is left nothing is shared, and sites cost little
         sites = max(sites, ALONE)
         chains = [BlockChain(chain.sites, ()) for chain in drawn(sites)]

@@ -144,6 +144,15 @@ def test_fresh_weights_do_not_explain_networks_that_keep_theirs():
     assert fresh.rows[0].ratio.value > 1.3
 
 
+def test_no_evidence_is_no_verdict():
+    nothing = np.full((4, 2), np.nan)
+    assert shared_law_test(nothing, 5, 64).verdict == "unknown"
+    gone = shared_law_test(
+        np.tile([1.0, 0.0], (4, 1)) + [[0.0, 0.01 * k] for k in range(4)], 10, 64
+    )
+    assert gone.verdict == "rejected"  # half of it or so is allowed for, and not all of it
+
+
 def test_scale_of_the_factors_does_not_matter():
     samples = np.random.default_rng(6).standard_normal((4, 3, 16, 16))
     large = freeness_test(1e90 * samples)

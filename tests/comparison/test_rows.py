@@ -119,7 +119,8 @@ def test_measured_separates_the_sites_from_the_weights():
 @pytest.mark.parametrize("order", [1, 2])
 def test_without_sites_of_their_own_finite_width_is_in_the_error_of_raw_means(order):
     S, P = (np.array([3.0, 3.4]), np.array([4.0, 4.4])), (np.ones(2), np.ones(2))
-    found = Measured.of(WidthPair(200, 100), 10, S, P, None, order)
+    widths = WidthPair(200, 100)
+    found = Measured.of(widths, 10, S, P, None, widths.at_finite_width(10, order))
     assert found.limit.value == pytest.approx(3.2)
     assert found.on_sites.value == pytest.approx(1.0)
     width = {1: 0.5, 2: 2.0}[order] * 10 / 200

@@ -83,6 +83,39 @@ def test_without_memory_shared_weights_are_as_fresh_ones(weights: str) -> None:
     assert tied.late_growth_rate == pytest.approx(untied.late_growth_rate, abs=0.01)
 
 
+def test_few_sites_leave_no_bias_in_a_hundred_steps() -> None:
+    """The logarithm of each population's growth is too low; pooled by the jackknife it is not."""
+    point = Parameters.of(vanilla, weight_std=1.86, input_std=1.0)
+    exact = stationary(vanilla, point).growth_rate
+    reports = [
+        initialization_report(
+            "", point, vanilla, weights="gaussian", steps=2, sites=1024, seed=seed
+        )
+        for seed in range(6)
+    ]
+    rates = np.array([each.growth_rate for each in reports])
+    error = np.std(rates, ddof=1) / math.sqrt(len(rates))
+    assert abs(np.mean(rates) - exact) < 4 * error
+    assert error < 0.001
+    claimed = np.mean([each.growth_error for each in reports])
+    assert np.std(rates, ddof=1) < 2.5 * claimed
+
+
+def test_weights_of_nothing_and_gradients_that_vanish() -> None:
+    point = Parameters.of(vanilla, weight_std=0.02, input_std=1.0)
+    options = {"weights": "orthogonal", "steps": 40, "sites": 64}
+    tied, untied = (
+        initialization_report("", point, vanilla, dynamics=kind, **options)
+        for kind in ("tied", "untied")
+    )
+    assert tied.growth_rate == pytest.approx(untied.growth_rate, rel=0.05)
+    assert _scaled(
+        {"update": OrthogonalWeights(1.0)}, POINT.with_values({"update.weight_std": 0})
+    ) == {"update": GaussianWeights(0.0)}
+    with pytest.raises(ParameterError, match="horizon"):
+        initialization_report("", point, vanilla, horizon=-3, **options)
+
+
 def test_ensembles_at_the_scale_of_the_point() -> None:
     (own,) = _scaled({"update": OrthogonalWeights(0.5)}, POINT).values()
     assert isinstance(own, TransformWeights)

@@ -151,3 +151,8 @@ def test_two_close_networks_part_as_gradients_grow(cell: Cell) -> None:
         other, noise = pairs.rate(steps)
         assert abs(rate - other) < 2 * math.hypot(error, noise)  # half widths of 95 %
     assert pairs.rate(16)[1] < 0.01
+
+
+def test_a_pair_with_a_gate_that_reads_nothing() -> None:
+    law = stationary(gru, {"update.weight_std": 0.0}, dynamics="tied", sites=640)
+    assert np.isfinite(law.pair_growth(4, sites=1024).mean_squares).all()

@@ -59,6 +59,14 @@ def tied_correlations(
     (True, True)
     """
     check_counts(sites=sites)
+    steps = len(input_correlations)
+    if not steps or sites <= 2 * steps:
+        raise ParameterError(
+            f"give one step or more, and more than {2 * steps} sites for {steps} steps of both "
+            f"copies, not {sites}"
+        )
+    if not -1 <= start_correlation <= 1 or not all(v >= 0 for v in start_variances):
+        raise ParameterError("start_correlation must lie in [-1, 1], start_variances at 0 or above")
     if len(start_variances) != len(cell.states):
         raise ParameterError(
             f"give one start variance for each of {len(cell.states)} states, not "
@@ -66,7 +74,7 @@ def tied_correlations(
         )
     rng, compiled = generator(seed), compile_cell(cell)
     groups = [parameters[each.name] for each in cell.preactivations]
-    rotations = [RevealedRotation(sites, 2 * len(input_correlations), rng) for _ in groups]
+    rotations = [RevealedRotation(sites, 2 * steps, rng) for _ in groups]
     biases = [g.bias_std * rng.standard_normal(sites) for g in groups]
     states = [_pair(math.sqrt(v), start_correlation, sites, rng) for v in start_variances]
     found = []
@@ -105,4 +113,5 @@ def _pair(scale: float, correlation: float, sites: int, rng: np.random.Generator
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
-    return float(one @ other / math.sqrt((one @ one) * (other @ other)))
+    size = math.sqrt((one @ one) * (other @ other))
+    return float(one @ other / size) if size else math.nan

@@ -82,8 +82,7 @@ def _distances(path: Sequence[Sites], rng: np.random.Generator) -> list[float]:
     for sites in path:
         gates: list[np.ndarray] = []
         for k, gate in enumerate(sites.gates):
-            before = [*sites.gates[:k], *sites.gates[k:]]
-            y = compiled.source(k, list(sites.states), before)
+            y = compiled.source(k, list(sites.states), list(sites.gates))
             z = compiled.source(k, other, [*gates, *sites.gates[k:]])
             gap = (z - y) + np.zeros(share)
             gates.append(np.asarray(gate) + drives[k].next(gap, rng))
@@ -118,6 +117,8 @@ class _Difference:
         """Draw it at the next step, where the source differs by ``gap``."""
         row = np.array([self._variance * np.mean(gap * each) for each in (*self._gaps, gap)])
         past, own = row[:-1], row[-1]
+        if not own > 0:  # no W, or nothing that it reads differs
+            return np.zeros(len(gap))
         normal = _white(rng.standard_normal(len(gap)), self._drawn)
         mean, left = np.zeros(len(gap)), own
         if len(past):

@@ -18,7 +18,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 
 from rmt_jacobian.arrays import array_namespace, to_numpy
 from rmt_jacobian.errors import HypothesisError, ParameterError
@@ -218,22 +217,22 @@ class _Series:
         return (self.passing * (1 / twice)[None, :]).T * twice[None, :]
 
     @cached_property
-    def _forth(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._factored(self.passing)
+    def _forth(self) -> np.ndarray:
+        return self._inverse(self.passing)
 
     @cached_property
-    def _back(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._factored(self.passing_back)
+    def _back(self) -> np.ndarray:
+        return self._inverse(self.passing_back)
 
-    def _factored(self, passing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the factors of what every order is solved with."""
+    def _inverse(self, passing: np.ndarray) -> np.ndarray:
+        """Return the inverse of what every order is solved with."""
         each = len(passing) // self.chain.gates
         gains = np.repeat([series[0] for series in self.gains], each)
-        return lu_factor(np.eye(len(gains)) - gains[:, None] * passing)
+        return np.linalg.inv(np.eye(len(gains)) - gains[:, None] * passing)
 
-    def _solved(self, factors: tuple[np.ndarray, np.ndarray], right: np.ndarray) -> np.ndarray:
+    def _solved(self, inverse: np.ndarray, right: np.ndarray) -> np.ndarray:
         T, m = self.chain.steps, packed(right).shape[-1]
-        flat = lu_solve(factors, packed(symmetric(right)).ravel())
+        flat = inverse @ packed(symmetric(right)).ravel()
         return unpacked(flat.reshape(-1, m), T)
 
     def _rest(self, j: int, averages: list[np.ndarray], *, left: bool) -> np.ndarray:
