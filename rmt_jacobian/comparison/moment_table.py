@@ -31,7 +31,8 @@ TIED_NOTE = (
     "it, 0.5 T / N of m_1 and 2 T / N of m_2, in its error; untied is the limit of fresh weights, "
     "tied that of shared ones by dynamical mean field "
     "theory, and paired the theory of shared weights on the paths of the drawn sites. verdict: on "
-    "untied / tied / paired, of which tied stands if paired does too."
+    "untied / tied / paired, of which tied stands if paired does too; beyond 40 steps m_2 of the "
+    "latter two is not known."
 )
 
 

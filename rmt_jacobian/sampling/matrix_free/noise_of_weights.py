@@ -13,6 +13,7 @@ from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.freeprob import s_coefficients_of_weights
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.sampling.matrix_free.factors import StepFactors
+from rmt_jacobian.sampling.matrix_free.shared_mean import MOST_STEPS, shared_mean_on_sites
 from rmt_jacobian.sampling.matrix_free.site_moments import moments_on_sites
 from rmt_jacobian.sampling.networks.network import run_network
 from rmt_jacobian.sampling.products.product import jacobian_products, product_moments
@@ -62,8 +63,9 @@ def noise_of_weights(
 ) -> NoiseOfWeights:
     """Measure it on 16 networks of width 128, or of the width itself where that is less.
 
-    Tied networks differ from the untied theory by more than that in the mean, at every width; only
-    their deviation counts.
+    m_1 of tied networks is held beside the theory of shared weights, up to as many steps as that
+    is known for; beyond, and of m_2, there is the theory of fresh weights alone, from which they
+    differ at every width, and their deviation counts, but not their mean.
 
     Parameters
     ----------
@@ -84,15 +86,19 @@ def noise_of_weights(
             cell, parameters, weights=weights, width=narrow, steps=steps, rng=each, tied=tied
         )
         passed = list(jacobian_products(run, (steps,)))
-        paired = moments_on_sites([StepFactors.of(step) for _, step, _ in passed], s_1)
+        factors = [StepFactors.of(step) for _, step, _ in passed]
+        paired = moments_on_sites(factors, s_1)
+        shared = shared_mean_on_sites(factors, narrow) if tied else math.nan
         first, second = product_moments(passed[-1][2])
-        return _excess(first, paired.mean), _excess(second, paired.second_moment)
+        mean = shared if math.isfinite(shared) else paired.mean
+        return _excess(first, mean), _excess(second, paired.second_moment)
 
     found = np.array(list(map_samples(one, rng.spawn(_NETWORKS), workers=workers)))
     shrunk = found * narrow / width
+    known = (not tied or steps <= MOST_STEPS, not tied)
     mean, second = (
-        RelativeNoise(0.0 if tied else float(column.mean()), float(column.std(ddof=1)))
-        for column in shrunk.T
+        RelativeNoise(float(column.mean()) if sure else 0.0, float(column.std(ddof=1)))
+        for column, sure in zip(shrunk.T, known, strict=True)
     )
     return NoiseOfWeights(mean, second)
 

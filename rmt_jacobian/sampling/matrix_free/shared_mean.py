@@ -10,9 +10,11 @@ from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.mean_field.tied.growth import Paths, tied_mean_squares
 from rmt_jacobian.sampling.matrix_free.factors import StepFactors
 
-__all__ = ["shared_mean_on_sites"]
+__all__ = ["MOST_STEPS", "shared_mean_on_sites"]
 
-_MOST_STEPS, _MOST_NUMBERS = 200, 2**26  # that are kept for all pairs of states
+MOST_STEPS = 200
+"""Up to which m_1 with shared weights is found."""
+_MOST_NUMBERS = 2**26  # that are kept for all pairs of states
 
 
 def shared_mean_on_sites(steps: Sequence[StepFactors], width: int) -> float:
@@ -42,7 +44,7 @@ def shared_mean_on_sites(steps: Sequence[StepFactors], width: int) -> float:
     0.0726
     """
     d, gates = steps[0].states, len(steps[0].weights)
-    if len(steps) > _MOST_STEPS or d * d * len(steps) * width > _MOST_NUMBERS:
+    if len(steps) > MOST_STEPS or d * d * len(steps) * width > _MOST_NUMBERS:
         return math.nan
 
     def stacked(rows: str, first: int, last: int) -> dict[tuple[int, int], np.ndarray]:
