@@ -35,7 +35,9 @@ def test_json_holds_the_law(tmp_path: Path, squared: bool) -> None:
     assert np.trapezoid(density, x) + below[0] == pytest.approx(1, abs=3e-3)
     exact = exact_moments(site_law(vanilla, Parameters.of(vanilla)), 2, 0.0)
     assert (found["mean"], found["second_moment"]) == pytest.approx(exact, rel=1e-8)
-    assert 0 < found["residual"] < 1e-9
+    # Steps that get no shorter next to many equal singular values end at 1e-8; by which processor
+    # it was, here they ended above or below 1e-9.
+    assert 0 < found["residual"] < 1e-8
     assert 0 < found["error_estimate"] < 0.1
 
 

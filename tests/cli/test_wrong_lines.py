@@ -462,7 +462,12 @@ SPECIFICATIONS: list[tuple[str, str, tuple[str, ...]]] = [
     ("no quantity", THEORY.replace('"chi_1"', "[]"), ("quantity",)),
     ("number for a quantity", THEORY.replace('"chi_1"', "3"), ("quantity",)),
     ("fast weights", THEORY + 'weights = "fast-gaussian"', ("weights",)),
-    ("dynamics", THEORY + 'dynamics = "tied"', ("dynamics",)),
+    ("dynamics", THEORY + 'dynamics = "frozen"', ("dynamics", "untied, tied, fixed-point")),
+    (
+        "dynamics and inputs",
+        THEORY + 'dynamics = "tied"\ninput_correlation = 0.5',
+        ("equal inputs", "leave out input_correlation"),
+    ),
     ("sites", THEORY + "sites = 1", ("sites",)),
     ("correlation", THEORY + "input_correlation = 2", ("input_correlation",)),
     ("correlation nan", THEORY + "input_correlation = nan", ("input_correlation",)),
