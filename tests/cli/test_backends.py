@@ -15,15 +15,16 @@ from rmt_jacobian.sampling import sample_singular_values
 def test_verify_takes_fast_ensembles(run):
     status, out, err = run(
         "verify", "--weights", "fast-gaussian", "--weights", "fast-orthogonal", "--steps", 2,
-        "--width", 64, "--samples", 4, "--no-spectra", "--json", "-",
+        "--width", 64, "--samples", 4, "--no-spectra", "--no-shared", "--json", "-",
     )  # fmt: skip
     assert status == 0, err
     content = json.loads(out)
     fast = {row["weights"]: row["second_moment"]["exact"] for row in content["rows"]}
     assert set(fast) == {"fast-gaussian", "fast-orthogonal"}
     status, out, err = run(
-        "verify", "--steps", 2, "--width", 16, "--samples", 2, "--no-spectra", "--json", "-"
-    )
+        "verify", "--steps", 2, "--width", 16, "--samples", 2, "--no-spectra", "--no-shared",
+        "--json", "-",
+    )  # fmt: skip
     exact = {row["weights"]: row["second_moment"]["exact"] for row in json.loads(out)["rows"]}
     assert fast == {f"fast-{name}": value for name, value in exact.items()}
     assert [row["exact"] for row in content["s_1"]] == [-1.0, 0.0]

@@ -59,6 +59,20 @@ def test_gated_cells_have_a_theory_with_an_error(run):
     assert "on drawn sites" in err
 
 
+def test_a_network_at_rest_has_the_moduli_of_its_eigenvalues(run):
+    point = ["-p", "weight_std=0.5", "-p", "input_std=0", "-p", "bias_mean=0"]
+    status, out, _ = run("vanilla", "--tied", *point, "--width", 8, "--theory-only", "--json", "-")
+    assert status == 0
+    content = json.loads(out)
+    # J = W: squared moduli are uniform up to 1/4.
+    assert content["largest"] == pytest.approx(math.log(0.5), abs=1e-3)
+    exponents, shares = np.array(content["cdf"]).T
+    inner = (shares > 0.05) & (shares < 0.95)
+    np.testing.assert_allclose(np.exp(2 * exponents[inner]) * 4, shares[inner], atol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.thorough  # a ring of a gated cell takes a minute; tests/lyapunov has its law
 def test_networks_that_keep_their_weights_have_a_theory_of_their_own(run):
     options = ["--tied", "--width", 48, "--steps", 300, "--samples", 2]
     status, out, err = run("minimalrnn", *options, "--json", "-")

@@ -67,8 +67,9 @@ def test_verify_compares_spectra_of_two_states(run):
 )
 def test_extreme_points_give_a_finite_report(run, arguments, words):
     status, out, err = run(
-        "verify", *arguments, "--width", 24, "--samples", 4, "--steps", 2, "--no-spectra"
-    )
+        "verify", *arguments, "--width", 24, "--samples", 4, "--steps", 2, "--no-spectra",
+        "--no-shared",
+    )  # fmt: skip
     assert status == 0, err
     assert words in out
     assert "nan" not in out
