@@ -16,7 +16,7 @@ from rmt_jacobian.comparison.freeness import (
     freeness_of_cell,
     freeness_test,
 )
-from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
+from rmt_jacobian.comparison.limits import LimitMoments, UntiedMoments, limit_moments
 from rmt_jacobian.comparison.matrix_free import LanczosComparison, compare_lanczos
 from rmt_jacobian.comparison.measured import Estimate, Measured, WidthPair
 from rmt_jacobian.comparison.moment_samples import MomentSamples, sample_moments
@@ -61,6 +61,7 @@ __all__ = [
     "SignalPropagation",
     "SpectrumComparison",
     "Transition",
+    "UntiedMoments",
     "Verification",
     "WidthPair",
     "checked_law",

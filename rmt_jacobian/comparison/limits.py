@@ -18,12 +18,12 @@ from rmt_jacobian.pencils import (
 )
 from rmt_jacobian.sampling import TheoryWeights, Weights, ensemble_of
 
-__all__ = ["LimitMoments", "limit_moments"]
+__all__ = ["LimitMoments", "UntiedMoments", "limit_moments"]
 
 
 @dataclass(frozen=True)
 class LimitMoments:
-    r"""m_1 and m_2 of J J^T over T steps as N -> infinity, over all singular values.
+    """m_1 and m_2 of J J^T over T steps as N -> infinity, over all singular values.
 
     Attributes
     ----------
@@ -31,6 +31,19 @@ class LimitMoments:
         T.
     mean, second_moment
         m_1 and m_2; the errors are those of the sites that stand for the law of a site.
+    """
+
+    steps: int
+    mean: Estimate
+    second_moment: Estimate
+
+
+@dataclass(frozen=True)
+class UntiedMoments(LimitMoments):
+    r"""The same of steps with fresh weights, and what they would be if these were free.
+
+    Attributes
+    ----------
     free_mean, free_second_moment
         What they would be if the steps were free of each other,
 
@@ -39,9 +52,6 @@ class LimitMoments:
                   v_1 = m_2(1) - m_1(1)^2 .
     """
 
-    steps: int
-    mean: Estimate
-    second_moment: Estimate
     free_mean: float
     free_second_moment: float
 
@@ -55,7 +65,7 @@ def limit_moments(
     replicates: int = 8,
     seed: Seed = 0,
     workers: int | None = None,
-) -> dict[int, LimitMoments]:
+) -> dict[int, UntiedMoments]:
     """Return the limits for every number of steps.
 
     Parameters
@@ -101,7 +111,7 @@ def limit_moments(
     m_1, m_2 = found[:, 0].mean(axis=0)
     excess = 0.0 if m_1 == 0 else m_2 / m_1**2 - 1
     return {
-        T: LimitMoments(
+        T: UntiedMoments(
             T,
             Estimate.of(found[:, j, 0]),
             Estimate.of(found[:, j, 1]),

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from rmt_jacobian.arrays import Seed, spawn
+from rmt_jacobian.comparison.limits import LimitMoments
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.paired_theory import MOST_SHARED
 from rmt_jacobian.mean_field import TiedLaw
@@ -15,27 +15,9 @@ from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils import BlockHistory, SharedChain, chain_moments, weight_ensembles
 from rmt_jacobian.sampling import Weights, ensemble_of
 
-__all__ = ["TiedMoments", "tied_growth_to", "tied_moments"]
+__all__ = ["tied_growth_to", "tied_moments"]
 
 _PATHS, _FEWEST, _STEPS = 32_768, 8192, 10  # of sites for m_1: up to so many steps, and in any case
-
-
-@dataclass(frozen=True)
-class TiedMoments:
-    """m_1 and m_2 of J J^T over T steps that share their weights, as N -> infinity.
-
-    Attributes
-    ----------
-    steps
-        T.
-    mean, second_moment
-        The errors are those of the paths that stand for the law of a site; m_2 is nan beyond 40
-        steps.
-    """
-
-    steps: int
-    mean: Estimate
-    second_moment: Estimate
 
 
 def tied_growth_to(law: TiedLaw, steps: int) -> TiedGrowth:
@@ -54,8 +36,8 @@ def tied_moments(
     replicates: int = 8,
     seed: Seed = 0,
     workers: int | None = None,
-) -> dict[int, TiedMoments]:
-    """Return the limits for every number of steps.
+) -> dict[int, LimitMoments]:
+    """Return the limits for every number of steps; m_2 is nan beyond 40.
 
     Parameters
     ----------
@@ -99,4 +81,4 @@ def tied_moments(
     if short:
         found = np.array(list(map_samples(one, spawn(seed, replicates), workers=workers)))
         seconds |= {T: Estimate.of(found[:, j]) for j, T in enumerate(short)}
-    return {T: TiedMoments(T, means[T], seconds[T]) for T in wanted}
+    return {T: LimitMoments(T, means[T], seconds[T]) for T in wanted}

@@ -8,12 +8,12 @@ from rmt_jacobian.arrays import Device, Precision, namespace
 from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, Point, cell_and_parameters
 from rmt_jacobian.comparison.drawn import Drawn, draw, mean_of, second_moment_of, variance_of
-from rmt_jacobian.comparison.limits import LimitMoments, limit_moments
+from rmt_jacobian.comparison.limits import LimitMoments, UntiedMoments, limit_moments
 from rmt_jacobian.comparison.measured import Estimate
 from rmt_jacobian.comparison.moment_samples import MomentSamples
 from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison, compare_spectrum
-from rmt_jacobian.comparison.tied_limits import TiedMoments, tied_growth_to, tied_moments
+from rmt_jacobian.comparison.tied_limits import tied_growth_to, tied_moments
 from rmt_jacobian.counts import check_counts, check_seed, counts_of
 from rmt_jacobian.derive import (
     diagonal_valued_recursion,
@@ -277,7 +277,7 @@ def _rows(state: UntiedState, kept: _Kept | None, found: Drawn, workers: int | N
     return [_with_tied(row, limits[row.steps]) for row in rows]
 
 
-def _with_tied(row: Row, limit: TiedMoments) -> Row:
+def _with_tied(row: Row, limit: LimitMoments) -> Row:
     """Return a row with the limits of networks that keep their weights."""
     mean, second = limit.mean, limit.second_moment
     variance = Estimate(second.value - mean.value**2, second.standard_error)
@@ -310,7 +310,7 @@ def _row(law: SiteLaw, found: Drawn, j: int) -> Row:
     )
 
 
-def _row_of_any_cell(limit: LimitMoments, found: Drawn, j: int) -> Row:
+def _row_of_any_cell(limit: UntiedMoments, found: Drawn, j: int) -> Row:
     """Return the comparison of one number of steps, without a printed formula."""
 
     def comparison(free: float, exact: Estimate, quantity: Callable) -> Comparison:

@@ -10,12 +10,10 @@ import numpy as np
 from rmt_jacobian.arrays import Seed
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.initialization.common_paths import CommonPaths
-from rmt_jacobian.initialization.common_sites import CommonSites, mean_and_error
 from rmt_jacobian.initialization.descent import Start
+from rmt_jacobian.initialization.populations import CommonPopulation, mean_and_error
 from rmt_jacobian.initialization.report import (
     InitializationReport,
-    Population,
     Sharing,
     report_on,
     settled_replicates,
@@ -30,8 +28,7 @@ from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 __all__ = ["critical_report", "populations_at", "rescaled_report"]
 
 _SITES = {"untied": 4096, "tied": 2048}  # of each population
-_SAMPLED, _EXACT = 1e-7, 1e-9  # of the logarithm of the growth rate, of populations and exact
-_PATHS = 1e-5  # and of populations of paths, which know it to 1e-3
+_EXACT = 1e-9  # of the logarithm of a growth rate that is exact
 _NEAR, _STAIRCASE = 5e-5, 1e-3  # what will do, and what will where kinks make it a staircase
 _ROUNDS = 6
 _PROBE, _LONGEST = 0.01, 0.5  # steps of a coordinate: the first, and the longest
@@ -45,7 +42,7 @@ def populations_at(
     seed: Seed,
     dynamics: Sharing,
     horizon: float,
-) -> Population:
+) -> CommonPopulation:
     """Return populations that are settled where a start has come to.
 
     Raises
@@ -68,7 +65,7 @@ def populations_at(
 
 
 def critical_report(
-    start: Start, optimality: Optimality, populations: Population, *, weights: WeightsChoice
+    start: Start, optimality: Optimality, populations: CommonPopulation, *, weights: WeightsChoice
 ) -> InitializationReport | None:
     r"""Make the growth rate of a minimum 1 and report its variance; None if the point is lost.
 
@@ -80,15 +77,15 @@ def critical_report(
     search, cell = start.search, start.search.cell
 
     def sampled(parameters: Parameters) -> float:
-        return populations.pooled(populations.rates([parameters], spread=False).growth)[0]
+        return populations.growth(populations.rates([parameters], spread=False))[0]
 
-    enough = _enough(populations)
+    enough = populations.precision
     vector = _on_surface(search, start.reached, optimality.normal, sampled, slope=1.0, exact=enough)
-    if isinstance(populations, CommonPaths) and vector is not None:
+    if not populations.fresh and vector is not None:
         # States that forget slowly have not followed all the way.
-        populations = populations.settled_at(search.at(vector), populations.laps)
+        populations = populations.resettled(search.at(vector))
         vector = _on_surface(search, vector, optimality.normal, sampled, slope=1.0, exact=enough)
-    exact = isinstance(populations, CommonSites) and _is_exact(search)
+    exact = populations.fresh and _is_exact(search)
     if exact and vector is not None:
         vector = _on_surface(
             search, vector, optimality.normal, partial(_exact_growth, cell), slope=1.0, exact=_EXACT
@@ -134,19 +131,15 @@ def rescaled_report(
     )  # fmt: skip
 
     def sampled(parameters: Parameters) -> float:
-        return populations.pooled(populations.rates([parameters], spread=False).growth)[0]
+        return populations.growth(populations.rates([parameters], spread=False))[0]
 
-    vector = _on_surface(search, start.first, start.moving, sampled, exact=_enough(populations))
+    vector = _on_surface(search, start.first, start.moving, sampled, exact=populations.precision)
     if vector is None:
         return None
     report = report_on(
         populations, start.name, search.at(vector), weights=weights, remark=start.remark
     )
     return replace(report, timescale=math.inf)
-
-
-def _enough(populations: Population) -> float:
-    return _SAMPLED if isinstance(populations, CommonSites) else _PATHS
 
 
 def _is_exact(search: CriticalSearch) -> bool:
@@ -176,7 +169,7 @@ def _on_surface(
     growth: Callable[[Parameters], float],
     *,
     slope: float | None = None,
-    exact: float = _SAMPLED,
+    exact: float,
 ) -> np.ndarray | None:
     """Return where on a line the logarithm of the growth rate vanishes, by the secant method.
 

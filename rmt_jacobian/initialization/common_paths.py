@@ -14,14 +14,14 @@ every point of hyperparameters, so that growth and spread are smooth functions o
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.fft
 
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.initialization.common_sites import HUGE, Rates
+from rmt_jacobian.initialization.populations import HUGE, CommonPopulation, Rates
 from rmt_jacobian.mean_field.sites.paths import reads_input
 from rmt_jacobian.mean_field.tied.circle import Lap, drive_spectra, unit_modes
 from rmt_jacobian.mean_field.tied.growth import Paths, tied_mean_squares
@@ -46,15 +46,15 @@ _LATE = 32  # of them, the last ones, over which growth in the end is averaged
 
 
 @dataclass(frozen=True, eq=False)
-class CommonPaths:
+class CommonPaths(CommonPopulation):
     """Normal modes of a population of paths of sites, or of several populations.
 
     Attributes
     ----------
     cell, steps, weights
         The cell, T, and the ensemble of every W, of which only the shape counts.
-    horizon
-        Over how many steps growth is measured; infinite for the rate in the end.
+    over
+        The horizon.
     modes
         Of the preactivations and the input, shape (processes, P/2 + 1, populations, sites).
     spectra
@@ -68,7 +68,7 @@ class CommonPaths:
     cell: Cell
     steps: int
     weights: WeightsChoice
-    horizon: float
+    over: float
     modes: np.ndarray
     spectra: np.ndarray
     states: np.ndarray
@@ -109,31 +109,23 @@ class CommonPaths:
         spectra = np.ones((len(cell.gates), period // 2 + 1))
         return cls(cell, steps, weights, horizon, modes, spectra, start, laps)
 
-    @property
-    def count(self) -> int:
-        """The number of sites of each population."""
-        return self.modes.shape[-1]
+    precision: ClassVar[float] = 1e-5  # growth is known to 1e-3
+    fresh: ClassVar[bool] = False
 
     @property
-    def populations(self) -> int:
-        """The number of populations."""
-        return self.modes.shape[-2]
+    def variables(self) -> np.ndarray:  # noqa: D102
+        return self.modes
+
+    @property
+    def horizon(self) -> float:  # noqa: D102
+        return self.over
 
     @property
     def period(self) -> int:
         """P."""
         return 2 * (self.modes.shape[1] - 1)
 
-    def rates(self, points: Sequence[Parameters], *, spread: bool = True) -> Rates:
-        """Measure at several points; nan where the states have no finite variance.
-
-        Parameters
-        ----------
-        points
-            Where; several populations are measured at one, and give one number each.
-        spread
-            Whether to measure that; nan where not.
-        """
+    def rates(self, points: Sequence[Parameters], *, spread: bool = True) -> Rates:  # noqa: D102
         if self.populations > 1:
             (point,) = points
             parts = [self._only(k) for k in range(self.populations)]
@@ -149,24 +141,14 @@ class CommonPaths:
         found = [self._measured(lap, v, each, spread=spread) for v, each in enumerate(points)]
         return Rates.joined(found, np.concatenate)
 
-    def pooled(self, logarithms: np.ndarray) -> tuple[float, float]:
-        """Return the logarithm of growth of all populations together, and its standard error.
+    def growth(self, rates: Rates) -> tuple[float, float]:  # noqa: D102
+        return _pooled(rates.growth, _LATE if math.isinf(self.horizon) else self.horizon)
 
-        The logarithm of a mean over few sites is too low, and the more so the more steps add up:
-        populations are averaged first, and the rest is taken off by the jackknife.
-        """
-        steps = _LATE if math.isinf(self.horizon) else self.horizon
-        values = steps * logarithms
-        count = len(values)
-        if count == 1 or not np.isfinite(values).all():
-            return float(np.mean(logarithms)), math.nan
-        top = float(np.max(values))
-        shares = np.exp(values - top)
-        whole = math.log(float(np.mean(shares)))
-        others = np.log((np.sum(shares) - shares) / (count - 1))
-        error = math.sqrt((count - 1) * float(np.var(others)))
-        found = count * whole - (count - 1) * float(np.mean(others))
-        return (top + found) / steps, error / steps
+    def late_growth(self, rates: Rates) -> float:  # noqa: D102
+        return _pooled(rates.late, _LATE)[0]
+
+    def resettled(self, point: Parameters) -> "CommonPaths":  # noqa: D102
+        return self.settled_at(point, self.laps)
 
     def steady_at(self, point: Parameters) -> tuple["CommonPaths", bool]:
         """Go round until the variances of the states stay the same, and return whether they do."""
@@ -262,7 +244,7 @@ class CommonPaths:
             means = np.log(tied_mean_squares(self._paths(slopes, steps), variances))
             means = means + np.log(one) * np.arange(len(means))
             late = (means[-1] - means[-1 - _LATE]) / _LATE
-            growth = _over(self.horizon, means, late)
+            growth = _over(self.over, means, late)
             found = self._spread(slopes, point) if spread else math.nan
         if not math.isfinite(growth):
             return _nothing()
@@ -374,6 +356,24 @@ def _scaled(ensembles: Mapping[str, BiInvariant], point: Parameters) -> dict[str
         return TransformWeights(lambda u: ratio / ((1 + u) * each.gain(u)))
 
     return {name: own(name, each) for name, each in ensembles.items()}
+
+
+def _pooled(logarithms: np.ndarray, steps: float) -> tuple[float, float]:
+    """Return the logarithm of growth a step of all populations together, and its standard error.
+
+    The logarithm of a mean over few sites is too low, and the more so the more steps add up:
+    populations are averaged first, and the rest is taken off by the jackknife.
+    """
+    values, count = steps * logarithms, len(logarithms)
+    if count == 1 or not np.isfinite(values).all():
+        return float(np.mean(logarithms)), math.nan
+    top = float(np.max(values))
+    shares = np.exp(values - top)
+    whole = math.log(float(np.mean(shares)))
+    others = np.log((np.sum(shares) - shares) / (count - 1))
+    error = math.sqrt((count - 1) * float(np.var(others)))
+    found = count * whole - (count - 1) * float(np.mean(others))
+    return (top + found) / steps, error / steps
 
 
 def _nothing() -> Rates:

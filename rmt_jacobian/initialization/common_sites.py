@@ -12,15 +12,16 @@ it would take as many steps to find them as it remembers.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy as sp
 
 from rmt_jacobian.cells import Cell, Parameters, array_function
+from rmt_jacobian.initialization.populations import HUGE, CommonPopulation, Rates
 from rmt_jacobian.initialization.site_recursion import (
     Factors,
     Growth,
@@ -37,60 +38,18 @@ from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 from rmt_jacobian.pencils.ensembles import ensemble
 
-__all__ = [
-    "HUGE",
-    "CommonSites",
-    "Rates",
-    "first_coefficients",
-    "imposed",
-    "mean_and_error",
-    "settling",
-]
+__all__ = ["CommonSites", "first_coefficients", "imposed", "settling"]
 
 _TOGETHER = 16384  # sites times points that are in the cache at a time
 _WINDOW = 16  # steps that a growth rate is averaged over, at least
 _EARLY = 4  # steps in each of which, and between which, a memory is given its moments
-HUGE = 1e20
-"""A mean square of states that has no limit."""
 _FORGOTTEN = 1e-4  # of second moments
 _SHORTEST, _LONGEST = 16, 256
 _LONGEST_FROZEN = 1024  # where the biases of some sites make them remember far longer than most
 
 
 @dataclass(frozen=True, eq=False)
-class Rates:
-    """What was found at several points, one number for each.
-
-    Attributes
-    ----------
-    growth
-        Logarithm of the growth rate of the squared length of a gradient, a step; with frozen
-        biases, of that over the T steps.
-    mean, spread
-        Logarithms of m_1 and of m_2 / m_1^2 over the T steps.
-    kept
-        What the memory keeps of a squared change a step, without any W.
-    size
-        The mean square of the states at the end.
-    late
-        As growth, but in the end.
-    """
-
-    growth: np.ndarray
-    mean: np.ndarray
-    spread: np.ndarray
-    kept: np.ndarray
-    size: np.ndarray
-    late: np.ndarray
-
-    @classmethod
-    def joined(cls, parts: Sequence["Rates"], join: Callable[..., np.ndarray]) -> "Rates":
-        """Return the parts joined by a function of lists of arrays."""
-        return cls(*(join([getattr(part, each.name) for part in parts]) for each in fields(cls)))
-
-
-@dataclass(frozen=True, eq=False)
-class CommonSites:
+class CommonSites(CommonPopulation):
     """Standard normal variables of a population of sites, or of several.
 
     Attributes
@@ -155,35 +114,14 @@ class CommonSites:
         s_1 = first_coefficients(cell, weights)
         return cls(cell, steps, s_1, history, z[1:own], z[0], settle, lead)
 
-    @property
-    def count(self) -> int:
-        """The number of sites of each population."""
-        return self.normals.shape[-1]
-
-    def pooled(self, logarithms: np.ndarray) -> tuple[float, float]:
-        """Return the logarithm of growth of all populations together, and its standard error."""
-        return mean_and_error(logarithms)
+    precision: ClassVar[float] = 1e-7
+    fresh: ClassVar[bool] = True
 
     @property
-    def horizon(self) -> float:
-        """Over how many steps growth is measured: it is that of the limit."""
-        return math.inf
+    def variables(self) -> np.ndarray:  # noqa: D102
+        return self.normals
 
-    @property
-    def populations(self) -> int:
-        """The number of populations."""
-        return self.normals.shape[-2]
-
-    def rates(self, points: Sequence[Parameters], *, spread: bool = True) -> Rates:
-        """Measure at several points; nan where the states have no finite variance.
-
-        Parameters
-        ----------
-        points
-            Where; several populations are measured at one, and give one number each.
-        spread
-            Whether to measure that; nan where not.
-        """
+    def rates(self, points: Sequence[Parameters], *, spread: bool = True) -> Rates:  # noqa: D102
         together = max(1, _TOGETHER // self.count)
         if self.populations > 1:
             (point,) = points
@@ -398,14 +336,3 @@ def settling(kept: float, *, frozen: bool = False) -> int:
         return _SHORTEST if kept <= 0 else longest
     needed = math.log(_FORGOTTEN) / math.log(kept)
     return int(min(longest, 2 ** math.ceil(math.log2(max(_SHORTEST, needed)))))
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Return the mean over populations and its standard error.
-
-    Examples
-    --------
-    >>> mean_and_error(np.array([1.0, 3.0]))
-    (2.0, 1.0)
-    """
-    return float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values)))

@@ -295,7 +295,7 @@ def _settled(descent: Descent, tried: Sequence[Start], seed: Seed) -> _Found:
         if anew and not imposed(descent.cell, best.search.base):
             continue  # nothing settles once for all: it would be the same way again
         way = replace(descent, settle=longer * descent.settle, anew=anew)
-        found = _answer(way, tried, seed, "untied")
+        found = _answer(way, tried, seed)
         if found is not None:
             return found
     raise ConvergenceError(
@@ -307,7 +307,7 @@ def _settled(descent: Descent, tried: Sequence[Start], seed: Seed) -> _Found:
 
 def _settled_tied(descent: TiedDescent, tried: Sequence[Start], seed: Seed) -> _Found:
     """Return the best of the starts that are critical in networks that keep their weights."""
-    found = _answer(descent, tried, seed, "tied")
+    found = _answer(descent, tried, seed)
     if found is None:
         raise ConvergenceError(
             "the point that is critical for fresh weights was found, but none near it with shared "
@@ -316,13 +316,13 @@ def _settled_tied(descent: TiedDescent, tried: Sequence[Start], seed: Seed) -> _
     return found
 
 
-def _answer(way: Descent, tried: Sequence[Start], seed: Seed, dynamics: Sharing) -> _Found | None:
+def _answer(way: Descent, tried: Sequence[Start], seed: Seed) -> _Found | None:
     found = way.followed(tried)
     if found is None:
         return None
     populations = populations_at(
-        found[0], weights=way.weights, steps=way.steps, seed=seed, dynamics=dynamics,
-        horizon=way.horizon if isinstance(way, TiedDescent) else math.inf,
+        found[0], weights=way.weights, steps=way.steps, seed=seed, dynamics=way.dynamics,
+        horizon=way.horizon,
     )  # fmt: skip
     report = critical_report(*found, populations, weights=way.weights)
     return None if report is None else _Found(*found, report)

@@ -10,7 +10,9 @@ import numpy as np
 from rmt_jacobian.arrays import Seed, spawn
 from rmt_jacobian.cells import Cell, Parameters
 from rmt_jacobian.errors import InfeasibleError
-from rmt_jacobian.initialization.common_sites import CommonSites, imposed, mean_and_error, settling
+from rmt_jacobian.initialization.common_sites import CommonSites, imposed, settling
+from rmt_jacobian.initialization.populations import mean_and_error
+from rmt_jacobian.initialization.report import Sharing
 from rmt_jacobian.initialization.search import HIGHEST, LOWEST, CriticalSearch
 from rmt_jacobian.initialization.surface import CriticalSurface, Optimality
 from rmt_jacobian.initialization.usual import UsualInitialization
@@ -98,6 +100,8 @@ class Descent:
     anew
         Whether an imposed memory takes all of these steps at every point of a descent, and not
         only where the descent begins; slower, and needed where its law changes on the way.
+    horizon
+        Over how many steps gradients are to keep their norm.
     """
 
     cell: Cell
@@ -107,6 +111,7 @@ class Descent:
     tick: Callable[[], object] = lambda: None
     settle: int = _IMPOSED
     anew: bool = False
+    horizon: float = math.inf
 
     iterations: ClassVar[tuple[int, int, int]] = (6, 20, 8)
     """The most steps of a descent, by level: few sites, those followed, and where these are few."""
@@ -114,6 +119,7 @@ class Descent:
     """Of the logarithm of the spread in a step, that is not worth another, by level."""
     open: ClassVar[float] = OPEN
     """A predicted fall that is not followed."""
+    dynamics: ClassVar[Sharing] = "untied"
     rounds: ClassVar[int] = 3
     """Of descent where a point turned out to be no minimum."""
 

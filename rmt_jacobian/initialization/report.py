@@ -1,7 +1,7 @@
 """What an initialisation does to gradients: growth rate, variance over T steps, timescale."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -13,18 +13,16 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.initialization.common_paths import CommonPaths, circle_for
 from rmt_jacobian.initialization.common_sites import (
     CommonSites,
-    Rates,
     imposed,
-    mean_and_error,
     settling,
 )
+from rmt_jacobian.initialization.populations import CommonPopulation, Rates, mean_and_error
 from rmt_jacobian.mean_field.closed.correlation import timescale
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
 
 __all__ = [
     "HORIZON",
     "InitializationReport",
-    "Population",
     "Sharing",
     "check_sharing",
     "checked_horizon",
@@ -35,9 +33,6 @@ __all__ = [
 
 Sharing: TypeAlias = Literal["tied", "untied"]
 """Whether the weights of a network are the same at all steps, or drawn anew."""
-Population: TypeAlias = CommonSites | CommonPaths
-"""Sites, or paths of sites, on which growth and spread are measured."""
-
 HORIZON = 100
 """Steps over which gradients are to keep their norm, where weights are shared."""
 _SITES, _REPLICATES = {"untied": 1024, "tied": 256}, 8
@@ -160,7 +155,7 @@ def initialization_report(
 
 
 def report_on(
-    populations: Population,
+    populations: CommonPopulation,
     name: str,
     parameters: Parameters,
     *,
@@ -169,7 +164,7 @@ def report_on(
 ) -> InitializationReport:
     """Return the report of populations that have been drawn."""
     rates, steps = populations.rates([parameters]), populations.steps
-    logarithm, error = populations.pooled(rates.growth)
+    logarithm, error = populations.growth(rates)
     growth, growth_error = math.exp(logarithm), math.exp(logarithm) * error
     variance, variance_error = mean_and_error(np.expm1(rates.spread))
     mean = float(np.mean(np.exp(rates.mean)))
@@ -187,9 +182,7 @@ def report_on(
         variance_error,
         remark,
         populations.horizon,
-        math.exp(replace(populations, horizon=math.inf).pooled(rates.late)[0])
-        if isinstance(populations, CommonPaths)
-        else growth,
+        math.exp(populations.late_growth(rates)),
     )
 
 
@@ -203,7 +196,7 @@ def settled_replicates(
     seed: Seed = 0,
     dynamics: Sharing = "tied",
     horizon: float = HORIZON,
-) -> tuple[Population, bool]:
+) -> tuple[CommonPopulation, bool]:
     """Return populations that settle for as long as it takes, and whether they do."""
     check_sharing(dynamics)
     sites = _SITES[dynamics] if sites is None else sites

@@ -16,8 +16,7 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import minimize
 
-from rmt_jacobian.initialization.common_paths import CommonPaths
-from rmt_jacobian.initialization.common_sites import CommonSites
+from rmt_jacobian.initialization.populations import CommonPopulation
 from rmt_jacobian.initialization.search import CriticalSearch
 
 __all__ = ["CriticalSurface", "Optimality", "Slopes"]
@@ -94,7 +93,7 @@ class CriticalSurface:
     """
 
     search: CriticalSearch
-    sites: CommonSites | CommonPaths
+    sites: CommonPopulation
     tick: Callable[[], object] = lambda: None
     _known: dict[bytes, Slopes] = field(default_factory=dict, repr=False)
     _values: dict[bytes, tuple[float, float]] = field(default_factory=dict, repr=False)

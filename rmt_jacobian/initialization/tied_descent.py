@@ -9,9 +9,9 @@ import numpy as np
 
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.initialization.common_paths import CommonPaths, circle_for
-from rmt_jacobian.initialization.common_sites import mean_and_error
 from rmt_jacobian.initialization.descent import Descent, Start
-from rmt_jacobian.initialization.report import HORIZON
+from rmt_jacobian.initialization.populations import mean_and_error
+from rmt_jacobian.initialization.report import HORIZON, Sharing
 from rmt_jacobian.initialization.search import CriticalSearch
 from rmt_jacobian.initialization.surface import CriticalSurface
 
@@ -29,15 +29,11 @@ class TiedDescent(Descent):
 
     They begin where a search with fresh weights has come to, whose states, memory and variance are
     nearly those of the same network with shared ones.
-
-    Attributes
-    ----------
-    horizon
-        Over how many steps gradients are to keep their norm.
     """
 
     horizon: float = HORIZON
 
+    dynamics: ClassVar[Sharing] = "tied"
     # Few paths tell m_2 / m_1^2 to a per cent or so.
     iterations: ClassVar[tuple[int, int, int]] = (4, 8, 6)
     fall: ClassVar[tuple[float, float, float]] = (3e-3, 1e-3, 1e-3)

@@ -10,7 +10,8 @@ from scipy.integrate import quad
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Parameters, lstm, vanilla
 from rmt_jacobian.errors import ParameterError
-from rmt_jacobian.initialization.common_sites import CommonSites, mean_and_error
+from rmt_jacobian.initialization.common_sites import CommonSites
+from rmt_jacobian.initialization.populations import mean_and_error
 from rmt_jacobian.initialization.report import initialization_report
 
 

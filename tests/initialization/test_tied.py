@@ -175,11 +175,15 @@ def _minimalrnn_grows(p: Parameters, width: int, steps: int, seed: int) -> float
     return float(np.sum(J**2)) / width
 
 
-def _mean_and_error(logarithms: list[float]) -> tuple[float, float]:
-    """Return the logarithm of the mean of log-normal samples, and its standard error."""
-    values = np.log(logarithms)
-    variance = np.var(values, ddof=1)
-    return float(np.mean(values) + variance / 2), math.sqrt(variance / len(values))
+def _check_against_networks(found: Any, grows: Any, width: int, steps: int, count: int) -> None:
+    """Compare what was found, and what is critical for fresh weights, with real networks."""
+    assert found.fresh is not None
+    for report in (found.report, found.fresh):
+        values = np.log([grows(report.parameters, width, steps, seed) for seed in range(count)])
+        variance = np.var(values, ddof=1)
+        mean = np.mean(values) + variance / 2  # the logarithm of the mean of log-normal samples
+        error = math.hypot(math.sqrt(variance / count), steps * report.growth_error)
+        assert abs(mean - steps * math.log(report.growth_rate)) < 4 * error + steps / width
 
 
 @pytest.mark.slow
@@ -188,12 +192,7 @@ def test_a_real_minimalrnn_keeps_the_norm_of_its_gradients() -> None:
     found = critical_initialization("minimalrnn", fixed, weights="gaussian", steps=2, horizon=20)
     assert found.free == ("weight_std",)
     assert found.report.growth_rate == pytest.approx(1, abs=1e-4)
-    assert found.fresh is not None
-    for report in (found.report, found.fresh):
-        samples = [_minimalrnn_grows(report.parameters, 300, 20, seed) for seed in range(12)]
-        mean, error = _mean_and_error(samples)
-        allowed = math.hypot(4 * error, 20 * 4 * report.growth_error) + 20 / 300
-        assert abs(mean - 20 * math.log(report.growth_rate)) < allowed
+    _check_against_networks(found, _minimalrnn_grows, 300, 20, 12)
 
 
 @pytest.mark.slow
@@ -204,12 +203,7 @@ def test_a_real_gru_keeps_the_norm_of_its_gradients() -> None:
     found = critical_initialization(gru, {**fixed, **held}, steps=2, horizon=30)
     assert found.free == ("candidate.weight_std",)
     assert found.report.horizon == 30
-    assert found.fresh is not None
-    for report in (found.report, found.fresh):
-        samples = [_grows(report.parameters, 250, 30, seed) for seed in range(16)]
-        mean, error = _mean_and_error(samples)
-        allowed = math.hypot(4 * error, 30 * 4 * report.growth_error) + 30 / 250
-        assert abs(mean - 30 * math.log(report.growth_rate)) < allowed
+    _check_against_networks(found, _grows, 250, 30, 16)
 
 
 def test_what_is_refused() -> None:

@@ -165,7 +165,7 @@ def test_what_is_missing_is_named(read, key):
         ('quantity = ["chi_1", "chi_1"]', "different"),
         ('quantity = "chi_1"\nwidth = 8', "width has no effect on quantities of the theory"),
         ('quantity = "variance"\nweights = "fast-gaussian"', "have the same limits"),
-        ('quantity = "spectral_radius"\ndynamics = "odd"', "untied, fixed-point"),
+        ('quantity = "spectral_radius"\ndynamics = "odd"', "untied, tied, fixed-point"),
         ('quantity = "timescale"\ninput_correlation = 2', r"\[-1, 1\]"),
         ('quantity = "chi_1"\nsites = 3', "at least 64"),
     ],
