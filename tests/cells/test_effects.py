@@ -21,8 +21,17 @@ def spectrum(cell, parameters):
     )
 
 
-@pytest.mark.parametrize("where", POINTS)
-@pytest.mark.parametrize("name", ["vanilla", "minimalrnn", "gru-reset-after"])
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        *((name, where) for name in ("vanilla", "minimalrnn") for where in POINTS),
+        ("gru-reset-after", "both"),
+        *(
+            pytest.param("gru-reset-after", where, marks=pytest.mark.thorough)
+            for where in ("no input", "no V", "neither")
+        ),
+    ],
+)
 def test_what_is_idle_and_nothing_else_changes_no_bit(name, where):
     cell = cell_named(name)
     point = Parameters.of(
@@ -42,7 +51,9 @@ def test_what_is_idle_and_nothing_else_changes_no_bit(name, where):
 
 
 @pytest.mark.filterwarnings("ignore::rmt_jacobian.errors.RoundingWarning")  # J loses rank
-@pytest.mark.parametrize("name", ["minimalrnn", "gru", "lstm-peephole"])
+@pytest.mark.parametrize(
+    "name", ["minimalrnn", "gru", pytest.param("lstm-peephole", marks=pytest.mark.thorough)]
+)
 def test_preactivations_that_no_state_reads_change_no_bit(name):
     cell = cell_named(name)
     point = Parameters.of(

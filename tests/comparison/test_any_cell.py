@@ -117,6 +117,7 @@ def test_free_steps_are_rejected_for_an_lstm_and_not_where_the_steps_are_free():
     assert silent.rows[0].verdict == "exact agrees, paired agrees, free steps agrees"
 
 
+@pytest.mark.thorough
 def test_one_matrix_whose_moments_do_not_close_has_a_measured_s_1():
     p = Parameters.of(reads_the_state, weight_std=1.5, input_std=1.0, input_variance=0.5)
     found = verify(reads_the_state, p, steps=[1], width=96, samples=16, spectra=False)

@@ -218,11 +218,11 @@ def test_networks_that_keep_their_weights_have_a_theory_of_their_own(tied):
 
 def test_shared_rows_stand_beside_those_of_fresh_weights():
     common = {"weights": ["gaussian"], "width": 48, "samples": 6, "spectra": False}
-    found = verify(gru, TIED_POINT, steps=[1, 2, 12], shared=True, **common)
+    found = verify(minimalrnn, FIGURE_1, steps=[1, 2, 12], shared=True, **common)
     assert [row.steps for row in found.shared] == [2]  # one step is the same, and 12 are many
     assert all(row.mean.tied is None for row in found.rows)
     assert found.shared[0].mean.tied is not None
-    assert verify(gru, TIED_POINT, steps=[2], **common).shared == ()
+    assert verify(minimalrnn, FIGURE_1, steps=[2], **common).shared == ()
 
 
 def test_beyond_forty_steps_the_mean_alone_is_known(monkeypatch):

@@ -146,6 +146,7 @@ def test_the_largest_exponent_is_that_of_the_mean_growth(cell: Cell):
     assert found[1] == pytest.approx(largest, abs=4 * errors[1] + 5e-3)
 
 
+@pytest.mark.thorough
 def test_frozen_biases_leave_the_bulk_to_typical_sites():
     """Some sites never forget, so that the largest exponent is 0; real networks have few such."""
     values = {"weight_std": 1.2, "input_std": 1.0, "bias_mean": 0.1, "bias_std": 0.2,

@@ -26,7 +26,7 @@ def chaos():
 
 @pytest.fixture(scope="module")
 def chaotic_law(chaos):
-    return lyapunov_law(chaos, weights="gaussian", draws=2**15)
+    return lyapunov_law(chaos, weights="gaussian", draws=2**14)
 
 
 def test_leaky_chaos_is_that_of_clark(chaotic_law):
@@ -89,7 +89,7 @@ def test_laws_are_those_of_sampled_networks(cell, values, weights):
 def test_vanilla_networks_have_the_law_of_fresh_weights():
     values = {"weight_std": 1.5, "input_std": 0.5}
     shared = lyapunov_law(stationary("vanilla", values, dynamics="tied"), weights="gaussian",
-                          draws=2**15)  # fmt: skip
+                          draws=2**13)  # fmt: skip
     fresh = lyapunov_law("vanilla", values, weights="gaussian")
     x = fresh.ppf(np.linspace(0.05, 0.95, 19))
     np.testing.assert_allclose(shared.cdf(x), fresh.cdf(x), atol=0.015)

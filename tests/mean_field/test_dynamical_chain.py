@@ -97,6 +97,7 @@ def test_deviations_are_responses_of_the_whole_chain():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_seeds_differ_by_their_errors_on_circles_of_either_length():
     """At (a_z, a_r) = (1/2, 2) the first look is content with 64 steps, or asks for 128."""
     weights = {"update.weight_std": 0.5, "reset.weight_std": 2.0, "candidate.weight_std": 3.0}

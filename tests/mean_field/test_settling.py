@@ -171,6 +171,7 @@ def test_a_memory_that_others_read_bent_is_no_rate_itself() -> None:
     assert pair.state.kept > 1.005 * measured
 
 
+@pytest.mark.thorough
 def test_a_pair_that_repels_is_not_the_answer() -> None:
     point = random_point(11179)
     pair = stationary(point.cell, point.parameters).pair(point.input_correlation)

@@ -187,6 +187,7 @@ def test_binary_forget_gates():
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_edge_of_the_lstm_grows_with_the_forget_gain():
     """C_h goes to the limit of binary gates, the outermost eigenvalues do not."""
     parameters = Parameters.of(lstm, input_std=0)

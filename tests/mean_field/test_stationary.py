@@ -278,6 +278,7 @@ def just_above_criticality(weight_std: float) -> Parameters:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_two_networks_that_part_slowly() -> None:
     """A little above criticality c* lies just below 1, where the map almost repeats c."""
     expected, scatter = simulated_correlation(3.0, np.random.default_rng(1))

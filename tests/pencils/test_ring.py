@@ -105,8 +105,22 @@ def test_fourier_basis_of_odd_and_even_lengths():
         )
 
 
-@pytest.mark.parametrize("kind", [GaussianWeights, OrthogonalWeights])
-@pytest.mark.parametrize("cell", [minimalrnn, gru, lstm], ids=lambda cell: cell.name)
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        (minimalrnn, GaussianWeights),
+        (lstm, OrthogonalWeights),
+        *(
+            pytest.param(*each, marks=pytest.mark.thorough)
+            for each in [
+                (minimalrnn, OrthogonalWeights),
+                (gru, GaussianWeights),
+                (gru, OrthogonalWeights),
+                (lstm, GaussianWeights),
+            ]
+        ),
+    ],
+)
 def test_share_above_is_that_of_determinants_of_drawn_networks(cell, kind):
     T, N, d = 4, 100, len(cell.states)
     low, high = (-0.6, 0.0) if kind is GaussianWeights else (0.1, 0.25)

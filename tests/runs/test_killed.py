@@ -151,6 +151,7 @@ def test_a_worker_is_killed_and_the_user_interrupts(specification, tmp_path, sam
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_dask_worker_is_killed(specification, tmp_path, same):
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("dask.distributed is not installed")

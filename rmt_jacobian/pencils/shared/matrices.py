@@ -7,6 +7,7 @@ logarithm of a determinant has one branch: the eigenvalues lie in the upper half
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,9 +32,18 @@ def packed_count(steps: int) -> int:
     return steps * (steps + 1) // 2
 
 
+@lru_cache(maxsize=64)
+def _triangle(steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and columns of the upper triangle, found once for each size."""
+    rows, columns = np.triu_indices(steps)
+    rows.setflags(write=False)
+    columns.setflags(write=False)
+    return rows, columns
+
+
 def packed(matrices: np.ndarray) -> np.ndarray:
     """Return the upper triangles of symmetric matrices, shape (..., T (T + 1) / 2)."""
-    rows, columns = np.triu_indices(matrices.shape[-1])
+    rows, columns = _triangle(matrices.shape[-1])
     return matrices[..., rows, columns]
 
 
@@ -46,7 +56,7 @@ def unpacked(entries: np.ndarray, steps: int) -> np.ndarray:
     array([[1., 2.],
            [2., 3.]])
     """
-    rows, columns = np.triu_indices(steps)
+    rows, columns = _triangle(steps)
     found = np.empty((*entries.shape[:-1], steps, steps), dtype=entries.dtype)
     found[..., rows, columns] = entries
     found[..., columns, rows] = entries
@@ -61,7 +71,7 @@ def multiplicities(steps: int) -> np.ndarray:
     >>> multiplicities(2)
     array([1., 2., 1.])
     """
-    rows, columns = np.triu_indices(steps)
+    rows, columns = _triangle(steps)
     return np.where(rows == columns, 1.0, 2.0)
 
 
@@ -75,7 +85,7 @@ def paired(products: np.ndarray, steps: int) -> np.ndarray:
     steps
         T.
     """
-    rows, columns = np.triu_indices(steps)
+    rows, columns = _triangle(steps)
     table = products.reshape(steps, steps, steps, steps)  # a, c, b, d
     straight = table[rows[:, None], rows[None, :], columns[:, None], columns[None, :]]
     crossed = table[rows[:, None], columns[None, :], columns[:, None], rows[None, :]]
