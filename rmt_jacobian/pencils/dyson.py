@@ -15,6 +15,7 @@ from rmt_jacobian.errors import ConvergenceError, ParameterError
 from rmt_jacobian.pencils.pencil import Pencil
 from rmt_jacobian.pencils.search import Search
 from rmt_jacobian.pencils.self_energy import DysonEquation
+from rmt_jacobian.pencils.shared.places import PlacesEquation, solve_places
 
 __all__ = ["PencilSolution", "log_potential", "solve"]
 
@@ -33,9 +34,11 @@ class PencilSolution:
     g
         :math:`g_b = \tau(G_{bb})`, shape (points, n); the imaginary part is not positive.
     sigma
-        :math:`(\Sigma_r, \Sigma_c)` of every random entry, shape (points, entries, 2).
+        :math:`(\Sigma_r, \Sigma_c)` of every random entry, shape (points, entries, 2); where some W
+        stands at n > 1 places one array for each entry, shape (points, 2, n, n).
     u
-        :math:`\Sigma_r g_r = \Sigma_c g_c`, shape (points, entries).
+        :math:`\Sigma_r g_r = \Sigma_c g_c`, shape (points, entries), or one array for each entry,
+        shape (points, n, n).
     residual
         The largest residual, in units of the self-energy, shape (points,); that of the last
         attempt where the equation was not solved.
@@ -138,8 +141,23 @@ def solve(
     >>> solution = solve(plain, [0.0, 1.0, 3.0]).unwrap()
     >>> np.round(abs(solution.g[:, 0].imag) / np.pi, 12)
     array([0.31830989, 0.27566445, 0.        ])
+
+    The same W at two places, the square of a Gaussian W, symmetrised; two different ones have the
+    same singular values.
+
+    >>> constant = np.zeros((1, 4, 4))
+    >>> constant[0, 1, 2] = constant[0, 2, 1] = 1
+    >>> square = Pencil(constant, [1, 0, 0, 1], [RandomEntry((1, 3), (0, 2), GaussianWeights(1.0))])
+    >>> found = solve(square, [1.0 + 0.5j]).unwrap()
+    >>> found.sigma[0].shape, complex(found.g[0, 0].round(6))
+    ((1, 2, 2, 2), (0.454063-0.568051j))
     """
-    equation = DysonEquation(pencil, _points(pencil, z))
+    points = _points(pencil, z)
+    if pencil.is_shared:
+        if start is not None:
+            raise ParameterError("a W at several places is solved from above: leave start out")
+        return _shared_solution(pencil, points, tolerance)
+    equation = DysonEquation(pencil, points)
     search = Search(equation, tolerance, max_iterations)
     if start is not None:
         search.try_from(_starts(pencil, start, len(equation.z)))
@@ -181,6 +199,8 @@ def log_potential(pencil: Pencil, solution: PencilSolution) -> Any:
     True
     """
     solved = np.flatnonzero(to_numpy(solution.converged))
+    if pencil.is_shared:
+        return _shared_potential(pencil, solution, solved)
     u, sigma = to_numpy(solution.u)[solved], to_numpy(solution.sigma)[solved]
     total = np.zeros(len(solved))
     for k, entry in enumerate(pencil.entries):
@@ -193,6 +213,17 @@ def log_potential(pencil: Pencil, solution: PencilSolution) -> Any:
     everywhere = np.full(len(equation.z), np.nan)
     everywhere[solved] = total
     return pencil.xp.asarray(everywhere)
+
+
+def _shared_potential(pencil: Pencil, solution: PencilSolution, solved: np.ndarray) -> Any:
+    z = to_numpy(solution.z)
+    found = np.full(len(z), np.nan)
+    for j in solved:
+        constant = pencil.constant if pencil.points is None else pencil.constant[int(j), ...]
+        equation = PlacesEquation(pencil, constant)
+        groups = [each for entry in solution.sigma for each in to_numpy(entry)[j]]
+        found[j] = equation.potential(complex(z[j]), equation.joined(groups))
+    return pencil.xp.asarray(found)
 
 
 def _points(pencil: Pencil, z: Any) -> np.ndarray:
@@ -216,6 +247,23 @@ def _starts(pencil: Pencil, start: Any, count: int) -> np.ndarray:
         wanted = f"({len(pencil.entries)}, 2) or ({count}, {len(pencil.entries)}, 2)"
         raise ParameterError(f"start must have shape {wanted}, not {given.shape}") from None
     return np.real(sigma) + 1j * np.minimum(np.imag(sigma), 0)
+
+
+def _shared_solution(pencil: Pencil, z: np.ndarray, tolerance: float) -> PencilSolution:
+    found, sigma, u = solve_places(pencil, z, tolerance=tolerance), [], []
+    for k in range(len(pencil.entries)):
+        sigma.append(np.array([np.stack(each.groups[2 * k : 2 * k + 2]) for each in found]))
+        u.append(np.array([each.products[k] for each in found]))
+    columns = [np.array([getattr(each, name) for each in found])
+               for name in ("residual", "converged", "sweeps")]  # fmt: skip
+    asarray = pencil.xp.asarray
+    return PencilSolution(
+        asarray(z),
+        asarray(np.array([each.g for each in found])),
+        tuple(map(asarray, sigma)),
+        tuple(map(asarray, u)),
+        *map(asarray, columns),
+    )
 
 
 def _solution(search: Search) -> PencilSolution:

@@ -27,17 +27,44 @@ class RandomEntry:
     Attributes
     ----------
     row, column
-        Two different blocks, counted from 0.
+        Two different blocks, counted from 0; where the same W stands at n places, the n rows and
+        the n columns.
     ensemble
         The law of W.
     coefficient
-        B at every site, real, shape (sites,); by default 1.
+        B at every site, real, shape (sites,), or (n, sites) for n places; by default 1.
+
+    Examples
+    --------
+    >>> from rmt_jacobian.pencils import GaussianWeights
+    >>> RandomEntry((1, 3), (0, 2), GaussianWeights(1.0)).places
+    2
     """
 
-    row: int
-    column: int
+    row: int | tuple[int, ...]
+    column: int | tuple[int, ...]
     ensemble: BiInvariant
     coefficient: Any = None
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The row of every place."""
+        return (self.row,) if isinstance(self.row, int) else tuple(self.row)
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The column of every place."""
+        return (self.column,) if isinstance(self.column, int) else tuple(self.column)
+
+    @property
+    def places(self) -> int:
+        """The number of places at which W stands."""
+        return len(self.rows)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether W stands at several places."""
+        return self.places > 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +89,8 @@ class Pencil:
 
     Notes
     -----
-    Assumes that the W are independent of each other and of the sites, and that each enters
-    through one random entry.
+    Assumes that the W of different entries are independent of each other and of the sites.  A W
+    that stands at several places, which is one entry, needs a real constant.
 
     Raises
     ------
@@ -126,7 +153,12 @@ class Pencil:
     @cached_property
     def slots(self) -> tuple[int, ...]:
         r"""The block of every self-energy: row and column of entry 0, of entry 1, and so on."""
-        return tuple(block for entry in self.entries for block in (entry.row, entry.column))
+        return tuple(b for entry in self.entries for b in (*entry.rows, *entry.columns))
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether some W stands at several places."""
+        return any(entry.is_shared for entry in self.entries)
 
     @cached_property
     def scales(self) -> np.ndarray:
@@ -136,7 +168,7 @@ class Pencil:
             size = math.sqrt(entry.ensemble.variance)
             strength = 1.0
             if entry.coefficient is not None:
-                square = self.xp.sum(self.site_weights * entry.coefficient**2)
+                square = self.xp.sum(self.site_weights * entry.coefficient**2) / entry.places
                 strength = math.sqrt(float(square)) or 1.0
             # The equations are the same for B W and (B / s) (s W); this choice is free of s.
             sizes += [size / strength, size * strength]
@@ -181,17 +213,28 @@ class Pencil:
             raise ParameterError("weights must be non-negative and sum to 1: divide by their sum")
 
     def _check_entry(self, entry: RandomEntry) -> None:
-        if entry.row == entry.column or not {entry.row, entry.column} <= set(range(self.blocks)):
+        xp = self.xp
+        if not entry.places or len(entry.rows) != len(entry.columns):
             raise ParameterError(
-                f"a random entry must join two of the blocks 0 to {self.blocks - 1}, "
-                f"not {entry.row} and {entry.column}"
+                f"a W needs a row and a column at every place, not {len(entry.rows)} rows and "
+                f"{len(entry.columns)} columns"
             )
+        for row, column in zip(entry.rows, entry.columns, strict=True):
+            if row == column or not {row, column} <= set(range(self.blocks)):
+                raise ParameterError(
+                    f"a random entry must join two of the blocks 0 to {self.blocks - 1}, "
+                    f"not {row} and {column}"
+                )
+        if entry.is_shared and xp.isdtype(self.constant.dtype, "complex floating"):
+            raise ParameterError("the constant must be real where a W stands at several places")
         if entry.coefficient is None:
             return
-        if tuple(entry.coefficient.shape) != (self.sites,):
+        wanted = (entry.places, self.sites) if entry.is_shared else (self.sites,)
+        if tuple(entry.coefficient.shape) != wanted:
             shape = tuple(entry.coefficient.shape)
-            raise ParameterError(f"a coefficient must have shape ({self.sites},), not {shape}")
-        xp = self.xp
+            raise ParameterError(f"a coefficient must have shape {wanted}, not {shape}")
         real = xp.isdtype(entry.coefficient.dtype, "real floating")
         if not (real and bool(xp.all(xp.isfinite(entry.coefficient)))):
             raise ParameterError("a coefficient must hold finite real floating-point numbers")
+        if entry.is_shared and not bool(xp.all(xp.any(entry.coefficient != 0, axis=-1))):
+            raise ParameterError("a coefficient is 0 at all sites: leave that place out")

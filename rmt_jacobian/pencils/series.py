@@ -68,6 +68,11 @@ def pencil_moments(pencil: Pencil, block: int, order: int) -> np.ndarray:
     slope = _diagonal_slope(pencil)
     if not (0 <= block < pencil.blocks and slope[block] > 0):
         raise ParameterError(f"block {block} has no slope: choose one that z stands in")
+    if pencil.is_shared:
+        raise ParameterError(
+            "moments are of pencils in which every W stands at one place: for steps that share "
+            "their W take those of a SharedChain, or solve the pencil at finite z"
+        )
     if order < 0:
         raise ParameterError(f"the order must be at least 0, not {order}")
     length = order + 2  # G begins with w

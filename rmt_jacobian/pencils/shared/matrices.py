@@ -75,20 +75,21 @@ def multiplicities(steps: int) -> np.ndarray:
     return np.where(rows == columns, 1.0, 2.0)
 
 
-def paired(products: np.ndarray, steps: int) -> np.ndarray:
+def paired(products: np.ndarray, steps: int, other: int | None = None) -> np.ndarray:
     r"""Return :math:`\langle G_{ac} G_{bd} \rangle` for packed (a, b) and packed (c, d).
 
     Parameters
     ----------
     products
-        The same for (a, c) and (b, d), shape (T T, T T).
-    steps
-        T.
+        The same for (a, c) and (b, d), shape (T T', T T').
+    steps, other
+        T, and T' where it is another.
     """
-    rows, columns = _triangle(steps)
-    table = products.reshape(steps, steps, steps, steps)  # a, c, b, d
-    straight = table[rows[:, None], rows[None, :], columns[:, None], columns[None, :]]
-    crossed = table[rows[:, None], columns[None, :], columns[:, None], rows[None, :]]
+    other = steps if other is None else other
+    rows, columns = (each[:, None] for each in _triangle(steps))
+    first, second = (each[None, :] for each in _triangle(other))
+    table = products.reshape(steps, other, steps, other)  # a, c, b, d
+    straight, crossed = table[rows, first, columns, second], table[rows, second, columns, first]
     return (straight + crossed) / 2
 
 

@@ -1,12 +1,7 @@
-r"""Newton's method for the Dyson equation of a chain with shared weights.
+"""Newton's method for the Dyson equation of a chain with shared weights."""
 
-Above the real axis the fixed-point map takes symmetric matrices with a negative definite imaginary
-part into themselves and has one fixed point there.  On the axis a solution is the limit of that one
-if it continues into the half space: if :math:`\Sigma + i \eta \, d\Sigma / ds` has a negative
-definite imaginary part for small :math:`\eta`.
-"""
-
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,45 +9,26 @@ from rmt_jacobian.pencils.chain.newton import TOLERANCE, drift, newton
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.pencils.shared.chain import SharedChain
 from rmt_jacobian.pencils.shared.couplings import coupled
-from rmt_jacobian.pencils.shared.matrices import depths, relative_size, reunited, sizes
+from rmt_jacobian.pencils.shared.half_space import Linearised, certified, iterated
+from rmt_jacobian.pencils.shared.matrices import sizes
 
 __all__: list[str] = []
 
-_ABOVE = 1e-7  # relative height at which a solution on the axis must lie in the half space
-_REAL = 1e-8  # depth of an eigenvalue that counts as 0
-_LEAST_SHARE = 1e-3  # of a step, below which there is no way forward
-_STALLED = 1e-5  # a step that is no shorter in the end, next to many equal singular values
-_SOFT, _QUIET = 1e-2, 1e-9  # a step along which little changes, and that times the residual
-_PATIENCE = 3  # steps none of which is half as long as the best so far
-_STEPS = 25
-
 
 @dataclass(frozen=True, eq=False)
-class _Linearised:
-    """The equation at some self-energies and one point.
+class _Linearised(Linearised):
+    """The equation of a chain at some self-energies and one point.
 
     Attributes
     ----------
     averages, cauchy
         There.
-    gap
-        What the averages give back, less the self-energies.
-    slope
-        The derivative of -gap.
-    by_s
-        The derivative of gap in s.
-    unit
-        The size of every entry of the self-energies.
     cauchy_row, cauchy_drift
         The derivatives of G.
     """
 
     averages: np.ndarray
     cauchy: complex
-    gap: np.ndarray
-    slope: np.ndarray
-    by_s: np.ndarray
-    unit: np.ndarray
     cauchy_row: np.ndarray
     cauchy_drift: complex
 
@@ -64,7 +40,7 @@ class _Linearised:
         except np.linalg.LinAlgError:
             nan = complex(np.nan)
             lost = np.full(chain.blocks, nan)
-            return cls(lost, nan, lost, np.diag(lost), lost, lost, lost, nan)
+            return cls(lost, np.diag(lost), lost, lost, lost, nan, lost, nan)
 
     @classmethod
     def _at(cls, chain: SharedChain, s: complex, sigma: np.ndarray) -> "_Linearised":
@@ -87,110 +63,27 @@ class _Linearised:
         both = sizes(np.concatenate([spreads, costs]))
         unit = np.real(chain.vector(both[:K], both[K:]))
         row, along = found.cauchy_row[0], found.cauchy_drift[0]
-        return cls(g, complex(found.cauchy[0]), gap, slope, moved, unit, row, complex(along))
-
-    def step(self) -> np.ndarray:
-        """Return the step of Newton's method; nan where the derivative is singular."""
-        return self._solved(self.gap)
-
-    def drift(self) -> np.ndarray:
-        """Return the derivative of the solution in s."""
-        return self._solved(self.by_s)
-
-    def _solved(self, right: np.ndarray) -> np.ndarray:
-        """Solve in units of the entries, which differ by orders of magnitude."""
-        scaled = self.slope * self.unit[None, :] / self.unit[:, None]
-        try:
-            return np.asarray(self.unit * np.linalg.solve(scaled, right / self.unit))
-        except np.linalg.LinAlgError:
-            return np.full_like(right, np.nan)
-
-    def usable(self) -> bool:
-        """Whether all numbers are finite."""
-        return bool(np.all(np.isfinite(self.slope)) and np.all(np.isfinite(self.gap)))
-
-
-def _all(chain: SharedChain, values: np.ndarray) -> np.ndarray:
-    """Return all matrices of a vector, shape (2 K, T, T)."""
-    return np.concatenate(chain.matrices(values))
-
-
-def _inside(chain: SharedChain, sigma: np.ndarray) -> bool:
-    return bool(np.all(depths(_all(chain, sigma)) >= -_REAL))
-
-
-def _within(chain: SharedChain, sigma: np.ndarray) -> np.ndarray:
-    """Return self-energies in the closed half space, close to the given ones."""
-    if _inside(chain, sigma):
-        return sigma
-    mended = reunited(_all(chain, sigma))
-    return chain.vector(mended[: chain.gates], mended[chain.gates :])
+        return cls(gap, slope, moved, unit, g, complex(found.cauchy[0]), row, complex(along))
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """What an iteration reached at one point."""
+class _OfChain:
+    """The equation of a chain as one of matrices, all of one size."""
 
-    sigma: np.ndarray
-    at: _Linearised
-    length: float
-    residual: float
-    sweeps: int
+    chain: SharedChain
 
-    def rests(self, tolerance: float) -> bool:
-        """Whether the step is short, or leads along what the averages do not depend on.
+    def groups(self, sigma: np.ndarray) -> list[np.ndarray]:
+        """Return the matrices of e and y, shape (2 K, T, T)."""
+        return [np.concatenate(self.chain.matrices(sigma))]
 
-        Where few singular values are near s, next to nothing does.
-        """
-        soft = self.length <= _SOFT and self.length * self.residual <= _QUIET
-        return self.length <= max(tolerance, _STALLED) or soft
+    def joined(self, groups: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the vector of these matrices."""
+        (both,) = groups
+        return self.chain.vector(both[: self.chain.gates], both[self.chain.gates :])
 
-
-def _iterated(
-    chain: SharedChain, s: complex, start: np.ndarray, tolerance: float, max_sweeps: int
-) -> _Found:
-    """Iterate Newton's method, whose steps are shortened until they stay in the half space.
-
-    It ends where steps do not get shorter by rounding, and returns the best iterate.
-    """
-    sigma, best, waited, sweeps = _within(chain, start), None, 0, 0
-    at = _Linearised.at(chain, s, sigma)
-    for sweeps in range(1, max(2, min(max_sweeps, _STEPS)) + 1):
-        if not at.usable():
-            break
-        step, size = at.step(), _all(chain, sigma)
-        length = float(np.max(relative_size(_all(chain, step), size)))
-        residual = float(np.max(relative_size(_all(chain, at.gap), size)))
-        if not np.isfinite(length):
-            break
-        waited = 0 if best is None or length < best.length / 2 else waited + 1
-        if best is None or length < best.length:
-            best = _Found(sigma, at, length, residual, sweeps)
-        if length <= tolerance or waited >= _PATIENCE * (1 if best.rests(tolerance) else 2):
-            break
-        share = 1.0
-        while share >= _LEAST_SHARE and not _inside(chain, sigma + share * step):
-            share /= 2
-        if share < _LEAST_SHARE:
-            break
-        sigma = _within(chain, sigma + share * step)
-        at = _Linearised.at(chain, s, sigma)
-    if best is None:
-        best = _Found(sigma, at, np.inf, np.inf, sweeps)
-    return replace(best, sweeps=sweeps)
-
-
-def _certified(chain: SharedChain, s: complex, found: _Found) -> tuple[bool, bool]:
-    """Return whether the solution is the right one, and whether it lies inside the support."""
-    sigma = _all(chain, found.sigma)
-    depth = depths(sigma)
-    inside = s.imag > 0 or bool(np.any(depth > _REAL))
-    if s.imag > 0 or np.all(depth > _REAL):
-        return bool(np.all(depth > 0)), inside
-    upward = _ABOVE * abs(s) * found.at.drift()
-    if not np.all(np.isfinite(upward)):
-        return False, inside
-    return bool(np.all(depths(sigma, _all(chain, upward)) > 0)), inside
+    def linearised(self, s: complex, sigma: np.ndarray) -> _Linearised:
+        """Return the equation there."""
+        return _Linearised.at(self.chain, s, sigma)
 
 
 @newton.register
@@ -213,9 +106,10 @@ def _newton(
 def _at_point(
     chain: SharedChain, s: complex, start: np.ndarray, tolerance: float, max_sweeps: int
 ) -> ChainSolution:
-    found = _iterated(chain, s, start, tolerance, max_sweeps)
+    equation = _OfChain(chain)
+    found = iterated(equation, s, start, tolerance, max_sweeps)
     rests = found.rests(tolerance)
-    right, inside = _certified(chain, s, found) if rests else (False, True)
+    right, inside = certified(equation, s, found) if rests else (False, True)
     return ChainSolution(
         np.array([s]), found.sigma[None, :], found.at.averages[None, :],
         np.array([found.at.cauchy]), np.array([found.residual]), np.array([found.length]),
