@@ -1,8 +1,9 @@
 """Networks that keep their weights beside their theory: means, resolvents and whole laws.
 
 Run as ``python -m benchmarks.shared_verdicts means`` (5 minutes of one core), ``resolvents``
-(paired, on the paths of the drawn sites; 2 minutes) or ``laws`` (dynamical mean field theory
-alone).
+(paired, on the paths of the drawn sites; 2 minutes), ``laws`` or ``exponents`` (dynamical mean
+field theory alone, Lyapunov spectra by QR for the latter), or ``routes`` (the growth rate three
+times: of gradients, of the distance of two networks, and from the top of the Lyapunov spectrum).
 """
 
 import argparse
@@ -15,9 +16,12 @@ import numpy as np
 from rmt_jacobian.arrays import spawn
 from rmt_jacobian.cells import Cell, Parameters, gru, lstm, minimalrnn
 from rmt_jacobian.comparison import compare
+from rmt_jacobian.lyapunov import lyapunov_law
+from rmt_jacobian.lyapunov.shared import ring_of
 from rmt_jacobian.mean_field import TiedLaw, stationary
 from rmt_jacobian.pencils import BlockHistory, SharedChain, ensemble, solve_chain
-from rmt_jacobian.sampling import run_network
+from rmt_jacobian.pencils.shared.ring import Ring
+from rmt_jacobian.sampling import run_network, sample_lyapunov
 from rmt_jacobian.sampling.products.product import jacobian_products, singular_values
 from rmt_jacobian.singular_values import singular_value_law
 
@@ -128,9 +132,59 @@ def laws(width: int, networks: int, most: int) -> Iterator[str]:
                 )
 
 
+def exponents(width: int, networks: int, steps: int) -> Iterator[str]:
+    """Compare Lyapunov spectra by QR with the law of shared weights."""
+    for name in CELLS:
+        state = stationary(name, POINTS[name], dynamics="tied")
+        for weights in ENSEMBLES:
+            began = time.perf_counter()
+            law = lyapunov_law(state, weights=weights)
+            took = time.perf_counter() - began
+            found = sample_lyapunov(
+                name, POINTS[name], weights=weights, width=width, steps=steps, samples=networks,
+                tied=True, seed=3,
+            )  # fmt: skip
+            values = np.sort(found.exponents.ravel())
+            places = (np.arange(values.size) + 0.5) / values.size
+            gap = np.abs(law.cdf(values) - places)
+            yield (
+                f"{name:<11} {weights:<11} sup |F - sampled| {gap.max():.4f}, mean "
+                f"{gap.mean():.4f}; largest {law.largest:.4f}, sampled {values[-1]:.4f}; law in "
+                f"{took:.0f} s"
+            )
+
+
+def routes(sites: int) -> Iterator[str]:
+    """Return the growth rate of squared gradients by three routes."""
+    for name in CELLS:
+        law = stationary(name, POINTS[name], dynamics="tied", sites=sites)
+        assert isinstance(law, TiedLaw)
+        rate, error = law.growth(64, sites=sites).rate(64, since=32)
+        yield f"{name:<11} gradients          {rate:.5f} ± {error:.5f}"
+        rate, error = law.pair_growth(64, sites=4 * sites).rate(64, since=32)
+        yield f"{name:<11} distance           {rate:.5f} ± {error:.5f}"
+        tops = []
+        for seed in range(4):
+            ring = ring_of(law, "gaussian", steps=32, sites=1024, seed=seed)
+            tops.append(math.exp(2 * _top(ring, math.log(rate) / 2)))
+        yield (
+            f"{name:<11} top of the ring    {np.mean(tops):.5f} ± "
+            f"{2 * np.std(tops, ddof=1) / 2:.5f}"
+        )
+
+
+def _top(ring: Ring, near: float) -> float:
+    """Return where the share above vanishes, by a parabola through small shares."""
+    places = near - np.array([0.01, 0.015, 0.02, 0.03, 0.04])
+    shares = [ring.state(float(place)).unwrap().above for place in places]
+    return float(np.polyval(np.polyfit(shares, places, 2), 0.0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["means", "resolvents", "laws"])
+    parser.add_argument("what", choices=["means", "resolvents", "laws", "exponents", "routes"])
+    parser.add_argument("--sites", type=int, default=65536)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--width", type=int)
     parser.add_argument("--networks", type=int)
     parser.add_argument("--most-steps", type=int, default=10)
@@ -139,6 +193,10 @@ def main() -> None:
         lines = means(asked.width or 2000, asked.networks or 8)
     elif asked.what == "resolvents":
         lines = resolvents(asked.width or 600, asked.networks or 4)
+    elif asked.what == "exponents":
+        lines = exponents(asked.width or 1000, asked.networks or 1, asked.steps)
+    elif asked.what == "routes":
+        lines = routes(asked.sites)
     else:
         lines = laws(asked.width or 1500, asked.networks or 1, asked.most_steps)
     for line in lines:
