@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ from rmt_jacobian.sampling.networks.memory import check_memory
 from rmt_jacobian.sampling.networks.network import NetworkStep, run_network
 from rmt_jacobian.sampling.weights.ensembles import Weights, checked_weights
 
-__all__ = ["LyapunovSamples", "sample_lyapunov"]
+__all__ = ["LyapunovSamples", "exponents_along", "sample_lyapunov"]
 
 # A decomposition loses as many digits as the product spans orders of magnitude.  This is what the
 # stride aims at; single steps of a Gaussian W may add another five.
@@ -258,25 +258,54 @@ def _one_sample(
     setting: _Setting, rng: np.random.Generator, report: Callable[[int], None]
 ) -> tuple[np.ndarray, float]:
     """Return the exponents of one network and the largest spread of a decomposition."""
-    total, largest = np.zeros(setting.exponents), 1.0
-    states = len(setting.cell.states)
-    xp = namespace(setting.device)
-    block = xp.eye(states * setting.width, setting.exponents, dtype=xp.float64)
-    ends = (setting.transient, setting.transient + setting.steps)
+    return exponents_along(
+        _run(setting, rng), setting.exponents, steps=setting.steps, transient=setting.transient,
+        report=report,
+    )  # fmt: skip
+
+
+def exponents_along(
+    path: Iterable[NetworkStep],
+    count: int,
+    *,
+    steps: int,
+    transient: int = 0,
+    report: Callable[[int], None] = lambda steps: None,
+) -> tuple[np.ndarray, float]:
+    """Return the largest Lyapunov exponents along a path, and the largest spread met.
+
+    Parameters
+    ----------
+    path
+        The steps of a network, as many as are asked for.
+    count
+        How many exponents.
+    steps, transient
+        How many steps count, and how many come before.
+    report
+        Is told how many steps were done.
+    """
+    total, largest = np.zeros(count), 1.0
+    block: Any = None
+    ends = (transient, transient + steps)
     waiting = stride = 1
-    for t, step in enumerate(_run(setting, rng), start=1):
+    for t, step in enumerate(path, start=1):
+        states = len(step.states)
+        if block is None:
+            xp, width = array_namespace(step.x), step.x.shape[0]
+            block = xp.eye(states * width, count, dtype=xp.float64)
         block = _passed_on(step, block, states)
         if waiting < stride and t not in ends:
             waiting += 1
             continue
         block, lengths, spread = _orthonormalised(block)
-        if t > setting.transient:
+        if t > transient:
             with np.errstate(divide="ignore"):
                 total += np.log(lengths)
         report(waiting)
         largest = max(largest, spread)
         stride, waiting = _next_stride(spread, lengths, waiting), 1
-    return total / setting.steps, largest
+    return total / steps, largest
 
 
 def _passed_on(step: NetworkStep, block: Any, states: int) -> Any:
