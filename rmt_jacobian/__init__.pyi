@@ -11,6 +11,7 @@ from . import (
     laws as laws,
     lyapunov as lyapunov,
     mean_field as mean_field,
+    networks as networks,
     pencils as pencils,
     plotting as plotting,
     runs as runs,
@@ -80,6 +81,10 @@ from .mean_field import (
     order_chaos_line as order_chaos_line,
     stationary as stationary,
     trajectory as trajectory,
+)
+from .networks import (
+    Network as Network,
+    Trajectory as Trajectory,
 )
 from .plotting import (
     plot as plot,

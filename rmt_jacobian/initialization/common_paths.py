@@ -37,7 +37,7 @@ __all__ = ["MOST_STEPS", "CommonPaths", "check_tied_steps", "circle_for"]
 MOST_STEPS = 60
 """Over which the variance of J J^T can be made least, with T^2/2 unknowns for each W."""
 _TOGETHER, _AT_A_TIME = 16384, 2  # sites times points that go round at a time, and how often
-_SHORTEST, _LONGEST = 64, 512  # circles
+_SHORTEST, _LONGEST = 128, 512  # circles
 _TIMES = 6  # memories in half a circle
 _DEAD = 1e-14  # a variance that is none
 _MOST_LAPS, _STEADY = 240, 1e-3  # until the squares of sources change by less, relative to them
@@ -233,7 +233,8 @@ class CommonPaths(CommonPopulation):
             size = float(np.mean(np.sum(lap.states[:, :, v] ** 2, axis=0)))
             if not size < HUGE:
                 return _nothing()
-            steps = max(self.steps, min(self.period, _MOST_PAIRS))
+            most = min(self.period // 2, max(self.horizon, 2 * _LATE), _MOST_PAIRS)
+            steps = max(self.steps, int(most))
             slopes = self._derivatives(lap, v, steps)
             kept = self._kept(slopes)
             # In units of the growth of a step no product of many leaves the range of numbers.
@@ -293,17 +294,27 @@ def check_tied_steps(steps: int) -> None:
         )
 
 
-def circle_for(kept: float, steps: int) -> int:
-    """Return how many steps a circle needs for memories that keep a share of a squared change.
+def circle_for(kept: float, steps: int, horizon: float = math.inf) -> int:
+    """Return how many steps a circle needs.
+
+    It is twice as long as what is measured: the two ends of a path that is longer than half of it
+    are closer in time, the other way round, than they should be.
+
+    Parameters
+    ----------
+    kept
+        The share of a squared change that a memory keeps in a step.
+    steps, horizon
+        Over how many steps the variance and growth are measured.
 
     Examples
     --------
-    >>> circle_for(0.3, 20), circle_for(0.9, 20), circle_for(1.0, 20)
-    (64, 256, 512)
+    >>> circle_for(0.3, 20, 20), circle_for(0.3, 20, 100), circle_for(1.0, 20, 20)
+    (128, 256, 512)
     """
     memory = -2 / math.log(kept) if 0 < kept < 1 else (0.0 if kept <= 0 else math.inf)
-    needed = min(_LONGEST, max(_SHORTEST, 2 * steps, _TIMES * 2 * memory))
-    return int(2 ** math.ceil(math.log2(needed)))
+    needed = max(_SHORTEST, 2 * steps, 2 * min(horizon, _MOST_PAIRS), _TIMES * 2 * memory)
+    return int(2 ** math.ceil(math.log2(min(_LONGEST, needed))))
 
 
 def _over(horizon: float, means: np.ndarray, late: float) -> float:

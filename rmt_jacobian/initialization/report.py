@@ -239,10 +239,10 @@ def _settled_paths(
             rngs=spawn(seed, _REPLICATES),
         )  # fmt: skip
 
-    found = drawn(circle_for(0.0, steps), _CHECKED).rates([parameters], spread=False)
-    period = circle_for(float(np.max(found.kept)), steps)
+    found = drawn(circle_for(0.0, steps, 0), _CHECKED).rates([parameters], spread=False)
+    period = circle_for(float(np.max(found.kept)), steps, horizon)
     few, steady = drawn(period, _CHECKED).steady_at(parameters)
-    return drawn(period, sites).driven_as(few).settled_at(parameters, _LAPS), steady
+    return drawn(period, sites).driven_as(few).settled_at(parameters, _LAPS // 2), steady
 
 
 def _settled_sites(

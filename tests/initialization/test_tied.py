@@ -24,7 +24,7 @@ POINT = Parameters.of(
 
 
 def paths(cell: Any, steps: int, **options: Any) -> CommonPaths:
-    options = {"period": 64, "count": 512, "laps": 12, "rngs": spawn(1, 8), **options}
+    options = {"period": 128, "count": 512, "laps": 12, "rngs": spawn(1, 8), **options}
     return CommonPaths.draw(cell, options.pop("weights", "orthogonal"), steps, **options)
 
 
@@ -59,6 +59,26 @@ def test_spread_against_the_law_of_singular_values(weights: str) -> None:
     for values, other in ((found.spread, expected), (found.mean, math.log(law.moment(1)))):
         error = np.std(values, ddof=1) / math.sqrt(8)
         assert abs(np.mean(values) - other) < 4 * math.sqrt(1 + 4) * error
+
+
+@pytest.mark.slow
+@pytest.mark.thorough
+def test_a_circle_is_longer_than_what_is_measured() -> None:
+    # A long collective memory: on a circle of 64 steps m_1(100) came out as 1.0 here.
+    values = {
+        "update.weight_std": 3.47, "reset.weight_std": 0.09, "candidate.weight_std": 3.07,
+        "update.bias_mean": 1.0, "input_std": 0.57735, "input_variance": 1.0,
+    }  # fmt: skip
+    cell = cell_named("gru-reset-after")
+    point = Parameters.of(cell, values)
+    found = initialization_report("", point, cell, weights="orthogonal", steps=2, sites=1024)
+    growth = stationary(cell, point, dynamics="tied").growth(100, sites=16384)
+    samples = growth.samples[:, 100]
+    error = np.std(samples, ddof=1) / math.sqrt(len(samples))
+    expected = np.mean(samples)
+    mine = found.growth_rate**100
+    assert abs(mine - expected) < 4 * math.hypot(error, 100 * found.growth_error * mine)
+    assert mine > 1.2
 
 
 def test_growth_over_a_horizon() -> None:
@@ -126,7 +146,8 @@ def test_ensembles_at_the_scale_of_the_point() -> None:
 
 
 def test_circles() -> None:
-    assert circle_for(0.0, 40) == 128  # twice the steps, a power of 2
+    assert circle_for(0.0, 80, 20) == 256  # twice the steps, a power of 2
+    assert circle_for(0.0, 20, 100) == 256
 
 
 def _grows(p: Parameters, width: int, steps: int, seed: int, vectors: int = 32) -> float:

@@ -1,0 +1,8 @@
+"""Networks with the arrays that they have: run, measured, and held beside their law."""
+
+from rmt_jacobian.networks.beside import BesideTheory
+from rmt_jacobian.networks.fitted import FittedNetwork, FittedWeights
+from rmt_jacobian.networks.network import Network
+from rmt_jacobian.networks.trajectory import Trajectory
+
+__all__ = ["BesideTheory", "FittedNetwork", "FittedWeights", "Network", "Trajectory"]

@@ -1,0 +1,245 @@
+"""What a network did over some steps: its Jacobians, their spectra, exponents and gradients."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmt_jacobian.arrays import Seed
+from rmt_jacobian.cells import Parameters, compile_cell
+from rmt_jacobian.counts import check_counts, is_count
+from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.mean_field import Sites
+from rmt_jacobian.networks.beside import BesideTheory, beside_theory
+from rmt_jacobian.sampling.networks.eigenvalues import dense_jacobian
+from rmt_jacobian.sampling.networks.steps import NetworkStep
+from rmt_jacobian.sampling.products.lyapunov import exponents_along
+from rmt_jacobian.sampling.products.product_svd import LogSingularValues, log_singular_values
+
+if TYPE_CHECKING:
+    from rmt_jacobian.networks.network import Network
+
+__all__ = ["Trajectory"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory:
+    """The states of a network over T steps, and the Jacobians along them.
+
+    Attributes
+    ----------
+    network
+        The network.
+    inputs
+        x of every step, shape (T, M).
+    states
+        Of all times 0, ..., T, shape (T + 1, d, N).
+    preactivations
+        Of every step, shape (T, K, N).
+
+    Examples
+    --------
+    >>> from rmt_jacobian.networks import Network
+    >>> network = Network.sample("lstm", width=8, seed=1)
+    >>> path = network.run(np.zeros((30, 8)))
+    >>> path.jacobian(0).shape, path.gradient_norms().shape, path.lyapunov_exponents(3).shape
+    ((16, 16), (31,), (3,))
+    """
+
+    network: "Network"
+    inputs: np.ndarray
+    states: np.ndarray
+    preactivations: np.ndarray
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.preactivations)
+
+    @property
+    def size(self) -> int:
+        """The number dN of variables that a Jacobian has rows for."""
+        return self.states.shape[1] * self.states.shape[2]
+
+    def state(self, name: str) -> np.ndarray:
+        """Return one of the states by name, shape (T + 1, N)."""
+        names = [str(symbol) for symbol in self.network.cell.states]
+        if name not in names:
+            raise ParameterError(f"there is no state {name!r}: known: {', '.join(names)}")
+        return self.states[:, names.index(name)]
+
+    def step(self, t: int) -> NetworkStep:
+        """Return step t, which leads from the states of time t to those of t + 1.
+
+        Parameters
+        ----------
+        t
+            0, ..., T - 1, or negative from the end.
+        """
+        if not isinstance(t, int | np.integer) or not -self.steps <= t < self.steps:
+            raise ParameterError(f"steps go from 0 to {self.steps - 1}, there is no {t!r}")
+        t = int(t) % self.steps
+        network = self.network
+        states, gates = tuple(self.states[t]), tuple(self.preactivations[t])
+        x = self.inputs[t] if network.reads_input_itself else np.zeros(network.width)
+        derivatives = compile_cell(network.cell).derivatives(states, gates, x)
+        return NetworkStep(states, gates, x, network.weights, derivatives)
+
+    def last(self, steps: int | None = None) -> Iterator[NetworkStep]:
+        """Yield the last steps, all by default, the earliest first."""
+        count = self._count(steps)
+        return (self.step(t) for t in range(self.steps - count, self.steps))
+
+    def jacobian(self, t: int) -> np.ndarray:
+        """Return the Jacobian of one step, shape (dN, dN); the first state comes first."""
+        return dense_jacobian(self.step(t))
+
+    def eigenvalues(self, t: int) -> np.ndarray:
+        """Return the dN eigenvalues of the Jacobian of one step, largest first."""
+        found = np.linalg.eigvals(self.jacobian(t)).astype(complex)
+        return found[np.argsort(-np.abs(found), kind="stable")]
+
+    def log_singular_values(self, steps: int | None = None) -> np.ndarray:
+        """Return the logarithms of the singular values of dh_T / dh_0, descending.
+
+        Every one has its digits, however far they are apart; minus infinity are exact zeros alone,
+        as of rectifiers that are off.
+
+        Parameters
+        ----------
+        steps
+            Of the last so many steps; of all by default.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (dN,).
+        """
+        return self.log_singular_values_with_errors(steps).values
+
+    def log_singular_values_with_errors(
+        self, steps: int | None = None, *, seed: Seed = 0
+    ) -> LogSingularValues:
+        """Return the same with estimates of their errors; see :func:`.log_singular_values`."""
+        return log_singular_values(self.last(steps), seed=seed)
+
+    def lyapunov_exponents(
+        self, count: int | None = None, *, transient: int | None = None
+    ) -> np.ndarray:
+        """Return the largest Lyapunov exponents along the trajectory, in nats a step.
+
+        Parameters
+        ----------
+        count
+            How many; all dN by default.
+        transient
+            Steps in which directions turn before any counts; by default a tenth of all.
+        """
+        count = self.size if count is None else count
+        check_counts(count=count)
+        if count > self.size:
+            raise ParameterError(f"there are {self.size} exponents, not {count}")
+        before = self.steps // 10 if transient is None else transient
+        if before != 0 and not is_count(before):
+            raise ParameterError(f"transient must be a whole number >= 0, not {transient!r}")
+        if before >= self.steps:
+            raise ParameterError(f"transient must leave some of the {self.steps} steps")
+        return exponents_along(
+            self.last(), count, steps=self.steps - before, transient=before
+        )[0]  # fmt: skip
+
+    def log_gradient_norms(self, gradient: ArrayLike | None = None) -> np.ndarray:
+        r"""Return :math:`\log |dL / dh_t|` for t = 0, ..., T, however small they are.
+
+        Parameters
+        ----------
+        gradient
+            dL / dh_T, shape (N,) or (d, N). By default the root mean square over all directions of
+            length 1, :math:`(\tfrac{1}{dN} \mathrm{tr} J J^T)^{1/2}` of all steps after t.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (T + 1,).
+        """
+        d, N = self.states.shape[1:]
+        if gradient is None:
+            block = np.eye(self.size) / np.sqrt(self.size)
+        else:
+            given = np.asarray(gradient, dtype=float)
+            if given.shape == (N,):
+                given = np.concatenate([given, np.zeros((d - 1) * N)])
+            if given.shape not in ((d * N,), (d, N)) or not np.all(np.isfinite(given)):
+                raise ParameterError(f"gradient must be {N} or {d} x {N} finite numbers")
+            block = given.reshape(d * N, 1)
+        found, scale = np.empty(self.steps + 1), 0.0
+        for t in range(self.steps, -1, -1):
+            if t < self.steps:
+                rows = [block[i * N : (i + 1) * N] for i in range(d)]
+                block = np.concatenate(self.step(t).adjoint(rows))
+            length = float(np.linalg.norm(block))
+            if length == 0:
+                found[: t + 1] = -np.inf
+                break
+            block, scale = block / length, scale + np.log(length)
+            found[t] = scale
+        return found
+
+    def gradient_norms(self, gradient: ArrayLike | None = None) -> np.ndarray:
+        """Return :math:`|dL / dh_t|` for t = 0, ..., T; see :meth:`log_gradient_norms`."""
+        return np.exp(self.log_gradient_norms(gradient))
+
+    def growth_rate(self, steps: int | None = None) -> float:
+        """Return by what squared gradients grow a step, over the last steps, all by default."""
+        count = self._count(steps)
+        norms = Trajectory(
+            self.network, self.inputs[-count:], self.states[-count - 1 :],
+            self.preactivations[-count:],
+        ).log_gradient_norms()  # fmt: skip
+        return float(np.exp(2 * norms[0] / count))
+
+    def sites(self, steps: int | None = None) -> list[Sites]:
+        """Return the variables of all sites at the last steps, for theory on this very path."""
+        parameters = self.network.fit(self.inputs if self.network.input else None).parameters
+        count = self._count(steps)
+        return [self._sites(parameters, t) for t in range(self.steps - count, self.steps)]
+
+    def _sites(self, parameters: Parameters, t: int) -> Sites:
+        step = self.step(t)
+        return Sites.of(
+            self.network.cell, parameters, list(step.states), list(step.gates), x=step.x
+        )
+
+    def against_theory(self, steps: int = 20, **options: Any) -> BesideTheory:
+        """Compare the last steps with the law of random networks that keep their weights.
+
+        Parameters
+        ----------
+        steps
+            T, over which singular values are compared.
+        options
+            Of :func:`.singular_value_law`: ``sites``, ``tolerance``.
+
+        Notes
+        -----
+        The law is that of random networks with the hyperparameters of :meth:`Network.fit`, with
+        fresh Gaussian inputs of the same mean square, in their steady state. A trained network, or
+        inputs that are alike in successive steps, may differ from it: that is what is found out.
+        """
+        check_counts(steps=steps)
+        fit = self.network.fit(self.inputs if self.network.input else None)
+        return beside_theory(fit, self.log_singular_values(steps), steps, **options)
+
+    def _count(self, steps: int | None) -> int:
+        if steps is None:
+            return self.steps
+        check_counts(steps=steps)
+        if steps > self.steps:
+            raise ParameterError(f"there are {self.steps} steps, not {steps}: run the network on")
+        return steps
+
+    def __repr__(self) -> str:
+        """Say in one line what it is."""
+        return f"<{self.steps} steps of {self.network!r}>"
