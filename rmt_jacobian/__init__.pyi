@@ -17,6 +17,7 @@ from . import (
     runs as runs,
     sampling as sampling,
     singular_values as singular_values,
+    torch as torch,
 )
 from .cells import (
     Cell as Cell,
