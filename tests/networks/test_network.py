@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import rmt_jacobian as rj
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import ParameterError, RoundingWarning
 from rmt_jacobian.networks import Network, Trajectory
 
 CELLS = ["vanilla", "minimalrnn", "leaky", "gru", "gru-reset-after", "lstm", "lstm-peephole"]
@@ -104,6 +104,9 @@ def test_stretches_gradients_and_exponents(name: str) -> None:
     known = expected > expected[0] - 20  # of the product as it stands
     np.testing.assert_allclose(path.log_singular_values(5)[known], expected[known], atol=1e-6)
 
+    few = np.linalg.svd(whole(path, 2), compute_uv=False)
+    np.testing.assert_allclose(path.singular_values(2), few, rtol=1e-9, atol=1e-15)
+
     norms = path.gradient_norms()
     assert norms.shape == (31,)
     assert norms[30] == pytest.approx(1)
@@ -120,6 +123,12 @@ def test_stretches_gradients_and_exponents(name: str) -> None:
     volume = sum(np.linalg.slogdet(path.jacobian(t))[1] for t in range(30)) / 30
     assert np.sum(exponents) == pytest.approx(volume)
     np.testing.assert_allclose(path.lyapunov_exponents(2, transient=0), exponents[:2], atol=1e-9)
+
+
+def test_values_that_are_noise_are_said_to_be() -> None:
+    network = Network("vanilla", {"candidate": np.diag([1.0, 1e-3, 1e-3])})
+    with pytest.warns(RoundingWarning, match="2 of 3 singular values"):
+        network.run(10).singular_values()
 
 
 def test_gradients_below_the_range_of_numbers() -> None:
