@@ -43,7 +43,7 @@ def to_text(found: Verification) -> str:
     lines = [_headline(found), "", *aligned(table), ""]
     if found.shared:
         kept = aligned(tied_table(found.shared))
-        lines += ["the same networks, keeping their weights:", *kept, ""]
+        lines += ["half as many networks, which keep their weights:", *kept, ""]
     if found.spectra:
         lines += [*aligned(_spectrum_table(found.spectra)), ""]
     return "\n".join([*lines, *_notes(found)])
@@ -67,7 +67,7 @@ def to_markdown(found: Verification, *, figure: str | None = None) -> str:
     else:
         parts += [_MOMENTS, markdown_table(moment_table(found.rows))]
     if found.shared:
-        parts += ["## The same networks, keeping their weights",
+        parts += ["## Half as many networks, which keep their weights",
                   markdown_table(tied_table(found.shared))]  # fmt: skip
     parts += ["## Variance, m_2 - m_1²", _table_of([row.variance for row in found.rows], found)]
     if found.s_1 or found.state.site_law is not None:

@@ -47,6 +47,7 @@ class BesideTheory:
             f"over {self.steps} steps it {like} the spectrum of a random network that keeps its "
             f"weights: Kolmogorov-Smirnov distance {found.ks:.3g}, by chance up to "
             f"{found.ks_null:.3g}"
+            + ("" if self.fit.looks_random else "; its weights do not look random")
         )
 
     def plot(self, ax: Any = None) -> Any:

@@ -157,7 +157,9 @@ class Network:
     @property
     def input_size(self) -> int:
         """M, the number of inputs; 0 without any."""
-        return next(iter(self.input.values())).shape[1] if self.input else 0
+        if self.input:
+            return next(iter(self.input.values())).shape[1]
+        return self.width if self.reads_input_itself else 0
 
     @property
     def reads_input_itself(self) -> bool:
@@ -214,7 +216,7 @@ class Network:
             Of any shape (..., M); their mean square is the input variance. By default 1 is taken
             for it, or 0 for a network without input.
         """
-        variance = float(bool(self.input))
+        variance = float(self.input_size > 0)
         if inputs is not None:
             given = np.asarray(inputs, dtype=float)
             if given.ndim == 0 or given.shape[-1] != self.input_size or not given.size:
@@ -252,9 +254,9 @@ class Network:
         return total + x @ self.input[each.name].T if each.name in self.input else total
 
     def _checked_inputs(self, inputs: ArrayLike | int) -> np.ndarray:
-        if not self.input and isinstance(inputs, int):
+        if not self.input and np.ndim(inputs) == 0:
             check_counts(inputs=inputs)
-            return np.zeros((inputs, 0 if not self.reads_input_itself else self.width))
+            return np.zeros((int(inputs), self.input_size))  # pyright: ignore[reportArgumentType]
         x, M = np.asarray(inputs, dtype=float), self.input_size
         if x.ndim not in (2, 3) or x.shape[-1] != M or 0 in x.shape[:-1]:
             raise ParameterError(

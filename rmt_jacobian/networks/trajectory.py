@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmt_jacobian.arrays import Seed
+from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.cells import Parameters, compile_cell
 from rmt_jacobian.counts import check_counts, is_count
 from rmt_jacobian.errors import ParameterError, RoundingWarning
@@ -203,31 +203,48 @@ class Trajectory:
             if given.shape not in ((d * N,), (d, N)) or not np.all(np.isfinite(given)):
                 raise ParameterError(f"gradient must be {N} or {d} x {N} finite numbers")
             block = given.reshape(d * N, 1)
-        found, scale = np.empty(self.steps + 1), 0.0
-        for t in range(self.steps, -1, -1):
-            if t < self.steps:
+        return self._carried_back(block, self.steps)
+
+    def _carried_back(self, block: np.ndarray, steps: int) -> np.ndarray:
+        """Return the logarithms of the norms of covectors after the last steps, earliest first."""
+        d, N = self.states.shape[1:]
+        found, scale = np.full(steps + 1, -np.inf), 0.0
+        for back in range(steps + 1):
+            if back:
                 rows = [block[i * N : (i + 1) * N] for i in range(d)]
-                block = np.concatenate(self.step(t).adjoint(rows))
+                block = np.concatenate(self.step(-back).adjoint(rows))
             length = float(np.linalg.norm(block))
             if length == 0:
-                found[: t + 1] = -np.inf
                 break
             block, scale = block / length, scale + np.log(length)
-            found[t] = scale
+            found[steps - back] = scale
         return found
 
     def gradient_norms(self, gradient: ArrayLike | None = None) -> np.ndarray:
         """Return :math:`|dL / dh_t|` for t = 0, ..., T; see :meth:`log_gradient_norms`."""
         return np.exp(self.log_gradient_norms(gradient))
 
-    def growth_rate(self, steps: int | None = None) -> float:
-        """Return by what squared gradients grow a step, over the last steps, all by default."""
+    def growth_rate(
+        self, steps: int | None = None, *, directions: int | None = None, seed: Seed = 0
+    ) -> float:
+        """Return by what squared gradients grow a step, over the last steps, all by default.
+
+        Parameters
+        ----------
+        steps
+            How many.
+        directions, seed
+            From how many random gradients, which is quick for wide networks; by default from all
+            directions.
+        """
         count = self._count(steps)
-        norms = Trajectory(
-            self.network, self.inputs[-count:], self.states[-count - 1 :],
-            self.preactivations[-count:],
-        ).log_gradient_norms()  # fmt: skip
-        return float(np.exp(2 * norms[0] / count))
+        if directions is None:
+            block = np.eye(self.size) / np.sqrt(self.size)
+        else:
+            check_counts(directions=directions)
+            signs = generator(seed).choice([-1.0, 1.0], (self.size, directions))
+            block = signs / np.sqrt(signs.size)
+        return float(np.exp(2 * self._carried_back(block, count)[0] / count))
 
     def sites(self, steps: int | None = None) -> list[Sites]:
         """Return the variables of all sites at the last steps, for theory on this very path."""

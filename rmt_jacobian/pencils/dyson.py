@@ -35,7 +35,8 @@ class PencilSolution:
         :math:`g_b = \tau(G_{bb})`, shape (points, n); the imaginary part is not positive.
     sigma
         :math:`(\Sigma_r, \Sigma_c)` of every random entry, shape (points, entries, 2); where some W
-        stands at n > 1 places one array for each entry, shape (points, 2, n, n).
+        stands at n > 1 places one array for each entry, shape (points, 2, n, n); places that share
+        their row, or their column, are one.
     u
         :math:`\Sigma_r g_r = \Sigma_c g_c`, shape (points, entries), or one array for each entry,
         shape (points, n, n).

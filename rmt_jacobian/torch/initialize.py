@@ -16,7 +16,7 @@ from rmt_jacobian.cells import Cell, Parameters, gru_reset_after, lstm
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.initialization.known import known_point
-from rmt_jacobian.networks import Network
+from rmt_jacobian.networks import Network, Trajectory
 from rmt_jacobian.torch.layers import Layer, framework, layers_of
 
 __all__ = ["InitializedLayer", "InitializedModule", "Scheme", "initialize_"]
@@ -40,7 +40,8 @@ class InitializedLayer:
         The hyperparameters that it was given, or, of usual initialisations, those of the arrays
         that were drawn.
     before, after
-        By what squared gradients grew a step over 100 steps, measured with random inputs.
+        By what squared gradients grew a step over 100 steps, measured with random inputs; nan
+        where weights were not finite.
     """
 
     layer: int
@@ -149,7 +150,7 @@ def initialize_(
         if each.layer and not each.direction:
             variance = _variance_above([one for one in layers if one.layer == each.layer - 1],
                                        variance)  # fmt: skip
-        before = _growth(each.network(), variance)
+        before = _growth(each, variance)
         parameters: Parameters | None = None
         if isinstance(scheme, Parameters):
             scheme.check_cell(each.cell)
@@ -165,7 +166,7 @@ def initialize_(
             parameters = each.network().fit().parameters
         else:
             _drawn(each, parameters, weights, draw)
-        after = _growth(each.network(), variance)
+        after = _growth(each, variance)
         found.append(InitializedLayer(each.layer, each.direction, parameters, before, after))
     name = scheme if isinstance(scheme, str) else "own hyperparameters"
     return InitializedModule(name, weights, tuple(found), origin)
@@ -270,31 +271,24 @@ def _put(
             layer.tensor(name).copy_(torch.from_numpy(np.concatenate(parts)))
 
 
-def _inputs(network: Network, variance: float, steps: int) -> np.ndarray:
-    rng = np.random.default_rng(0)  # the same for what stood there and what stands there now
-    return math.sqrt(variance) * rng.standard_normal((steps, network.input_size))
+def _driven(network: Network, variance: float) -> Trajectory:
+    """Run a network on random inputs, the same for what stood there and what stands there now."""
+    shape = (_TRANSIENT + _STEPS, network.input_size)
+    return network.run(math.sqrt(variance) * np.random.default_rng(0).standard_normal(shape))
 
 
-def _growth(network: Network, variance: float) -> float:
-    """Return by what squared gradients grow a step, from random gradients carried back."""
-    path = network.run(_inputs(network, variance, _TRANSIENT + _STEPS))
-    d = path.states.shape[1]
-    block = np.random.default_rng(1).choice([-1.0, 1.0], (d, network.width, _DIRECTIONS))
-    logarithm, size = 0.0, float(np.sum(block**2))
-    for t in range(path.steps - 1, path.steps - _STEPS - 1, -1):
-        block = np.array(path.step(t).adjoint(list(block)))
-        length = float(np.sum(block**2))
-        if not 0 < length < math.inf:
-            return 0.0 if length == 0 else math.inf
-        logarithm, block = logarithm + math.log(length / size), block * math.sqrt(size / length)
-    return math.exp(logarithm / _STEPS)
+def _growth(layer: Layer, variance: float) -> float:
+    """Return by what squared gradients grow a step; nan of weights that are broken."""
+    if not all(np.all(np.isfinite(layer.array(name))) for name in layer.arrays):
+        return math.nan
+    path = _driven(layer.network(), variance)
+    return path.growth_rate(_STEPS, directions=_DIRECTIONS)
 
 
 def _variance_above(below: Sequence[Layer], variance: float) -> float:
     """Return the mean square of the states that the next layer reads."""
     found = []
     for each in below:
-        network = each.network()
-        path = network.run(_inputs(network, variance, _TRANSIENT + _STEPS))
+        path = _driven(each.network(), variance)
         found.append(float(np.mean(path.states[_TRANSIENT:, 0] ** 2)))
     return float(np.mean(found))

@@ -100,6 +100,11 @@ class Layer:
             return _GRU
         return _LSTM if self.cell is lstm else ("candidate",)
 
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of its arrays."""
+        return ("weight_hh", "weight_ih", *(("bias_hh", "bias_ih") if self.module.bias else ()))
+
     def tensor(self, name: str) -> Any:
         """Return one of its arrays, ``weight_hh``, ``weight_ih``, ``bias_hh`` or ``bias_ih``."""
         return getattr(self.module, f"{name}{self.suffix}")

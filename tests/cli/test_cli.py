@@ -29,7 +29,7 @@ def test_verify_writes_report_and_figure(run, tmp_path):
         "gaussian W, T = 3", "orthogonal W, T = 3",
     ]  # fmt: skip
     assert [row["steps"] for row in content["shared_weights"]] == [3, 3]
-    assert "the same networks, keeping their weights:" in out
+    assert "half as many networks, which keep their weights:" in out
     assert "Wasserstein-1" in out
     assert content["mean_field"]["preactivation_variance"] == pytest.approx(15.936222655949866)
     assert (folder / "second_moment.png").read_bytes().startswith(b"\x89PNG")

@@ -147,6 +147,23 @@ def test_the_generator_decides() -> None:
         (lambda: known_point(rj.lstm, input_variance=math.nan), "above 0"),
     ],
 )
-def test_what_cannot_be_initialised_is_refused_and_left_as_it_is(make, message) -> None:
+def test_what_cannot_be_initialised_is_refused(make, message) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_a_module_that_is_refused_is_left_as_it_is() -> None:
+    module = torch.nn.GRU(2, 4, bias=False)
+    before = [each.detach().clone() for each in module.parameters()]
+    with pytest.raises(ParameterError, match="bias=True"):
+        rj.torch.initialize_(module)
+    assert all(torch.equal(a, b) for a, b in zip(module.parameters(), before, strict=True))
+
+
+def test_a_broken_module_is_mended() -> None:
+    module = torch.nn.GRU(8, 32)
+    with torch.no_grad():
+        module.weight_hh_l0.fill_(math.nan)
+    report = rj.torch.initialize_(module, generator=seeded())
+    assert math.isnan(report.layers[0].before)
+    assert 0.9 < report.growth_rate < 1.1

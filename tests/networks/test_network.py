@@ -112,6 +112,8 @@ def test_stretches_gradients_and_exponents(name: str) -> None:
     assert norms[30] == pytest.approx(1)
     assert norms[25] == pytest.approx(np.linalg.norm(last) / math.sqrt(path.size))
     assert path.growth_rate(5) == pytest.approx(norms[25] ** (2 / 5))
+    by_few = path.growth_rate(5, directions=4000)
+    assert by_few == pytest.approx(path.growth_rate(5), rel=4 * 2 / math.sqrt(4000) / 5)
     u = np.random.default_rng(0).standard_normal(path.size)
     own = path.gradient_norms(u.reshape(path.states.shape[1:]))
     assert own[25] == pytest.approx(np.linalg.norm(last.T @ u))
@@ -129,6 +131,14 @@ def test_values_that_are_noise_are_said_to_be() -> None:
     network = Network("vanilla", {"candidate": np.diag([1.0, 1e-3, 1e-3])})
     with pytest.warns(RoundingWarning, match="2 of 3 singular values"):
         network.run(10).singular_values()
+
+
+def test_a_cell_that_reads_its_input_takes_it_without_v() -> None:
+    network = Network("minimalrnn", {"update": np.eye(3)})
+    x = np.ones((4, 3))
+    h = network.run(x).state("h")
+    np.testing.assert_allclose(h[1], 0.5)  # u = sigmoid(0)
+    assert np.all(network.run(4).states == 0)
 
 
 def test_gradients_below_the_range_of_numbers() -> None:

@@ -6,15 +6,17 @@ if it continues into the half space: if :math:`\Sigma + i \eta \, d\Sigma / ds` 
 definite imaginary part for small :math:`\eta`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from rmt_jacobian.pencils.shared.matrices import depths, relative_size, reunited
+from rmt_jacobian.pencils.ensembles import BiInvariant
+from rmt_jacobian.pencils.shared.couplings import coupled
+from rmt_jacobian.pencils.shared.matrices import depths, packed, relative_size, reunited, symmetric
 
-__all__ = ["Found", "Linearised", "MatrixEquation", "certified", "iterated"]
+__all__ = ["Found", "Linearised", "MatrixEquation", "balanced", "certified", "iterated"]
 
 _ABOVE = 1e-7  # relative height at which a solution on the axis must lie in the half space
 _REAL = 1e-8  # depth of an eigenvalue that counts as 0
@@ -65,6 +67,35 @@ class Linearised:
     def usable(self) -> bool:
         """Whether all numbers are finite."""
         return bool(np.all(np.isfinite(self.slope)) and np.all(np.isfinite(self.gap)))
+
+
+def balanced(
+    parts: Iterable[tuple[BiInvariant, np.ndarray, Sequence[np.ndarray], Sequence[np.ndarray]]],
+    sigma: np.ndarray,
+    matrix: np.ndarray,
+    by_s: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return gap, slope and by_s of a :class:`Linearised` equation.
+
+    Parameters
+    ----------
+    parts
+        For every W its law, where its two self-energies stand in the vector, these, and their
+        averages.
+    sigma
+        The vector.
+    matrix, by_s
+        The derivatives of the averages in it and in the spectral point.
+    """
+    image, moved = np.empty_like(sigma), np.empty_like(sigma)
+    slope = np.eye(len(sigma), dtype=complex)
+    for ensemble, at, self_energies, averages in parts:
+        back = coupled(ensemble, *self_energies, *averages)
+        image[at] = np.concatenate([packed(symmetric(each)) for each in (back.spread, back.cost)])
+        slope[at] -= back.by_averages @ matrix[at]
+        slope[np.ix_(at, at)] -= back.by_self_energies
+        moved[at] = back.by_averages @ by_s[at]
+    return image - sigma, slope, moved
 
 
 class MatrixEquation(Protocol):

@@ -8,8 +8,7 @@ import numpy as np
 from rmt_jacobian.pencils.chain.newton import TOLERANCE, drift, newton
 from rmt_jacobian.pencils.chain.solution import ChainSolution
 from rmt_jacobian.pencils.shared.chain import SharedChain
-from rmt_jacobian.pencils.shared.couplings import coupled
-from rmt_jacobian.pencils.shared.half_space import Linearised, certified, iterated
+from rmt_jacobian.pencils.shared.half_space import Linearised, balanced, certified, iterated
 from rmt_jacobian.pencils.shared.matrices import sizes
 
 __all__: list[str] = []
@@ -49,17 +48,15 @@ class _Linearised(Linearised):
         (spreads, costs), (g_e, g_y) = chain.matrices(sigma), chain.matrices(g)
         K = chain.gates
         m = chain.blocks // (2 * K)
-        image_e, image_y = [], []
-        slope, moved = np.eye(chain.blocks, dtype=complex), np.empty(chain.blocks, dtype=complex)
-        for k, ensemble in enumerate(chain.ensembles):
-            back = coupled(ensemble, spreads[k], costs[k], g_e[k], g_y[k])
-            image_e.append(back.spread)
-            image_y.append(back.cost)
-            rows = np.concatenate([np.arange(m) + k * m, np.arange(m) + (K + k) * m])
-            slope[rows] -= back.by_averages @ matrix[rows]
-            slope[np.ix_(rows, rows)] -= back.by_self_energies
-            moved[rows] = back.by_averages @ by_s[rows]
-        gap = chain.vector(np.array(image_e), np.array(image_y)) - sigma
+        rows = np.arange(m)
+        parts = [
+            (
+                ensemble, np.concatenate([rows + k * m, rows + (K + k) * m]),
+                (spreads[k], costs[k]), (g_e[k], g_y[k]),
+            )
+            for k, ensemble in enumerate(chain.ensembles)
+        ]  # fmt: skip
+        gap, slope, moved = balanced(parts, sigma, matrix, by_s)
         both = sizes(np.concatenate([spreads, costs]))
         unit = np.real(chain.vector(both[:K], both[K:]))
         row, along = found.cauchy_row[0], found.cauchy_drift[0]

@@ -24,8 +24,13 @@ import numpy as np
 from rmt_jacobian.arrays import to_numpy
 from rmt_jacobian.pencils.ensembles import GaussianWeights, OrthogonalWeights
 from rmt_jacobian.pencils.pencil import Pencil, RandomEntry
-from rmt_jacobian.pencils.shared.couplings import coupled
-from rmt_jacobian.pencils.shared.half_space import Found, Linearised, certified, iterated
+from rmt_jacobian.pencils.shared.half_space import (
+    Found,
+    Linearised,
+    balanced,
+    certified,
+    iterated,
+)
 from rmt_jacobian.pencils.shared.matrices import (
     multiplicities,
     packed,
@@ -44,6 +49,7 @@ _LOWEST = 1e-10  # of it; from there the next step is to the axis
 _SMALLEST_STEP = 0.9  # a ratio of heights above which a point is given up
 _ROUNDS = 60  # of the way down
 _DAMPED = 40  # iterations far above the axis, where Newton's method finds no way
+_STALLED = 1e-8  # a step that rounding does not let get shorter
 _CHUNK_BYTES = 2**22  # of one array of site matrices
 
 
@@ -177,19 +183,16 @@ class PlacesEquation:
 
     def _linearised(self, z: complex, sigma: np.ndarray) -> Linearised:
         g, matrix, by_z = self._averages(z, sigma)
-        groups, cuts = self.groups(sigma), self._cuts
-        images = []
-        slope, moved = np.eye(len(sigma), dtype=complex), np.empty(len(sigma), dtype=complex)
-        for k, entry in enumerate(self.pencil.entries):
-            a, b = 2 * k, 2 * k + 1
-            back = coupled(entry.ensemble, groups[a], groups[b], g[a], g[b])
-            images += [back.spread, back.cost]
-            rows = slice(cuts[a].start, cuts[b].stop)
-            slope[rows] -= back.by_averages @ matrix[rows]
-            slope[rows, rows] -= back.by_self_energies
-            moved[rows] = back.by_averages @ by_z[rows]
+        groups, rows = self.groups(sigma), np.arange(len(sigma))
+        parts = [
+            (
+                entry.ensemble, rows[self._cuts[2 * k].start : self._cuts[2 * k + 1].stop],
+                groups[2 * k : 2 * k + 2], g[2 * k : 2 * k + 2],
+            )
+            for k, entry in enumerate(self.pencil.entries)
+        ]  # fmt: skip
         unit = np.real(np.concatenate([packed(sizes(each)) for each in groups]))
-        return Linearised(self.joined(images) - sigma, slope, moved, unit)
+        return Linearised(*balanced(parts, sigma, matrix, by_z), unit)
 
     def _averages(
         self, z: complex, sigma: np.ndarray
@@ -318,7 +321,7 @@ class _Descent:
     def _tried(self, z: complex, start: np.ndarray) -> Found | None:
         found = iterated(self.equation, z, start, self.tolerance, max_sweeps=25)
         self.sweeps, self.residual = self.sweeps + found.sweeps, found.residual
-        if found.length > max(self.tolerance, np.sqrt(self.tolerance) * found.residual):
+        if not found.length <= max(self.tolerance, _STALLED):
             return None
         return found if certified(self.equation, z, found)[0] else None
 
