@@ -244,8 +244,8 @@ class _EdgeSearch:
         A mass that does not count.
     before
         The last estimate of the edge.
-    failed
-        Whether the solver did.
+    failures
+        Of the solver, one after the other: a second start, from outside, is worth a try.
     """
 
     inside: Node
@@ -254,7 +254,7 @@ class _EdgeSearch:
     far: Node
     nothing: float
     before: float = math.nan
-    failed: bool = False
+    failures: int = 0
 
     @classmethod
     def between(cls, panel: Panel, nothing: float) -> "_EdgeSearch":
@@ -275,23 +275,24 @@ class _EdgeSearch:
         exact = _EDGE_WIDTH * max(1.0, abs(self.near.position))
         guess = self.guess
         settled = guess is not None and abs(guess - self.before) <= exact
-        return self.failed or settled or abs(self.near.position - self.far.position) <= exact
+        return self.failures > 1 or settled or abs(self.near.position - self.far.position) <= exact
 
     def next_point(self) -> tuple[float, np.ndarray]:
         """Return where to solve next, and self-energies to start from."""
         near, guess = self.near, self.guess
-        if guess is None:
-            return (near.position + self.far.position) / 2, near.sigma
+        if self.failures or guess is None:
+            start = self.far if self.failures else near
+            return (near.position + self.far.position) / 2, start.sigma
         return near.position + _APPROACH * (guess - near.position), _towards_edge(near, guess)
 
     def narrowed(self, node: Node | None) -> "_EdgeSearch":
         """Return the search with another point solved, or not."""
         before = math.nan if self.guess is None else self.guess
         if node is None:
-            return replace(self, before=before, failed=True)
+            return replace(self, before=math.nan, failures=self.failures + 1)
         if node.interior:
-            return replace(self, before=before, near=node)
-        return replace(self, before=before, far=node)
+            return replace(self, before=before, near=node, failures=0)
+        return replace(self, before=before, far=node, failures=0)
 
     def panels(self) -> list[Panel]:
         """Return the panels on both sides of the edge."""
@@ -384,7 +385,7 @@ def tabulate(
         Mass below which a stretch is not resolved any further once the law of the sites has turned
         out to be a comb; 0 resolves everything.
     workers
-        How many chunks of points are solved at a time; by default one for each core.
+        How many chunks of points are solved at a time; by default see :func:`solve_chain`.
     progress
         Title of a progress bar on standard error, shown after two seconds; none by default.
 

@@ -378,3 +378,17 @@ def test_the_error_estimate_of_a_law_that_is_almost_all_atom() -> None:
     assert mass > 0.99
     others = [chain.lost for chain in law.replicates]
     assert max(abs(mass - other) for other in others) <= law.error_estimate < 0.02
+
+
+@pytest.mark.parametrize("steps", [10, 40])
+def test_both_ends_of_an_orthogonal_product_without_a_memory(steps: int) -> None:
+    """All gates are open: nothing is near 0, where the equation says less and less."""
+    parameters = {"weight_std": 1.0, "bias_std": 0.05}
+    q = stationary("vanilla", parameters).variances["candidate"]
+    law = singular_value_law("vanilla", parameters, steps=steps, weights="orthogonal")
+    z, p = np.polynomial.hermite_e.hermegauss(100)
+    squares, p = np.cosh(math.sqrt(q) * z) ** -4, p / p.sum()
+    low, high = law.support()
+    assert law.expect(np.square) == pytest.approx((p @ squares) ** steps, rel=1e-4)
+    assert law.expect(lambda s: s**-2.0) == pytest.approx((p @ (1 / squares)) ** steps, rel=2e-3)
+    assert 0 < low < high

@@ -28,7 +28,8 @@ __all__ = ["descend", "extrapolated", "follow", "solve_chain"]
 _FIRST, _LEAST, _GROWTH = 0.25, 1e-8, 2.0  # shares of a path
 _MOST_STEPS = 200  # of a path: one that takes more leads nowhere
 _PATIENT = 16  # sweeps; a step that needs more is too long
-_TOGETHER = 8_192  # points times sites times steps: fewer leave most of the time to calls
+_TOGETHER = 8_192  # points times size: fewer leave most of the time to calls
+_WIDE = 65_536  # size: threads on fewer only wait for each other's calls
 
 
 def follow(
@@ -123,8 +124,9 @@ def descend(
     least
         The least modulus.
     unresolved
-        The descent also ends where :math:`\tau(m^2 / (m^2 + J J^T))` is this close to the mass
-        at 0.
+        The descent also ends where no more mass than this can be below: it is at most
+        :math:`2 f`, with :math:`f(m) = \tau(m^2 / (m^2 + J J^T))` less the mass at 0, and at most
+        :math:`4 \delta f` where f falls like :math:`m^{2 - 2 \delta}`, as it does in a gap.
     tolerated
         The same where the descent stops short: what is below is then left out.
     ratio
@@ -170,11 +172,26 @@ def descend(
                 )
             continue
         stride *= _GROWTH if found.sweeps <= chain.easy else 1.0
-        before, here, position = now, found, there
+        before, last, here, position = now, here, found, there
         rungs.append(here)
-        if left(position, here) < unresolved:
+        above, below = left(now[0], last), left(position, here)
+        if below < unresolved or _in_a_gap(above, below, now[0] - position) * below < unresolved:
             break
     return rungs
+
+
+def _in_a_gap(above: float, below: float, stride: float) -> float:
+    r"""Return a share of f that bounds the mass below, from f at two moduli.
+
+    With :math:`w = m^2 / (m^2 + x^2)`, f falls like :math:`m^{2 - 2 \delta}`,
+    :math:`\delta = \langle w^2 \rangle / \langle w \rangle`, and what is below m has
+    :math:`w \geq 1/2`.  The slope is that between the two, so 10 stands for 4; and rounding of
+    f must not pass for a gap.
+    """
+    if not 0 < below < above or stride < 0.5:
+        return 2.0
+    exponent = math.log(above / below) / stride
+    return 10 * abs(1 - exponent / 2) + 1e-6
 
 
 def _far(chain: Chain) -> float:
@@ -208,7 +225,8 @@ def solve_chain(
     chunk
         How many points are solved together; by default more on fewer sites.
     workers
-        How many chunks are solved at a time; by default one for each core, and one on a GPU.
+        How many chunks are solved at a time; by default one for each core where sites are many,
+        and one on few and on a GPU.
     tolerance
         Bound on the relative change that the last step of Newton's method makes, where it gets to
         that from the start.
@@ -230,7 +248,8 @@ def solve_chain(
         none, no = xp.zeros(0), xp.zeros(0, dtype=xp.bool)
         return ChainSolution(s, empty, empty, 0 * s, none, none, no, no, 0)
     if workers is None:
-        workers = (os.cpu_count() or 1) if is_numpy_array(s) else 1
+        wide = is_numpy_array(s) and chain.size >= _WIDE
+        workers = (os.cpu_count() or 1) if wide else 1
     if chunk is None:
         chunk = max(2, _TOGETHER // chain.size)
     cuts = [slice(k, min(k + chunk, count)) for k in range(0, count, chunk)]

@@ -38,7 +38,7 @@ class Chain(Protocol):
 
     @property
     def size(self) -> int:
-        """T times the number of sites."""
+        """How many numbers a point has: T, or T^2 of shared weights, times the number of sites."""
         ...
 
     @property

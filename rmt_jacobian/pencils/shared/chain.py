@@ -137,8 +137,8 @@ class SharedChain:
 
     @property
     def size(self) -> int:
-        """T times the number of sites."""
-        return self.sites.steps * self.sites.count
+        """T^2 times the number of sites: that of the entries of their matrices."""
+        return self.sites.steps**2 * self.sites.count
 
     @property
     def blocks(self) -> int:
