@@ -10,12 +10,10 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, gru_reset_after, lstm, vanilla, vanilla_cell
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
+from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order, stacked_network
 
 __all__ = ["Layer", "framework", "layers_of", "network"]
 
-# The order in which PyTorch stacks the rows of its matrices.
-_GRU = ("reset", "update", "candidate")
-_LSTM = ("input", "forget", "candidate", "output")
 _RELU = vanilla_cell("relu", name="vanilla:relu")
 _KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell or nn.LSTMCell"
 
@@ -96,9 +94,7 @@ class Layer:
     @property
     def names(self) -> tuple[str, ...]:
         """The preactivations in the order in which PyTorch stacks their rows."""
-        if self.cell is gru_reset_after:
-            return _GRU
-        return _LSTM if self.cell is lstm else ("candidate",)
+        return gate_order(self.cell, PYTORCH_ORDER)
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -119,19 +115,8 @@ class Layer:
     def network(self) -> Network:
         """Return the layer as a network."""
         W, V = self.array("weight_hh"), self.array("weight_ih")
-        inner = outer = np.zeros(len(W))
-        if self.module.bias:
-            inner, outer = self.array("bias_hh"), self.array("bias_ih")
-        names = self.names
-        recurrent, inputs, of_state, of_input = (
-            dict(zip(names, np.split(each, len(names)), strict=True))
-            for each in (W, V, inner, outer)
-        )
-        bias = {name: of_state[name] + of_input[name] for name in names}
-        if self.cell is gru_reset_after:
-            inputs["candidate_input"] = inputs.pop("candidate")
-            bias |= {"candidate": of_state["candidate"], "candidate_input": of_input["candidate"]}
-        return Network(self.cell, recurrent, inputs, bias)
+        biases = (self.array("bias_hh"), self.array("bias_ih")) if self.module.bias else ()
+        return stacked_network(self.cell, self.names, W, V, *biases)
 
 
 def layers_of(module: Any) -> list[Layer]:
