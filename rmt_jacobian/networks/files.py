@@ -63,7 +63,7 @@ class RecurrentLayer:
         network, way = self.network, ", from the end of its inputs" * self.backwards
         return (
             f"{self.name}: {network.cell.name}, {network.width} units, {network.input_size} "
-            f"inputs{way}, by {self.library}'s names"
+            f"inputs{way}, with the names of {self.library}"
         )
 
 

@@ -16,7 +16,8 @@ __all__ = ["read_arrays"]
 
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 _KERAS = (".h5", ".hdf5", ".keras")
-_HDF5, _ZIP, _PICKLE = b"\x89HDF", b"PK\x03\x04", tuple(bytes([0x80, k]) for k in range(2, 6))
+_HDF5, _ZIP = b"\x89HDF", (b"PK\x03\x04", b"PK\x05\x06")
+_PICKLE = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 _NAME, _RUNS = "give .safetensors or .npz", "a pickle can run code when it is read"
 
 Wanted = Callable[[tuple[str, ...]], Iterable[str]]

@@ -13,7 +13,7 @@ from rmt_jacobian.sampling import LogSpectra
 __all__ = ["inspection_figure", "plot_weight_spectra"]
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_BARS, _POINTS = 40, 400
+_BARS, _COARSE, _POINTS = 40, 20, 400  # coarse: four outlines one over another
 
 
 def plot_weight_spectra(network: Network, ax: Axes) -> Axes:
@@ -48,7 +48,7 @@ def plot_weight_spectra(network: Network, ax: Axes) -> Axes:
         raise ParameterError("every W is zero: there is nothing to draw")
     end = max(2.0, *(float(values[0]) for values in spectra.values()))
     for (name, values), colour in zip(spectra.items(), _COLOURS, strict=False):
-        heights, edges = np.histogram(values, bins=_BARS, range=(0.0, 1.02 * end), density=True)
+        heights, edges = np.histogram(values, bins=_COARSE, range=(0.0, 1.02 * end), density=True)
         ax.stairs(heights, edges, color=colour, linewidth=1.4, label=name)
         ax.plot(values[0], 0, marker="v", color=colour, clip_on=False, markersize=6)
     s = np.linspace(0, 2, _POINTS)
