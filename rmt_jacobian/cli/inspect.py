@@ -47,8 +47,8 @@ _TRANSIENT = 200  # steps before those that count, of random inputs
         help="Also the growth and the law of random networks that keep their weights; minutes.",
     ),
     click.option(
-        "--theory-steps", type=WholeNumber(min=1, max=1000), metavar="T",
-        help="Steps of that law; default: 10.",
+        "--theory-steps", type=WholeNumber(min=0, max=1000), metavar="T",
+        help="Steps of that law, 0 for the growth alone; default: 10.",
     ),
     seed_option,
     figure="Draw the singular values of every W, and those of T steps.",
@@ -77,10 +77,10 @@ def inspect_command(request: Request) -> None:
     request.say("", _run_line(request, layer, path, steps))
     measured = Measured.of(path, steps)
     request.say(*measured.lines())
-    theory = (
-        Theory.of(fits[layer.name], path, asked.theory_steps, asked.seed) if asked.theory else None
-    )
-    request.say(*(theory.lines() if theory else ()))
+    theory = None
+    if asked.theory:
+        fit = fits[layer.name]
+        theory = Theory.of(fit, path, asked.theory_steps, asked.seed, request.say)
     request.draw(lambda: _figure(layer, measured, theory))
     content = {"layer": layer.name, "before": path.steps - steps, **measured.content()}
     request.write(

@@ -1,12 +1,14 @@
 """What ``rmt-jacobian inspect`` says of a layer: its gates, its gradients, and theory."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rmt_jacobian.errors import ConvergenceError, HypothesisError
+from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 
 if TYPE_CHECKING:
+    from rmt_jacobian.mean_field import TiedLaw
     from rmt_jacobian.networks import (
         BesideTheory,
         FittedNetwork,
@@ -170,28 +172,44 @@ class Theory:
     missing: str
 
     @classmethod
-    def of(cls, fit: "FittedNetwork", path: "Trajectory", steps: int | None, seed: int) -> "Theory":
-        """Solve for the growth, then for the law."""
+    def of(
+        cls,
+        fit: "FittedNetwork",
+        path: "Trajectory",
+        steps: int | None,
+        seed: int,
+        say: Callable[[str], None],
+    ) -> "Theory":
+        """Solve for the growth, say it, and solve for the law of so many steps, which takes long.
+
+        Parameters
+        ----------
+        fit
+            The random networks.
+        path
+            What is compared with their law.
+        steps
+            Of the law, 0 for none.
+        seed
+            What sites are drawn from.
+        say
+            Called with every line.
+        """
+        from rmt_jacobian.cli.mean_field import known_digits
         from rmt_jacobian.mean_field import stationary
 
-        growth = None
+        growth = beside = None
         try:
             state = stationary(fit.cell, fit.parameters, dynamics="tied", seed=seed, progress=True)
             growth = (state.growth_rate, state.errors["growth_rate"])
-            steps = min(steps or _THEORY_STEPS, path.steps)
-            return cls(growth, path.against_theory(steps, seed=seed, progress=True), "")
-        except (ConvergenceError, HypothesisError) as error:
+            say(f"{'growth of such random networks':>34}  {known_digits(*growth)}")
+            beside = _beside(state, fit, path, _THEORY_STEPS if steps is None else steps, seed)
+        except (ConvergenceError, HypothesisError, ParameterError) as error:
+            say(f"Theory of shared weights is refused here: {error}")
             return cls(growth, None, str(error))
-
-    def lines(self) -> list[str]:
-        """Say what theory says, and what it does not."""
-        from rmt_jacobian.cli.mean_field import known_digits
-
-        growth = [] if self.growth is None else [
-            f"{'of such random networks':>34}  {known_digits(*self.growth)}"
-        ]  # fmt: skip
-        law = [f"Theory of shared weights is refused here: {self.missing}"] if self.missing else []
-        return [*growth, *law, *([f"Theory: {self.beside.verdict}."] if self.beside else [])]
+        if beside is not None:
+            say(f"Theory: {beside.verdict}.")
+        return cls(growth, beside, "")
 
     def content(self) -> dict[str, Any]:
         """Return the same as plain data."""
@@ -207,3 +225,22 @@ class Theory:
                 "verdict": compared.verdict,
             }
         return found
+
+
+def _beside(
+    state: "TiedLaw", fit: "FittedNetwork", path: "Trajectory", steps: int, seed: int
+) -> "BesideTheory | None":
+    """Return the singular values of the last steps beside their law, None for no steps."""
+    if steps == 0:
+        return None
+    import numpy as np
+
+    from rmt_jacobian.comparison import compare
+    from rmt_jacobian.networks import BesideTheory
+    from rmt_jacobian.singular_values import singular_value_law
+
+    steps = min(steps, path.steps)
+    logs = path.log_singular_values(steps)
+    law = singular_value_law(state, weights=fit.weights, steps=steps, seed=seed, progress=True)
+    found = compare(np.exp(logs), law, label=f"T = {steps}", states=len(fit.cell.states))
+    return BesideTheory(fit, logs, steps, law, found)

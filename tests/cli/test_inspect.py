@@ -114,7 +114,8 @@ def test_theory_beside_a_random_network(run, tmp_path: Path) -> None:
     found = json.loads(Path("o.json").read_text())
     assert found["law"]["growth_rate"] == pytest.approx(found["run"]["growth_rate"], rel=0.05)
     assert found["law"]["verdict"] == "agrees"
-    assert "of such random networks" in out
+    assert "growth of such random networks" in out
+    assert "Theory: over 3 steps it has the spectrum of a random network" in out
 
 
 def test_theory_that_is_refused_is_one_line(run, weights: Path, monkeypatch) -> None:
