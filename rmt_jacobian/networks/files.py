@@ -76,7 +76,7 @@ class WeightsFile:
     path
         The file.
     layers
-        Its recurrent layers by name, in the order of their names.
+        Its recurrent layers by name.
     refused
         Why others are no network, by name.
     others
@@ -218,22 +218,22 @@ def _names_seen(names: Sequence[str]) -> str:
 
 
 def _places(names: Sequence[str]) -> list[_Place]:
-    """Return where recurrent layers stand, l2 before l10."""
+    """Return where recurrent layers stand: PyTorch's l2 before l10, Keras' as in the file."""
     known, found = set(names), {}
     for name in names:
         place = _pytorch_place(name, known) or _keras_place(name, known)
         if place is not None:
             unique = place.name if place.name not in found else name
             found[unique] = _Place(unique, *(place.library, place.W, place.V, place.biases))
-    return sorted(found.values(), key=lambda each: _natural(each.name))
+    return sorted(found.values(), key=_rank)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _parts(name)]
-
-
-def _parts(name: str) -> list[str]:
-    return re.split(r"(\d+)", name)
+def _rank(place: _Place) -> list[tuple[int, str]]:
+    """Return what layers are sorted by; numbers in the names of PyTorch count as numbers."""
+    if place.library == "Keras":
+        return []
+    parts = re.split(r"(\d+)", place.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _pytorch_place(name: str, known: set[str]) -> _Place | None:

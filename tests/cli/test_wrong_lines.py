@@ -36,6 +36,7 @@ RIGHT = {
     "phase-diagram": ("gru",),
     "lyapunov": ("vanilla",),
     "freeness": ("vanilla",),
+    "inspect": ("weights.npz",),
     "compare": ("good.npy", "--cell", "vanilla"),
     "convolve": ADD,
     "run": ("good.toml", "--store", "new"),
@@ -348,6 +349,24 @@ TOGETHER = [
             ("__import__('os')", "__import__"),
         )
     ),
+    wrong("inspect weights.npz --theory-steps 3", "--theory-steps", "--theory"),
+    wrong("inspect weights.npz --layer encoder", "--layer", "encoder", "0 or rnn.l0"),
+    wrong("inspect weights.npz --layer 1", "--layer", "0 or rnn.l0"),
+    wrong("inspect weights.npz --cell gru", "gru", "3 gates", "lstm"),
+    wrong("inspect weights.npz --cell minimalrnn", "minimalrnn", "gru-reset-after"),
+    wrong("inspect weights.npz --inputs good.npy", "--inputs", "good.npy", "(steps, 2)"),
+    wrong("inspect weights.npz --inputs missing.npy", "--inputs", "missing.npy"),
+    wrong("inspect weights.npz --inputs words.txt", "--inputs", "words.txt"),
+    wrong("inspect weights.npz --inputs weights.npz", "WEIGHTS", "--inputs", "same file"),
+    wrong("inspect weights.npz --json weights.npz", "--json", "WEIGHTS", "same file"),
+    wrong("inspect missing.safetensors", "missing.safetensors"),
+    wrong("inspect words.txt", "words.txt", ".safetensors or .npz"),
+    wrong("inspect folder.npz", "folder.npz"),
+    wrong("inspect good.npy", "good.npy", ".safetensors or .npz"),
+    wrong("inspect values/two.npz", "values/two.npz", "no recurrent layer", "a, b"),
+    wrong("inspect values/torn.npz", "values/torn.npz", "torn"),
+    wrong("inspect values/empty.npz", "values/empty.npz", "not a whole"),
+    wrong(("inspect", ""), "WEIGHTS"),
     wrong("compare good.npy", "--law", "--cell"),
     wrong("compare good.npy --law quarter-circle(2) --cell gru", "--law", "--cell"),
     *(
@@ -571,6 +590,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "words.txt").write_text("hello")
     np.save(folder / "good.npy", np.linspace(0.1, 2, 20))
     np.save(folder / "odd.npy", np.ones(7))
+    layer = {"rnn.weight_hh_l0": np.ones((16, 4)), "rnn.weight_ih_l0": np.ones((16, 2))}
+    np.savez(folder / "weights.npz", **layer)  # pyright: ignore[reportArgumentType]
     for name, (make, _) in VALUES.items():
         make(folder / "values" / name)
     for name, (text, _) in CONFIGS.items():

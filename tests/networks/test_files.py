@@ -88,6 +88,8 @@ def test_cells_of_pytorch_and_many_layers_in_their_order(tmp_path: Path) -> None
     arrays |= pytorch(4, "", "lstm_cell.", bias=False)
     assert list(networks_in(npz(tmp_path / "x.npz", arrays))) == ["l2", "l10", "lstm_cell"]
     assert list(networks_in(npz(tmp_path / "y.npz", pytorch(4, "", "")))) == ["layer"]
+    arrays = keras(4, (4 * N,), "b/forward/") | keras(4, (4 * N,), "b/backward/")
+    assert list(networks_in(npz(tmp_path / "z.npz", arrays))) == ["b/forward", "b/backward"]
 
 
 @pytest.mark.parametrize("after", ["", ":0"])
