@@ -15,7 +15,7 @@ from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order, stacked_net
 __all__ = ["Layer", "framework", "layers_of", "network"]
 
 _RELU = vanilla_cell("relu", name="vanilla:relu")
-_KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell or nn.LSTMCell"
+_KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell or rj.torch.Recurrent"
 
 
 @named_arguments
@@ -25,8 +25,8 @@ def network(module: Any, *, layer: int = 0, direction: int = 0) -> Network:
     Parameters
     ----------
     module
-        An ``nn.RNN`` with tanh or relu, ``nn.GRU`` or ``nn.LSTM``, or the cell of one, trained or
-        not, on any device.
+        An ``nn.RNN`` with tanh or relu, ``nn.GRU`` or ``nn.LSTM``, the cell of one, or a
+        :class:`Recurrent`; trained or not, compiled or not, on any device.
     layer
         Which layer; those above the first read the outputs of the one below.
     direction
@@ -56,7 +56,12 @@ def network(module: Any, *, layer: int = 0, direction: int = 0) -> Network:
     >>> found.run(np.zeros((10, 5))).log_singular_values().shape
     (8,)
     """
+    module = getattr(module, "_orig_mod", module)  # of one that is compiled
     wanted = (layer, direction)
+    if _is_ours(module):
+        if wanted != (0, 0):
+            raise ParameterError("a Recurrent is one layer with one direction: leave both out")
+        return module.network()
     for each in layers_of(module):
         if (each.layer, each.direction) == wanted:
             return each.network()
@@ -143,6 +148,13 @@ def layers_of(module: Any) -> list[Layer]:
         for layer in range(module.num_layers)
         for direction in range(2 if module.bidirectional else 1)
     ]
+
+
+def _is_ours(module: Any) -> bool:
+    framework()
+    from rmt_jacobian.torch.recurrent import Recurrent
+
+    return isinstance(module, Recurrent)
 
 
 def _cell(module: Any, nn: Any) -> Cell:
