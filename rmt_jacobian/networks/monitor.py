@@ -3,12 +3,14 @@
 import math
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.counts import check_counts, is_count
@@ -21,7 +23,7 @@ from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
 
 __all__ = ["LogSpectrum", "SpectrumMonitor", "log_spectrum_of"]
 
-_DENSE = 512  # variables up to which the product is formed
+_ACCURATE, _DENSE = 256, 512  # variables up to which all values, or the product, are worth it
 _LANCZOS, _VECTORS = 12, 8  # steps and vectors beyond
 _SEEN = 1e-14  # of the largest, of squares where they are what is seen: below is noise
 _SHARES, _FINE = 50, 400  # quantiles that bounds are turned into, and where these are taken
@@ -106,22 +108,29 @@ def log_spectrum_of(path: Trajectory, steps: int, *, seed: Seed = 0) -> LogSpect
     Notes
     -----
     Up to 512 variables the product is multiplied out and decomposed, and values below 1e-14 of the
-    largest are nan. Beyond, 12 Lanczos steps from each of 8 random vectors bound the distribution
-    function (the inequalities of Chebyshev, Markov and Stieltjes, see
-    :meth:`.LanczosSpectrum.cdf_bounds`); quantiles that these leave open by more than 0.02 a step
-    either way are nan, as are the lower ones of many steps.
+    largest are nan, but up to 256, where the accurate product finds them all. Beyond, 12 Lanczos
+    steps from each of 8 random vectors bound the distribution function (the inequalities of
+    Chebyshev, Markov and Stieltjes, see :meth:`.LanczosSpectrum.cdf_bounds`); quantiles that these
+    leave open by more than 0.02 a step either way are nan, as are the lower ones of many steps.
     """
     if path.size <= _DENSE:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RoundingWarning)
-            s = path.singular_values(steps)[::-1]
-        with np.errstate(divide="ignore"):
-            values = np.where(s >= _SEEN * s[-1], np.log(s), np.nan)
-        return LogSpectrum(values, np.full(s.size, 1 / s.size))
+        values = _quick(path, steps)
+        if path.size <= _ACCURATE and np.isnan(values[0]):
+            values = path.log_singular_values(steps)[::-1]
+        return LogSpectrum(values, np.full(values.size, 1 / values.size))
     product = JacobianProduct.of(path.last(steps))
     start = product.random_signs(generator(seed), _VECTORS)
     measures = [GaussQuadrature(c) for c in lanczos_recurrences(product.gram, start, _LANCZOS)]
     return _bounded(measures, _KNOWN * steps)
+
+
+def _quick(path: Trajectory, steps: int) -> np.ndarray:
+    """Return logarithms, ascending, of what the product as it stands resolves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RoundingWarning)
+        s = path.singular_values(steps)[::-1]
+    with np.errstate(divide="ignore"):
+        return np.where(s >= _SEEN * s[-1], np.log(s), np.nan)
 
 
 def _bounded(measures: Sequence[GaussQuadrature], tolerated: float) -> LogSpectrum:
@@ -236,8 +245,10 @@ class SpectrumMonitor:
         return {self.prefix + name: value for name, value in found.items()}
 
     def _measured(self, network: Network) -> list[float]:
-        path = network.run(self._driven(network))
-        with np.errstate(all="ignore"):
+        # Threads on such small matrices wait for those of the training.
+        small = threadpool_limits(1) if network.width <= _DENSE else nullcontext()
+        with small, np.errstate(all="ignore"):
+            path = network.run(self._driven(network))
             spectrum = log_spectrum_of(path, self.steps, seed=self.seed)
             growth = self._growth(path, spectrum)
             exponent = path.lyapunov_exponents(1)[0]

@@ -28,7 +28,7 @@ def plot_monitor(monitor: "SpectrumMonitor", ax: Axes | None = None) -> Axes:
 
     Notes
     -----
-    Log singular values are per step, :math:`\frac1T \log s`: a band between the outermost
+    Log singular values are per step, :math:`(\log s) / T`: a band between the outermost
     quantiles and a line for each between. The right axis has the growth of squared gradients a
     step. Both are 0 and 1, on one line, where gradients keep their size.
 
@@ -58,7 +58,7 @@ def plot_monitor(monitor: "SpectrumMonitor", ax: Axes | None = None) -> Axes:
     ax.plot(at, growth, color=_ORANGE, marker=".", label="root mean square (gradients)")
     ax.axhline(0, color="0.4", lw=0.8, ls="--")
     ax.set_xlabel("training step")
-    ax.set_ylabel(rf"$\frac{{1}}{{T}} \log s$ of $T = {monitor.steps}$ steps")
+    ax.set_ylabel(rf"$(\log s) / T$, $T = {monitor.steps}$")
     ax.secondary_yaxis(
         "right", functions=(lambda y: np.exp(2 * y), lambda g: np.log(np.maximum(g, 1e-30)) / 2)
     ).set_ylabel("growth of squared gradients a step")

@@ -156,8 +156,8 @@ class Recurrent(nn.Module):
         device = "cpu" if generator is None else generator.device
         seed = torch.randint(2**62, (1,), generator=generator, device=device).item()
         drawn = Network.sample(
-            self.cell.symbolic or self.cell, point, width=self.hidden_size, input_size=self.input_size, weights=weights,
-            seed=int(seed),
+            self.cell.symbolic or self.cell, point, width=self.hidden_size,
+            input_size=self.input_size, weights=weights, seed=int(seed),
         )  # fmt: skip
         for kind in self._names():
             for name, array in getattr(drawn, kind).items():
