@@ -24,7 +24,7 @@ from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
 __all__ = ["LogSpectrum", "SpectrumMonitor", "log_spectrum_of"]
 
 _ACCURATE, _DENSE = 256, 512  # variables up to which all values, or the product, are worth it
-_LANCZOS, _VECTORS = 12, 8  # steps and vectors beyond
+_LANCZOS, _VECTORS = 24, 4  # steps and vectors beyond
 _SEEN = 1e-14  # of the largest, of squares where they are what is seen: below is noise
 _SHARES, _FINE = 50, 400  # quantiles that bounds are turned into, and where these are taken
 _KNOWN = 0.02  # half the width of bounds a step, beyond which a quantile is not resolved
@@ -108,8 +108,8 @@ def log_spectrum_of(path: Trajectory, steps: int, *, seed: Seed = 0) -> LogSpect
     Notes
     -----
     Up to 512 variables the product is multiplied out and decomposed, and values below 1e-14 of the
-    largest are nan, but up to 256, where the accurate product finds them all. Beyond, 12 Lanczos
-    steps from each of 8 random vectors bound the distribution function (the inequalities of
+    largest are nan, but up to 256, where the accurate product finds them all. Beyond, 24 Lanczos
+    steps from each of 4 random vectors bound the distribution function (the inequalities of
     Chebyshev, Markov and Stieltjes, see :meth:`.LanczosSpectrum.cdf_bounds`); quantiles that these
     leave open by more than 0.02 a step either way are nan, as are the lower ones of many steps.
     """

@@ -1,6 +1,6 @@
 """The spectrum of a network over its training."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -59,8 +59,17 @@ def plot_monitor(monitor: "SpectrumMonitor", ax: Axes | None = None) -> Axes:
     ax.axhline(0, color="0.4", lw=0.8, ls="--")
     ax.set_xlabel("training step")
     ax.set_ylabel(rf"$(\log s) / T$, $T = {monitor.steps}$")
-    ax.secondary_yaxis(
-        "right", functions=(lambda y: np.exp(2 * y), lambda g: np.log(np.maximum(g, 1e-30)) / 2)
-    ).set_ylabel("growth of squared gradients a step")
+    right = ax.secondary_yaxis("right", functions=(_growth, _exponent))
+    right.set_ylabel("growth of squared gradients a step")
     ax.legend()
     return ax
+
+
+def _growth(exponent: Any) -> Any:
+    """Return by what squares grow a step."""
+    return np.exp(2 * np.asarray(exponent))
+
+
+def _exponent(growth: Any) -> Any:
+    """Return the exponent of a growth of squares."""
+    return np.log(np.maximum(growth, np.finfo(float).tiny)) / 2

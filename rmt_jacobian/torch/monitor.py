@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rmt_jacobian.networks import Network
 from rmt_jacobian.networks.monitor import SpectrumMonitor
@@ -41,7 +40,7 @@ class Monitor(SpectrumMonitor):
     What it returns goes to any log: ``print``, ``SummaryWriter.add_scalar`` for each,
     ``wandb.log``, Lightning's ``self.log_dict``. With K matrices W, a call costs T K products of
     N x N matrices and one decomposition up to 512 variables (more up to 256, where values are far
-    apart), and beyond 24 products with 8 vectors for each step and W. Seconds are in
+    apart), and beyond 48 products with 4 vectors for each step and W. Seconds are in
     docs/benchmarks.md.
 
     Raises
@@ -67,7 +66,7 @@ class Monitor(SpectrumMonitor):
         quantiles: Sequence[float] = (0.05, 0.5, 0.95),
         layer: int = 0,
         direction: int = 0,
-        inputs: ArrayLike | None = None,
+        inputs: Any = None,
         input_variance: float = 1.0,
         transient: int = 50,
         prefix: str = "",

@@ -7,14 +7,17 @@ import sympy as sp
 import torch
 from torch import Tensor, nn
 
-from rmt_jacobian.cells import Cell, Point, cell_and_parameters
+from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters, cell_named
 from rmt_jacobian.cells.numeric import ELEMENTARY, of_numbers_too, written_out
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
+from rmt_jacobian.sampling import Weights
 
 __all__ = ["Recurrent"]
 
+_PLAIN = {"weight_std": 1.0, "input_std": 1.0, "bias_mean": 0.0, "bias_std": 0.0,
+          "input_variance": 1.0}  # fmt: skip
 # What PyTorch calls arrays, and what a network does.
 _ARRAYS = {"weight_hh": "recurrent", "weight_ih": "input", "bias": "bias"}
 
@@ -34,8 +37,9 @@ class Recurrent(nn.Module):
     hidden_size
         N.
     parameters
-        The hyperparameters that arrays are drawn with, by default those that the cell names; see
-        :func:`.initialize_` for critical ones. Constants of the cell are fixed by them.
+        The hyperparameters that arrays are drawn with, by default those that the cell names, or
+        ``weight_std`` and ``input_std`` 1 where it names none. Constants of the cell are fixed by
+        them.
     weights
         ``"orthogonal"`` or ``"gaussian"``.
     batch_first
@@ -75,7 +79,7 @@ class Recurrent(nn.Module):
         hidden_size: int,
         *,
         parameters: Point = None,
-        weights: str = "orthogonal",
+        weights: Weights = "orthogonal",
         batch_first: bool = False,
         generator: torch.Generator | None = None,
         device: Any = None,
@@ -83,7 +87,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_counts(input_size=input_size, hidden_size=hidden_size)
-        named, point = cell_and_parameters(cell, parameters)
+        named, point = _point(cell, parameters)
         self.cell = named.at(point.constants)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.batch_first = batch_first
@@ -141,7 +145,7 @@ class Recurrent(nn.Module):
         self,
         parameters: Point = None,
         *,
-        weights: str = "orthogonal",
+        weights: Weights = "orthogonal",
         generator: torch.Generator | None = None,
     ) -> None:
         """Draw all arrays anew, in double precision, and round them to that of the module.
@@ -151,13 +155,13 @@ class Recurrent(nn.Module):
         parameters, weights, generator
             As of the class.
         """
-        _, point = cell_and_parameters(self.cell.symbolic or self.cell, parameters)
+        cell, point = _point(self.cell.symbolic or self.cell, parameters)
         point.check_cell(self.cell)
         device = "cpu" if generator is None else generator.device
         seed = torch.randint(2**62, (1,), generator=generator, device=device).item()
         drawn = Network.sample(
-            self.cell.symbolic or self.cell, point, width=self.hidden_size,
-            input_size=self.input_size, weights=weights, seed=int(seed),
+            cell, point, width=self.hidden_size, input_size=self.input_size, weights=weights,
+            seed=int(seed),
         )  # fmt: skip
         for kind in self._names():
             for name, array in getattr(drawn, kind).items():
@@ -262,6 +266,14 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         """Say in one line what it is."""
         return f"{self.cell.name}, {self.input_size}, {self.hidden_size}"
+
+
+def _point(cell: Cell | str, parameters: Point) -> tuple[Cell, Parameters]:
+    """Return a cell and hyperparameters, also of one that has no usual ones."""
+    named = cell_named(cell) if isinstance(cell, str) else cell
+    if not named.typical_parameters and not isinstance(parameters, Parameters):
+        parameters = {**_PLAIN, **(parameters or {})}
+    return cell_and_parameters(named, parameters)
 
 
 def _function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Callable[..., Any]:
