@@ -23,7 +23,7 @@ def printed_by(blocks: list[str], names: dict[str, object]) -> str:
 def test_the_page_on_networks() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/networks.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names: dict[str, object] = {}
     out = printed_by(blocks, names)
     assert "update: weight_std" in out
