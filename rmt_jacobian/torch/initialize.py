@@ -5,8 +5,9 @@ for no gate, and that is what the theory asks for.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -16,14 +17,18 @@ from rmt_jacobian.cells import Cell, Parameters, gru_reset_after, lstm
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.initialization.known import known_point
+from rmt_jacobian.initialization.report import Sharing
 from rmt_jacobian.networks import Network, Trajectory
-from rmt_jacobian.torch.layers import Layer, framework, layers_of
+from rmt_jacobian.torch.layers import Layer, framework, is_ours, layers_of
 
 __all__ = ["InitializedLayer", "InitializedModule", "Scheme", "initialize_"]
 
 Scheme: TypeAlias = Literal["critical", "untied-critical", "chrono", "keras", "pytorch"]
 """Critical for shared weights or for fresh ones, or what is usual."""
 
+_SHARING: Mapping[str, Sharing] = MappingProxyType(
+    {"critical": "tied", "untied-critical": "untied"}
+)
 _STEPS = 100  # the longest dependence, and the horizon that growth is measured over
 _TRANSIENT, _DIRECTIONS = 100, 32  # steps before, and random gradients of the measurement
 
@@ -99,7 +104,8 @@ def initialize_(
     Parameters
     ----------
     module
-        As in :func:`network`; of any precision, on any device.
+        As in :func:`network`; of any precision, on any device. A :class:`Recurrent` takes critical
+        points of its cell and hyperparameters of one's own.
     scheme
         ``"critical"``: gradients keep their mean square over 100 steps in a network that keeps its
         weights, and spread least; ``"untied-critical"``: the same with weights drawn anew at every
@@ -141,9 +147,11 @@ def initialize_(
     >>> bool(report.layers[0].before < 0.6), bool(abs(report.growth_rate - 1) < 0.05)
     (True, True)
     """
-    layers = layers_of(module)
     _check(scheme, weights, input_variance)
     check_counts(steps=steps)
+    if is_ours(module):
+        return _ours(module, scheme, weights, input_variance, generator)
+    layers = layers_of(module)
     draw = _Draws(generator)
     found, origin, variance = [], "", input_variance
     for each in layers:
@@ -155,10 +163,9 @@ def initialize_(
         if isinstance(scheme, Parameters):
             scheme.check_cell(each.cell)
             parameters = scheme
-        elif scheme in ("critical", "untied-critical"):
-            sharing = "tied" if scheme == "critical" else "untied"
+        elif scheme in _SHARING:
             known = known_point(
-                each.cell, weights=weights, dynamics=sharing, input_variance=variance
+                each.cell, weights=weights, dynamics=_SHARING[scheme], input_variance=variance
             )
             parameters, origin = known.parameters, known.origin
         if parameters is None:
@@ -170,6 +177,31 @@ def initialize_(
         found.append(InitializedLayer(each.layer, each.direction, parameters, before, after))
     name = scheme if isinstance(scheme, str) else "own hyperparameters"
     return InitializedModule(name, weights, tuple(found), origin)
+
+
+def _ours(
+    module: Any, scheme: Any, weights: str, variance: float, generator: Any
+) -> InitializedModule:
+    """Initialise a layer that was made of a cell, which has no usual schemes."""
+    origin, name = "", "own hyperparameters"
+    if isinstance(scheme, Parameters):
+        parameters = scheme
+    elif scheme in _SHARING:
+        known = known_point(
+            module.cell, weights=weights, dynamics=_SHARING[scheme], input_variance=variance
+        )
+        parameters, origin, name = known.parameters, known.origin, scheme
+    else:
+        raise ParameterError(
+            f"scheme {scheme!r} is for layers of PyTorch: use {' or '.join(_SHARING)}, or "
+            "Parameters of the cell"
+        )
+    parameters.check_cell(module.cell)
+    before = _growth_of(module.network(), variance)
+    module.reset_parameters(parameters, weights=weights, generator=generator)
+    after = _growth_of(module.network(), variance)
+    layer = InitializedLayer(0, 0, parameters, before, after)
+    return InitializedModule(name, weights, (layer,), origin)
 
 
 def _check(scheme: Any, weights: str, input_variance: float) -> None:
@@ -281,8 +313,11 @@ def _growth(layer: Layer, variance: float) -> float:
     """Return by what squared gradients grow a step; nan of weights that are broken."""
     if not all(np.all(np.isfinite(layer.array(name))) for name in layer.arrays):
         return math.nan
-    path = _driven(layer.network(), variance)
-    return path.growth_rate(_STEPS, directions=_DIRECTIONS)
+    return _growth_of(layer.network(), variance)
+
+
+def _growth_of(network: Network, variance: float) -> float:
+    return _driven(network, variance).growth_rate(_STEPS, directions=_DIRECTIONS)
 
 
 def _variance_above(below: Sequence[Layer], variance: float) -> float:

@@ -12,7 +12,7 @@ from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
 from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order, stacked_network
 
-__all__ = ["Layer", "framework", "layers_of", "network"]
+__all__ = ["Layer", "framework", "is_ours", "layers_of", "network"]
 
 _RELU = vanilla_cell("relu", name="vanilla:relu")
 _KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell or rj.torch.Recurrent"
@@ -58,7 +58,7 @@ def network(module: Any, *, layer: int = 0, direction: int = 0) -> Network:
     """
     module = getattr(module, "_orig_mod", module)  # of one that is compiled
     wanted = (layer, direction)
-    if _is_ours(module):
+    if is_ours(module):
         if wanted != (0, 0):
             raise ParameterError("a Recurrent is one layer with one direction: leave both out")
         return module.network()
@@ -150,7 +150,8 @@ def layers_of(module: Any) -> list[Layer]:
     ]
 
 
-def _is_ours(module: Any) -> bool:
+def is_ours(module: Any) -> bool:
+    """Return whether a module is a :class:`Recurrent`."""
     framework()
     from rmt_jacobian.torch.recurrent import Recurrent
 

@@ -142,3 +142,19 @@ def test_arrays_are_drawn_with_the_hyperparameters() -> None:
 def test_what_does_not_fit_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_critical_points_of_a_layer_of_a_cell() -> None:
+    layer = rj.torch.Recurrent("gru-reset-after", 32, 256)
+    report = rj.torch.initialize_(layer, generator=torch.Generator().manual_seed(0))
+    assert report.growth_rate == pytest.approx(1, abs=0.02)
+    W = layer.weight_hh_candidate.detach()
+    std = report.layers[0].parameters["candidate"].weight_std
+    torch.testing.assert_close(W @ W.T / std**2, torch.eye(256), atol=1e-5, rtol=0)
+    own = rj.Parameters.of(rj.leaky, weight_std=0.5)
+    leaky = rj.torch.Recurrent("leaky", 4, 64)
+    assert rj.torch.initialize_(leaky, own).growth_rate < 0.9
+    with pytest.raises(ParameterError, match="for layers of PyTorch"):
+        rj.torch.initialize_(leaky, "keras")
+    with pytest.raises(ParameterError, match="no critical point of leaky"):
+        rj.torch.initialize_(leaky)
