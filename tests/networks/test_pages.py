@@ -37,6 +37,10 @@ def test_the_page_on_networks() -> None:
 def test_the_gru_of_the_readme() -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (block,) = (each for each in blocks if "rj.torch.network" in each)
-    out = printed_by([block], {"rj": rj})
+    found = [each for each in blocks if "rj.torch." in each]
+    assert len(found) == 2
+    names: dict[str, object] = {"rj": rj}
+    out = printed_by(found, names)
     assert "like independent entries" in out
+    assert "now" in out
+    assert isinstance(names["monitor"], rj.torch.Monitor)
