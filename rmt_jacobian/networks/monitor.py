@@ -23,7 +23,7 @@ from rmt_jacobian.sampling.matrix_free.quadrature import GaussQuadrature
 
 __all__ = ["LogSpectrum", "SpectrumMonitor", "log_spectrum_of"]
 
-_ACCURATE, _DENSE = 256, 512  # variables up to which all values, or the product, are worth it
+_ACCURATE, _DENSE = 256, 1024  # variables up to which all values, or the product, are worth it
 _LANCZOS, _VECTORS = 24, 4  # steps and vectors beyond
 _SEEN = 1e-14  # of the largest, of squares where they are what is seen: below is noise
 _SHARES, _FINE = 50, 400  # quantiles that bounds are turned into, and where these are taken
@@ -107,7 +107,7 @@ def log_spectrum_of(path: Trajectory, steps: int, *, seed: Seed = 0) -> LogSpect
 
     Notes
     -----
-    Up to 512 variables the product is multiplied out and decomposed, and values below 1e-14 of the
+    Up to 1,024 variables the product is multiplied out and decomposed; values below 1e-14 of the
     largest are nan, but up to 256, where the accurate product finds them all. Beyond, 24 Lanczos
     steps from each of 4 random vectors bound the distribution function (the inequalities of
     Chebyshev, Markov and Stieltjes, see :meth:`.LanczosSpectrum.cdf_bounds`); quantiles that these
@@ -246,7 +246,7 @@ class SpectrumMonitor:
 
     def _measured(self, network: Network) -> list[float]:
         # Threads on such small matrices wait for those of the training.
-        small = threadpool_limits(1) if network.width <= _DENSE else nullcontext()
+        small = threadpool_limits(1) if network.width <= 2 * _ACCURATE else nullcontext()
         with small, np.errstate(all="ignore"):
             path = network.run(self._driven(network))
             spectrum = log_spectrum_of(path, self.steps, seed=self.seed)

@@ -39,7 +39,7 @@ class Monitor(SpectrumMonitor):
     -----
     What it returns goes to any log: ``print``, ``SummaryWriter.add_scalar`` for each,
     ``wandb.log``, Lightning's ``self.log_dict``. With K matrices W, a call costs T K products of
-    N x N matrices and one decomposition up to 512 variables (more up to 256, where values are far
+    N x N matrices and one decomposition up to 1,024 variables (more up to 256, where values are far
     apart), and beyond 48 products with 4 vectors for each step and W. Seconds are in
     docs/benchmarks.md.
 
