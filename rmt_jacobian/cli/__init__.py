@@ -18,6 +18,7 @@ from rmt_jacobian.cli.density import density_command
 from rmt_jacobian.cli.derive import derive_command
 from rmt_jacobian.cli.eigenvalues import eigenvalues_command
 from rmt_jacobian.cli.freeness import freeness_command
+from rmt_jacobian.cli.inspect import inspect_command
 from rmt_jacobian.cli.lanczos import lanczos_command
 from rmt_jacobian.cli.lyapunov import lyapunov_command
 from rmt_jacobian.cli.mean_field import mean_field_command
@@ -54,6 +55,7 @@ for _command in (
     phase_diagram_command,
     lyapunov_command,
     freeness_command,
+    inspect_command,
     compare_command,
     convolve_command,
     run_command,

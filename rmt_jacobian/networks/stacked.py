@@ -34,7 +34,7 @@ def gate_order(cell: Cell, order: Mapping[str, tuple[str, ...]]) -> tuple[str, .
     >>> gate_order(gru_reset_after, PYTORCH_ORDER), gate_order(vanilla, PYTORCH_ORDER)
     (('reset', 'update', 'candidate'), ('candidate',))
     """
-    return order.get(cell.name, ("candidate",))
+    return order.get(cell.name.split(":")[0], ("candidate",))  # whatever its activation
 
 
 def stacked_network(
@@ -92,7 +92,7 @@ def stacked_network(
         dict(zip(order, np.split(each, K), strict=True)) for each in (W, V, inner, outer)
     )
     bias = {name: of_state[name] + of_input[name] for name in order}
-    if cell.name == gru_reset_after.name:
+    if any(each.name == "candidate_input" for each in cell.preactivations):
         inputs["candidate_input"] = inputs.pop("candidate")
         bias |= {"candidate": of_state["candidate"], "candidate_input": of_input["candidate"]}
     return Network(cell, recurrent, inputs, bias)

@@ -11,6 +11,7 @@ from rmt_jacobian.plotting.can2020 import (
 )
 from rmt_jacobian.plotting.covariances import covariance_figure, plot_covariances
 from rmt_jacobian.plotting.eigenvalues import eigenvalue_figure, plot_eigenvalues
+from rmt_jacobian.plotting.inspection import inspection_figure, plot_weight_spectra
 from rmt_jacobian.plotting.lanczos import (
     lanczos_figure,
     plot_lanczos_cdf,
@@ -49,6 +50,7 @@ __all__ = [
     "draw_law",
     "draw_stationary_law",
     "eigenvalue_figure",
+    "inspection_figure",
     "lanczos_figure",
     "log_spectrum_figure",
     "lyapunov_figure",
@@ -70,6 +72,7 @@ __all__ = [
     "plot_second_moment",
     "plot_singular_values",
     "plot_sweep",
+    "plot_weight_spectra",
     "save_figure",
     "spectrum_figure",
     "sweep_figure",
