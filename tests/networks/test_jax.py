@@ -108,6 +108,42 @@ def test_steps_and_jacobians_of_equinox(kind: str, use_bias: bool) -> None:
     exact(rj.jax.network(cell), step)
 
 
+def test_the_tables_of_conventions() -> None:
+    """The tables of docs/networks.md, From Keras, Flax and Equinox."""
+    params = retrained(linen_params("gru"))["params"]
+    network = rj.jax.network(params)
+    for name, gate in {"reset": "r", "update": "z", "candidate": "n"}.items():
+        np.testing.assert_array_equal(network.recurrent[name], params[f"h{gate}"]["kernel"].T)
+    np.testing.assert_array_equal(network.bias["candidate"], params["hn"]["bias"])
+    np.testing.assert_array_equal(network.bias["candidate_input"], params["in"]["bias"])
+    cell = nnx_cell("gru", param_dtype=jnp.float64)
+    nnx.update(cell, retrained(nnx.state(cell, nnx.Param)))
+    network = rj.jax.network(cell)
+    np.testing.assert_array_equal(network.recurrent["update"].T,
+                                  cell.dense_h.kernel[...][:, HIDDEN : 2 * HIDDEN])  # fmt: skip
+    np.testing.assert_array_equal(network.bias["candidate"], 0)
+    cell = retrained(eqx.nn.GRUCell(INPUTS, HIDDEN, key=jax.random.key(0)))
+    network = rj.jax.network(cell)
+    np.testing.assert_array_equal(network.recurrent["update"], cell.weight_hh[HIDDEN : 2 * HIDDEN])
+    np.testing.assert_array_equal(network.bias["candidate"], cell.bias_n)
+    np.testing.assert_array_equal(network.bias["candidate_input"], cell.bias[2 * HIDDEN :])
+    for tree in (
+        retrained(linen_params("lstm")),
+        retrained(eqx.nn.LSTMCell(INPUTS, HIDDEN, key=jax.random.key(0))),
+    ):
+        network = rj.jax.network(tree)
+        W = (
+            tree.weight_hh
+            if isinstance(tree, eqx.Module)
+            else np.concatenate(
+                [np.asarray(tree["params"][f"h{gate}"]["kernel"]).T for gate in "ifgo"]
+            )
+        )
+        for k, name in enumerate(["input", "forget", "candidate", "output"]):
+            part = slice(k * HIDDEN, (k + 1) * HIDDEN)
+            np.testing.assert_array_equal(network.recurrent[name], W[part])
+
+
 def test_layers_and_directions_of_linen() -> None:
     class Model(linen.Module):
         @linen.compact

@@ -90,6 +90,32 @@ def test_steps_and_jacobians_of_cells(kind: str, use_bias: bool) -> None:
     assert jacobian < 1e-12
 
 
+@pytest.mark.parametrize(
+    ("kind", "columns"),
+    [
+        ("tanh", ["candidate"]),
+        ("lstm", ["input", "forget", "candidate", "output"]),
+        ("gru", ["update", "reset", "candidate"]),
+        ("gru reset after", ["update", "reset", "candidate"]),
+    ],
+)
+def test_the_table_of_conventions(kind: str, columns: list[str]) -> None:
+    """The table of docs/networks.md, From Keras, Flax and Equinox."""
+    cell = trained(LAYERS[kind][1](HIDDEN, **LAYERS[kind][2]))
+    network, bias = rj.keras.network(cell), np.asarray(cell.bias).astype(float)
+    for k, name in enumerate(columns):
+        part = slice(k * HIDDEN, (k + 1) * HIDDEN)
+        W = np.asarray(cell.recurrent_kernel)[:, part].T
+        np.testing.assert_array_equal(network.recurrent[name], W)
+        if kind != "gru reset after":
+            np.testing.assert_array_equal(network.bias[name], bias[part])
+        elif name == "candidate":
+            np.testing.assert_array_equal(network.bias["candidate_input"], bias[0, part])
+            np.testing.assert_array_equal(network.bias["candidate"], bias[1, part])
+        else:
+            np.testing.assert_array_equal(network.bias[name], bias[:, part].sum(0))
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_outputs_of_layers_and_of_both_directions(kind: str) -> None:
     make, _, options = LAYERS[kind]
