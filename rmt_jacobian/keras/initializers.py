@@ -76,6 +76,7 @@ def initializers(
     check_scheme(scheme, weights, input_variance, steps)
     if cell.name not in _CELLS:
         raise ParameterError(f"Keras has no {cell.name}: use {', '.join(_CELLS)}")
+    cell = cell_named(cell.name)
     if seed is not None:
         check_seed(seed, whole=True)
     made = _initializer_class()
