@@ -8,6 +8,8 @@ from . import (
     errors as errors,
     freeprob as freeprob,
     initialization as initialization,
+    jax as jax,
+    keras as keras,
     laws as laws,
     lyapunov as lyapunov,
     mean_field as mean_field,

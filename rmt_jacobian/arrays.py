@@ -35,7 +35,7 @@ __all__ = [
     "to_numpy",
 ]
 
-Device = Literal["cpu", "gpu"]
+Device = Literal["cpu", "gpu", "torch"]
 Precision = Literal["float64", "float32"]
 Seed = int | np.random.SeedSequence | np.random.Generator
 
@@ -63,13 +63,16 @@ def array_namespace(*arrays: Any) -> Any:
 def namespace(device: Device | ModuleType = "cpu") -> Any:
     """Return the array namespace of a device: NumPy for ``"cpu"``, CuPy for ``"gpu"``.
 
+    ``"torch"`` is PyTorch, on the device that it makes its arrays on: the host, unless another was
+    chosen by ``torch.set_default_device`` or ``with torch.device("cuda"):``.
+
     A namespace that is given as such is returned as it is: any that follows the array API standard
     will do.
 
     Raises
     ------
     ParameterError
-        If the device is unknown, or a GPU is asked for where CuPy or the card is missing.
+        If the device is unknown, or what it needs is missing: CuPy, a card, PyTorch.
 
     Examples
     --------
@@ -84,7 +87,25 @@ def namespace(device: Device | ModuleType = "cpu") -> Any:
         return xp
     if device == "gpu":
         return _cupy_namespace()
-    raise ParameterError(f"unknown device {device!r}: use 'cpu' or 'gpu'")
+    if device == "torch":
+        return _torch_namespace()
+    if isinstance(device, str) and device.startswith("torch:"):
+        raise ParameterError(
+            f"{device!r} is chosen in PyTorch: give device='torch' inside "
+            f"with torch.device({device[6:]!r})"
+        )
+    raise ParameterError(f"unknown device {device!r}: use 'cpu', 'gpu' or 'torch'")
+
+
+def _torch_namespace() -> Any:
+    try:
+        import array_api_compat.torch as xp
+    except ImportError as error:
+        raise ParameterError(
+            "device 'torch' needs PyTorch: pip install 'rmt-jacobian[frameworks]', or use device "
+            "'cpu'"
+        ) from error
+    return xp
 
 
 def _cupy_namespace() -> Any:
@@ -134,6 +155,8 @@ def to_numpy(array: Any) -> np.ndarray:
         return array
     if hasattr(array, "get"):  # CuPy refuses the implicit copy that np.asarray would make
         return array.get()
+    if hasattr(array, "detach"):  # PyTorch refuses it for what is on a card
+        return array.detach().cpu().numpy()
     return np.asarray(array)
 
 

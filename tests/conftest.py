@@ -54,14 +54,19 @@ def _cupy_or_skip() -> Any:
 
 
 @pytest.fixture(
-    params=["numpy", "array_api_strict", pytest.param("cupy", marks=pytest.mark.gpu)],
+    params=["numpy", "array_api_strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)],
 )
 def xp(request: pytest.FixtureRequest) -> Any:
-    """Return an array namespace: NumPy, the strict reference, and CuPy where there is a GPU."""
+    """Return an array namespace: NumPy, the strict reference, PyTorch, CuPy with a GPU."""
     if request.param == "numpy":
         return array_api_compat.numpy
     if request.param == "array_api_strict":
         return array_api_strict
+    if request.param == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+        import array_api_compat.torch as found
+
+        return found
     return _cupy_or_skip()
 
 

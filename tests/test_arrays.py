@@ -15,6 +15,7 @@ from rmt_jacobian.arrays import (
     array_namespace,
     generator,
     namespace,
+    on_device,
     run_metadata,
     spawn,
     to_numpy,
@@ -52,7 +53,7 @@ def test_a_namespace_stands_for_itself(xp: Any) -> None:
 
 
 def test_unknown_device() -> None:
-    with pytest.raises(ParameterError, match="'cpu' or 'gpu'"):
+    with pytest.raises(ParameterError, match="'cpu', 'gpu' or 'torch'"):
         namespace("tpu")  # pyright: ignore[reportArgumentType]
 
 
@@ -197,3 +198,13 @@ def test_metadata_of_a_missing_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(ParameterError, match="pip install"):
         run_metadata(0, device="gpu")
+
+
+def test_pytorch_by_name() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    xp = namespace("torch")
+    moved = on_device(np.arange(3.0), "torch")
+    assert array_namespace(moved) is xp
+    assert type(to_numpy(moved)) is np.ndarray
+    with pytest.raises(ParameterError, match=r"with torch.device\('cuda'\)"):
+        namespace("torch:cuda")  # pyright: ignore[reportArgumentType]

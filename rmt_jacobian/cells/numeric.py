@@ -14,10 +14,19 @@ from rmt_jacobian.cells.activations import array_erf, in_pieces, stable_sigmoid
 from rmt_jacobian.cells.specification import Cell, Table
 from rmt_jacobian.errors import SpecificationError
 
-__all__ = ["CompiledCell", "StepDerivatives", "array_function", "compile_cell"]
+__all__ = [
+    "COMPOSED",
+    "ELEMENTARY",
+    "CompiledCell",
+    "StepDerivatives",
+    "array_function",
+    "compile_cell",
+    "of_numbers_too",
+    "written_out",
+]
 
 # Names that the generated code may use, and where each comes from in an array namespace.
-_ELEMENTARY = ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "abs", "sign")
+ELEMENTARY = ("tanh", "exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "abs", "sign")
 _RENAMED = ("Abs",)  # sympy prints it as abs
 # Functions that are made of what every namespace has.
 _COMPOSED: dict[str, Callable[..., Any]] = {
@@ -32,6 +41,7 @@ _COMPOSED: dict[str, Callable[..., Any]] = {
         x > 0, 0 * x + inside, 0 * x + outside
     ),
 }
+COMPOSED = tuple(_COMPOSED)
 # What may stand for them in an expression.
 _REWRITTEN = (sp.Max, sp.Min, sp.Heaviside, sp.Piecewise, sp.sign)
 
@@ -55,26 +65,55 @@ def array_function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Cal
     >>> array_function((x,), sp.tanh(x) ** 2)(np.zeros(2))
     array([0., 0.])
     """
-    expression = sp.sympify(expression, strict=True)
-    if expression.has(*_REWRITTEN):
-        expression = in_pieces(expression)
-    used = {function.func.__name__ for function in expression.atoms(sp.Function)}
-    if unknown := sorted(used - {*_COMPOSED, *_ELEMENTARY, *_RENAMED}):
-        known = ", ".join((*_COMPOSED, *_ELEMENTARY))
-        raise SpecificationError(f"no array function for {', '.join(unknown)}: use {known}")
+    expression = _writable(expression)
     compiled: dict[Any, Callable[..., Any]] = {}
 
     def evaluate(*arrays: Any) -> Any:
         xp = array_namespace(*arrays)
         if xp not in compiled:
             names: dict[str, Any] = {
-                name: _elementary(xp, name) for name in _ELEMENTARY if hasattr(xp, name)
+                name: of_numbers_too(name, getattr(xp, name))
+                for name in ELEMENTARY
+                if hasattr(xp, name)
             }
             names.update(_COMPOSED)
-            compiled[xp] = sp.lambdify(arguments, expression, modules=[names], cse=_shared)
+            compiled[xp] = written_out(arguments, expression, names)
         return compiled[xp](*arrays)
 
     return evaluate
+
+
+def written_out(
+    arguments: tuple[sp.Symbol, ...], expression: sp.Expr, names: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """Turn an expression into straight-line code that calls the functions of that name.
+
+    Parameters
+    ----------
+    arguments, expression
+        As in :func:`array_function`.
+    names
+        The functions of :data:`ELEMENTARY` and :data:`COMPOSED` by name.
+
+    Examples
+    --------
+    >>> x = sp.Symbol("x")
+    >>> written_out((x,), sp.tanh(x) + 1, {"tanh": lambda x: 2 * x})(3)
+    7
+    """
+    return sp.lambdify(arguments, _writable(expression), modules=[dict(names)], cse=_shared)
+
+
+def _writable(expression: sp.Expr) -> sp.Expr:
+    """Return an expression in functions that arrays have."""
+    expression = sp.sympify(expression, strict=True)
+    if expression.has(*_REWRITTEN):
+        expression = in_pieces(expression)
+    used = {function.func.__name__ for function in expression.atoms(sp.Function)}
+    if unknown := sorted(used - {*COMPOSED, *ELEMENTARY, *_RENAMED}):
+        known = ", ".join((*COMPOSED, *ELEMENTARY))
+        raise SpecificationError(f"no array function for {', '.join(unknown)}: use {known}")
+    return expression
 
 
 def _shared(expression: sp.Expr) -> tuple[list[tuple[sp.Symbol, sp.Expr]], sp.Expr]:
@@ -88,12 +127,18 @@ def _shared(expression: sp.Expr) -> tuple[list[tuple[sp.Symbol, sp.Expr]], sp.Ex
     return replacements, reduced
 
 
-def _elementary(xp: Any, name: str) -> Callable[..., Any]:
+def of_numbers_too(name: str, of_arrays: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of arrays that maps Python numbers to Python numbers.
 
     The standard has no functions of numbers, and an array of one would decide on the precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> of_numbers_too("tanh", np.tanh)(0)
+    0.0
     """
-    of_arrays, of_numbers = getattr(xp, name), getattr(math, name, abs)
+    of_numbers = getattr(math, name, abs)
 
     def function(x: Any) -> Any:
         return of_numbers(x) if type(x) in (int, float) else of_arrays(x)

@@ -178,7 +178,9 @@ class _Walk:
                 here.exponent + sign * step, here.unknowns + sign * step * speed
             )
             fallen = left(here) - left(there.value) if there.converged else math.nan
-            if not 0 <= fallen <= max(2 * _STEP, 0.7 * left(here)):
+            # Beyond the end of the spectrum a solution goes on, with a share below 0.
+            beyond = there.converged and left(there.value) <= 0
+            if beyond or not 0 <= fallen <= max(2 * _STEP, 0.7 * left(here)):
                 step /= 2
                 if step < _LEAST_STEP:
                     return self._ended(found, left(here))

@@ -259,7 +259,7 @@ def _shared_solution(pencil: Pencil, z: np.ndarray, tolerance: float) -> PencilS
                for name in ("residual", "converged", "sweeps")]  # fmt: skip
     asarray = pencil.xp.asarray
     return PencilSolution(
-        asarray(z),
+        asarray(z, copy=True),  # it may be read-only
         asarray(np.array([each.g for each in found])),
         tuple(map(asarray, sigma)),
         tuple(map(asarray, u)),
@@ -282,4 +282,5 @@ def _solution(search: Search) -> PencilSolution:
         search.solved,
         search.evaluations,
     )
-    return PencilSolution(*(pencil.xp.asarray(array) for array in arrays))
+    copies = (pencil.xp.asarray(array, copy=True) for array in arrays)  # some are read-only
+    return PencilSolution(*copies)

@@ -113,7 +113,7 @@ class DysonEquation:
         found = np.zeros((len(points), self.pencil.blocks), dtype=complex)
         for rows, matrix, sites in self.site_matrices(self.z[points], sigma, points):
             G = _inverse(matrix)
-            weights = self.pencil.site_weights[sites]
+            weights = self._complex(self.pencil.site_weights[sites])
             for b in range(self.pencil.blocks):
                 found[rows, b] += to_numpy(G[..., b, b] @ weights)
         return found
@@ -144,8 +144,12 @@ class DysonEquation:
         """Return the self-energies of some points and sites as diagonal matrices."""
         xp, n = self.pencil.xp, self.pencil.blocks
         of_blocks = sigma[:, :, None] * np.eye(n)[list(self.pencil.slots)]
-        at_sites = self._factors(sites) @ xp.asarray(of_blocks)
+        at_sites = self._complex(self._factors(sites)) @ xp.asarray(of_blocks)
         return at_sites[..., None] * xp.eye(n, dtype=xp.float64)
+
+    def _complex(self, real: Any) -> Any:
+        """Return what some libraries multiply with complex matrices, as they do not mix types."""
+        return self.pencil.xp.astype(real, self.pencil.xp.complex128)
 
     def _factors(self, sites: slice) -> Any:
         """Return c of every slot at some sites, shape (sites, slots)."""
@@ -166,6 +170,7 @@ class DysonEquation:
         for rows, matrix, sites in self.site_matrices(z, sigma, points):
             G, factors = _inverse(matrix), self._factors(sites)
             weights = self.pencil.site_weights[sites][:, None] * factors
+            weights = self._complex(weights)
             for a, at in enumerate(blocks):
                 g[rows, a] += to_numpy(G[..., at, at] @ weights[:, a])
                 for b, to in enumerate(blocks[: a + 1]):

@@ -152,6 +152,7 @@ def _block_average(
 ) -> Series:
     """Return the average of a diagonal block of G, a series in w."""
     weights = pencil.site_weights if factor is None else pencil.site_weights * factor
+    weights = pencil.xp.astype(weights, pencil.xp.complex128)  # some libraries do not mix types
     terms = [complex(term[:, block, block] @ weights) for term in inverse]
     # G is the inverse times E: w times it where the block has a slope.
     return np.array([0, *terms[:-1]] if slope[block] > 0 else terms)

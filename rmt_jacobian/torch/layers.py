@@ -10,12 +10,14 @@ from rmt_jacobian.calls import named_arguments
 from rmt_jacobian.cells import Cell, gru_reset_after, lstm, vanilla, vanilla_cell
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
-from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order, stacked_network
+from rmt_jacobian.networks.drawn import StackedArrays, fitting_biases
+from rmt_jacobian.networks.libraries import library
+from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order
 
-__all__ = ["Layer", "framework", "layers_of", "network"]
+__all__ = ["Layer", "framework", "is_ours", "layers_of", "network"]
 
 _RELU = vanilla_cell("relu", name="vanilla:relu")
-_KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell or nn.LSTMCell"
+_KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell or rj.torch.Recurrent"
 
 
 @named_arguments
@@ -25,8 +27,8 @@ def network(module: Any, *, layer: int = 0, direction: int = 0) -> Network:
     Parameters
     ----------
     module
-        An ``nn.RNN`` with tanh or relu, ``nn.GRU`` or ``nn.LSTM``, or the cell of one, trained or
-        not, on any device.
+        An ``nn.RNN`` with tanh or relu, ``nn.GRU`` or ``nn.LSTM``, the cell of one, or a
+        :class:`Recurrent`; trained or not, compiled or not, on any device.
     layer
         Which layer; those above the first read the outputs of the one below.
     direction
@@ -56,7 +58,12 @@ def network(module: Any, *, layer: int = 0, direction: int = 0) -> Network:
     >>> found.run(np.zeros((10, 5))).log_singular_values().shape
     (8,)
     """
+    module = getattr(module, "_orig_mod", module)  # of one that is compiled
     wanted = (layer, direction)
+    if is_ours(module):
+        if wanted != (0, 0):
+            raise ParameterError("a Recurrent is one layer with one direction: leave both out")
+        return module.network()
     for each in layers_of(module):
         if (each.layer, each.direction) == wanted:
             return each.network()
@@ -96,11 +103,6 @@ class Layer:
         """The preactivations in the order in which PyTorch stacks their rows."""
         return gate_order(self.cell, PYTORCH_ORDER)
 
-    @property
-    def arrays(self) -> tuple[str, ...]:
-        """The names of its arrays."""
-        return ("weight_hh", "weight_ih", *(("bias_hh", "bias_ih") if self.module.bias else ()))
-
     def tensor(self, name: str) -> Any:
         """Return one of its arrays, ``weight_hh``, ``weight_ih``, ``bias_hh`` or ``bias_ih``."""
         return getattr(self.module, f"{name}{self.suffix}")
@@ -112,11 +114,29 @@ class Layer:
             raise ParameterError("the module has no numbers yet: it is on the meta device")
         return np.asarray(tensor.detach().to("cpu", framework().float64).numpy())
 
+    def arrays(self) -> StackedArrays:
+        """Return all of them, in double precision."""
+        W, V = self.array("weight_hh"), self.array("weight_ih")
+        if self.module.bias:
+            return StackedArrays(W, V, self.array("bias_hh"), self.array("bias_ih"))
+        return StackedArrays(W, V, np.zeros(len(W)), np.zeros(len(W)))
+
+    def put(self, arrays: StackedArrays) -> "Layer":
+        """Write arrays into the module, in its own precision."""
+        torch, has = framework(), [bool(self.module.bias)] * len(self.names)
+        remedy = "the module has none: bias=True"
+        arrays = fitting_biases(self.cell, self.names, arrays, has, has, remedy)
+        named = {"weight_hh": arrays.W, "weight_ih": arrays.V}
+        if self.module.bias:
+            named |= {"bias_hh": arrays.inner, "bias_ih": arrays.outer}
+        with torch.no_grad():
+            for name, array in named.items():
+                self.tensor(name).copy_(torch.from_numpy(array))
+        return self
+
     def network(self) -> Network:
         """Return the layer as a network."""
-        W, V = self.array("weight_hh"), self.array("weight_ih")
-        biases = (self.array("bias_hh"), self.array("bias_ih")) if self.module.bias else ()
-        return stacked_network(self.cell, self.names, W, V, *biases)
+        return self.arrays().network(self.cell, self.names)
 
 
 def layers_of(module: Any) -> list[Layer]:
@@ -145,6 +165,14 @@ def layers_of(module: Any) -> list[Layer]:
     ]
 
 
+def is_ours(module: Any) -> bool:
+    """Return whether a module is a :class:`Recurrent`."""
+    framework()
+    from rmt_jacobian.torch.recurrent import Recurrent
+
+    return isinstance(module, Recurrent)
+
+
 def _cell(module: Any, nn: Any) -> Cell:
     if isinstance(module, nn.GRU | nn.GRUCell):
         return gru_reset_after
@@ -155,10 +183,4 @@ def _cell(module: Any, nn: Any) -> Cell:
 
 def framework() -> ModuleType:
     """Return PyTorch, or say how to get it."""
-    try:
-        import torch
-    except ImportError:
-        raise ParameterError(
-            'PyTorch is not installed: pip install "rmt-jacobian[frameworks]"'
-        ) from None
-    return torch
+    return library("torch", "PyTorch", extra="frameworks")

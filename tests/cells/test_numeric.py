@@ -86,7 +86,8 @@ def test_vanishing_derivatives_are_left_out() -> None:
 def test_array_function_of_elementary_functions(xp: Any) -> None:
     x, y = sp.symbols("x y", real=True)
     expression = sp.tanh(x) + sp.exp(y) * sp.cos(x) - sp.sqrt(y) / sp.cosh(x) + sp.Abs(x) ** 3
-    found = array_function((x, y), expression)(xp.asarray([-0.3, 1.2]), xp.asarray([0.5, 2.0]))
+    values = [xp.asarray(each, dtype=xp.float64) for each in ([-0.3, 1.2], [0.5, 2.0])]
+    found = array_function((x, y), expression)(*values)
     a, b = np.array([-0.3, 1.2]), np.array([0.5, 2.0])
     expected = np.tanh(a) + np.exp(b) * np.cos(a) - np.sqrt(b) / np.cosh(a) + abs(a) ** 3
     assert to_numpy(found) == pytest.approx(expected, rel=1e-14)

@@ -2,15 +2,17 @@
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from rmt_jacobian.cells import Parameters, vanilla
 from rmt_jacobian.eigenvalues import eigenvalue_law
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.lyapunov import lyapunov_law
-from rmt_jacobian.lyapunov.shared import ring_of
+from rmt_jacobian.lyapunov.shared import _Walk, ring_of
 from rmt_jacobian.mean_field import stationary
 from rmt_jacobian.mean_field.tied.circle import lagged
 from rmt_jacobian.mean_field.tied.periodic import periodic_paths, wrapped
@@ -127,3 +129,21 @@ def test_a_cell_without_memory_needs_one_lap():
                      dynamics="tied")  # fmt: skip
     path = periodic_paths(law.steady, 8, count=64)
     np.testing.assert_allclose(path[-1].next_states[0], path[0].states[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_walk_stops_before_shares_beyond_the_end(sign):
+    """A solution goes on beyond an end of the spectrum, with a share that is none."""
+
+    def state(exponent, unknowns=None):
+        value = SimpleNamespace(
+            exponent=exponent, above=0.5 - 1.5 * exponent, unknowns=np.array([exponent])
+        )
+        return SimpleNamespace(converged=True, value=value, remedy="")
+
+    walk = _Walk(SimpleNamespace(state=state), tqdm(disable=True))
+    found = (walk.to_the_top if sign > 0 else walk.to_the_bottom)(state(0.0).value)
+    shares = [each.above for each in found]
+    assert all(0 < share < 1 for share in shares)
+    left = shares[-1] if sign > 0 else 1 - shares[-1]
+    assert left < 0.004

@@ -115,7 +115,7 @@ def test_a_missing_gpu_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None
     ):
         with pytest.raises(ParameterError, match=r"pip install 'rmt-jacobian\[gpu\]'"):
             call()
-    with pytest.raises(ParameterError, match="'cpu' or 'gpu'"):
+    with pytest.raises(ParameterError, match="'cpu', 'gpu' or 'torch'"):
         law_of(minimalrnn, "gaussian", "tpu")
 
 

@@ -199,7 +199,7 @@ class _Sweep:
     def __init__(self, size: int, rng: np.random.Generator, xp: Any) -> None:
         self.size = size
         self.basis = xp.linalg.qr(xp.asarray(rng.standard_normal((size, size)))).Q
-        self.rows = GradedRows.of(xp.eye(size))
+        self.rows = GradedRows.of(xp.eye(size, dtype=xp.float64))
         self.squared_losses = np.zeros(size)
         self.decompositions = 0
 

@@ -230,7 +230,7 @@ def draw_fast_gaussian(width: int, scale: float, rng: ArrayGenerator) -> FastGau
     """
     xp = rng.xp
     left, right = (_signed_permutation(width, rng) for _ in range(2))
-    values = xp.asarray(quarter_circle_values(width), dtype=rng.dtype)
+    values = xp.asarray(quarter_circle_values(width), dtype=rng.dtype, copy=True)  # kept read-only
     weights = xp.take(values, rng.permutation(width)) * xp.astype(rng.signs(width), rng.dtype)
     middle = SignedPermutation(rng.permutation(width), weights)
     return FastGaussianMatrix(left, middle, right, scale)
