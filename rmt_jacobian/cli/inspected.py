@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "Theory", "fit_lines", "layer_content"]
 
 _THEORY_STEPS = 10
+_SITES = 256  # of the law: fluctuations of one network of a few hundred units are larger
 _KEPT = math.log(10)  # by less than this factor a gradient keeps its size
 
 _COLUMNS = ("weight_std", "input_std", "bias_mean", "bias_std", "largest", "edge", "beyond")
@@ -241,6 +242,8 @@ def _beside(
 
     steps = min(steps, path.steps)
     logs = path.log_singular_values(steps)
-    law = singular_value_law(state, weights=fit.weights, steps=steps, seed=seed, progress=True)
+    law = singular_value_law(
+        state, weights=fit.weights, steps=steps, sites=_SITES, seed=seed, progress=True
+    )
     found = compare(np.exp(logs), law, label=f"T = {steps}", states=len(fit.cell.states))
     return BesideTheory(fit, logs, steps, law, found)
