@@ -228,12 +228,12 @@ def _places(names: Sequence[str]) -> list[_Place]:
     return sorted(found.values(), key=_rank)
 
 
-def _rank(place: _Place) -> list[tuple[int, str]]:
+def _rank(place: _Place) -> tuple[bool, list[tuple[int, str]]]:
     """Return what layers are sorted by; numbers in the names of PyTorch count as numbers."""
     if place.library == "Keras":
-        return []
+        return True, []
     parts = re.split(r"(\d+)", place.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return False, [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _pytorch_place(name: str, known: set[str]) -> _Place | None:
