@@ -4,20 +4,18 @@ Array code elsewhere takes its namespace from its arguments (array API standard)
 same lines run on NumPy, CuPy and array-api-strict.
 """
 
-import platform
-from importlib import metadata
 from types import ModuleType
 from typing import Any, Literal, get_args
 
 import array_api_compat
 import array_api_compat.numpy
 import numpy as np
-from threadpoolctl import threadpool_info
 
 from rmt_jacobian.counts import check_seed
 from rmt_jacobian.errors import ParameterError
 
 __all__ = [
+    "GPU_GENERATOR",
     "ArrayGenerator",
     "Device",
     "Precision",
@@ -27,9 +25,9 @@ __all__ = [
     "array_namespace",
     "checked_precision",
     "generator",
+    "is_cupy",
     "namespace",
     "on_device",
-    "run_metadata",
     "spawn",
     "taken",
     "to_numpy",
@@ -40,7 +38,9 @@ Precision = Literal["float64", "float32"]
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 _AT_ONCE = 1 << 22  # numbers that are drawn in double precision before they are rounded
-_GPU_GENERATOR = "Philox4x3210"  # one of CuPy's: Philox 4x32 with 10 rounds
+GPU_GENERATOR = "Philox4x3210"
+"""The generator of CuPy that is drawn from on a card: Philox 4x32 with 10 rounds."""
+
 _STREAMS = 1 << 16  # of a generator on a GPU: its numbers depend on it, so it is fixed
 
 
@@ -308,10 +308,17 @@ def array_generator(
         raise ParameterError(f"rng must be one such as numpy.random.default_rng(0), not {rng!r}")
     xp = namespace(device)
     number = getattr(xp, checked_precision(dtype))
-    return ArrayGenerator(_cupy_generator(rng) if _is_cupy(xp) else rng, xp, number)
+    return ArrayGenerator(_cupy_generator(rng) if is_cupy(xp) else rng, xp, number)
 
 
-def _is_cupy(xp: Any) -> bool:
+def is_cupy(xp: Any) -> bool:
+    """Return whether a namespace is that of CuPy.
+
+    Examples
+    --------
+    >>> is_cupy(namespace("cpu"))
+    False
+    """
     return "cupy" in xp.__name__
 
 
@@ -320,88 +327,5 @@ def _cupy_generator(rng: np.random.Generator) -> Any:
     import cupy  # pyright: ignore[reportMissingImports]
 
     seed = np.random.SeedSequence([int(word) for word in rng.integers(0, 1 << 32, size=4)])
-    source = getattr(cupy.random, _GPU_GENERATOR)
+    source = getattr(cupy.random, GPU_GENERATOR)
     return cupy.random.Generator(source(seed, size=_STREAMS))
-
-
-def run_metadata(
-    seed: Seed, *, device: Device | ModuleType = "cpu", dtype: Precision = "float64"
-) -> dict[str, Any]:
-    """Return what is needed to draw the same networks again, as plain data.
-
-    The k-th sample is drawn from the k-th generator that :func:`spawn` derives from the seed.  The
-    same bits also need the same versions and, as linear algebra adds up in another order elsewhere,
-    the same processor architecture.
-
-    Returns
-    -------
-    dict
-        ``seed`` (entropy, spawn key and how many children were taken before), ``bit_generator``,
-        ``device``, ``hardware``, ``dtype``, ``versions`` and ``linear_algebra``.
-
-    Raises
-    ------
-    ParameterError
-        If the device or the type is unknown, or there is no GPU.
-
-    Examples
-    --------
-    >>> found = run_metadata(7, dtype="float32")
-    >>> found["seed"]["entropy"], found["bit_generator"], found["device"], found["dtype"]
-    (7, 'PCG64', 'cpu', 'float32')
-    """
-    xp, source = namespace(device), generator(seed).bit_generator
-    sequence: Any = source.seed_seq
-    on_gpu = _is_cupy(xp)
-    return {
-        "seed": {
-            "entropy": _listed(sequence.entropy),
-            "spawn_key": _listed(sequence.spawn_key),
-            "children_before": 0 if isinstance(seed, np.random.SeedSequence)
-            else sequence.n_children_spawned,
-        },
-        "bit_generator": type(source).__name__ + (f", then {_GPU_GENERATOR}" if on_gpu else ""),
-        "device": "gpu" if on_gpu else device if isinstance(device, str) else device.__name__,
-        "hardware": _card() if on_gpu else platform.processor() or platform.machine(),
-        "dtype": checked_precision(dtype),
-        "versions": _versions(on_gpu),
-        "linear_algebra": _linear_algebra(),
-    }  # fmt: skip
-
-
-def _listed(entropy: Any) -> Any:
-    """Return integers of any kind as plain ones."""
-    return int(entropy) if np.ndim(entropy) == 0 else [int(word) for word in entropy]
-
-
-def _card() -> str:
-    import cupy  # pyright: ignore[reportMissingImports]
-
-    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def _versions(on_gpu: bool) -> dict[str, str]:
-    names = ("rmt-jacobian", "numpy", "scipy", "array-api-compat")
-    found = {name: _version(name) for name in names}
-    found["python"] = platform.python_version()
-    if on_gpu:
-        import cupy  # pyright: ignore[reportMissingImports]
-
-        found["cupy"] = cupy.__version__
-        found["cuda"] = str(cupy.cuda.runtime.runtimeGetVersion())
-    return found
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:  # run from a folder of sources
-        return "not installed"
-
-
-def _linear_algebra() -> list[dict[str, str]]:
-    keys = ("internal_api", "version", "architecture")
-    libraries = (each for each in threadpool_info() if each.get("user_api") == "blas")
-    found = [{key: str(each.get(key)) for key in keys} for each in libraries]
-    return [each for k, each in enumerate(found) if each not in found[:k]]

@@ -9,6 +9,7 @@ __all__ = [
     "ConvergenceError",
     "HypothesisError",
     "InfeasibleError",
+    "NotFiniteError",
     "ParameterError",
     "RmtJacobianError",
     "RoundingWarning",
@@ -39,6 +40,10 @@ class InfeasibleError(ParameterError):
 
 class HypothesisError(RmtJacobianError, ValueError):
     """A theory was asked about a case outside its hypotheses (untied, bi-invariant, free, ...)."""
+
+
+class NotFiniteError(ParameterError):
+    """A network has numbers that are not finite: it is broken."""
 
 
 class UndefinedTransformError(RmtJacobianError, ValueError):

@@ -16,11 +16,11 @@ from rmt_jacobian.arrays import (
     generator,
     namespace,
     on_device,
-    run_metadata,
     spawn,
     to_numpy,
 )
 from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.provenance import run_metadata
 
 
 def test_namespace_of_an_array(xp: Any) -> None:

@@ -318,6 +318,18 @@ class Cell:
         return tuple(i for i, state in enumerate(self.states) if state in read)
 
     @cached_property
+    def reads_input_itself(self) -> bool:
+        """Whether an update reads x, and not only through a preactivation.
+
+        Examples
+        --------
+        >>> from rmt_jacobian.cells import minimalrnn, vanilla
+        >>> minimalrnn.reads_input_itself, vanilla.reads_input_itself
+        (True, False)
+        """
+        return any(self.input in update.free_symbols for update in self.updates)
+
+    @cached_property
     def state_derivatives(self) -> Table:
         """df/ds, shape (states, states): the part of the Jacobian that passes no W."""
         return _jacobian(self.updates, self.states)

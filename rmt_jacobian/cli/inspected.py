@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rmt_jacobian.errors import ConvergenceError, HypothesisError, ParameterError
 
 if TYPE_CHECKING:
-    from rmt_jacobian.mean_field import TiedLaw
     from rmt_jacobian.networks import (
         BesideTheory,
         FittedNetwork,
@@ -102,7 +101,7 @@ class Measured:
         """Measure the last steps; directions turn in those before."""
         before = path.steps - steps
         (exponent,) = path.lyapunov_exponents(1, transient=before or None)
-        logs = path.log_singular_values_with_errors(steps)
+        logs = path.log_singular_values_with_errors(steps, progress=True)
         return cls(logs, steps, path.growth_rate(steps), float(exponent))
 
     @property
@@ -204,7 +203,11 @@ class Theory:
             state = stationary(fit.cell, fit.parameters, dynamics="tied", seed=seed, progress=True)
             growth = (state.growth_rate, state.errors["growth_rate"])
             say(f"{'growth of such random networks':>34}  {known_digits(*growth)}")
-            beside = _beside(state, fit, path, _THEORY_STEPS if steps is None else steps, seed)
+            steps = min(_THEORY_STEPS if steps is None else steps, path.steps)
+            if steps:
+                beside = path.against_theory(
+                    steps, state=state, sites=_SITES, seed=seed, progress=True
+                )
         except (ConvergenceError, HypothesisError, ParameterError) as error:
             say(f"Theory of shared weights is refused here: {error}")
             return cls(growth, None, str(error))
@@ -226,24 +229,3 @@ class Theory:
                 "verdict": compared.verdict,
             }
         return found
-
-
-def _beside(
-    state: "TiedLaw", fit: "FittedNetwork", path: "Trajectory", steps: int, seed: int
-) -> "BesideTheory | None":
-    """Return the singular values of the last steps beside their law, None for no steps."""
-    if steps == 0:
-        return None
-    import numpy as np
-
-    from rmt_jacobian.comparison import compare
-    from rmt_jacobian.networks import BesideTheory
-    from rmt_jacobian.singular_values import singular_value_law
-
-    steps = min(steps, path.steps)
-    logs = path.log_singular_values(steps)
-    law = singular_value_law(
-        state, weights=fit.weights, steps=steps, sites=_SITES, seed=seed, progress=True
-    )
-    found = compare(np.exp(logs), law, label=f"T = {steps}", states=len(fit.cell.states))
-    return BesideTheory(fit, logs, steps, law, found)

@@ -76,7 +76,7 @@ class Request:
                 parameters = values.point_of(cell, given["inputs"], given["biases"])
                 cell = cell.at(parameters.constants)
         if "seed" in given:
-            from rmt_jacobian.arrays import run_metadata
+            from rmt_jacobian.provenance import run_metadata
 
             chosen = {name: given[name] for name in ("device", "dtype") if name in given}
             metadata = run_metadata(given["seed"], **chosen)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rmt_jacobian.arrays import run_metadata
 from rmt_jacobian.comparison.formats import aligned, estimate, markdown_table, number, z_score
 from rmt_jacobian.comparison.measured import WidthPair
 from rmt_jacobian.comparison.moment_table import (
@@ -19,6 +18,7 @@ from rmt_jacobian.comparison.rows import Comparison, Row
 from rmt_jacobian.comparison.spectra import SpectrumComparison
 from rmt_jacobian.comparison.verification import Verification
 from rmt_jacobian.mean_field import UntiedState
+from rmt_jacobian.provenance import run_metadata
 
 __all__ = ["to_json", "to_markdown", "to_text"]
 

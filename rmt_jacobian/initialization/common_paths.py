@@ -22,7 +22,6 @@ import scipy.fft
 from rmt_jacobian.cells import Cell, Parameters, StepDerivatives, compile_cell
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.initialization.populations import HUGE, CommonPopulation, Rates
-from rmt_jacobian.mean_field.sites.paths import reads_input
 from rmt_jacobian.mean_field.tied.circle import Lap, drive_spectra, unit_modes
 from rmt_jacobian.mean_field.tied.growth import Paths, tied_mean_squares
 from rmt_jacobian.parallel import map_samples
@@ -103,7 +102,7 @@ class CommonPaths(CommonPopulation):
             Of each population.
         """
         check_tied_steps(steps)
-        processes = len(cell.gates) + int(reads_input(cell))
+        processes = len(cell.gates) + int(cell.reads_input_itself)
         modes = np.concatenate([unit_modes(processes, period, 1, count, rng) for rng in rngs], 2)
         start = np.stack([rng.standard_normal((len(cell.states), count)) for rng in rngs], 1)
         spectra = np.ones((len(cell.gates), period // 2 + 1))

@@ -32,7 +32,7 @@ from rmt_jacobian.initialization.site_recursion import (
     step_of,
 )
 from rmt_jacobian.mean_field.memory.affine import affine_memory
-from rmt_jacobian.mean_field.sites.paths import low_discrepancy_normals, reads_input
+from rmt_jacobian.mean_field.sites.paths import low_discrepancy_normals
 from rmt_jacobian.mean_field.sites.symmetry import distinct_sources
 from rmt_jacobian.parallel import map_samples
 from rmt_jacobian.pencils.blocks.untied import WeightsChoice
@@ -104,7 +104,7 @@ class CommonSites(CommonPopulation):
             Of the scrambling, one for each population.
         """
         lead = settle if lead is None else min(lead, settle)
-        per_step, own = len(cell.gates) + int(reads_input(cell)), len(cell.gates) + 1
+        per_step, own = len(cell.gates) + int(cell.reads_input_itself), len(cell.gates) + 1
         total = settle + max(steps, _WINDOW)
         dimensions = own + per_step * total
         z = np.stack([low_discrepancy_normals(dimensions, count, rng) for rng in rngs], axis=1)

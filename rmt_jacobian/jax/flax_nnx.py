@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.cells import gru_reset_after, lstm, vanilla, vanilla_cell
+from rmt_jacobian.cells import cell_named, gru_reset_after, lstm, vanilla
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.jax.dense import DenseCell
-from rmt_jacobian.networks.libraries import activation_like
+from rmt_jacobian.networks.libraries import checked_activation
 
 __all__ = ["NnxCell", "nnx_cell"]
 
-_RELU = vanilla_cell("relu", name="vanilla:relu")
 _FUSED = (("dense_i",), ("dense_h",))
 _APART = (("ii", "if_", "ig", "io"), ("hi", "hf", "hg", "ho"))
 
@@ -57,7 +56,7 @@ def nnx_cell(given: Any) -> NnxCell | None:
         if given.residual:
             raise ParameterError("a SimpleCell with residual=True adds its state: take one without")
         is_relu = _checked(given, "activation_fn", "tanh", "relu") == "relu"
-        return NnxCell(given, _RELU if is_relu else vanilla, *_FUSED)
+        return NnxCell(given, cell_named("vanilla:relu") if is_relu else vanilla, *_FUSED)
     return None
 
 
@@ -72,12 +71,4 @@ def _check(given: Any) -> None:
 
 
 def _checked(given: Any, which: str, *known: str) -> str:
-    """Return which activation a cell has, and refuse others."""
-    function = getattr(given, which)
-    found = activation_like(lambda places: np.asarray(function(places)), known)
-    if found is None:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise ParameterError(
-            f"{which} of {type(given).__name__} must be {' or '.join(known)}, not {name}"
-        )
-    return found
+    return checked_activation(given, which, *known, call=lambda f, x: np.asarray(f(x)))

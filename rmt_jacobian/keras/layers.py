@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.calls import named_arguments
-from rmt_jacobian.cells import Cell, gru, gru_reset_after, lstm, vanilla, vanilla_cell
+from rmt_jacobian.cells import Cell, cell_named, gru, gru_reset_after, lstm, vanilla
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
 from rmt_jacobian.networks.drawn import StackedArrays, fitting_biases
-from rmt_jacobian.networks.libraries import activation_like, library
+from rmt_jacobian.networks.libraries import checked_activation, library
 from rmt_jacobian.networks.stacked import KERAS_ORDER, gate_order
 
 __all__ = ["KerasLayer", "framework", "layer_of", "network"]
 
-_RELU = vanilla_cell("relu", name="vanilla:relu")
 _KNOWN = "SimpleRNN, GRU or LSTM of Keras, or the cell of one"
 
 
@@ -130,7 +129,8 @@ def layer_of(layer: Any) -> KerasLayer:
 
 def _cell(own: Any, layers: Any) -> Cell:
     if isinstance(own, layers.SimpleRNNCell):
-        return vanilla if _checked(own, "activation", "tanh", "relu") == "tanh" else _RELU
+        is_relu = _checked(own, "activation", "tanh", "relu") == "relu"
+        return cell_named("vanilla:relu") if is_relu else vanilla
     _checked(own, "activation", "tanh")
     _checked(own, "recurrent_activation", "sigmoid")
     if isinstance(own, layers.LSTMCell):
@@ -139,17 +139,10 @@ def _cell(own: Any, layers: Any) -> Cell:
 
 
 def _checked(own: Any, which: str, *known: str) -> str:
-    """Return which activation a cell has, and refuse others."""
-    function, ops = getattr(own, which), framework().ops
-    found = activation_like(
-        lambda places: ops.convert_to_numpy(function(ops.convert_to_tensor(places))), known
+    ops = framework().ops
+    return checked_activation(
+        own, which, *known, call=lambda f, x: ops.convert_to_numpy(f(ops.convert_to_tensor(x)))
     )
-    if found is None:
-        name = getattr(function, "__name__", type(function).__name__)
-        raise ParameterError(
-            f"{which} of {type(own).__name__} must be {' or '.join(known)}, not {name}"
-        )
-    return found
 
 
 def _numbers(variable: Any) -> np.ndarray:

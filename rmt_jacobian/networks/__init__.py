@@ -8,6 +8,7 @@ from rmt_jacobian.networks.files import (
     read_weights,
 )
 from rmt_jacobian.networks.fitted import FittedNetwork, FittedWeights
+from rmt_jacobian.networks.monitor import SpectrumMonitor
 from rmt_jacobian.networks.network import Network
 from rmt_jacobian.networks.trajectory import Trajectory
 
@@ -17,6 +18,7 @@ __all__ = [
     "FittedWeights",
     "Network",
     "RecurrentLayer",
+    "SpectrumMonitor",
     "Trajectory",
     "WeightsFile",
     "networks_in",

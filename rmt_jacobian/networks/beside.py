@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.comparison import SpectrumComparison, compare
-from rmt_jacobian.mean_field import stationary
+from rmt_jacobian.mean_field import StationaryLaw, stationary
 from rmt_jacobian.networks.fitted import FittedNetwork
 from rmt_jacobian.singular_values import SingularValueLaw, singular_value_law
 
@@ -64,7 +64,12 @@ class BesideTheory:
 
 
 def beside_theory(
-    fit: FittedNetwork, log_values: np.ndarray, steps: int, **options: Any
+    fit: FittedNetwork,
+    log_values: np.ndarray,
+    steps: int,
+    *,
+    state: StationaryLaw | None = None,
+    **options: Any,
 ) -> BesideTheory:
     """Compare logarithms of singular values with the law of random networks.
 
@@ -76,10 +81,13 @@ def beside_theory(
         Shape (dN,), of T steps.
     steps
         T.
+    state
+        The steady state of the random networks, where it is known; solved for by default.
     options
         Of :func:`.singular_value_law`.
     """
-    state = stationary(fit.cell, fit.parameters, dynamics="tied")
+    if state is None:
+        state = stationary(fit.cell, fit.parameters, dynamics="tied")
     law = singular_value_law(state, weights=fit.weights, steps=steps, **options)
     found = compare(
         np.exp(log_values), law, label=f"T = {steps}", states=len(fit.cell.states)

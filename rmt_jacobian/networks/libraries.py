@@ -9,7 +9,7 @@ import numpy as np
 
 from rmt_jacobian.errors import ParameterError
 
-__all__ = ["activation_like", "library"]
+__all__ = ["checked_activation", "library"]
 
 _PLACES = np.linspace(-5, 5, 21)
 _SHAPES = {
@@ -53,23 +53,41 @@ def library(module: str, name: str, hint: str = "", *, extra: str = "jax") -> Mo
         ) from None
 
 
-def activation_like(function: Callable[[np.ndarray], Any], known: tuple[str, ...]) -> str | None:
-    """Return which of some activations a function is by its values, None if none of them.
+def checked_activation(
+    owner: Any, which: str, *known: str, call: Callable[[Any, np.ndarray], Any]
+) -> str:
+    """Return which activation a layer has, by its values, and refuse others.
 
     Parameters
     ----------
-    function
-        Of arrays.
+    owner, which
+        The layer, and the name of its function.
     known
         ``"tanh"``, ``"sigmoid"`` or ``"relu"``.
+    call
+        Applies such a function to an array of NumPy.
+
+    Raises
+    ------
+    ParameterError
+        If it is none of those known.
 
     Examples
     --------
-    >>> activation_like(np.tanh, ("tanh", "relu")), activation_like(np.sin, ("tanh", "relu"))
-    ('tanh', None)
+    >>> from types import SimpleNamespace
+    >>> layer = SimpleNamespace(activation=np.tanh, gate=np.sin)
+    >>> checked_activation(layer, "activation", "tanh", "relu", call=lambda f, x: f(x))
+    'tanh'
+    >>> checked_activation(layer, "gate", "sigmoid", call=lambda f, x: f(x))
+    Traceback (most recent call last):
+    rmt_jacobian.errors.ParameterError: gate of SimpleNamespace must be sigmoid, not sin
     """
-    values = np.asarray(function(_PLACES.astype(np.float32)), dtype=float)
+    function = getattr(owner, which)
+    values = np.asarray(call(function, _PLACES.astype(np.float32)), dtype=float)
     for name in known:
         if values.shape == _PLACES.shape and np.allclose(values, _SHAPES[name], atol=1e-5):
             return name
-    return None
+    name = getattr(function, "__name__", type(function).__name__)
+    raise ParameterError(
+        f"{which} of {type(owner).__name__} must be {' or '.join(known)}, not {name}"
+    )

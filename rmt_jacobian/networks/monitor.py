@@ -1,7 +1,6 @@
 """The spectrum of a network while it is trained, as numbers for a log."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.counts import check_counts, is_count
-from rmt_jacobian.errors import ParameterError, RoundingWarning
+from rmt_jacobian.errors import NotFiniteError, ParameterError
 from rmt_jacobian.networks.network import Network
 from rmt_jacobian.networks.trajectory import Trajectory
 from rmt_jacobian.sampling.matrix_free.lanczos import lanczos_recurrences
@@ -39,12 +39,12 @@ class LogSpectrum:
     ----------
     values
         In ascending order, nan where one is not resolved, minus infinity for 0.
-    weights
-        The share of each, of sum 1.
+    complete
+        Whether these are all singular values, and not quantiles.
     """
 
     values: np.ndarray
-    weights: np.ndarray
+    complete: bool = True
 
     @property
     def largest(self) -> float:
@@ -61,10 +61,10 @@ class LogSpectrum:
 
         Examples
         --------
-        >>> LogSpectrum(np.array([0.0, 1.0, 2.0]), np.full(3, 1 / 3)).quantile(0.5)
+        >>> LogSpectrum(np.array([0.0, 1.0, 2.0])).quantile(0.5)
         1.0
         """
-        middle = np.cumsum(self.weights) - self.weights / 2
+        middle = (np.arange(self.values.size) + 0.5) / self.values.size
         above = min(int(np.searchsorted(middle, p)), len(middle) - 1)
         below = max(above - 1, 0)
         low, high = self.values[below], self.values[above]
@@ -75,17 +75,16 @@ class LogSpectrum:
 
     def cdf(self, at: np.ndarray) -> np.ndarray:
         """Return the share up to each; what is not resolved is below."""
-        values = np.nan_to_num(self.values, nan=-np.inf)
-        total = np.concatenate([[0.0], np.cumsum(self.weights)])
-        return total[np.searchsorted(values, at, side="right")]
+        values = np.where(np.isnan(self.values), -np.inf, self.values)
+        return np.searchsorted(values, at, side="right") / values.size
 
     def distance(self, other: "LogSpectrum") -> float:
         """Return the Kolmogorov-Smirnov distance.
 
         Examples
         --------
-        >>> one = LogSpectrum(np.array([0.0, 1.0]), np.full(2, 0.5))
-        >>> one.distance(one), one.distance(LogSpectrum(one.values + 0.5, one.weights))
+        >>> one = LogSpectrum(np.array([0.0, 1.0]))
+        >>> one.distance(one), one.distance(LogSpectrum(one.values + 0.5))
         (0.0, 0.5)
         """
         at = np.concatenate([self.values, other.values])
@@ -114,26 +113,31 @@ def log_spectrum_of(path: Trajectory, steps: int, *, seed: Seed = 0) -> LogSpect
     leave open by more than 0.02 a step either way are nan, as are the lower ones of many steps.
     """
     if path.size <= _DENSE:
-        values = _quick(path, steps)
+        values = path.quick_log_singular_values(steps)[::-1]
         if path.size <= _ACCURATE and np.isnan(values[0]):
             values = path.log_singular_values(steps)[::-1]
-        return LogSpectrum(values, np.full(values.size, 1 / values.size))
+        return LogSpectrum(values)
+    size = path.growth_rate(steps, directions=_VECTORS, seed=seed) ** 0.5
+    if size == 0:
+        return LogSpectrum(np.full(_SHARES, -np.inf), complete=False)
     product = JacobianProduct.of(path.last(steps))
     start = product.random_signs(generator(seed), _VECTORS)
-    measures = [GaussQuadrature(c) for c in lanczos_recurrences(product.gram, start, _LANCZOS)]
-    return _bounded(measures, _KNOWN * steps)
+
+    def gram(v: np.ndarray) -> np.ndarray:
+        """Apply J^T J over the square of the size of J, whose powers may not be numbers."""
+        blocks = np.split(v, product.states)
+        for step in product.steps:
+            blocks = [each / size for each in step.times(blocks)]
+        for step in reversed(product.steps):
+            blocks = [each / size for each in step.adjoint(blocks)]
+        return np.concatenate(blocks)
+
+    measures = [GaussQuadrature(c) for c in lanczos_recurrences(gram, start, _LANCZOS)]
+    found = _bounded(measures, _KNOWN * steps)
+    return LogSpectrum(found + steps * math.log(size), complete=False)
 
 
-def _quick(path: Trajectory, steps: int) -> np.ndarray:
-    """Return logarithms, ascending, of what the product as it stands resolves."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RoundingWarning)
-        s = path.singular_values(steps)[::-1]
-    with np.errstate(divide="ignore"):
-        return np.where(s >= _SEEN * s[-1], np.log(s), np.nan)
-
-
-def _bounded(measures: Sequence[GaussQuadrature], tolerated: float) -> LogSpectrum:
+def _bounded(measures: Sequence[GaussQuadrature], tolerated: float) -> np.ndarray:
     """Return the quantiles that bounds of the distribution function leave no doubt about."""
     top = max(float(each.nodes[-1]) for each in measures)
     log_s = np.linspace(math.log(top * _SEEN), math.log(top), _FINE) / 2
@@ -146,7 +150,7 @@ def _bounded(measures: Sequence[GaussQuadrature], tolerated: float) -> LogSpectr
     known = (first > 0) & (high - low <= 2 * tolerated)
     values = np.where(known, (low + high) / 2, np.nan)
     values[-1] = math.log(top) / 2  # of the largest, Lanczos knows more than bounds say
-    return LogSpectrum(values, np.full(_SHARES, 1 / _SHARES))
+    return values
 
 
 class SpectrumMonitor:
@@ -155,7 +159,7 @@ class SpectrumMonitor:
     Parameters
     ----------
     read
-        Returns the network as it is now; None where its arrays are not finite.
+        Returns the network as it is now, such as ``lambda: rj.keras.network(layer)``.
     steps
         T, over which singular values and gradients are measured.
     quantiles
@@ -176,11 +180,23 @@ class SpectrumMonitor:
     ----------
     records
         What was found, with ``"step"``, the step of training.
+
+    Raises
+    ------
+    ParameterError
+        If an argument is out of its domain, or ``read`` returns no network.
+
+    Examples
+    --------
+    >>> network = Network.sample("gru", width=16, input_size=4, seed=0)
+    >>> monitor = SpectrumMonitor(lambda: network, steps=20)
+    >>> sorted(monitor())[:2]
+    ['distance_from_start', 'growth_rate']
     """
 
     def __init__(
         self,
-        read: Callable[[], Network | None],
+        read: Callable[[], Network],
         steps: int = 50,
         *,
         quantiles: Sequence[float] = (0.05, 0.5, 0.95),
@@ -193,22 +209,22 @@ class SpectrumMonitor:
         check_counts(steps=steps)
         if transient != 0 and not is_count(transient):
             raise ParameterError(f"transient must be a whole number >= 0, not {transient!r}")
-        if not quantiles or not all(0 <= p <= 1 for p in quantiles):
-            raise ParameterError(f"quantiles must lie between 0 and 1, not {quantiles!r}")
-        if not (input_variance >= 0 and math.isfinite(input_variance)):
-            raise ParameterError(f"input_variance must be >= 0, not {input_variance!r}")
-        self._read, self.steps, self.quantiles = read, steps, tuple(quantiles)
+        self.quantiles = _numbers("quantiles", quantiles, 0, 1)
+        (variance,) = _numbers("input_variance", [input_variance], 0, math.inf)
+        self._read, self.steps = read, steps
         self.prefix, self.seed = prefix, seed
-        self._inputs = None if inputs is None else self._checked(inputs)
-        self._std, self._length = math.sqrt(input_variance), transient + steps
+        network = read()  # what does not fit is refused here rather than in the loop
+        self._inputs = None if inputs is None else self._checked(inputs, network.input_size)
+        self._std, self._length = math.sqrt(variance), transient + steps
         self._first: LogSpectrum | None = None
         self.records: list[dict[str, float]] = []
 
-    def _checked(self, inputs: ArrayLike) -> np.ndarray:
+    def _checked(self, inputs: ArrayLike, size: int) -> np.ndarray:
         x = np.asarray(inputs, dtype=float)
-        if x.ndim != 2 or len(x) < self.steps:
+        if x.ndim != 2 or len(x) < self.steps or x.shape[1] != size:
             raise ParameterError(
-                f"inputs must have shape (n, M) with n >= {self.steps}, the steps, not {x.shape}"
+                f"inputs must have shape (n, {size}) with n >= {self.steps}, the steps, not "
+                f"{x.shape}"
             )
         return x
 
@@ -237,8 +253,10 @@ class SpectrumMonitor:
             those of the first call. Numbers that are not resolved, and all of a network whose
             arrays are not finite, are nan.
         """
-        network = self._read()
-        values = [math.nan] * len(self.names) if network is None else self._measured(network)
+        try:
+            values = self._measured(self._read())
+        except NotFiniteError:
+            values = [math.nan] * len(self.names)
         found = dict(zip(self.names, values, strict=True))
         at = len(self.records) if step is None else step
         self.records.append({"step": at, **found})
@@ -249,6 +267,8 @@ class SpectrumMonitor:
         small = threadpool_limits(1) if network.width <= 2 * _ACCURATE else nullcontext()
         with small, np.errstate(all="ignore"):
             path = network.run(self._driven(network))
+            if not np.all(np.isfinite(path.states)):
+                raise NotFiniteError("the states of the network overflow: it explodes")
             spectrum = log_spectrum_of(path, self.steps, seed=self.seed)
             growth = self._growth(path, spectrum)
             exponent = path.lyapunov_exponents(1)[0]
@@ -260,10 +280,10 @@ class SpectrumMonitor:
         return [growth, *quantiles, spectrum.largest, condition, float(exponent), distance]
 
     def _growth(self, path: Trajectory, spectrum: LogSpectrum) -> float:
-        if spectrum.values.size < path.size:
+        if not spectrum.complete:
             return path.growth_rate(self.steps, directions=_DIRECTIONS, seed=self.seed)
-        mean_square = np.mean(np.exp(2 * np.nan_to_num(spectrum.values, nan=-np.inf)))
-        return float(mean_square ** (1 / self.steps))
+        logs = np.where(np.isnan(spectrum.values), -np.inf, spectrum.values)
+        return float(np.exp((logsumexp(2 * logs) - math.log(logs.size)) / self.steps))
 
     def _driven(self, network: Network) -> np.ndarray:
         if self._inputs is not None:
@@ -276,5 +296,17 @@ class SpectrumMonitor:
 
         The growth of squared gradients is on the second axis, where 1 keeps their size.
         """
-        plotting = import_module("rmt_jacobian.plotting.training")
+        plotting = import_module("rmt_jacobian.plotting")
         return plotting.plot_monitor(self, ax)
+
+
+def _numbers(name: str, given: Any, low: float, high: float) -> tuple[float, ...]:
+    """Return numbers of a domain."""
+    try:
+        found = tuple(float(each) for each in given)
+    except (TypeError, ValueError):
+        found = ()
+    if not found or not all(low <= each <= high and math.isfinite(each) for each in found):
+        between = f"between {low:g} and {high:g}" if math.isfinite(high) else f">= {low:g}"
+        raise ParameterError(f"{name} must be finite and {between}, not {given!r}")
+    return found

@@ -20,7 +20,7 @@ from rmt_jacobian.cells import (
     compile_cell,
 )
 from rmt_jacobian.counts import check_counts
-from rmt_jacobian.errors import ParameterError
+from rmt_jacobian.errors import NotFiniteError, ParameterError
 from rmt_jacobian.networks.fitted import FittedNetwork, fitted
 from rmt_jacobian.networks.trajectory import Trajectory
 from rmt_jacobian.sampling.weights.dense import DenseMatrix
@@ -97,10 +97,10 @@ class Network:
                         f"not {array.shape}"
                     )
                 if not np.all(np.isfinite(array)):
-                    raise ParameterError(
+                    raise NotFiniteError(
                         f"{kind}[{name!r}] has entries that are not finite: the network is broken"
                     )
-        if self.input and self.reads_input_itself and M != N:
+        if self.input and self.cell.reads_input_itself and M != N:
             raise ParameterError(
                 f"{self.cell.name} reads the input of its own site, so that there must be as many "
                 f"inputs as sites, {N}, not {M}"
@@ -159,12 +159,7 @@ class Network:
         """M, the number of inputs; 0 without any."""
         if self.input:
             return next(iter(self.input.values())).shape[1]
-        return self.width if self.reads_input_itself else 0
-
-    @property
-    def reads_input_itself(self) -> bool:
-        """Whether an update reads x, which then belongs to a site."""
-        return any(self.cell.input in update.free_symbols for update in self.cell.updates)
+        return self.width if self.cell.reads_input_itself else 0
 
     @cached_property
     def weights(self) -> tuple[DenseMatrix | None, ...]:
@@ -234,7 +229,7 @@ class Network:
         gates = np.empty((T, len(preactivations), batch, N))
         drive = [self._drive(each, x) for each in preactivations]
         history[0] = states
-        own = x if self.reads_input_itself else np.zeros((batch, T, N))
+        own = x if self.cell.reads_input_itself else np.zeros((batch, T, N))
         for t in range(T):
             now: list[Any] = []
             for k, each in enumerate(preactivations):

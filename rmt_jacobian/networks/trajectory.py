@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from tqdm import tqdm
 
 from rmt_jacobian.arrays import Seed, generator
 from rmt_jacobian.cells import Parameters, compile_cell
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Trajectory"]
 
 _NOISE = 1e-14
+_LOG_NOISE = np.log(_NOISE)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,7 +88,7 @@ class Trajectory:
         t = int(t) % self.steps
         network = self.network
         states, gates = tuple(self.states[t]), tuple(self.preactivations[t])
-        x = self.inputs[t] if network.reads_input_itself else np.zeros(network.width)
+        x = self.inputs[t] if network.cell.reads_input_itself else np.zeros(network.width)
         derivatives = compile_cell(network.cell).derivatives(states, gates, x)
         return NetworkStep(states, gates, x, network.weights, derivatives)
 
@@ -116,19 +118,40 @@ class Trajectory:
         steps
             Of the last so many steps; of all by default.
         """
-        d, N = self.states.shape[1:]
-        block = np.eye(self.size)
-        for step in self.last(steps):
-            block = np.concatenate(step.times([block[i * N : (i + 1) * N] for i in range(d)]))
-        values = np.linalg.svd(block, compute_uv=False)
-        if lost := int(np.sum(values < _NOISE * values[0])):
+        logs = self.quick_log_singular_values(steps, noise=True)
+        if lost := int(np.sum(logs < logs[0] + _LOG_NOISE)):
             warnings.warn(
-                f"{lost} of {len(values)} singular values are below {_NOISE:g} of the largest and "
+                f"{lost} of {len(logs)} singular values are below {_NOISE:g} of the largest and "
                 "rounding noise: log_singular_values resolves them",
                 RoundingWarning,
                 stacklevel=2,
             )
-        return values
+        return np.exp(logs)
+
+    def quick_log_singular_values(
+        self, steps: int | None = None, *, noise: bool = False
+    ) -> np.ndarray:
+        """Return the logarithms of :meth:`singular_values`, however small or large all of them are.
+
+        Parameters
+        ----------
+        steps
+            Of the last so many steps; of all by default.
+        noise
+            Whether those below 1e-14 of the largest are returned too; else they are nan.
+        """
+        d, N = self.states.shape[1:]
+        block, scale = np.eye(self.size), 0.0
+        for step in self.last(steps):
+            block = np.concatenate(step.times([block[i * N : (i + 1) * N] for i in range(d)]))
+            length = float(np.max(np.abs(block)))
+            if length == 0:
+                return np.full(self.size, -np.inf)
+            block, scale = block / length, scale + np.log(length)
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.linalg.svd(block, compute_uv=False))
+        lost = logs < logs[0] + _LOG_NOISE
+        return scale + (logs if noise else np.where(lost, np.nan, logs))
 
     def log_singular_values(self, steps: int | None = None) -> np.ndarray:
         """Return the logarithms of the singular values of dh_T / dh_0, descending.
@@ -149,10 +172,24 @@ class Trajectory:
         return self.log_singular_values_with_errors(steps).values
 
     def log_singular_values_with_errors(
-        self, steps: int | None = None, *, seed: Seed = 0
+        self, steps: int | None = None, *, seed: Seed = 0, progress: bool = False
     ) -> LogSingularValues:
-        """Return the same with estimates of their errors; see :func:`.log_singular_values`."""
-        return log_singular_values(self.last(steps), seed=seed)
+        """Return the same with estimates of their errors; see :func:`.log_singular_values`.
+
+        Parameters
+        ----------
+        steps
+            Of the last so many steps; of all by default.
+        seed
+            Of the two products that are compared.
+        progress
+            Whether to show a bar from two seconds on.
+        """
+        along = tqdm(
+            self.last(steps), desc="singular values", total=self._count(steps), unit="step",
+            disable=not progress, delay=2, mininterval=0.5,
+        )  # fmt: skip
+        return log_singular_values(along, seed=seed)
 
     def lyapunov_exponents(
         self, count: int | None = None, *, transient: int | None = None
@@ -266,7 +303,8 @@ class Trajectory:
         steps
             T, over which singular values are compared.
         options
-            Of :func:`.singular_value_law`: ``sites``, ``tolerance``.
+            Of :func:`.singular_value_law`, ``sites``, ``tolerance``; and ``state``, the steady
+            state of these random networks, where it is known.
 
         Notes
         -----

@@ -38,6 +38,7 @@ from rmt_jacobian.plotting.spectra import (
 )
 from rmt_jacobian.plotting.stationary import draw_stationary_law
 from rmt_jacobian.plotting.sweeps import plot_map, plot_sweep, sweep_figure
+from rmt_jacobian.plotting.training import plot_monitor
 
 __all__ = [
     "DrawableLaw",
@@ -67,6 +68,7 @@ __all__ = [
     "plot_law",
     "plot_log_singular_values",
     "plot_map",
+    "plot_monitor",
     "plot_overlay",
     "plot_ratio",
     "plot_second_moment",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rmt_jacobian.calls import named_arguments
-from rmt_jacobian.cells import Cell, gru_reset_after, lstm, vanilla, vanilla_cell
+from rmt_jacobian.cells import Cell, cell_named, gru_reset_after, lstm, vanilla
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
 from rmt_jacobian.networks.drawn import StackedArrays, fitting_biases
@@ -16,7 +16,6 @@ from rmt_jacobian.networks.stacked import PYTORCH_ORDER, gate_order
 
 __all__ = ["Layer", "framework", "is_ours", "layers_of", "network"]
 
-_RELU = vanilla_cell("relu", name="vanilla:relu")
 _KNOWN = "nn.RNN, nn.GRU, nn.LSTM, nn.RNNCell, nn.GRUCell, nn.LSTMCell or rj.torch.Recurrent"
 
 
@@ -178,7 +177,7 @@ def _cell(module: Any, nn: Any) -> Cell:
         return gru_reset_after
     if isinstance(module, nn.LSTM | nn.LSTMCell):
         return lstm
-    return vanilla if module.nonlinearity == "tanh" else _RELU
+    return vanilla if module.nonlinearity == "tanh" else cell_named("vanilla:relu")
 
 
 def framework() -> ModuleType:

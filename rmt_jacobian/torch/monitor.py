@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from rmt_jacobian.networks import Network
 from rmt_jacobian.networks.monitor import SpectrumMonitor
 from rmt_jacobian.torch.layers import framework, network
 
@@ -74,16 +73,15 @@ class Monitor(SpectrumMonitor):
     ) -> None:
         torch = framework()
 
-        def read() -> Network | None:
-            for each in module.parameters():
-                if not bool(torch.isfinite(each).all()):
-                    return None
-            return network(module, layer=layer, direction=direction)
-
         if isinstance(inputs, torch.Tensor):
             inputs = np.asarray(inputs.detach().to("cpu", torch.float64).numpy())
-        network(module, layer=layer, direction=direction)  # refused here rather than in the loop
         super().__init__(
-            read, steps, quantiles=quantiles, inputs=inputs, input_variance=input_variance,
-            transient=transient, prefix=prefix, seed=seed,
-        )  # fmt: skip
+            lambda: network(module, layer=layer, direction=direction),
+            steps,
+            quantiles=quantiles,
+            inputs=inputs,
+            input_variance=input_variance,
+            transient=transient,
+            prefix=prefix,
+            seed=seed,
+        )

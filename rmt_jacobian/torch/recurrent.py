@@ -91,9 +91,7 @@ class Recurrent(nn.Module):
         self.cell = named.at(point.constants)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.batch_first = batch_first
-        self._reads_input_itself = any(
-            self.cell.input in update.free_symbols for update in self.cell.updates
-        )
+        self._reads_input_itself = self.cell.reads_input_itself  # a flag, for torch.compile
         if self._reads_input_itself and input_size != hidden_size:
             raise ParameterError(
                 f"{self.cell.name} reads the input of its own site: input_size must be "
@@ -270,8 +268,8 @@ class Recurrent(nn.Module):
 
 def _point(cell: Cell | str, parameters: Point) -> tuple[Cell, Parameters]:
     """Return a cell and hyperparameters, also of one that has no usual ones."""
-    named = cell_named(cell) if isinstance(cell, str) else cell
-    if not named.typical_parameters and not isinstance(parameters, Parameters):
+    named = cell_named(cell)
+    if not (named.typical_parameters or isinstance(parameters, Parameters)):
         parameters = {**_PLAIN, **(parameters or {})}
     return cell_and_parameters(named, parameters)
 

@@ -60,10 +60,10 @@ def test_numbers_of_a_network_of_no_noise() -> None:
 
 
 def test_what_is_not_resolved_is_below_and_no_difference() -> None:
-    one = LogSpectrum(np.array([np.nan, 0.0, 1.0, 2.0]), np.full(4, 0.25))
-    other = LogSpectrum(np.array([-1.0, 0.0, 1.0, 2.0]), np.full(4, 0.25))
+    one = LogSpectrum(np.array([np.nan, 0.0, 1.0, 2.0]))
+    other = LogSpectrum(np.array([-1.0, 0.0, 1.0, 2.0]))
     assert one.distance(other) == 0
-    assert one.distance(LogSpectrum(other.values + 0.5, other.weights)) == 0.25
+    assert one.distance(LogSpectrum(other.values + 0.5)) == 0.25
     assert math.isnan(one.quantile(0.1))
     assert one.quantile(0.875) == 2
 
@@ -72,16 +72,48 @@ def test_what_is_not_resolved_is_below_and_no_difference() -> None:
     ("options", "message"),
     [
         ({"steps": 0}, "steps"),
-        ({"quantiles": (2,)}, "quantiles must lie between"),
+        ({"quantiles": (2,)}, "between 0 and 1"),
         ({"quantiles": ()}, "quantiles"),
         ({"transient": -1}, "transient"),
+        ({"quantiles": 0.5}, "quantiles must be finite and between"),
         ({"input_variance": -1}, "input_variance"),
-        ({"inputs": np.zeros((5, 2))}, "n >= 50"),
+        ({"input_variance": "a"}, "input_variance must be finite and >= 0"),
+        ({"inputs": np.zeros((5, 3))}, "n >= 50"),
+        ({"inputs": np.zeros((60, 4))}, r"shape \(n, 3\)"),
     ],
 )
 def test_wrong_settings_are_refused(options: dict[str, Any], message: str) -> None:
+    network = rj.Network.sample("vanilla", width=8, input_size=3, seed=0)
     with pytest.raises(ParameterError, match=message):
-        SpectrumMonitor(lambda: None, **options)
+        SpectrumMonitor(lambda: network, **options)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize("scale", [0.05, 30.0])
+def test_products_beyond_the_range_of_numbers(
+    scale: float, wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Singular values of 500 steps are 0.05^500 and 30^500 here: no double is."""
+    q, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((40, 40)))
+    network = rj.Network("vanilla:linear", {"candidate": scale * q})
+    path = network.run(520)  # at rest, in 0
+    if wide:
+        monkeypatch.setattr("rmt_jacobian.networks.monitor._DENSE", 8)
+    found = log_spectrum_of(path, 500)
+    assert found.largest == pytest.approx(500 * math.log(scale), rel=1e-9)
+    # Bounds are taken on a grid of quantiles that is 0.04 wide.
+    assert found.quantile(0.5) == pytest.approx(500 * math.log(scale), abs=0.05 * wide + 1e-9)
+    np.testing.assert_allclose(
+        path.quick_log_singular_values(500), 500 * math.log(scale), rtol=1e-12
+    )
+
+
+def test_a_network_that_explodes_is_nothing() -> None:
+    network = rj.Network("vanilla:relu", {"candidate": 1e200 * np.ones((4, 4))},
+                         {"candidate": np.ones((4, 2))})  # fmt: skip
+    with np.errstate(all="ignore"):
+        found = SpectrumMonitor(lambda: network, 10)()
+    assert all(math.isnan(value) for value in found.values())
 
 
 def test_a_layer_in_training() -> None:

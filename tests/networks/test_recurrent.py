@@ -132,6 +132,7 @@ def test_arrays_are_drawn_with_the_hyperparameters() -> None:
         (lambda: rj.torch.Recurrent("minimalrnn", 3, 5), "input_size must be hidden_size, 5"),
         (lambda: rj.torch.Recurrent("gru", 3, 0), "hidden_size"),
         (lambda: rj.torch.Recurrent("grru", 3, 5), "gru"),
+        (lambda: rj.torch.Recurrent(3, 3, 5), "cell"),
         (lambda: layer_of("gru", weights="fast"), "weights"),
         (lambda: layer_of("gru")(torch.zeros(4, 2, 9)), "5 columns"),
         (lambda: layer_of("gru")(torch.zeros(0, 2, 5)), "5 columns"),

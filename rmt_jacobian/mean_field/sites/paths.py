@@ -9,7 +9,6 @@ and a site remembers its past only through the states that its updates read (:at
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from scipy.special import ndtr
@@ -28,7 +27,6 @@ __all__ = [
     "Drive",
     "draw_drive",
     "low_discrepancy_normals",
-    "reads_input",
     "run_sites",
 ]
 
@@ -83,7 +81,7 @@ def draw_drive(
     stay even however long the memory (array-RQMC, :cite:t:`LEcuyerLecotTuffin2008`).  Else each
     site runs on its own.
     """
-    per_step = len(cell.gates) + int(reads_input(cell))
+    per_step = len(cell.gates) + int(cell.reads_input_itself)
     frozen = [k for k in range(len(cell.gates)) if parameters.is_frozen(k)]
     biases = np.zeros((len(cell.gates), count))
     if len(cell.memory) == 1 and not frozen:
@@ -112,12 +110,6 @@ def _ranked(per_step: int, settle: int, rng: np.random.Generator) -> tuple[np.nd
     normals = normal_quantiles((points[1:] + shifts) % 1)
     middle = (np.arange(_POPULATION) + 0.5) / _POPULATION
     return normals, normal_quantiles(middle)[None, :]
-
-
-@cache
-def reads_input(cell: Cell) -> bool:
-    """Whether an update reads the input itself, and not only through a preactivation."""
-    return any(cell.input in update.free_symbols for update in cell.updates)
 
 
 def run_sites(

@@ -124,9 +124,9 @@ def descend(
     least
         The least modulus.
     unresolved
-        The descent also ends where no more mass than this can be below: it is at most
-        :math:`2 f`, with :math:`f(m) = \tau(m^2 / (m^2 + J J^T))` less the mass at 0, and at most
-        :math:`4 \delta f` where f falls like :math:`m^{2 - 2 \delta}`, as it does in a gap.
+        The descent also ends where :math:`f(m) = \tau(m^2 / (m^2 + J J^T))`, less the mass at 0,
+        is below this, or where it falls like :math:`m^2`, as in a gap, so that no more mass than
+        this can be below.
     tolerated
         The same where the descent stops short: what is below is then left out.
     ratio
@@ -175,23 +175,33 @@ def descend(
         before, last, here, position = now, here, found, there
         rungs.append(here)
         above, below = left(now[0], last), left(position, here)
-        if below < unresolved or _in_a_gap(above, below, now[0] - position) * below < unresolved:
+        if below < unresolved or _most_below(above, below, now[0] - position, lost) < unresolved:
             break
     return rungs
 
 
-def _in_a_gap(above: float, below: float, stride: float) -> float:
-    r"""Return a share of f that bounds the mass below, from f at two moduli.
+def _most_below(above: float, below: float, stride: float, lost: float) -> float:
+    r"""Return a bound on the mass below a modulus m, from f there and at a larger one, m r.
 
-    With :math:`w = m^2 / (m^2 + x^2)`, f falls like :math:`m^{2 - 2 \delta}`,
-    :math:`\delta = \langle w^2 \rangle / \langle w \rangle`, and what is below m has
-    :math:`w \geq 1/2`.  The slope is that between the two, so 10 stands for 4; and rounding of
-    f must not pass for a gap.
+    With :math:`w = m^2 / (m^2 + x^2)`, :math:`d \log f / d \log m = 2 - 2 \delta`,
+    :math:`\delta = \langle w^2 \rangle / \langle w \rangle`. A mass P below m has
+    :math:`w \geq 1/2` from there on, and f grows like :math:`m^2` at most, so that the mean of
+    :math:`\delta` along the way is at least :math:`P (1 - r^{-2}) / (8 f(m) \log r)`.
+
+    Parameters
+    ----------
+    above, below
+        f at both, which are solved to the relative tolerance LOOSE, together with the mass at 0.
+    stride
+        :math:`\log r`.
+    lost
+        The mass at 0.
     """
-    if not 0 < below < above or stride < 0.5:
-        return 2.0
-    exponent = math.log(above / below) / stride
-    return 10 * abs(1 - exponent / 2) + 1e-6
+    if not 0 < below < above:
+        return math.inf
+    noise = LOOSE * (1 + lost / below) / stride
+    delta = max(1 - math.log(above / below) / (2 * stride), 0.0) + noise
+    return 8 * delta * below * stride / -math.expm1(-2 * stride)
 
 
 def _far(chain: Chain) -> float:
