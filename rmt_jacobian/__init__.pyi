@@ -62,6 +62,7 @@ from .errors import (
     ConvergenceError as ConvergenceError,
     HypothesisError as HypothesisError,
     InfeasibleError as InfeasibleError,
+    NotFiniteError as NotFiniteError,
     ParameterError as ParameterError,
     RmtJacobianError as RmtJacobianError,
     SpecificationError as SpecificationError,
