@@ -1,6 +1,6 @@
 """A layer of PyTorch made of any cell: what is analysed is what is trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from rmt_jacobian.cells import Cell, Parameters, Point, cell_and_parameters, cell_named
-from rmt_jacobian.cells.numeric import ELEMENTARY, of_numbers_too, written_out
 from rmt_jacobian.counts import check_counts
 from rmt_jacobian.errors import ParameterError
 from rmt_jacobian.networks import Network
 from rmt_jacobian.sampling import Weights
+from rmt_jacobian.torch.written import torch_function
 
 __all__ = ["Recurrent"]
 
@@ -112,14 +112,14 @@ class Recurrent(nn.Module):
         self._gates = [
             (
                 each.name,
-                _function((*self.cell.states, *self.cell.gates[:k]), each.source)
+                torch_function((*self.cell.states, *self.cell.gates[:k]), each.source)
                 if each.reads_state
                 else None,
                 each.reads_input,
             )
             for k, each in enumerate(self.cell.preactivations)
         ]
-        self._update = _function(self.cell.site_symbols, sp.Tuple(*self.cell.updates))
+        self._update = torch_function(self.cell.site_symbols, sp.Tuple(*self.cell.updates))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the code that is written out, which cannot be pickled."""
@@ -272,22 +272,6 @@ def _point(cell: Cell | str, parameters: Point) -> tuple[Cell, Parameters]:
     if not (named.typical_parameters or isinstance(parameters, Parameters)):
         parameters = {**_PLAIN, **(parameters or {})}
     return cell_and_parameters(named, parameters)
-
-
-def _function(arguments: tuple[sp.Symbol, ...], expression: sp.Expr) -> Callable[..., Any]:
-    """Return an expression as a function of tensors."""
-    names: dict[str, Any] = {
-        name: of_numbers_too(name, getattr(torch, name)) for name in ELEMENTARY
-    }
-    names |= {
-        "sigmoid": torch.sigmoid,
-        "erf": torch.erf,
-        "relu": torch.relu,
-        "hard_tanh": nn.functional.hardtanh,
-        "indicator": lambda x: (x > 0).to(x.dtype),
-        "where_positive": lambda x, inside, outside: torch.where(x > 0, inside, outside),
-    }
-    return written_out(arguments, expression, names)
 
 
 def _like(value: Any, state: Tensor) -> Tensor:
